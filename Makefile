@@ -1,0 +1,46 @@
+# The only entry points a newcomer needs: setup, demo, test, check, bench.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := locks/dev.txt
+ONLY ?= *
+
+.PHONY: help setup demo test check bench lock format
+
+help:
+	@echo "make demo    a community, live: open the printed address"
+	@echo "make test    prove it (about 5 minutes)"
+	@echo "make check   lint, types, layers"
+	@echo "make bench   figures, one JSON line each  [ONLY=GLOB]"
+	@echo "make setup   install into $(VENV) (the others call it)"
+
+# The stamp holds the lock's name: a changed lock or pyproject.toml installs again.
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: $(LOCK) pyproject.toml
+	@PYTHON=$(PYTHON) VENV=$(VENV) LOCK=$(LOCK) sh scripts/setup
+	@touch $@
+
+demo: setup
+	$(BIN)/linli-sim demo
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m linli_sim.bench --only '$(ONLY)'
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Names versions and hashes, never hosts. Needs uv (pip install uv).
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --output-file $(LOCK)

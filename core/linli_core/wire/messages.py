@@ -1,0 +1,118 @@
+"""The small JSON messages of the log protocol: ``status`` (gateway → platform) and ``ack`` (platform → gateway)."""
+
+from typing import Literal
+
+import msgspec
+
+from linli_core.errors import RefusalReason, Refused
+from linli_core.instant import Instant
+
+SeqRange = tuple[int, int]
+"""First and last sequence number, both included."""
+
+
+class Evicted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A range of messages that left the gateway's log without the platform's acknowledgement.
+
+    Attributes:
+        first, last: Sequence numbers, both included, of ``epoch``.
+        epoch: The log they were in; the current one if empty.
+        cause: ``space``, ``age``, ``corruption``, ``retention`` (acknowledged once, needed again after a restore)…
+        observed_from, observed_to: The readings' times, as far as known.
+        readings: How many readings they held, as far as known.
+    """
+
+    first: int
+    last: int
+    cause: str
+    epoch: str = ""
+    observed_from: Instant | None = None
+    observed_to: Instant | None = None
+    readings: int | None = None
+
+
+class ClockState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far the gateway's clock can be trusted.
+
+    Attributes:
+        state: ``trusted`` (NTP or RTC) or ``doubtful``.
+        source: ``ntp``, ``rtc``, ``platform``, ``none``.
+    """
+
+    state: Literal["trusted", "doubtful"] = "doubtful"
+    source: str = "none"
+
+
+class LinkState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one link fares: devices answering, the share of the line in use, polls late against the plan."""
+
+    id: str
+    driver: str = ""
+    state: Literal["up", "degraded", "down"] = "up"
+    devices: int = 0
+    silent: tuple[str, ...] = ()
+    use: float | None = None
+    stretched: float | None = None
+    error: str = ""
+
+
+class Status(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``status``: who the gateway is, what its log holds, how it fares. Retained; the last will has the same shape.
+
+    Attributes:
+        gateway: The sender's id, which must be the topic's.
+        state: ``online``, ``offline`` (said by the gateway) or ``lost`` (said by the broker: last will).
+        epoch: Name of the log; new whenever the log is new.
+        first_seq: Oldest message still in the log.
+        next_seq: The next message's number: the log holds ``first_seq … next_seq - 1`` less what is evicted.
+        evicted: What the platform will never get, until its ``ack`` covers the range.
+        counters: Running totals since the log began: polled, refused, logged, sent…
+    """
+
+    gateway: str
+    state: Literal["online", "offline", "lost"]
+    epoch: str = ""
+    first_seq: int = 1
+    next_seq: int = 1
+    version: str = ""
+    boot_id: str = ""
+    backlog: int = 0
+    clock: ClockState = ClockState()
+    evicted: tuple[Evicted, ...] = ()
+    counters: dict[str, int] = {}
+    links: tuple[LinkState, ...] = ()
+    sent_at: Instant | None = None
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """``ack``: everything of ``epoch`` up to ``seq`` is committed, and the listed ranges above it. Retained."""
+
+    epoch: str
+    seq: int
+    ranges: tuple[SeqRange, ...] = ()
+
+
+_encoder = msgspec.json.Encoder()
+_status_decoder = msgspec.json.Decoder(Status)
+_ack_decoder = msgspec.json.Decoder(Ack)
+
+
+def encode_message(message: Status | Ack) -> bytes:
+    """Return a message as JSON."""
+    return _encoder.encode(message)
+
+
+def decode_status(payload: bytes) -> Status:
+    """Return a ``status``; raise :class:`Refused` if it is malformed."""
+    try:
+        return _status_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise Refused(RefusalReason.MALFORMED, f"status: {exc}") from exc
+
+
+def decode_ack(payload: bytes) -> Ack:
+    """Return an ``ack``; raise :class:`Refused` if it is malformed."""
+    try:
+        return _ack_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise Refused(RefusalReason.MALFORMED, f"ack: {exc}") from exc

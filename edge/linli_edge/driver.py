@@ -1,0 +1,118 @@
+"""What a driver is, and how the edge finds one.
+
+A driver is the policy of one link: which polls there are and how to carry one out. *When* a poll is due, what
+becomes of a silent device and how late the line runs is the link's business (:mod:`linli_edge.link`), the same for
+every protocol.
+
+Drivers are found by entry point (group ``linli.drivers``), so others can add theirs from a package of their own.
+An import that fails names the driver and the remedy; it is never swallowed.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final, Protocol
+
+from linli_core.errors import ConfigError, DriverUnavailable, UnknownDriver
+from linli_core.instant import Instant
+from linli_core.model import Point, Reading
+
+GROUP: Final = "linli.drivers"
+
+Clock = Callable[[], Instant]
+"""Returns the present instant; injected, so that tests move time instead of waiting for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPoll:
+    """One round of requests to one device that the link repeats.
+
+    Attributes:
+        key: Unique on the link, stable over restarts (``meter-1`` or ``meter-1#2``).
+        device: Id of the device; polls of one device share its time budget and its breaker.
+        interval: Microseconds from one due time to the next.
+        points: What the poll yields when all goes well; BAD readings are made from it when it does not. Empty
+            where only the answer tells (M-Bus before the first telegram).
+        priority: Lower goes first when the line cannot carry everything.
+    """
+
+    key: str
+    device: str
+    interval: int
+    points: tuple[Point, ...] = ()
+    priority: int = 1
+
+
+class Driver(Protocol):
+    """Policy of one link: its polls, and how to carry one out."""
+
+    @property
+    def plan(self) -> Sequence[PlannedPoll]:
+        """The polls of this link; read once, after opening."""
+        ...
+
+    async def poll(self, planned: PlannedPoll) -> list[Reading]:
+        """Carry out one poll and return its readings, stamped when the answer came.
+
+        A point the device answers with an error or a "not implemented" code is a BAD reading in the list.
+
+        Raises:
+            LinkError: Nothing (usable) came back: the link makes the BAD readings.
+            ProtocolError: What came back is no answer of this protocol.
+            DeviceError: The device refused the whole poll.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSpec:
+    """What an entry point in group ``linli.drivers`` must name.
+
+    Attributes:
+        name: The ``driver = "…"`` of a link.
+        parse: Turns the link's TOML table into the driver's own configuration; raises ``ConfigError``; touches
+            nothing outside the process. The second argument is where the table stands (``links[0]``).
+        open: Opens the link: ``async with spec.open(config, clock) as driver``.
+    """
+
+    name: str
+    parse: Callable[[Mapping[str, object], str], Any]
+    open: Callable[[Any, Clock], AbstractAsyncContextManager[Driver]]
+
+
+def catalogue() -> dict[str, EntryPoint]:
+    """Return the installed drivers by name, none of them imported yet."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        if point.name in found and found[point.name].value != point.value:
+            raise ConfigError(
+                f"entry points {GROUP}",
+                f"driver {point.name!r} is offered by {found[point.name].value!r} and by {point.value!r}",
+                "uninstall one of the two packages",
+            )
+        found[point.name] = point
+    return found
+
+
+def load(name: str, where: str, drivers: Mapping[str, EntryPoint] | None = None) -> DriverSpec:
+    """Import one driver and return its spec; ``where`` is the place in the configuration that asked for it."""
+    known = catalogue() if drivers is None else drivers
+    try:
+        point = known[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, known)
+        hint = f"did you mean {near[0]!r}?" if near else f"installed: {', '.join(sorted(known)) or 'none'}"
+        raise UnknownDriver(where, f"no driver is called {name!r}", hint) from None
+    try:
+        spec = point.load()
+    except ImportError as exc:
+        raise DriverUnavailable(
+            where, f"driver {name!r} is installed, but {exc}", "try: pip install 'linli[edge]'"
+        ) from exc
+    if not isinstance(spec, DriverSpec):
+        raise DriverUnavailable(
+            where, f"entry point {point.value!r} of driver {name!r} is no DriverSpec", "tell the package's maintainer"
+        )
+    return spec
