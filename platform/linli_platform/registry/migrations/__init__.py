@@ -1,0 +1,1 @@
+"""The registry schema, revision by revision."""

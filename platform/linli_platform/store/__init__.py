@@ -1,0 +1,255 @@
+"""Where readings stay: the :class:`Store` interface and the rows that go in and come out.
+
+Every call blocks. Async callers go through ``asyncio.to_thread``; implementations are safe to call from several
+threads at once (one writer, many readers). Identity of a reading is (series, time): bringing one twice changes nothing.
+Which of two *different* values for one identity stays is written down in ``docs/adr/0007-store.md``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linli_core.errors import LinliError
+from linli_core.instant import Instant
+
+
+class StoreError(LinliError):
+    """The store cannot do what was asked; nothing of the call is kept. ``ingest`` retries."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is locked, gone or damaged: opening it again may help, the call will not."""
+
+
+class Aggregate(StrEnum):
+    """What becomes of the readings of one step. BAD readings never count."""
+
+    MEAN = "mean"
+    MINIMUM = "min"
+    MAXIMUM = "max"
+    SUM = "sum"
+    COUNT = "count"
+    FIRST = "first"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInfo:
+    """One point of one gateway's device, as the store knows it.
+
+    Attributes:
+        id: Small number, the key in ``reading``; never reused.
+        gateway: Id of the gateway.
+        device: Id of the device.
+        name: Point name below the gateway: ``meter-1/energy_import.t1``.
+        quantity: Name in the vocabulary.
+    """
+
+    id: int
+    gateway: str
+    device: str
+    name: str
+    quantity: str
+
+
+@dataclass(frozen=True, slots=True)
+class LatestRow:
+    """The reading of a series with the greatest observation time, however late it or others came.
+
+    Attributes:
+        series: Which point.
+        time: When it was observed (µs).
+        value: Number in the vocabulary's unit; ``None`` if missing or text.
+        text: The value if it is text.
+        quality: ``linli_core.model.quality_code``.
+        received_at: When the platform received it; ``None`` if recovered from a store that did not keep it.
+    """
+
+    series: SeriesInfo
+    time: Instant
+    value: float | None
+    text: str | None
+    quality: int
+    received_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One reading (``step=None``) or one step of a series.
+
+    Attributes:
+        time: Observation time, or the start of the step.
+        value: The reading's number or the aggregate; ``None`` if nothing usable was there.
+        text: The reading's text (only without a step).
+        quality: The reading's quality code; for a step the best code among its usable readings, or the
+            worst code of its BAD ones if there were no others.
+        count: Usable readings in the step (1 or 0 without a step).
+        bad: BAD readings in the step (told apart, never averaged).
+    """
+
+    time: Instant
+    value: float | None
+    text: str | None
+    quality: int
+    count: int
+    bad: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Readings on their way into the store, as columns of one length.
+
+    Attributes:
+        series: int32, ids from :meth:`Store.series`.
+        time: int64, µs.
+        value: float64; NaN where the value is missing or text (a real NaN is refused on the wire).
+        quality: uint8, ``quality_code``.
+        texts: Text values by row number; most batches have none.
+        received_at: When the platform took them in.
+    """
+
+    series: NDArray[np.int32]
+    time: NDArray[np.int64]
+    value: NDArray[np.float64]
+    quality: NDArray[np.uint8]
+    received_at: Instant
+    texts: Mapping[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event (CloudEvents 1.0), stored once per (gateway, id).
+
+    Attributes:
+        gateway: Who said it.
+        id: Unique within its gateway.
+        time: When it happened.
+        type: ``linli.device.silent``…
+        subject: What it is about; empty for the gateway itself.
+        body: The whole event as JSON.
+        received_at: When the platform took it in.
+    """
+
+    gateway: str
+    id: str
+    time: Instant
+    type: str
+    subject: str
+    body: str
+    received_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A message that was accounted for but could not be taken; the newest are kept for people to look at."""
+
+    gateway: str
+    epoch: str
+    seq: int
+    reason: str
+    payload: bytes
+    received_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What one commit did.
+
+    Attributes:
+        new: Row numbers of the batch that were not in the store before, ascending.
+        duplicates: Rows whose (series, time) was there with the same value.
+        conflicts: Rows whose (series, time) was there with a different value; the store's rule decided.
+        events: Row numbers of the events that were new.
+    """
+
+    new: NDArray[np.int64]
+    duplicates: int
+    conflicts: int
+    events: tuple[int, ...]
+
+
+class Store(Protocol):
+    """A time-series store; see the module for the rules."""
+
+    def series(self, gateway: str, name: str) -> SeriesInfo:
+        """Return the series of a point name, made if new. ``ValueError`` if the name is no point name."""
+        ...
+
+    def find(self, gateway: str, name: str) -> SeriesInfo | None:
+        """Return the series of a point name if it exists."""
+        ...
+
+    def get(self, series: int) -> SeriesInfo | None:
+        """Return the series with this id if it exists."""
+        ...
+
+    def all_series(self) -> list[SeriesInfo]:
+        """Return every series, by id."""
+        ...
+
+    def append(
+        self,
+        batch: Batch,
+        marks: Mapping[str, bytes],
+        *,
+        events: Sequence[EventRow] = (),
+        quarantined: Sequence[Quarantined] = (),
+    ) -> Appended:
+        """Commit readings, events and marks together, durably; :class:`StoreError` if nothing of them was kept."""
+        ...
+
+    def marks(self) -> dict[str, bytes]:
+        """Return each gateway's mark as committed last."""
+        ...
+
+    def latest(self, series: Iterable[int] | None = None) -> list[LatestRow]:
+        """Return the newest reading by observation time of the given series, or of all; no disk is touched."""
+        ...
+
+    def read(
+        self,
+        series: int,
+        start: Instant,
+        end: Instant,
+        *,
+        step: int | None = None,
+        aggregate: Aggregate | None = None,
+        limit: int = 10_000,
+    ) -> list[Row]:
+        """Return readings with ``start <= time < end`` in order of time, or one row for each step that holds any.
+
+        Steps are µs long and aligned to the epoch. ``aggregate`` is ``mean`` where a step is given without one.
+        With more than ``limit`` rows the first ``limit`` are returned.
+        """
+        ...
+
+    def events(self, start: Instant, end: Instant, *, gateway: str | None = None, limit: int = 1_000) -> list[EventRow]:
+        """Return events with ``start <= time < end``, newest first."""
+        ...
+
+    def quarantine(self, *, gateway: str | None = None, limit: int = 100) -> list[Quarantined]:
+        """Return quarantined messages, newest first."""
+        ...
+
+    def count(self) -> int:
+        """Return the number of readings held."""
+        ...
+
+    def count_distinct(self) -> int:
+        """Return the number of distinct (series, time) held: equal to :meth:`count` or something is doubled."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Return the bytes on disk, write-ahead log included."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Bring the write-ahead log into the main file."""
+        ...
