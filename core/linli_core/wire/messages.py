@@ -31,6 +31,17 @@ class Evicted(msgspec.Struct, frozen=True, omit_defaults=True):
     readings: int | None = None
 
 
+class Carried(msgspec.Struct, frozen=True):
+    """Messages that live on in a new log under their old numbers.
+
+    ``(epoch, n)`` and ``(the status's epoch, n)`` are the same message for every ``n`` up to ``last``; above it the
+    numbers of the two logs have nothing to do with each other.
+    """
+
+    epoch: str
+    last: int
+
+
 class ClockState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far the gateway's clock can be trusted.
 
@@ -65,6 +76,9 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
         epoch: Name of the log; new whenever the log is new.
         first_seq: Oldest message still in the log.
         next_seq: The next message's number: the log holds ``first_seq … next_seq - 1`` less what is evicted.
+        boot_id: Random name of the gateway's running process; the platform's ``ack`` repeats it.
+        number: Counts the statuses of one ``boot_id``: a late or doubled one is known by it.
+        carried: Logs that this one goes on from.
         evicted: What the platform will never get, until its ``ack`` covers the range.
         counters: Running totals since the log began: polled, refused, logged, sent…
     """
@@ -76,6 +90,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     next_seq: int = 1
     version: str = ""
     boot_id: str = ""
+    number: int = 0
+    carried: tuple[Carried, ...] = ()
     backlog: int = 0
     clock: ClockState = ClockState()
     evicted: tuple[Evicted, ...] = ()
@@ -85,11 +101,16 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ack(msgspec.Struct, frozen=True):
-    """``ack``: everything of ``epoch`` up to ``seq`` is committed, and the listed ranges above it. Retained."""
+    """``ack``: everything of ``epoch`` up to ``seq`` is committed, and the listed ranges above it. Retained.
+
+    ``boot_id`` repeats the latest status's: a gateway that has just started sends nothing before an ack that was made
+    for *this* start, because only such a one can tell it that its log is older than what the platform holds.
+    """
 
     epoch: str
     seq: int
     ranges: tuple[SeqRange, ...] = ()
+    boot_id: str = ""
 
 
 _encoder = msgspec.json.Encoder()

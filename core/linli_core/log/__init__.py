@@ -1,0 +1,9 @@
+"""The log protocol's two halves, as pure state machines: the gateway sends, the platform receives.
+
+``docs/log-protocol.md`` tells the protocol; :mod:`linli_core.wire.messages` holds its two messages.
+"""
+
+from linli_core.log.intervals import IntervalSet
+from linli_core.log.receiver import LateArrival, LossEntry, Offer, Receiver, ReceiverLimits
+
+__all__ = ["IntervalSet", "LateArrival", "LossEntry", "Offer", "Receiver", "ReceiverLimits"]
