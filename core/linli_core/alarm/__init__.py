@@ -1,0 +1,57 @@
+"""Alarms: rules as data, states as a table, a pure engine in event time (``docs/alarms.md``)."""
+
+from linli_core.alarm.engine import Bound, Engine, Key
+from linli_core.alarm.rule import (
+    Absence,
+    Category,
+    Condition,
+    Limit,
+    Priority,
+    Rule,
+    Scope,
+    Series,
+    StateIs,
+    SubjectKind,
+    Text,
+)
+from linli_core.alarm.rules import check_rules, parse_rules
+from linli_core.alarm.states import (
+    CONDITION_HOLDS,
+    NEEDS_ACKNOWLEDGEMENT,
+    TRANSITIONS,
+    Event,
+    State,
+    Suppression,
+    advance,
+    mermaid,
+)
+from linli_core.alarm.watch import AlarmChange, Memory
+
+__all__ = [
+    "CONDITION_HOLDS",
+    "NEEDS_ACKNOWLEDGEMENT",
+    "TRANSITIONS",
+    "Absence",
+    "AlarmChange",
+    "Bound",
+    "Category",
+    "Condition",
+    "Engine",
+    "Event",
+    "Key",
+    "Limit",
+    "Memory",
+    "Priority",
+    "Rule",
+    "Scope",
+    "Series",
+    "State",
+    "StateIs",
+    "SubjectKind",
+    "Suppression",
+    "Text",
+    "advance",
+    "check_rules",
+    "mermaid",
+    "parse_rules",
+]

@@ -1,0 +1,182 @@
+"""Many rules on many subjects: binds series to watches, feeds them readings, and knows when to look again.
+
+Pure: ``now`` is an argument, nothing is read or written. One engine serves a gateway, a platform worker and a replay.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import NamedTuple
+
+from linli_core.alarm.rule import Rule, Series
+from linli_core.alarm.states import Event
+from linli_core.alarm.watch import AbsenceWatch, AlarmChange, LevelWatch, Memory, make_watch, move
+from linli_core.instant import Instant
+from linli_core.model import Quality, Value
+
+Key = tuple[str, str]
+"""An alarm's identity: (rule, subject)."""
+
+
+class Bound(NamedTuple):
+    """The watches of one series, as :meth:`Engine.bind` resolved them; empty where no rule watches it."""
+
+    levels: tuple[LevelWatch, ...]
+    absences: tuple[AbsenceWatch, ...]
+
+
+class Engine:
+    """The alarm engine.
+
+    Attributes:
+        rules: The rules in force by id.
+        evaluations: Readings judged by a rule since the start.
+        out_of_order: Readings that came late, doubled or from a clock far ahead, and so moved nothing.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = {rule.id: rule for rule in rules}
+        self.evaluations = 0
+        self.out_of_order = 0
+        self._watches: dict[Key, LevelWatch | AbsenceWatch] = {}
+        self._queue: list[tuple[Instant, int, LevelWatch | AbsenceWatch]] = []
+        self._turn = count()
+        self._listening_since: Instant = 0
+        self._touched: set[Key] = set()
+
+    def bind(self, series: Series, now: Instant) -> Bound:
+        """Resolve the rules that watch a series, once; feed the result to :meth:`observe`."""
+        levels: list[LevelWatch] = []
+        absences: list[AbsenceWatch] = []
+        for rule in self.rules.values():
+            if not rule.watches(series):
+                continue
+            key = (rule.id, series.subject(rule.subject_kind))
+            watch = self._watches.get(key) or self._add(rule, Memory(*key))
+            if isinstance(watch, AbsenceWatch):
+                watch.meet(series, now)
+                absences.append(watch)
+            else:
+                levels.append(watch)
+            self._plan(watch)
+        return Bound(tuple(levels), tuple(absences))
+
+    def _add(self, rule: Rule, memory: Memory) -> LevelWatch | AbsenceWatch:
+        watch = make_watch(rule, memory)
+        self._watches[rule.id, memory.subject] = watch
+        return watch
+
+    def _plan(self, watch: LevelWatch | AbsenceWatch) -> None:
+        """Queue the next look at a watch; a later due time is found out when the queued one comes up."""
+        due = watch.due(self._listening_since)
+        if due is not None and (watch.queued_at is None or due < watch.queued_at):
+            watch.queued_at = due
+            heapq.heappush(self._queue, (due, next(self._turn), watch))
+
+    def observe(
+        self, bound: Bound, value: Value, quality: Quality, observed_at: Instant, now: Instant
+    ) -> list[AlarmChange]:
+        """Take one reading of a bound series; return the changes it settles, oldest first.
+
+        Args:
+            bound: What :meth:`bind` returned for the series.
+            value: The reading's value, ``None`` when missing.
+            quality: Its quality; BAD neither raises a limit nor clears it.
+            observed_at: Event time.
+            now: The time of learning.
+        """
+        out: list[AlarmChange] = []
+        for watch in bound.levels:
+            self._feed(watch, value, quality, observed_at, now, out)
+        for absence in bound.absences:
+            # The points of one poll share their time: the first of them has said all there is to say.
+            if absence.memory.last_at != observed_at:
+                self._feed(absence, value, quality, observed_at, now, out)
+        return out
+
+    def _feed(
+        self,
+        watch: LevelWatch | AbsenceWatch,
+        value: Value,
+        quality: Quality,
+        at: Instant,
+        now: Instant,
+        out: list[AlarmChange],
+    ) -> None:
+        self.evaluations += 1
+        memory = watch.memory
+        since, gaps, concluded = memory.since, memory.gaps, len(out)
+        if not watch.observe(value, quality, at, now, out):
+            self.out_of_order += 1
+            return
+        if watch.queued_at is None or memory.since is not None:
+            self._plan(watch)
+        # The time of the newest reading alone is not worth a write: a restart learns it from the store.
+        if memory.since != since or memory.gaps != gaps or len(out) != concluded:
+            self._touched.add((watch.rule.id, memory.subject))
+
+    def tick(self, now: Instant) -> list[AlarmChange]:
+        """Return the changes that the clock alone settles by ``now``."""
+        out: list[AlarmChange] = []
+        while self._queue and self._queue[0][0] <= now:
+            due, _, watch = heapq.heappop(self._queue)
+            if watch.queued_at != due:
+                continue  # replaced by an earlier look
+            watch.queued_at = None
+            before = len(out)
+            watch.tick(now, self._listening_since, out)
+            if len(out) > before:
+                self._touched.add((watch.rule.id, watch.memory.subject))
+            self._plan(watch)
+        return out
+
+    def next_due(self) -> Instant | None:
+        """Return when :meth:`tick` may next have something to say, ``None`` if nothing is pending."""
+        return self._queue[0][0] if self._queue else None
+
+    def acknowledge(self, key: Key, now: Instant, *, actor: str, comment: str = "") -> AlarmChange | None:
+        """Acknowledge an alarm; ``None`` where there is none to acknowledge (unknown, or already done)."""
+        return self._act(Event.ACKNOWLEDGE, key, now, actor, comment)
+
+    def reset(self, key: Key, now: Instant, *, actor: str, comment: str = "") -> AlarmChange | None:
+        """Reset a latched alarm that was acknowledged; ``None`` where there is none."""
+        return self._act(Event.RESET, key, now, actor, comment)
+
+    def _act(self, event: Event, key: Key, now: Instant, actor: str, comment: str) -> AlarmChange | None:
+        watch = self._watches.get(key)
+        if watch is None:
+            return None
+        change = move(watch.rule, watch.memory, event, now, now, actor=actor, comment=comment)
+        if change is not None:
+            self._touched.add(key)
+        return change
+
+    def memory(self, key: Key) -> Memory | None:
+        """Return what is remembered of one alarm."""
+        watch = self._watches.get(key)
+        return None if watch is None else watch.memory
+
+    def snapshot(self) -> list[Memory]:
+        """Return everything a restart needs; the structures are the engine's own: encode them before going on."""
+        return [watch.memory for watch in self._watches.values()]
+
+    def take_touched(self) -> list[Memory]:
+        """Return the memories that changed in substance since the last call, and forget which they were."""
+        touched = [self._watches[key].memory for key in self._touched]
+        self._touched.clear()
+        return touched
+
+    def restore(self, memories: Sequence[Memory]) -> list[Memory]:
+        """Take over what an earlier engine remembered; return what belongs to no rule in force any more."""
+        orphans = []
+        for memory in memories:
+            rule = self.rules.get(memory.rule)
+            if rule is None:
+                orphans.append(memory)
+                continue
+            self._plan(self._add(rule, memory))
+        return orphans
+
+    def resume(self, now: Instant) -> None:
+        """Say that the engine was deaf until ``now``: no silence is counted from before."""
+        self._listening_since = now
