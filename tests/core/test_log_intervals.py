@@ -3,12 +3,15 @@ from hypothesis import strategies as st
 
 from linli_core.log.intervals import IntervalSet
 
+Spans = list[tuple[bool, int, int]]
+
 NUMBER = st.integers(1, 40)
 SPANS = st.lists(st.tuples(st.booleans(), NUMBER, st.integers(0, 8)), max_size=25)
 
 
-def build(spans):
-    marks, plain = IntervalSet(), set()
+def build(spans: Spans) -> tuple[IntervalSet, set[int]]:
+    marks = IntervalSet()
+    plain: set[int] = set()
     for adding, first, length in spans:
         numbers = range(first, first + length + 1)
         if adding:
@@ -20,12 +23,12 @@ def build(spans):
     return marks, plain
 
 
-def members(ranges):
+def members(ranges: list[tuple[int, int]]) -> set[int]:
     return {number for first, last in ranges for number in range(first, last + 1)}
 
 
 @given(SPANS)
-def test_ranges_are_the_members_in_order_and_do_not_touch(spans):
+def test_ranges_are_the_members_in_order_and_do_not_touch(spans: Spans) -> None:
     marks, plain = build(spans)
     ranges = marks.ranges()
     assert members(ranges) == plain
@@ -37,7 +40,7 @@ def test_ranges_are_the_members_in_order_and_do_not_touch(spans):
 
 
 @given(SPANS, NUMBER, NUMBER)
-def test_questions_agree_with_a_plain_set(spans, one, other):
+def test_questions_agree_with_a_plain_set(spans: Spans, one: int, other: int) -> None:
     marks, plain = build(spans)
     first, last = min(one, other), max(one, other)
     span = set(range(first, last + 1))
@@ -53,7 +56,7 @@ def test_questions_agree_with_a_plain_set(spans, one, other):
 
 
 @given(SPANS, SPANS)
-def test_union_and_difference_agree_with_plain_sets(left, right):
+def test_union_and_difference_agree_with_plain_sets(left: Spans, right: Spans) -> None:
     one, plain_one = build(left)
     two, plain_two = build(right)
     assert members(one.union(two).ranges()) == plain_one | plain_two
@@ -62,7 +65,7 @@ def test_union_and_difference_agree_with_plain_sets(left, right):
 
 
 @given(SPANS)
-def test_a_copy_is_equal_and_independent(spans):
+def test_a_copy_is_equal_and_independent(spans: Spans) -> None:
     marks, plain = build(spans)
     twin = marks.copy()
     twin.add(1000)
@@ -70,14 +73,14 @@ def test_a_copy_is_equal_and_independent(spans):
     assert twin != marks
 
 
-def test_an_empty_range_adds_and_removes_nothing():
+def test_an_empty_range_adds_and_removes_nothing() -> None:
     marks = IntervalSet([(5, 9)])
     marks.add(3, 2)
     marks.remove(8, 7)
     assert marks.ranges() == [(5, 9)]
 
 
-def test_a_million_in_a_row_is_one_range():
+def test_a_million_in_a_row_is_one_range() -> None:
     marks = IntervalSet()
     for number in range(1_000_000):
         marks.add(number)

@@ -410,7 +410,7 @@ class Receiver:
         return entries
 
     def _book(self, evicted: Evicted, epoch: str, now: Instant) -> list[LossEntry]:
-        entries = []
+        entries: list[LossEntry] = []
         first, last = max(1, evicted.first), min(evicted.last, MAX_SEQ)
         for name, marks, low, high in self._segments(evicted.epoch or epoch, first, last):
             known = min(high, marks.known) if name == self._current else high
