@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +34,7 @@ def test_ranges_are_the_members_in_order_and_do_not_touch(spans: Spans) -> None:
     marks, plain = build(spans)
     ranges = marks.ranges()
     assert members(ranges) == plain
-    assert all(before[1] + 1 < after[0] for before, after in zip(ranges, ranges[1:], strict=False))
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(ranges))
     assert marks.count() == len(plain)
     assert bool(marks) == bool(plain)
     assert (marks.first, marks.last) == (min(plain, default=None), max(plain, default=None))

@@ -5,5 +5,17 @@
 
 from linli_core.log.intervals import IntervalSet
 from linli_core.log.receiver import LateArrival, LossEntry, Offer, Receiver, ReceiverLimits
+from linli_core.log.sender import AckOutcome, LogState, Sender, SenderSettings
 
-__all__ = ["IntervalSet", "LateArrival", "LossEntry", "Offer", "Receiver", "ReceiverLimits"]
+__all__ = [
+    "AckOutcome",
+    "IntervalSet",
+    "LateArrival",
+    "LogState",
+    "LossEntry",
+    "Offer",
+    "Receiver",
+    "ReceiverLimits",
+    "Sender",
+    "SenderSettings",
+]

@@ -1,0 +1,368 @@
+"""The gateway's half of the log protocol: which message to send next, and which never need be sent again.
+
+The shell around it (``linli_edge.uplink``) tells it what became durable, what came from the platform and what time it
+is (by a clock that is never set back); it answers with numbers. It holds ranges, never messages: a backlog of a million costs what a backlog of one does.
+
+Four rules it rests on:
+
+1. Only what is durable is offered, and only what an ``ack`` covers is done. A PUBACK is not even an input.
+2. An ``ack`` is a full picture, not an increment: an older one (a platform restored from its backup) rewinds.
+3. After its start a gateway sends nothing before the ``ack`` that answers its own status. If that ack covers numbers
+   this log never offered, the log is an old copy (a restored card) and its new numbers collide with those of its lost
+   future: the shell then starts a new epoch (:attr:`AckOutcome.LOG_BEHIND`).
+4. Whatever is neither on disk nor acknowledged stands in :meth:`Sender.evicted`, until an ack covers it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from linli_core.instant import SECOND, Instant
+from linli_core.log.intervals import IntervalSet, Range
+from linli_core.wire.messages import Ack, Evicted
+
+RETENTION: Final = "retention"
+"""Cause of an eviction: acknowledged once, so it was let go; needed again after the platform was restored."""
+
+
+class AckOutcome(Enum):
+    """What an ack meant."""
+
+    PROGRESS = "progress"
+    """It covers more than the one before."""
+    UNCHANGED = "unchanged"
+    REWOUND = "rewound"
+    """It covers less: what it no longer covers is sent again."""
+    FOREIGN = "foreign"
+    """It is of another epoch, or answers an earlier start: nothing changed."""
+    LOG_BEHIND = "log_behind"
+    """It covers what this log never offered: start a new epoch (:meth:`Sender.rotated`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSettings:
+    """How a sender behaves.
+
+    Attributes:
+        window: Messages offered and not yet acknowledged.
+        live_reserve: Places of the window that the backlog leaves to live messages.
+        urgent_reserve: Places beyond the window that only urgent messages may take.
+        backlog_every: While live messages wait, one message in this many comes from the backlog.
+        retry_after: Microseconds without an answer after which a message is offered again.
+        retry_limit: The longest such time; it doubles from ``retry_after`` while no ack brings progress.
+        evicted_shown: Ranges listed in one status; the rest follows as the platform acknowledges them.
+    """
+
+    window: int = 512
+    live_reserve: int = 64
+    urgent_reserve: int = 32
+    backlog_every: int = 4
+    retry_after: int = 10 * SECOND
+    retry_limit: int = 60 * SECOND
+    evicted_shown: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """What a log holds when it is opened; everything here is durable.
+
+    Attributes:
+        epoch: The log's name.
+        next_seq: The number the next message gets; numbers begin at 1.
+        gone: Ranges below ``next_seq`` that are no longer on disk.
+        acked: Ranges acknowledged, as last written down (an older picture does no harm).
+        offered_to: No number above it was ever offered.
+        evicted: What was evicted without acknowledgement.
+        urgent: Urgent messages that may still have to be sent, in order.
+    """
+
+    epoch: str
+    next_seq: int = 1
+    gone: tuple[Range, ...] = ()
+    acked: tuple[Range, ...] = ()
+    offered_to: int = 0
+    evicted: tuple[Evicted, ...] = ()
+    urgent: tuple[int, ...] = ()
+
+
+class Sender:
+    """Decides what a gateway's log sends."""
+
+    def __init__(self, state: LogState, boot_id: str = "", settings: SenderSettings | None = None) -> None:
+        self._settings = settings or SenderSettings()
+        self._boot_id = boot_id
+        self._epoch = state.epoch
+        self._next_seq = state.next_seq
+        self._offered_to = state.offered_to
+        self._acked = IntervalSet(state.acked)
+        self._held = IntervalSet(IntervalSet(state.gone).missing(1, state.next_seq - 1))
+        self._urgent = IntervalSet((seq, seq) for seq in state.urgent)
+        self._declared = list(state.evicted)
+        self._declare_missing()
+        self._in_flight: dict[int, Instant] = {}
+        self._todo = IntervalSet()
+        self._connected = False
+        self._resumed = False
+        self._live_from = state.next_seq
+        self._since_backlog = 0
+        self._retry_delay = self._settings.retry_after
+        self._foreign_acks = 0
+        self._offered_again = 0
+        self._plan()
+
+    @property
+    def epoch(self) -> str:
+        """Name of the log."""
+        return self._epoch
+
+    @property
+    def next_seq(self) -> int:
+        """The number after the newest durable message."""
+        return self._next_seq
+
+    @property
+    def announced_next(self) -> int:
+        """``next_seq`` as a status may say it: numbers above ``offered_to`` are not certain to be this log's own yet."""
+        return self._offered_to + 1
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest message still on disk; ``next_seq`` when there is none."""
+        return self._held.first or self._next_seq
+
+    @property
+    def offered_to(self) -> int:
+        """No number above it was ever offered; write it down before raising it (:meth:`allow_offers`)."""
+        return self._offered_to
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are offered and not acknowledged."""
+        return len(self._in_flight)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the platform has said, on this connection, what it holds."""
+        return self._resumed
+
+    @property
+    def foreign_acks(self) -> int:
+        """How many acks were of another epoch or an earlier start."""
+        return self._foreign_acks
+
+    @property
+    def offered_again(self) -> int:
+        """How many messages were offered once more because no ack came."""
+        return self._offered_again
+
+    @property
+    def acked(self) -> IntervalSet:
+        """What the last ack covered; not to be changed."""
+        return self._acked
+
+    def backlog(self) -> int:
+        """Return how many durable messages are not acknowledged."""
+        return self._held.difference(self._acked).count()
+
+    def evicted(self) -> tuple[Evicted, ...]:
+        """Return what is neither on disk nor acknowledged, oldest first, at most ``evicted_shown`` ranges.
+
+        Only numbers that were offered, or may be, are spoken of (as in :attr:`announced_next`).
+        """
+        waiting = (
+            entry
+            if entry.last <= self._offered_to
+            else msgspec.structs.replace(entry, last=self._offered_to, readings=None)
+            for entry in self._declared
+            if entry.first <= self._offered_to and self._acked.missing(entry.first, min(entry.last, self._offered_to))
+        )
+        return tuple(entry for entry, _ in zip(waiting, range(self._settings.evicted_shown), strict=False))
+
+    def appended(self, first: int, last: int, urgent: Iterable[int] = ()) -> None:
+        """Take note of messages that are now durable.
+
+        Args:
+            first: The first one's number, ``next_seq`` until now.
+            last: The last one's.
+            urgent: Those that go before all others.
+        """
+        self._held.add(first, last)
+        self._todo.add(first, last)
+        self._next_seq = last + 1
+        for seq in urgent:
+            self._urgent.add(seq)
+
+    def allow_offers(self, offered_to: int) -> None:
+        """Allow numbers up to ``offered_to`` to be offered; the log has written that down."""
+        self._offered_to = max(self._offered_to, offered_to)
+
+    def connected(self, now: Instant) -> None:  # noqa: ARG002 - every input carries its time
+        """A connection stands: resume at what the platform acknowledges next; forget what was in flight."""
+        self._connected = True
+        self._resumed = False
+        self._live_from = self._next_seq
+        self._retry_delay = self._settings.retry_after
+        self._in_flight.clear()
+        self._plan()
+
+    def disconnected(self) -> None:
+        """The connection is gone."""
+        self._connected = False
+        self._resumed = False
+        self._in_flight.clear()
+        self._plan()
+
+    def ack(self, ack: Ack, now: Instant) -> AckOutcome:  # noqa: ARG002 - every input carries its time
+        """Take the platform's picture of this log."""
+        fresh_start = not self._boot_id or ack.boot_id == self._boot_id
+        if ack.epoch != self._epoch or not (self._resumed or fresh_start):
+            self._foreign_acks += 1
+            return AckOutcome.FOREIGN
+        covered = IntervalSet([(1, ack.seq), *ack.ranges])
+        behind = (covered.last or 0) > self._offered_to
+        covered.remove(self._offered_to + 1, max(covered.last or 0, self._offered_to + 1))
+        gained = bool(covered.difference(self._acked))
+        rewound = bool(self._acked.difference(covered))
+        self._acked = covered
+        self._resumed = self._connected and not behind
+        if gained:
+            self._retry_delay = self._settings.retry_after
+            for seq in [seq for seq in self._in_flight if seq in covered]:
+                del self._in_flight[seq]
+            self._urgent = self._urgent.difference(covered)
+        if rewound:
+            self._declare_missing()
+        if gained or rewound:
+            self._plan()
+        if behind:
+            return AckOutcome.LOG_BEHIND
+        if rewound:
+            return AckOutcome.REWOUND
+        return AckOutcome.PROGRESS if gained else AckOutcome.UNCHANGED
+
+    def rotated(self, epoch: str) -> None:
+        """The log has a new name; it holds the same messages, and the next ack to count is one of the new name."""
+        self._epoch = epoch
+        self._resumed = False
+        self._in_flight.clear()
+        self._plan()
+
+    def evict(self, entry: Evicted) -> None:
+        """Take note of messages that left the disk without acknowledgement (the log has written that down)."""
+        self._leave(entry.first, entry.last)
+        declare(self._declared, entry)
+
+    def removed(self, first: int, last: int) -> None:
+        """Take note of acknowledged messages that left the disk to make room."""
+        self._leave(first, last)
+        # An ack may have rewound between the log's choice and now.
+        if self._acked.missing(first, last):
+            self._declare_missing()
+
+    def next_to_send(self, now: Instant) -> int | None:
+        """Return the message to offer now, urgent before live before backlog; ``None``: nothing may be offered."""
+        if not self._resumed:
+            return None
+        self._offer_again(now)
+        seq = self._choose()
+        if seq is not None:
+            self._todo.remove(seq)
+            self._in_flight[seq] = now
+        return seq
+
+    def next_retry(self) -> Instant | None:
+        """Return when :meth:`next_to_send` is to be asked again even if nothing happens."""
+        oldest = next(iter(self._in_flight.values()), None)
+        return None if oldest is None else oldest + self._retry_delay
+
+    def _choose(self) -> int | None:
+        used, limit = len(self._in_flight), self._settings.window
+        if used < limit + self._settings.urgent_reserve:
+            for first, last in self._urgent.ranges():
+                seq = self._todo.next_from(first)
+                if seq is not None and seq <= min(last, self._offered_to):
+                    return seq
+        if used >= limit:
+            return None
+        live = self._todo.next_from(self._live_from)
+        if live is not None and live > self._offered_to:
+            live = None
+        backlog = self._todo.first
+        if backlog is not None and (backlog >= self._live_from or backlog > self._offered_to):
+            backlog = None
+        if live is None:
+            return backlog if used < limit - self._settings.live_reserve else None
+        if backlog is not None and self._since_backlog >= self._settings.backlog_every - 1:
+            self._since_backlog = 0
+            return backlog
+        self._since_backlog += 1
+        return live
+
+    def _offer_again(self, now: Instant) -> None:
+        """Put back what waited too long; oldest offers stand first in the dict."""
+        due = now - self._retry_delay
+        late = []
+        for seq, offered_at in self._in_flight.items():
+            if offered_at > due:
+                break
+            late.append(seq)
+        if not late:
+            return
+        self._retry_delay = min(self._retry_delay * 2, self._settings.retry_limit)
+        self._offered_again += len(late)
+        for seq in late:
+            del self._in_flight[seq]
+            self._todo.add(seq)
+
+    def _leave(self, first: int, last: int) -> None:
+        self._held.remove(first, last)
+        self._todo.remove(first, last)
+        self._urgent.remove(first, last)
+        for seq in [seq for seq in self._in_flight if first <= seq <= last]:
+            del self._in_flight[seq]
+
+    def _plan(self) -> None:
+        """Work out anew what is still to be offered: on disk, not acknowledged, not in flight."""
+        self._todo = self._held.difference(self._acked)
+        for seq in self._in_flight:
+            self._todo.remove(seq)
+
+    def _declare_missing(self) -> None:
+        """Declare what is neither on disk, nor acknowledged, nor declared yet."""
+        known = self._held.union(self._acked)
+        declared = IntervalSet((entry.first, entry.last) for entry in self._declared)
+        for first, last in known.union(declared).missing(1, self._next_seq - 1):
+            declare(self._declared, Evicted(first, last, RETENTION))
+
+
+def declare(entries: list[Evicted], entry: Evicted) -> None:
+    """Put an eviction into a sorted list; neighbours of one cause become one entry."""
+    at = bisect_left(entries, entry.first, key=lambda one: one.first)
+    if at < len(entries) and _continues(entry, entries[at]):
+        entry = _joined(entry, entries.pop(at))
+    if at and _continues(entries[at - 1], entry):
+        entries[at - 1] = _joined(entries[at - 1], entry)
+    else:
+        entries.insert(at, entry)
+
+
+def _continues(before: Evicted, after: Evicted) -> bool:
+    return before.cause == after.cause and before.last + 1 == after.first
+
+
+def _joined(before: Evicted, after: Evicted) -> Evicted:
+    starts = [moment for moment in (before.observed_from, after.observed_from) if moment is not None]
+    ends = [moment for moment in (before.observed_to, after.observed_to) if moment is not None]
+    known = before.readings is not None and after.readings is not None
+    return Evicted(
+        before.first,
+        after.last,
+        before.cause,
+        observed_from=min(starts, default=None),
+        observed_to=max(ends, default=None),
+        readings=(before.readings or 0) + (after.readings or 0) if known else None,
+    )
