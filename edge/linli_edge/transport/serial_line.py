@@ -1,0 +1,132 @@
+"""A serial line (RS-232, RS-485, an M-Bus level converter, a pty): pyserial sets it up, the loop moves the bytes."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Literal, Self
+
+import serial
+import serial.rs485
+
+from linli_core.errors import LinkClosed, LinkError
+
+Parity = Literal["none", "even", "odd"]
+_PARITY: Final = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
+_CHUNK: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How bits stand on the wire.
+
+    Attributes:
+        baud: Bits per second.
+        parity: ``none``, ``even`` or ``odd``.
+        data_bits: 7 or 8.
+        stop_bits: 1 or 2.
+        rs485: Let the kernel switch the transmitter by RTS (only for ports whose hardware does not do it itself).
+    """
+
+    baud: int = 9600
+    parity: Parity = "none"
+    data_bits: Literal[7, 8] = 8
+    stop_bits: Literal[1, 2] = 1
+    rs485: bool = False
+
+    @property
+    def character_time(self) -> float:
+        """Seconds one character takes: start bit, data bits, parity bit, stop bits."""
+        return (1 + self.data_bits + (self.parity != "none") + self.stop_bits) / self.baud
+
+
+class SerialTransport:
+    """A byte stream over a serial port; ``async with`` opens it for this process alone.
+
+    The port is in non-blocking mode and watched by the event loop: no thread, and no byte is read before somebody
+    asks, so what a driver must throw away (a late answer) is still there to be thrown away.
+    """
+
+    def __init__(self, path: str, line: Line) -> None:
+        self.path = path
+        self.line = line
+        self._port: serial.Serial | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            port = serial.Serial(
+                port=self.path,
+                baudrate=self.line.baud,
+                bytesize=self.line.data_bits,
+                parity=_PARITY[self.line.parity],
+                stopbits=self.line.stop_bits,
+                timeout=0,
+                exclusive=True,
+            )
+        except (serial.SerialException, OSError, ValueError) as exc:
+            raise LinkError(f"{self.path}: cannot be opened ({exc})") from exc
+        if self.line.rs485:
+            try:
+                port.rs485_mode = serial.rs485.RS485Settings()
+            except (OSError, ValueError) as exc:
+                port.close()
+                raise LinkError(f"{self.path}: the port has no RS-485 mode ({exc}); set rs485 = false") from exc
+        port.reset_input_buffer()
+        self._port = port
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def read(self) -> bytes:
+        """Return what has arrived, at least one byte; ``b""`` once the port is gone (unplugged)."""
+        descriptor = self._descriptor()
+        loop = asyncio.get_running_loop()
+        await _until_ready(loop.add_reader, loop.remove_reader, descriptor)
+        try:
+            return os.read(descriptor, _CHUNK)
+        except OSError as exc:
+            raise LinkClosed(f"{self.path}: the port is gone ({exc.strerror})") from exc
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes over; return when the kernel has them all."""
+        descriptor = self._descriptor()
+        loop = asyncio.get_running_loop()
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                await _until_ready(loop.add_writer, loop.remove_writer, descriptor)
+            except OSError as exc:
+                raise LinkClosed(f"{self.path}: the port is gone ({exc.strerror})") from exc
+
+    async def close(self) -> None:
+        """Close; safe to call twice."""
+        port, self._port = self._port, None
+        if port is not None:
+            port.close()
+
+    def _descriptor(self) -> int:
+        if self._port is None:
+            raise LinkClosed(f"{self.path}: the port is not open")
+        return self._port.fileno()
+
+
+async def _until_ready(
+    watch: Callable[[int, Callable[[], None]], None], unwatch: Callable[[int], bool], descriptor: int
+) -> None:
+    ready = asyncio.get_running_loop().create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    watch(descriptor, wake)
+    try:
+        await ready
+    finally:
+        unwatch(descriptor)

@@ -1,0 +1,104 @@
+"""The keys by which every driver's link says how its bytes move.
+
+::
+
+    transport = "tcp"            # the default
+    host = "192.168.1.7"
+    port = 502
+    connect_timeout = "5 s"
+
+    transport = "serial"
+    path = "/dev/serial/by-id/usb-FTDI_…"    # the name that survives a reboot
+    baud = 9600
+    parity = "even"              # none | even | odd
+    data_bits = 8
+    stop_bits = 1
+    rs485 = false                # true only where the kernel must switch the transmitter
+"""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from linli_core.instant import MINUTE, SECOND
+from linli_edge.config.table import Table
+from linli_edge.transport import Transport
+from linli_edge.transport.tcp import TcpTransport
+
+Parity = Literal["none", "even", "odd"]
+
+
+@dataclass(frozen=True, slots=True)
+class TcpSettings:
+    """A TCP transport to be opened; ``connect_timeout`` in microseconds."""
+
+    host: str
+    port: int
+    connect_timeout: int = 5 * SECOND
+
+    @property
+    def place(self) -> str:
+        """Where it leads, for people: ``tcp 192.168.1.7:502``."""
+        return f"tcp {self.host}:{self.port}"
+
+    def open(self) -> AbstractAsyncContextManager[Transport]:
+        """Return the transport; ``async with`` connects it, or raises ``LinkError``."""
+        return TcpTransport(self.host, self.port, self.connect_timeout / SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class SerialSettings:
+    """A serial transport to be opened."""
+
+    path: str
+    baud: int = 9600
+    parity: Parity = "none"
+    data_bits: Literal[7, 8] = 8
+    stop_bits: Literal[1, 2] = 1
+    rs485: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it leads, for people: ``/dev/ttyUSB0 9600 8E1``."""
+        return f"{self.path} {self.baud} {self.data_bits}{self.parity[0].upper()}{self.stop_bits}"
+
+    def open(self) -> AbstractAsyncContextManager[Transport]:
+        """Return the transport; ``async with`` opens the port, or raises ``LinkError``."""
+        # Imported here: a gateway without a serial line does without pyserial.
+        from linli_edge.transport.serial_line import Line, SerialTransport  # noqa: PLC0415
+
+        line = Line(self.baud, self.parity, self.data_bits, self.stop_bits, self.rs485)
+        return SerialTransport(self.path, line)
+
+
+TransportSettings = TcpSettings | SerialSettings
+
+
+def read_transport(
+    link: Table, *, port: int | None = None, baud: int = 9600, parity: Parity = "none"
+) -> TransportSettings:
+    """Return how a link's bytes move.
+
+    Args:
+        link: The link's table.
+        port: The protocol's usual TCP port; ``None`` where it has none, and the key must be there.
+        baud: The protocol's usual speed on a serial line.
+        parity: The protocol's usual parity on a serial line.
+    """
+    if link.choice("transport", ("tcp", "serial"), "tcp") == "serial":
+        return SerialSettings(
+            path=link.text("path"),
+            baud=link.integer("baud", baud, minimum=50, maximum=4_000_000),
+            parity=cast("Parity", link.choice("parity", ("none", "even", "odd"), parity)),
+            data_bits=cast("Literal[7, 8]", link.integer("data_bits", 8, minimum=7, maximum=8)),
+            stop_bits=cast("Literal[1, 2]", link.integer("stop_bits", 1, minimum=1, maximum=2)),
+            rs485=link.boolean("rs485", default=False),
+        )
+    number = (
+        link.integer("port", minimum=1, maximum=65535)
+        if port is None
+        else link.integer("port", port, minimum=1, maximum=65535)
+    )
+    return TcpSettings(
+        link.text("host"), number, link.duration("connect_timeout", 5 * SECOND, minimum=1000, maximum=MINUTE)
+    )
