@@ -1,0 +1,395 @@
+"""The embedded store: one DuckDB file.
+
+Readings are appended; nothing is updated but a reading that a better one replaces (``docs/adr/0007-store.md``). Marks
+of one commit are one row of a journal, folded into the table ``mark`` now and then: a commit costs the same whether one
+gateway spoke or two hundred.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linli_core.instant import Instant
+from linli_core.model import Quality, parse_point, quality_code
+from linli_platform.store import (
+    Aggregate,
+    Appended,
+    Batch,
+    EventRow,
+    LatestRow,
+    Quarantined,
+    Row,
+    SeriesInfo,
+    StoreError,
+    StoreUnavailable,
+    statements,
+)
+from linli_platform.store.arrange import QUALITY_SPAN, arrange, same_reading
+from linli_platform.store.heads import NEVER, Heads
+from linli_platform.store.schema import connect
+
+_BAD: Final = quality_code(Quality.BAD)
+_FOLD_AFTER: Final = 4096
+_MICROSECONDS_MAX: Final = 2**62
+
+_AGGREGATES: Final = {
+    Aggregate.MEAN: "avg(value) FILTER (quality < $bad)",
+    Aggregate.MINIMUM: "min(value) FILTER (quality < $bad)",
+    Aggregate.MAXIMUM: "max(value) FILTER (quality < $bad)",
+    Aggregate.SUM: "sum(value) FILTER (quality < $bad)",
+    Aggregate.COUNT: "CAST(count(value) FILTER (quality < $bad) AS DOUBLE)",
+    Aggregate.FIRST: "arg_min(value, time) FILTER (quality < $bad)",
+    Aggregate.LAST: "arg_max(value, time) FILTER (quality < $bad)",
+}
+
+
+class DuckDBStore:
+    """Readings, events and marks in one DuckDB file: the :class:`linli_platform.store.Store` that needs no server.
+
+    ``with DuckDBStore(path) as store`` opens the file and recovers the newest readings. One writer at a time (a lock
+    sees to it); reads go through cursors of their own and see the last commit.
+
+    Args:
+        path: The file.
+        memory_limit: What DuckDB may hold in memory, as DuckDB writes it (``512MB``).
+        threads: Threads DuckDB may use for one query.
+    """
+
+    def __init__(self, path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
+        self.path = path
+        self._memory_limit = memory_limit
+        self._threads = threads
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._broken = False
+        self._write = threading.Lock()
+        self._state = threading.Lock()
+        self._heads = Heads()
+        self._series: dict[tuple[str, str], SeriesInfo] = {}
+        self._by_id: list[SeriesInfo | None] = [None]
+        self._unsaved: list[SeriesInfo] = []
+        self._journal = 0
+        self._journal_rows = 0
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        with self._write, self._state:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    # Series
+
+    def series(self, gateway: str, name: str) -> SeriesInfo:
+        """Return the series of a point name; a new one is written with the next commit."""
+        found = self._series.get((gateway, name))
+        if found is not None:
+            return found
+        point = parse_point(name)
+        with self._state:
+            found = self._series.get((gateway, name))
+            if found is None:
+                found = SeriesInfo(len(self._by_id), gateway, point.device, name, point.quantity)
+                self._heads.reserve(found.id)
+                self._unsaved.append(found)
+                self._by_id.append(found)
+                self._series[gateway, name] = found
+        return found
+
+    def find(self, gateway: str, name: str) -> SeriesInfo | None:
+        """Return the series of a point name if it exists."""
+        return self._series.get((gateway, name))
+
+    def get(self, series: int) -> SeriesInfo | None:
+        """Return the series with this id if it exists."""
+        return self._by_id[series] if 0 < series < len(self._by_id) else None
+
+    def all_series(self) -> list[SeriesInfo]:
+        """Return every series, by id."""
+        with self._state:
+            return [info for info in self._by_id if info is not None]
+
+    # Writing
+
+    def append(
+        self,
+        batch: Batch,
+        marks: Mapping[str, bytes],
+        *,
+        events: Sequence[EventRow] = (),
+        quarantined: Sequence[Quarantined] = (),
+    ) -> Appended:
+        """Commit readings, events and marks in one transaction; on return they are on disk."""
+        with self._write:
+            if self._broken:
+                self._reopen()
+            connection = self._connected()
+            with self._state:
+                unsaved = list(self._unsaved)
+            with _transaction(connection, self):
+                if unsaved:
+                    statements.insert_series(connection, unsaved)
+                appended, rows = self._append_readings(connection, batch)
+                new_events = statements.insert_events(connection, events)
+                if marks:
+                    connection.execute(
+                        "INSERT INTO mark_journal VALUES (?, ?)",
+                        [self._journal + 1, msgspec.msgpack.encode(dict(marks))],
+                    )
+                statements.insert_quarantined(connection, quarantined)
+            with self._state:
+                del self._unsaved[: len(unsaved)]
+                self._heads.take(batch, rows)
+            if marks:
+                self._journal += 1
+                self._journal_rows += 1
+            if self._journal_rows >= _FOLD_AFTER:
+                self._fold()
+            return Appended(appended.new, appended.duplicates, appended.conflicts, new_events)
+
+    def _append_readings(
+        self, connection: duckdb.DuckDBPyConnection, batch: Batch
+    ) -> tuple[Appended, NDArray[np.int64]]:
+        if not len(batch):
+            return Appended(np.empty(0, np.int64), 0, 0, ()), np.empty(0, np.int64)
+        arranged = arrange(batch)
+        rows = arranged.rows
+        duplicates, conflicts = arranged.duplicates, arranged.conflicts
+        sure = self._heads.surely_new(batch.series[rows], batch.time[rows])
+        if not sure.all():
+            drop, replace = [], []
+            for row, value, text, quality in statements.look_up(connection, batch, rows[~sure]):
+                stored = (np.nan if value is None else value, text, quality)
+                offered = (float(batch.value[row]), batch.texts.get(row), int(batch.quality[row]))
+                if same_reading(stored, offered):
+                    duplicates += 1
+                    drop.append(row)
+                elif offered[2] // QUALITY_SPAN < quality // QUALITY_SPAN:
+                    replace.append(row)
+                else:
+                    conflicts += 1
+                    drop.append(row)
+            if replace:
+                statements.delete(connection, batch, np.array(replace, np.int64))
+            if drop:
+                rows = rows[~np.isin(rows, drop)]
+        statements.insert_readings(connection, batch, rows)
+        return Appended(np.sort(rows), duplicates, conflicts, ()), rows
+
+    def _fold(self) -> None:
+        """Bring the journal of marks into the table of marks."""
+        connection = self._connected()
+        marks = statements.read_marks(connection)
+        with _transaction(connection, self):
+            connection.execute("DELETE FROM mark")
+            connection.execute("DELETE FROM mark_journal")
+            if marks:
+                connection.executemany("INSERT INTO mark VALUES (?, ?)", list(marks.items()))
+        self._journal_rows = 0
+
+    def marks(self) -> dict[str, bytes]:
+        """Return each gateway's mark as committed last."""
+        with self._reader() as cursor:
+            return statements.read_marks(cursor)
+
+    # Reading
+
+    def latest(self, series: Iterable[int] | None = None) -> list[LatestRow]:
+        """Return the newest reading by observation time of the given series, or of all."""
+        found = []
+        with self._state:
+            heads = self._heads
+            wanted = range(1, len(self._by_id)) if series is None else series
+            for number in wanted:
+                info = self.get(number)
+                if info is None or heads.time[number] == NEVER:
+                    continue
+                value = float(heads.value[number])
+                received = int(heads.received[number])
+                found.append(
+                    LatestRow(
+                        series=info,
+                        time=int(heads.time[number]),
+                        value=None if np.isnan(value) else value,
+                        text=heads.texts.get(number),
+                        quality=int(heads.quality[number]),
+                        received_at=None if received == NEVER else received,
+                    )
+                )
+        return found
+
+    def read(
+        self,
+        series: int,
+        start: Instant,
+        end: Instant,
+        *,
+        step: int | None = None,
+        aggregate: Aggregate | None = None,
+        limit: int = 10_000,
+    ) -> list[Row]:
+        """Return readings or steps with ``start <= time < end``, in order of time."""
+        if step is None:
+            if aggregate is not None:
+                raise ValueError("an aggregate needs a step")
+            query = (
+                "SELECT time, value, text, quality, CAST(quality < $bad AS INTEGER), CAST(quality >= $bad AS INTEGER)"
+                " FROM reading WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
+            )
+            steps = {}
+        else:
+            if step <= 0:
+                raise ValueError(f"a step of {step} µs; a step is longer than nothing")
+            query = (
+                f"SELECT time - ((time % $step) + $step) % $step AS start, {_AGGREGATES[aggregate or Aggregate.MEAN]},"  # noqa: S608 - from the table above
+                " NULL, coalesce(min(quality) FILTER (quality < $bad), max(quality)),"
+                " count(*) FILTER (quality < $bad), count(*) FILTER (quality >= $bad)"
+                " FROM reading WHERE series = $series AND time >= $start AND time < $end"
+                " GROUP BY 1 ORDER BY 1 LIMIT $limit"
+            )
+            steps = {"step": step}
+        values = {
+            "series": series,
+            "start": max(-_MICROSECONDS_MAX, start),
+            "end": min(_MICROSECONDS_MAX, end),
+            "bad": _BAD,
+            "limit": max(0, limit),
+            **steps,
+        }
+        return [Row(*row) for row in self._rows(query, values)]
+
+    def events(self, start: Instant, end: Instant, *, gateway: str | None = None, limit: int = 1_000) -> list[EventRow]:
+        """Return events with ``start <= time < end``, newest first."""
+        query = (
+            "SELECT gateway, id, time, type, subject, body, received FROM event WHERE time >= $start AND time < $end"
+            " AND ($gateway IS NULL OR gateway = $gateway) ORDER BY time DESC, id LIMIT $limit"
+        )
+        return [
+            EventRow(*row)
+            for row in self._rows(query, {"start": start, "end": end, "gateway": gateway, "limit": max(0, limit)})
+        ]
+
+    def quarantine(self, *, gateway: str | None = None, limit: int = 100) -> list[Quarantined]:
+        """Return quarantined messages, newest first."""
+        query = (
+            "SELECT gateway, epoch, seq, reason, payload, received FROM quarantine"
+            " WHERE $gateway IS NULL OR gateway = $gateway ORDER BY number DESC LIMIT $limit"
+        )
+        return [Quarantined(*row) for row in self._rows(query, {"gateway": gateway, "limit": max(0, limit)})]
+
+    def count(self) -> int:
+        """Return the number of readings held."""
+        return int(self._rows("SELECT count(*) FROM reading", {})[0][0])
+
+    def count_distinct(self) -> int:
+        """Return the number of distinct (series, time) held."""
+        query = "SELECT count(*) FROM (SELECT DISTINCT series, time FROM reading)"
+        return int(self._rows(query, {})[0][0])
+
+    def size_bytes(self) -> int:
+        """Return the bytes on disk, write-ahead log included."""
+        files = (self.path, self.path.with_name(self.path.name + ".wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def checkpoint(self) -> None:
+        """Bring the write-ahead log into the main file."""
+        with self._write:
+            try:
+                self._connected().checkpoint()
+            except duckdb.Error as exc:
+                raise StoreError(f"{self.path}: checkpoint: {exc}") from exc
+
+    # The connection
+
+    def _rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        with self._reader() as cursor:
+            return cursor.execute(query, dict(values) if values else None).fetchall()
+
+    @contextmanager
+    def _reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of the calling thread's own: DuckDB runs one query at a time on each."""
+        with self._state:
+            cursor = self._connected().cursor()
+        try:
+            yield cursor
+        except duckdb.Error as exc:
+            raise StoreError(f"{self.path}: {exc}") from exc
+        finally:
+            cursor.close()
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise StoreUnavailable(f"{self.path} is not open")
+        return self._connection
+
+    def _open(self) -> None:
+        connection = connect(self.path, self._memory_limit, self._threads)
+        heads = Heads()
+        known = [
+            SeriesInfo(*row)
+            for row in connection.execute("SELECT id, gateway, device, name, quantity FROM series").fetchall()
+        ]
+        by_id: list[SeriesInfo | None] = [None] * (1 + max((info.id for info in known), default=0))
+        for info in known:
+            by_id[info.id] = info
+            heads.reserve(info.id)
+        newest = (
+            "SELECT series, max(time), arg_max({'v': value, 't': text, 'q': quality}, time) FROM reading GROUP BY 1"
+        )
+        for series, time, head in connection.execute(newest).fetchall():
+            heads.recover(series, time, head["v"], head["t"], head["q"])
+        with self._state:
+            self._heads = heads
+            # Series asked for since the last commit keep their numbers: batches on their way carry them.
+            saved = {(info.gateway, info.name) for info in known}
+            self._unsaved = [info for info in self._unsaved if (info.gateway, info.name) not in saved]
+            for info in self._unsaved:
+                by_id.extend([None] * (info.id + 1 - len(by_id)))
+                by_id[info.id] = info
+                heads.reserve(info.id)
+            self._by_id = by_id
+            self._series = {(info.gateway, info.name): info for info in by_id if info is not None}
+            self._connection = connection
+            self._broken = False
+        self._journal_rows = _FOLD_AFTER
+        self._fold()
+
+    def _reopen(self) -> None:
+        with self._state:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+        self._open()
+
+    def mark_broken(self) -> None:
+        """Open the file again before the next write: DuckDB refuses a database that failed inside a commit."""
+        self._broken = True
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> Iterator[None]:
+    try:
+        connection.begin()
+        yield
+        connection.commit()
+    except duckdb.Error as exc:
+        try:
+            connection.rollback()
+        except duckdb.Error:
+            store.mark_broken()
+        raise StoreError(f"{store.path}: nothing of the batch was kept: {exc}") from exc
+    except BaseException:
+        connection.rollback()
+        raise

@@ -1,0 +1,68 @@
+"""The DuckDB file: its settings, its tables, its version."""
+
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from linli_platform.store import StoreUnavailable
+
+VERSION: Final = 1
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS series (
+    id INTEGER NOT NULL, gateway VARCHAR NOT NULL, device VARCHAR NOT NULL, name VARCHAR NOT NULL,
+    quantity VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS reading (
+    series INTEGER NOT NULL, time BIGINT NOT NULL, value DOUBLE, text VARCHAR, quality UTINYINT NOT NULL);
+CREATE TABLE IF NOT EXISTS mark (gateway VARCHAR NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS mark_journal (number BIGINT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS event (
+    gateway VARCHAR NOT NULL, id VARCHAR NOT NULL, time BIGINT NOT NULL, type VARCHAR NOT NULL,
+    subject VARCHAR NOT NULL, body VARCHAR NOT NULL, received BIGINT NOT NULL, PRIMARY KEY (gateway, id));
+CREATE TABLE IF NOT EXISTS quarantine (
+    number BIGINT NOT NULL, gateway VARCHAR NOT NULL, epoch VARCHAR NOT NULL, seq BIGINT NOT NULL,
+    reason VARCHAR NOT NULL, payload BLOB NOT NULL, received BIGINT NOT NULL);
+"""
+
+
+def connect(path: Path, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
+    """Return a connection to the file, made if absent; :class:`StoreUnavailable` with a remedy if it cannot be used."""
+    try:
+        connection = duckdb.connect(
+            str(path),
+            config={
+                "memory_limit": memory_limit,
+                "threads": threads,
+                # A checkpoint rewrites the newest row groups: a longer log makes fewer of them, each a longer pause.
+                "wal_autocheckpoint": "64MB",
+                # Queries come from the API: they may read the tables and nothing else.
+                "enable_external_access": "false",
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+            },
+        )
+    except duckdb.Error as exc:
+        remedy = "is another linli-platform running on this data folder? stop it, or give another --data"
+        raise StoreUnavailable(f"{path}: {exc}; {remedy}") from exc
+    try:
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    try:
+        connection.execute(_TABLES)
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", [str(VERSION)])
+        found = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchall()
+    except duckdb.Error as exc:
+        raise StoreUnavailable(f"{path}: {exc}; restore the file from a backup, or start with another --data") from exc
+    if found != [(str(VERSION),)]:
+        version = found[0][0] if found else "none"
+        raise StoreUnavailable(
+            f"{path}: written as store version {version}, this program knows {VERSION}; install the newer linli"
+        )

@@ -1,0 +1,121 @@
+"""The statements that write to the DuckDB file, and the marks' way back; each runs inside its caller's transaction."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import duckdb
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linli_platform.store import Batch, EventRow, Quarantined, SeriesInfo
+
+_QUARANTINE_ROWS: Final = 1000
+_QUARANTINE_BYTES: Final = 16_384
+
+_marks_decoder: Final = msgspec.msgpack.Decoder(dict[str, bytes])
+
+
+@contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, NDArray[Any]]) -> Iterator[None]:
+    """Let statements see columns as a table while the block runs."""
+    connection.register(name, columns)
+    try:
+        yield
+    finally:
+        connection.unregister(name)
+
+
+def insert_series(connection: duckdb.DuckDBPyConnection, series: Sequence[SeriesInfo]) -> None:
+    """Write new series."""
+    columns = {
+        "id": np.array([info.id for info in series], np.int32),
+        "gateway": np.array([info.gateway for info in series], object),
+        "device": np.array([info.device for info in series], object),
+        "name": np.array([info.name for info in series], object),
+        "quantity": np.array([info.quantity for info in series], object),
+    }
+    with registered(connection, "new_series", columns):
+        connection.execute("INSERT INTO series SELECT id, gateway, device, name, quantity FROM new_series")
+
+
+def insert_readings(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
+    """Append rows of a batch."""
+    if not len(rows):
+        return
+    columns: dict[str, NDArray[Any]] = {
+        "series": batch.series[rows],
+        "time": batch.time[rows],
+        "value": batch.value[rows],  # NaN arrives as NULL
+        "quality": batch.quality[rows],
+    }
+    text = "NULL"
+    if batch.texts:
+        columns["text"] = np.array([batch.texts.get(row) for row in rows.tolist()], object)
+        text = "CAST(text AS VARCHAR)"
+    with registered(connection, "new_reading", columns):
+        connection.execute(f"INSERT INTO reading SELECT series, time, value, {text}, quality FROM new_reading")  # noqa: S608
+
+
+def look_up(
+    connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]
+) -> list[tuple[int, float | None, str | None, int]]:
+    """Return (row, value, text, quality) of the rows whose identity the store holds, as it holds them."""
+    columns: dict[str, NDArray[Any]] = {"row": rows, "series": batch.series[rows], "time": batch.time[rows]}
+    bounds = [int(columns["time"].min()), int(columns["time"].max())]
+    with registered(connection, "late", columns):
+        return connection.execute(
+            "SELECT late.row, r.value, r.text, r.quality FROM reading r"
+            " JOIN late ON r.series = late.series AND r.time = late.time WHERE r.time BETWEEN ? AND ?",
+            bounds,
+        ).fetchall()
+
+
+def delete(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
+    """Take the readings out that have the identity of these rows."""
+    with registered(connection, "replaced", {"series": batch.series[rows], "time": batch.time[rows]}):
+        connection.execute(
+            "DELETE FROM reading USING replaced WHERE reading.series = replaced.series AND reading.time = replaced.time"
+        )
+
+
+def insert_events(connection: duckdb.DuckDBPyConnection, events: Sequence[EventRow]) -> tuple[int, ...]:
+    """Write events that are not there yet; return the numbers of those that were new."""
+    new = []
+    for number, event in enumerate(events):
+        row = [event.gateway, event.id, event.time, event.type, event.subject, event.body, event.received_at]
+        if connection.execute("INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id", row).fetchall():
+            new.append(number)
+    return tuple(new)
+
+
+def insert_quarantined(connection: duckdb.DuckDBPyConnection, quarantined: Sequence[Quarantined]) -> None:
+    """Keep messages that could not be taken; the oldest beyond a bound go."""
+    if not quarantined:
+        return
+    newest = connection.execute("SELECT coalesce(max(number), 0) FROM quarantine").fetchall()[0][0]
+    for number, item in enumerate(quarantined, newest + 1):
+        connection.execute(
+            "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                number,
+                item.gateway,
+                item.epoch,
+                item.seq,
+                item.reason,
+                item.payload[:_QUARANTINE_BYTES],
+                item.received_at,
+            ],
+        )
+    connection.execute("DELETE FROM quarantine WHERE number <= ?", [newest + len(quarantined) - _QUARANTINE_ROWS])
+
+
+def read_marks(connection: duckdb.DuckDBPyConnection) -> dict[str, bytes]:
+    """Return each gateway's mark: the folded ones, then the journal over them."""
+    marks: dict[str, bytes] = {
+        gateway: bytes(body) for gateway, body in connection.execute("SELECT gateway, body FROM mark").fetchall()
+    }
+    for (body,) in connection.execute("SELECT body FROM mark_journal ORDER BY number").fetchall():
+        marks.update(_marks_decoder.decode(body))
+    return marks
