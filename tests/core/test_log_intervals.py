@@ -54,6 +54,10 @@ def test_questions_agree_with_a_plain_set(spans: Spans, one: int, other: int) ->
     while end + 1 in plain:
         end += 1
     assert marks.run_end(one) == end
+    start = one + 1
+    while start - 1 in plain:
+        start -= 1
+    assert marks.run_start(one) == start
     assert marks.touches(one) == bool(plain & {one - 1, one, one + 1})
 
 

@@ -134,6 +134,13 @@ class IntervalSet:
             return self._lasts[at]
         return number - 1
 
+    def run_start(self, number: int) -> int:
+        """Return the first of the unbroken run that holds ``number``; ``number + 1`` if it is not a member."""
+        at = bisect_left(self._lasts, number)
+        if at < len(self._firsts) and self._firsts[at] <= number:
+            return self._firsts[at]
+        return number + 1
+
     def touches(self, number: int) -> bool:
         """Tell whether adding ``number`` would make no new range."""
         return number in self or number - 1 in self or number + 1 in self

@@ -1,7 +1,8 @@
 """The gateway's half of the log protocol: which message to send next, and which never need be sent again.
 
 The shell around it (``linli_edge.uplink``) tells it what became durable, what came from the platform and what time it
-is (by a clock that is never set back); it answers with numbers. It holds ranges, never messages: a backlog of a million costs what a backlog of one does.
+is (by a clock that is never set back); it answers with numbers. It holds ranges, never messages: a backlog of a million
+costs what a backlog of one does.
 
 Four rules it rests on:
 
@@ -126,7 +127,7 @@ class Sender:
 
     @property
     def announced_next(self) -> int:
-        """``next_seq`` as a status may say it: numbers above ``offered_to`` are not certain to be this log's own yet."""
+        """``next_seq`` as a status may say it: numbers above ``offered_to`` may turn out to collide with lost ones."""
         return self._offered_to + 1
 
     @property
@@ -339,15 +340,16 @@ class Sender:
             declare(self._declared, Evicted(first, last, RETENTION))
 
 
-def declare(entries: list[Evicted], entry: Evicted) -> None:
-    """Put an eviction into a sorted list; neighbours of one cause become one entry."""
+def declare(entries: list[Evicted], entry: Evicted) -> Evicted:
+    """Put an eviction into a sorted list and return the entry it became part of: neighbours of one cause are joined."""
     at = bisect_left(entries, entry.first, key=lambda one: one.first)
     if at < len(entries) and _continues(entry, entries[at]):
         entry = _joined(entry, entries.pop(at))
     if at and _continues(entries[at - 1], entry):
         entries[at - 1] = _joined(entries[at - 1], entry)
-    else:
-        entries.insert(at, entry)
+        return entries[at - 1]
+    entries.insert(at, entry)
+    return entry
 
 
 def _continues(before: Evicted, after: Evicted) -> bool:
