@@ -1,0 +1,1 @@
+"""Modbus over TCP, serial lines (RTU) and RTU over TCP. See ``README.md``."""

@@ -1,0 +1,283 @@
+"""Register maps as TOML writes them: the entries of a profile or of a device's own ``points``, checked."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final
+
+from linli_core.vocabulary import Vocabulary, vocabulary
+
+from linli_core.model import Phase, Statistic
+from linli_edge.config.table import Table
+from linli_edge.drivers.modbus.registers import (
+    ADDRESSES,
+    TABLES,
+    TYPES,
+    DataType,
+    MappedPoint,
+    RegisterTable,
+    WordOrder,
+)
+
+RATIOS: Final = ("pt", "ct")
+"""Transformer ratios that a device's register map may leave to the reader."""
+
+SUNSPEC_ABSENT: Final = {
+    DataType.INT16: 0x8000,
+    DataType.UINT16: 0xFFFF,
+    DataType.INT32: 0x8000_0000,
+    DataType.UINT32: 0xFFFF_FFFF,
+    DataType.INT64: 0x8000_0000_0000_0000,
+    DataType.UINT64: 0xFFFF_FFFF_FFFF_FFFF,
+}
+"""What ``absent = "sunspec"`` means for each type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds for an entry that does not say otherwise.
+
+    Attributes:
+        table: Table of the device.
+        kind: How values are written; ``None``: each entry says it.
+        order: Byte and word order.
+        base: 1 where the addresses are numbered from one, as many manuals print them.
+        absent: ``"sunspec"`` or nothing.
+        nan_is_absent: Whether NaN means "not implemented".
+    """
+
+    table: RegisterTable = RegisterTable.HOLDING
+    kind: DataType | None = None
+    order: WordOrder = WordOrder.ABCD
+    base: int = 0
+    absent: str | None = None
+    nan_is_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What a make and model needs from whoever asks; a device in the configuration may override each.
+
+    Attributes:
+        max_registers: Most registers in one request.
+        max_gap: Most unwanted registers read through.
+        pause: Microseconds between an answer and the next request.
+        timeout: Microseconds to wait for an answer.
+        retries: How often a request is repeated before the device counts as silent.
+    """
+
+    max_registers: int = 125
+    max_gap: int = 8
+    pause: int = 0
+    timeout: int = 1_000_000
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """One entry of a register map with the ratios still open.
+
+    Attributes:
+        mapped: The entry as if every ratio were 1.
+        ratios: Ratios its value is to be multiplied by.
+        ordered: Whether the entry itself names its byte and word order, so that a device cannot change it.
+    """
+
+    mapped: MappedPoint
+    ratios: tuple[str, ...]
+    ordered: bool
+
+    def resolved(self, ratios: Mapping[str, Fraction], order: WordOrder | None) -> MappedPoint:
+        """Return the entry with a device's ratios folded in, and in the device's word order."""
+        factor = self.mapped.factor
+        for name in self.ratios:
+            factor *= ratios.get(name, 1)
+        keep = self.ordered or self.mapped.kind.registers < 2
+        wanted = self.mapped.order if order is None or keep else order
+        return replace(self.mapped, factor=factor, order=wanted)
+
+
+def read_quirks(table: Table, base: Quirks) -> Quirks:
+    """Return how to ask a device, from the keys of its profile or of its place in the configuration."""
+    return Quirks(
+        table.integer("max_registers", base.max_registers, minimum=1, maximum=125),
+        table.integer("max_gap", base.max_gap, minimum=0, maximum=124),
+        table.duration("pause", base.pause, maximum=10_000_000),
+        table.duration("timeout", base.timeout, minimum=10_000, maximum=60_000_000),
+        table.integer("retries", base.retries, minimum=0, maximum=10),
+    )
+
+
+def read_defaults(table: Table) -> Defaults:
+    """Return what a ``[defaults]`` table says."""
+    kind = table.choice("type", list(TYPES), None)
+    return Defaults(
+        TABLES[table.choice("table", list(TABLES), "holding")],
+        TYPES[kind] if kind else None,
+        table.member("order", WordOrder, WordOrder.ABCD),
+        table.integer("address_base", 0, minimum=0, maximum=1),
+        table.choice("absent", ["sunspec"], None),
+        table.boolean("nan_is_absent", False),
+    )
+
+
+def read_entries(tables: Sequence[Table], defaults: Defaults, quirks: Quirks) -> tuple[RawEntry, ...]:
+    """Return the entries of a register map; mistakes are noted in their tables."""
+    words = vocabulary()
+    read = [(table, _entry(table, defaults, quirks, words)) for table in tables]
+    _refuse_doubles(read)
+    return tuple(entry for _, entry in read)
+
+
+def _refuse_doubles(read: Sequence[tuple[Table, RawEntry]]) -> None:
+    """Note points that are declared twice, and values that share some of their registers but not all."""
+    seen: dict[str, Table] = {}
+    for table, entry in read:
+        name = entry.mapped.of("device").local_name
+        if (first := seen.setdefault(name, table)) is not table:
+            table.problem(
+                "quantity", f'point "{name}" is declared twice', f"see {first.where}; tell them apart by channel"
+            )
+    spans = sorted(read, key=lambda pair: (pair[1].mapped.table.function, pair[1].mapped.address, pair[1].mapped.end))
+    for (first, one), (table, two) in pairwise(spans):
+        a, b = one.mapped, two.mapped
+        same = (a.address, a.end) == (b.address, b.end)
+        if a.table is b.table and a.end > b.address and not (same and (a.bits or a.states or a.kind is not b.kind)):
+            table.problem(
+                "address",
+                f"the value shares registers with {first.where} (from address {a.address} to {a.end - 1})",
+                "correct the address or the type of one of the two",
+            )
+
+
+def _entry(table: Table, defaults: Defaults, quirks: Quirks, words: Vocabulary) -> RawEntry:
+    kind = TYPES[table.choice("type", list(TYPES), defaults.kind.label if defaults.kind else "int16")]
+    if defaults.kind is None and "type" not in table.raw:
+        kind = DataType.BIT if table.raw.get("table") in {"coil", "discrete"} else kind
+        if kind is not DataType.BIT:
+            table.problem("type", "missing", f"choose one of {', '.join(TYPES)}")
+    source = TABLES[table.choice("table", list(TABLES), defaults.table.label)]
+    count = kind.registers or 1
+    if kind is DataType.STRING:
+        count = table.integer("length", minimum=1, maximum=quirks.max_registers)
+    elif count > quirks.max_registers:
+        table.problem("type", f"{kind.label} takes {count} registers", f"raise max_registers to {count} or more")
+    if source.bits != (kind is DataType.BIT):
+        table.problem(
+            "type", f"{kind.label} in table {source.label}", "a coil or discrete input is a bit, and only that"
+        )
+    order = table.member("order", WordOrder, defaults.order if kind.registers > 1 else WordOrder.ABCD)
+    if kind is DataType.STRING and order in {WordOrder.CDAB, WordOrder.DCBA}:
+        table.problem("order", f"{order} for a string", "choose ABCD, or BADC where each two characters are swapped")
+    address = table.integer("address", minimum=defaults.base, maximum=ADDRESSES - 1 + defaults.base) - defaults.base
+    if address + count > ADDRESSES:
+        table.problem("address", f"the value ends behind address {ADDRESSES - 1}", "correct the address or the type")
+    factor, offset = _scale(table, kind, words)
+    mapped = MappedPoint(
+        where=table.where,
+        quantity=table.text("quantity"),
+        table=source,
+        address=address,
+        count=count,
+        kind=kind,
+        order=order,
+        factor=factor,
+        offset=offset,
+        bits=_bits(table, kind, count),
+        states=_states(table),
+        absent=_absent(table, kind, defaults),
+        nan_is_absent=table.boolean("nan_is_absent", defaults.nan_is_absent),
+        interval=table.duration("interval", 0, minimum=100_000),
+        phase=table.member("phase", Phase, None),
+        channel=table.integer("channel", None, minimum=0, maximum=999_999_999),
+        tariff=table.integer("tariff", None, minimum=0, maximum=999_999_999),
+        storage=table.integer("storage", None, minimum=0),
+        statistic=table.member("statistic", Statistic, None),
+    )
+    ratios = table.texts("ratios", ())
+    for name in ratios:
+        if name not in RATIOS:
+            table.problem("ratios", f'no ratio is called "{name}"', f"known: {', '.join(RATIOS)}")
+    return RawEntry(mapped, ratios, "order" in table.raw)
+
+
+def _scale(table: Table, kind: DataType, words: Vocabulary) -> tuple[Fraction, Fraction]:
+    """Return factor and offset from the raw number to the vocabulary's unit; note an unknown quantity or unit."""
+    scale = _exact(table.number("scale", 1.0))
+    shift = _exact(table.number("offset", 0.0))
+    if scale == 0:
+        table.problem("scale", "found 0", "write what one raw unit is worth, such as 0.1")
+    name, unit = table.text("quantity", ""), table.text("unit", "")
+    if not name:
+        return scale, shift
+    quantity = words.get(name)
+    if quantity is None:
+        near = difflib.get_close_matches(name, words, 1)
+        remedy = f'did you mean "{near[0]}"?' if near else "see the vocabulary (core/linli_core/vocabulary.toml)"
+        table.problem("quantity", f'no quantity is called "{name}"', remedy)
+        return scale, shift
+    if kind.kind in {"text", "bit"} or "states" in table.raw:
+        return scale, shift
+    if not unit:
+        if quantity.unit:
+            table.problem("unit", "missing", f'write the unit of the scaled value, such as "{quantity.unit}"')
+        return scale, shift
+    try:
+        zero, one = (Fraction(words.convert(name, Decimal(number), unit)) for number in (0, 1))
+    except ValueError as exc:
+        table.problem("unit", f'"{unit}" is no unit of {name} ({exc})', f'such as "{quantity.unit}"')
+        return scale, shift
+    return scale * (one - zero), shift * (one - zero) + zero
+
+
+def _exact(number: float) -> Fraction:
+    """Return the number as it was written: 0.1 is one tenth, not the binary fraction nearest to it."""
+    return Fraction(Decimal(repr(number)))
+
+
+def _bits(table: Table, kind: DataType, count: int) -> tuple[int, int] | None:
+    """Return the bit field of an entry: ``bit = 3`` or ``bits = [4, 7]``, 0 the least significant."""
+    single = table.integer("bit", None, minimum=0, maximum=16 * count - 1)
+    several = table.integers("bits", None, minimum=0, maximum=16 * count - 1)
+    if single is None and several is None:
+        return None
+    if kind.kind != "int" or kind.signed:
+        table.problem("type", f"a bit field of {kind.label}", "choose uint16, uint32 or uint64")
+    if single is not None:
+        if several is not None:
+            table.problem("bits", "both bit and bits are given", "keep one of them")
+        return single, single
+    assert several is not None
+    if len(several) != 2 or several[0] > several[1]:
+        table.problem("bits", f"found {list(several)}", "write the lowest and the highest bit, such as [4, 7]")
+        return None
+    return several[0], several[1]
+
+
+def _states(table: Table) -> Mapping[int, str | int | bool] | None:
+    """Return what each raw number means: ``states = { 0 = "off", 1 = "on" }``."""
+    if "states" not in table.raw:
+        return None
+    child = table.table("states")
+    states: dict[int, str | int | bool] = {}
+    for key, value in child.raw.items():
+        child.known(key)
+        if not key.isdigit():
+            child.problem(key, "the key is no number", "write the raw number on the left, such as 1 = true")
+        elif not isinstance(value, str | int):
+            child.problem(key, f"found {value!r}", "write a text, a whole number, true or false")
+        else:
+            states[int(key)] = value
+    return states
+
+
+def _absent(table: Table, kind: DataType, defaults: Defaults) -> frozenset[int]:
+    """Return the raw patterns that say "not implemented"."""
+    if "absent" in table.raw:
+        return frozenset(table.integers("absent", (), minimum=0))
+    if defaults.absent == "sunspec" and kind in SUNSPEC_ABSENT:
+        return frozenset({SUNSPEC_ABSENT[kind]})
+    return frozenset()
