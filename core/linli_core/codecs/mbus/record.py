@@ -6,7 +6,15 @@ from typing import Final
 import msgspec
 
 from linli_core.codecs.mbus import values
-from linli_core.codecs.mbus.record_header import PLAIN_TEXT, Function, Header, RecordValue, parse_header
+from linli_core.codecs.mbus.record_header import (
+    PLAIN_TEXT,
+    Function,
+    Header,
+    RecordValue,
+    no_value,
+    parse_header,
+    scaled,
+)
 from linli_core.codecs.mbus.vif import Measurand
 from linli_core.errors import ProtocolError
 
