@@ -1,0 +1,97 @@
+"""Mosquitto as the engine: its configuration, rendered from our settings."""
+
+import getpass
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from linli_broker.access import render_acl
+from linli_broker.engine import Plan
+from linli_broker.settings import Listener, Settings, Tls
+from linli_core.errors import ConfigError
+
+# Debian puts daemons into /usr/sbin, which is on root's path only.
+_DAEMON_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin")
+_PACKET_OVERHEAD: Final = 65_536
+_AUTOSAVE_SECONDS: Final = 30
+
+
+def find() -> str | None:
+    """Return the path of the Mosquitto program, or ``None`` where it is not installed."""
+    return shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", ""), *_DAEMON_FOLDERS]))
+
+
+def plan(settings: Settings, program: str, base: Path) -> Plan:
+    """Return how to start Mosquitto; ``base`` is what relative paths of the TLS files start from."""
+    for number, listener in enumerate(settings.listeners):
+        if listener.tls:
+            _check_files(listener.tls, f"listeners[{number}].tls", base)
+    data = Path(settings.data).absolute()
+    configuration = data / "mosquitto.conf"
+    files = {configuration: render(settings, data, base, user=getpass.getuser())}
+    if settings.secured:
+        files[data / "access.acl"] = render_acl(settings.access)
+    return Plan(
+        engine="mosquitto",
+        argv=(program, "-c", str(configuration)),
+        files=files,
+        rereads=True,
+    )
+
+
+def _check_files(tls: Tls, where: str, base: Path) -> None:
+    for name in ("ca", "certificate", "key"):
+        path = base / getattr(tls, name)
+        try:
+            path.open("rb").close()
+        except OSError as exc:
+            raise ConfigError(
+                f"{where}.{name}", f"{path} cannot be read ({exc.strerror})", "correct the path or its permissions"
+            ) from exc
+
+
+def render(settings: Settings, data: Path, base: Path, *, user: str) -> str:
+    """Return ``mosquitto.conf``."""
+    return "\n".join(_lines(settings, data, base, user)) + "\n"
+
+
+def _lines(settings: Settings, data: Path, base: Path, user: str) -> Iterator[str]:
+    limits = settings.limits
+    yield "# Written by linli-broker from its settings at every start; change those."
+    yield "per_listener_settings true"
+    # Started by root, Mosquitto would become a user that cannot write here: it stays who started it.
+    yield f"user {user}"
+    yield "persistence true"
+    yield f"persistence_location {data}/"
+    # A broker that is killed loses retained messages since the last save; both ends say them again on connecting.
+    yield f"autosave_interval {_AUTOSAVE_SECONDS}"
+    # A larger packet cuts its sender off, as it does with the embedded engine; message_size_limit would
+    # acknowledge the message and drop it.
+    yield f"max_packet_size {limits.payload_bytes + _PACKET_OVERHEAD}"
+    yield f"max_inflight_messages {limits.inflight}"
+    yield f"max_queued_messages {limits.queued_messages}"
+    yield f"max_queued_bytes {limits.queued_bytes}"
+    yield "log_dest stderr"
+    for kind in ("error", "warning"):
+        yield f"log_type {kind}"
+    for listener in settings.listeners:
+        yield ""
+        yield from _listener_lines(listener, settings, data, base)
+
+
+def _listener_lines(listener: Listener, settings: Settings, data: Path, base: Path) -> Iterator[str]:
+    yield f"listener {listener.port} {listener.host}"
+    yield f"max_connections {settings.limits.connections}"
+    if listener.tls is None:
+        yield "allow_anonymous true"
+        return
+    yield "allow_anonymous false"
+    yield f"cafile {base / listener.tls.ca}"
+    yield f"certfile {base / listener.tls.certificate}"
+    yield f"keyfile {base / listener.tls.key}"
+    yield "tls_version tlsv1.2"
+    yield "require_certificate true"
+    yield "use_identity_as_username true"
+    yield f"acl_file {data / 'access.acl'}"
