@@ -87,7 +87,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payload_bytes: int = 1_048_576
     inflight: int = 500
     queued_messages: int = 100_000
-    queued_bytes: int = 134_217_728
+    queued_bytes: int = 67_108_864
 
 
 class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,46 @@
+"""``python -m linli_sim.bench``: run the benchmarks whose names match, one JSON line each."""
+
+import argparse
+import fnmatch
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from linli_core.errors import LinliError
+from linli_sim.bench import REGISTRY, Bench, CannotRun
+
+BENCHES: Final[Mapping[str, str]] = {}
+"""The module of each benchmark, by the benchmark's name; imported when it is asked for."""
+
+
+def main(argv: Sequence[str] | None = None, benches: Mapping[str, str] = BENCHES) -> int:
+    """Run what ``--only`` matches; return 1 if any of it could not run, or nothing matches."""
+    parser = argparse.ArgumentParser(prog="python -m linli_sim.bench", description="Print figures as JSON lines.")
+    parser.add_argument("--only", default="*", metavar="GLOB", help="names to run, such as 'ingest.*' (default all)")
+    only = parser.parse_args(argv).only
+    names = [name for name in benches if fnmatch.fnmatchcase(name, only)]
+    if not names:
+        known = ", ".join(benches) or "this release has no benchmark"
+        print(f"bench: nothing matches {only!r}; known: {known}", file=sys.stderr)
+        return 1
+    failed = False
+    for name in names:
+        try:
+            line = _find(name, benches[name]).run()
+        except (LinliError, ImportError, OSError) as exc:
+            print(f"bench: {name} cannot run: {exc}", file=sys.stderr)
+            failed = True
+        else:
+            print(msgspec.json.encode(line).decode(), flush=True)
+    return int(failed)
+
+
+def _find(name: str, module: str) -> Bench:
+    importlib.import_module(module)
+    try:
+        return REGISTRY[name]
+    except KeyError:
+        raise CannotRun(f"{module} registers no benchmark of that name") from None

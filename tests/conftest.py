@@ -1,0 +1,36 @@
+"""Shared by all tests: the recorded frames, and a free port. Nothing else; a fixture lives beside what it is for."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """The folder of recorded frames: ``LINLI_VECTORS``, or ``../shared/vectors``; read in place, never copied."""
+    folder = Path(os.environ.get("LINLI_VECTORS", REPOSITORY.parent / "shared" / "vectors"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded frames at {folder}; set LINLI_VECTORS to their folder")
+    return folder
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Returns loopback TCP ports that were free a moment ago, each once."""
+    handed_out: set[int] = set()
+
+    def find() -> int:
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port: int = probe.getsockname()[1]
+            if port not in handed_out:
+                handed_out.add(port)
+                return port
+
+    return find
