@@ -1,1 +1,15 @@
-"""Modbus over TCP, serial lines (RTU) and RTU over TCP. See ``README.md``."""
+"""Modbus over TCP, serial lines (RTU) and RTU over TCP. See ``README.md``.
+
+``registers`` (what an entry says) → ``plan`` (which requests) → ``client`` (one request, one answer) → ``decode``.
+Profiles are data: ``register_map``, ``device_profile`` and ``profiles/*.toml``.
+"""
+
+from typing import Final
+
+from linli_edge.driver import DriverSpec
+from linli_edge.drivers.modbus.driver import open_link
+from linli_edge.drivers.modbus.settings import parse
+
+SPEC: Final = DriverSpec("modbus", parse, open_link)
+
+__all__ = ["SPEC"]

@@ -17,6 +17,9 @@ from linli_edge.transport import Transport
 PYMODBUS: Final = "3.16.1"
 """The one version that was read and tested; see ``pyproject.toml``."""
 
+_LEAST_LISTENING: Final = 0.001
+"""Seconds: long enough for the loop to look at the line once, shorter than the silence RTU asks for anyway."""
+
 
 class ModbusPort(Protocol):
     """What the driver needs of a Modbus client; replace it to run on another stack.
@@ -59,9 +62,9 @@ def check_version(found: str, where: str) -> None:
 class FramedPort:
     """A port over a byte stream.
 
-    It connects on the first read and again after the connection was lost; after a failed attempt it waits, longer
-    each time, and answers :class:`LinkClosed` at once meanwhile, so that a host that is away does not cost every
-    device behind it a full connection timeout.
+    :meth:`open` connects, and so does a read after the connection was lost. After a failed attempt reads wait, longer
+    each time, and answer :class:`LinkClosed` at once meanwhile: a host that is away does not cost every device behind
+    it a full connection timeout.
 
     Attributes:
         late: Late answers of each unit.
@@ -102,10 +105,9 @@ class FramedPort:
     async def read(self, request: Request, *, limit: float, pause: float = 0.0) -> bytes:
         """Carry out one read; see :class:`ModbusPort`."""
         now = self._time()
-        transport = self._transport or await self._open(now)
+        transport = self._transport or await self._reconnect(now)
         try:
-            await self._settle(transport, request.unit, limit)
-            await self._rest(pause)
+            await self._settle(transport, request.unit, limit, pause)
             data = self._framing.encode(request)
             self._waiting = request
             try:
@@ -134,27 +136,30 @@ class FramedPort:
             if pdu is not NEED_DATA:
                 return pdu
 
-    async def _settle(self, transport: Transport, unit: int, limit: float) -> None:
-        """Make sure that what comes next cannot be the answer to a request before.
+    async def _settle(self, transport: Transport, unit: int, limit: float, pause: float) -> None:
+        """Let the device rest, and make sure that what comes next cannot be the answer to a request before.
 
-        With transaction ids nothing needs doing. Without them: after a timeout (or a cancelled poll) listen until the
-        line is silent; before asking the *same* unit again, listen for as long as its answer may still come. Other
-        units need not wait: a frame of the silent unit is not theirs.
+        With transaction ids the second needs nothing. Without them: after a timeout (or a cancelled poll) listen until
+        the line is silent; before asking the *same* unit again, listen for as long as its answer may still come.
+        Other units need not wait: a frame of the silent unit is not theirs. Even in quiet times the rest is spent
+        listening, for what lies in the buffers by then arrived while nobody asked.
         """
+        rest = self._rest_until + pause - self._time()
         if self._framing.identified:
+            if rest > 0:
+                await asyncio.sleep(rest)
             return
         if self._waiting is not None:
             self._doubt[self._waiting.unit] = self._time() + limit
             self._waiting = None
             await self._listen(transport, self._quiet, limit)
-        until = self._doubt.pop(unit, 0.0)
+        until = self._doubt.get(unit, 0.0)
         while (left := until - self._time()) > 0:
             await self._listen(transport, left, left)
-        # What lies in the buffers by now arrived while nobody asked.
-        await asyncio.sleep(0)
-        await self._listen(transport, 0.0, limit)
+        await self._listen(transport, max(rest, _LEAST_LISTENING), limit)
         self._framing.reset()
         self._count_strays(unit)
+        self._doubt.pop(unit, None)
 
     async def _listen(self, transport: Transport, quiet: float, limit: float) -> None:
         """Throw away what comes, until nothing has come for ``quiet`` seconds or ``limit`` seconds are over."""
@@ -173,12 +178,11 @@ class FramedPort:
         if strays:
             self.late[next(reversed(self._doubt), unit)] += strays
 
-    async def _rest(self, pause: float) -> None:
-        wait = self._rest_until + pause - self._time()
-        if wait > 0:
-            await asyncio.sleep(wait)
+    async def open(self) -> None:
+        """Connect; raise ``LinkError``."""
+        await self._reconnect(self._time())
 
-    async def _open(self, now: float) -> Transport:
+    async def _reconnect(self, now: float) -> Transport:
         if now < self._attempt_at:
             raise LinkClosed(f"not connected; the next attempt is in {self._attempt_at - now:.1f} s")
         try:
