@@ -36,6 +36,8 @@ class PlannedPoll:
         points: What the poll yields when all goes well; BAD readings are made from it when it does not. Empty
             where only the answer tells (M-Bus before the first telegram).
         priority: Lower goes first when the line cannot carry everything.
+        cost: Microseconds of line time one poll is expected to take when the device answers; ``None`` where only
+            measuring tells. It feeds ``linli-edge check`` and the first minute of the overload watch.
     """
 
     key: str
@@ -43,6 +45,7 @@ class PlannedPoll:
     interval: int
     points: tuple[Point, ...] = ()
     priority: int = 1
+    cost: int | None = None
 
 
 class Driver(Protocol):
@@ -75,11 +78,15 @@ class DriverSpec:
         parse: Turns the link's TOML table into the driver's own configuration; raises ``ConfigError``; touches
             nothing outside the process. The second argument is where the table stands (``links[0]``).
         open: Opens the link: ``async with spec.open(config, clock) as driver``.
+        plan: The polls as far as the configuration alone tells, without opening anything. They let a line that
+            never came up report its points as BAD, and ``linli-edge check`` count them. ``None`` where only the
+            devices know.
     """
 
     name: str
     parse: Callable[[Mapping[str, object], str], Any]
     open: Callable[[Any, Clock], AbstractAsyncContextManager[Driver]]
+    plan: Callable[[Any], Sequence[PlannedPoll]] | None = None
 
 
 def catalogue() -> dict[str, EntryPoint]:

@@ -1,0 +1,64 @@
+"""How full a line is, and by how much its plan must stretch to fit. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from linli_core.instant import Instant
+
+RESERVE: Final = 0.1
+"""Share of the line that the polls of lower priority keep between them, however much the higher ones want."""
+
+WINDOW: Final = 30_000_000
+"""Microseconds after which the measured use starts a new window; the one before still counts."""
+
+
+def stretches(wanted: Mapping[int, float], capacity: float) -> dict[int, float]:
+    """Return by how much the intervals of each priority must stretch.
+
+    Args:
+        wanted: Share of the line that the plan of each priority takes (lower number: goes first).
+        capacity: Share of the line there is.
+
+    Returns:
+        For each priority 1.0 (the plan fits) or more. The higher priorities keep their plan as long as the lower
+        ones are left :data:`RESERVE` of what is there, or all they want if that is less.
+    """
+    factors: dict[int, float] = {}
+    room = capacity
+    rest = sum(wanted.values())
+    for priority in sorted(wanted):
+        want = wanted[priority]
+        rest -= want
+        granted = min(want, room - min(max(rest, 0.0), RESERVE * room))
+        room -= granted
+        # Sums of floats: a plan that fits to the last digit must not be called stretched.
+        factors[priority] = want / granted if want > granted * (1 + 1e-9) else 1.0
+    return factors
+
+
+class UseMeter:
+    """Measured share of the line in use, over the last half minute to a minute."""
+
+    def __init__(self, now: Instant) -> None:
+        self._started = now
+        self._busy = 0
+        self._before: tuple[int, int] = (0, 0)
+
+    def add(self, now: Instant, busy: int) -> None:
+        """Book line time that ended now, in microseconds."""
+        self._busy += busy
+        elapsed = now - self._started
+        if elapsed >= WINDOW or elapsed < 0:
+            self._before = (self._busy, max(elapsed, self._busy))
+            self._started, self._busy = now, 0
+
+    def use(self, now: Instant) -> float | None:
+        """Return the share from 0 to 1; ``None`` before anything was measured."""
+        elapsed = max(now - self._started, self._busy) + self._before[1]
+        return min(1.0, (self._busy + self._before[0]) / elapsed) if elapsed else None
+
+
+def plan_load(costs: Iterable[tuple[int | None, int]]) -> float | None:
+    """Return the share of the line that polls of (cost, interval) will take; ``None`` if no cost is known."""
+    known = [cost / interval for cost, interval in costs if cost is not None]
+    return sum(known) if known else None

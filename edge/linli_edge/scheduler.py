@@ -1,0 +1,388 @@
+"""When each poll of one link is due, and which goes next. Pure: ``now`` is an argument.
+
+Theory of operation
+    * **Due times lie on a grid of the wall clock**: ``n × interval + phase``. So polling never drifts, a restart
+      finds the same grid, and the quarter-hour readings are taken at the quarter hour. The phase is a hash of the
+      poll's key, within ``spread`` or the interval, whichever is shorter: enough to keep polls from falling due all
+      at once, too little to leave the boundary.
+    * **Earliest deadline first**: a poll's deadline is its next due time. Equal deadlines go by priority.
+    * **Polls never overlap**: the link carries one at a time. A poll that could not run before its next due time
+      has missed that one; only the latest is made up for, the others are counted.
+    * **Overload**: when the measured cost of the plan exceeds the line, deadlines stretch, those of lower priority
+      first (:func:`linli_edge.load.stretches`), so that it is they who miss due times; :meth:`Scheduler.load` says
+      so. The grid stays: what is read is still read at the boundary, only not at every one.
+    * **A silent device** (:mod:`linli_edge.breaker`) is not polled: each due time becomes a :class:`Miss`, which
+      costs no line time, and the device is probed apart from its due times within a bounded share of the line. A
+      probe is one more entry with a deadline, so polls of living devices that are in a hurry go first.
+    * **A clock set back** would leave every due time in the future: the grid is taken up anew.
+
+:meth:`Scheduler.next` says what to do; after a :class:`Run` the link calls :meth:`Scheduler.finished`.
+"""
+
+import heapq
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import count
+from typing import Final
+
+from linli_core.instant import SECOND, Instant
+from linli_edge.breaker import Allowance, Breaker, BreakerSettings
+from linli_edge.driver import PlannedPoll
+from linli_edge.load import UseMeter, stretches
+
+IDLE: Final = 60 * SECOND
+"""How long a link without a single poll may rest before it asks again."""
+
+_REPLAN_EVERY: Final = SECOND
+_LEARNING_RATE: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """How a link is scheduled; times in microseconds.
+
+    Attributes:
+        spread: Longest phase, counted from the wall-clock boundary.
+        retry_after: A failed poll with a longer interval than this is tried once more after it.
+        capacity: Share of the line the plan may take before it is stretched.
+        breaker: When a device counts as silent.
+    """
+
+    spread: int = SECOND
+    retry_after: int = 5 * SECOND
+    capacity: float = 0.98
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+
+
+class Why(Enum):
+    """Why a poll is run."""
+
+    DUE = "due"
+    RETRY = "retry"
+    PROBE = "probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Carry out this poll now, then call :meth:`Scheduler.finished`."""
+
+    planned: PlannedPoll
+    due: Instant
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """This poll is due, and its device is silent or the line is down: report its points as BAD."""
+
+    planned: PlannedPoll
+    due: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """There is nothing to do before ``until``."""
+
+    until: Instant
+
+
+Action = Run | Miss | Rest
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSilent:
+    """A device has stopped answering."""
+
+    device: str
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBack:
+    """A silent device answers again."""
+
+    device: str
+    since: Instant
+
+
+Transition = DeviceSilent | DeviceBack
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How a line fares.
+
+    Attributes:
+        use: Measured share of the line in use; ``None`` before anything ran.
+        planned: Share of the line the plan of the answering devices takes, by measured cost.
+        stretched: The largest factor by which an interval is stretched; 1.0 when the plan fits.
+        silent: Devices that do not answer.
+        missed: Due times that passed without a poll since the start, because the line was busy.
+    """
+
+    use: float | None
+    planned: float
+    stretched: float
+    silent: tuple[str, ...]
+    missed: int
+
+
+class _Entry:
+    """One poll and where it stands."""
+
+    __slots__ = ("cost", "device", "due", "order", "phase", "planned", "stale", "stretch", "version")
+
+    def __init__(self, planned: PlannedPoll, device: "_Device", order: int, spread: int) -> None:
+        self.planned = planned
+        self.device = device
+        self.order = order
+        self.phase = zlib.crc32(planned.key.encode()) * min(planned.interval, spread) >> 32
+        self.cost = float(planned.cost or 0)
+        self.stretch = 1.0
+        self.due: Instant = 0
+        self.stale = True
+        self.version = 0
+
+    def slot(self, moment: Instant) -> Instant:
+        """Return the last due time of the grid at or before a moment."""
+        interval = self.planned.interval
+        return (moment - self.phase) // interval * interval + self.phase
+
+    def after(self, moment: Instant) -> Instant:
+        """Return the first due time of the grid after a moment."""
+        return self.slot(moment) + self.planned.interval
+
+
+class _Device:
+    """The polls of one device and its breaker."""
+
+    __slots__ = ("breaker", "entries", "version")
+
+    def __init__(self, breaker: Breaker) -> None:
+        self.breaker = breaker
+        self.entries: list[_Entry] = []
+        self.version = 0
+
+    def probe(self) -> _Entry:
+        """Return the poll to probe with: the one that matters most, then the quickest."""
+        return min(self.entries, key=lambda entry: (entry.planned.priority, entry.cost, entry.order))
+
+
+# What waits for its time, or is ready: (when or deadline, priority, order, serial, entry, why, version).
+_Item = tuple[Instant, int, int, int, _Entry, Why, int]
+
+
+class Scheduler:
+    """The plan of one link. See the module's theory of operation."""
+
+    def __init__(self, polls: Sequence[PlannedPoll], settings: ScheduleSettings, now: Instant) -> None:
+        """Take up the plan: every poll is due at once, then on its grid."""
+        self._settings = settings
+        self._devices: dict[str, _Device] = {}
+        self._entries: list[_Entry] = []
+        self._waiting: list[_Item] = []
+        self._ready: list[_Item] = []
+        self._serial = count()
+        self._running: Run | None = None
+        self._running_entry: _Entry | None = None
+        self._down_since: Instant | None = None
+        self._last = now
+        self._replan_at = now
+        self._missed = 0
+        self._meter = UseMeter(now)
+        self._allowance = Allowance(settings.breaker.silent_share)
+        for order, planned in enumerate(sorted(polls, key=lambda planned: zlib.crc32(planned.key.encode()))):
+            device = self._devices.setdefault(planned.device, _Device(Breaker(settings.breaker)))
+            entry = _Entry(planned, device, order, settings.spread)
+            device.entries.append(entry)
+            self._entries.append(entry)
+            self._wait_for_due(entry, now)
+
+    def next(self, now: Instant) -> Action:
+        """Return what to do now. Calling it while a poll runs is an error of the link (``RuntimeError``)."""
+        if self._running is not None:
+            raise RuntimeError(f"{self._running.planned.key} is still running: polls of one link never overlap")
+        if now < self._last:
+            self._clock_was_set_back(now)
+        self._last = now
+        if now >= self._replan_at:
+            self._replan(now)
+        while self._waiting and self._waiting[0][0] <= now:
+            self._make_ready(heapq.heappop(self._waiting))
+        while self._ready:
+            item = heapq.heappop(self._ready)
+            action = self._act(item, now)
+            if action is not None:
+                return action
+        return Rest(self._waiting[0][0] if self._waiting else now + IDLE)
+
+    def finished(self, now: Instant, cost: int, *, answered: bool) -> Transition | None:
+        """Book the poll that was run.
+
+        Args:
+            now: When it ended.
+            cost: Microseconds of line time it took, by a clock that is never set.
+            answered: Whether the device answered, a refusal included.
+
+        Returns:
+            What this changes about the device.
+        """
+        run, entry = self._running, self._running_entry
+        if run is None or entry is None:
+            raise RuntimeError("no poll is running")
+        self._running = self._running_entry = None
+        self._meter.add(now, cost)
+        device = entry.device
+        distrusted = device.breaker.distrusted
+        if run.why is Why.DUE:
+            self._wait_for_due(entry, self._after(entry, now))
+        if answered:
+            entry.stale = False
+            entry.cost += (cost - entry.cost) * (_LEARNING_RATE if entry.cost else 1.0)
+            since = device.breaker.answered()
+            if since is None:
+                return None
+            self._refresh(device, now)
+            return DeviceBack(entry.planned.device, since)
+        entry.stale = True
+        if distrusted:
+            self._allowance.spend(now, cost)
+        if device.breaker.failed(now):
+            self._wait_for_probe(device, now + device.breaker.wait)
+            return DeviceSilent(entry.planned.device, now)
+        if device.breaker.silent:
+            self._wait_for_probe(device, now + device.breaker.wait)
+        elif entry.due > now + self._settings.retry_after:
+            self._push(self._waiting, now + self._settings.retry_after, entry, Why.RETRY, entry.version)
+        return None
+
+    def abandon(self, now: Instant) -> None:
+        """Forget the running poll: it broke for a reason that is not its device's."""
+        run, entry = self._running, self._running_entry
+        self._running = self._running_entry = None
+        if run is None or entry is None:
+            return
+        entry.stale = True
+        if run.why is Why.DUE:
+            self._wait_for_due(entry, self._after(entry, now))
+        elif entry.device.breaker.silent:
+            self._wait_for_probe(entry.device, now + entry.device.breaker.wait)
+
+    def link_down(self, now: Instant) -> None:
+        """The line is down: from now on due times are misses."""
+        if self._down_since is None:
+            self._down_since = now
+
+    def link_up(self, now: Instant) -> None:
+        """The line is up again: ask at once for what was missed; after a longer outage probe silent devices, too."""
+        if self._down_since is None:
+            return
+        # A converter may drop the connection whenever a dead unit is asked: such a return tells nothing of the unit.
+        long = now - self._down_since >= self._settings.breaker.probe_first
+        self._down_since = None
+        for device in self._devices.values():
+            if not device.breaker.silent:
+                self._refresh(device, now)
+            elif long:
+                device.breaker.hurry()
+                self._wait_for_probe(device, now)
+            else:
+                self._wait_for_probe(device, now + device.breaker.wait)
+
+    def load(self, now: Instant) -> Load:
+        """Return how the line fares."""
+        return Load(
+            use=self._meter.use(now),
+            planned=sum(self._wanted().values()),
+            stretched=max((entry.stretch for entry in self._entries), default=1.0),
+            silent=tuple(sorted(name for name, device in self._devices.items() if device.breaker.silent)),
+            missed=self._missed,
+        )
+
+    def _act(self, item: _Item, now: Instant) -> Action | None:
+        _, _, _, _, entry, why, version = item
+        breaker = entry.device.breaker
+        if why is Why.PROBE:
+            if version != entry.device.version or not breaker.silent or self._down_since is not None:
+                return None
+            free_at = self._allowance.free_at()
+            if free_at is not None and free_at > now:
+                self._push(self._waiting, free_at, entry, why, version)
+                return None
+        elif version != entry.version:
+            return None
+        elif breaker.silent or self._down_since is not None:
+            if why is Why.RETRY:
+                return None
+            due = entry.due
+            entry.stale = True
+            self._wait_for_due(entry, self._after(entry, now))
+            return Miss(entry.planned, due)
+        self._running = Run(entry.planned, entry.due if why is Why.DUE else now, why)
+        self._running_entry = entry
+        return self._running
+
+    def _make_ready(self, item: _Item) -> None:
+        when, _, _, _, entry, why, version = item
+        if why is Why.DUE:
+            deadline = when + round(entry.planned.interval * entry.stretch)
+        elif why is Why.RETRY:
+            deadline = when + self._settings.retry_after
+        else:
+            deadline = when + entry.device.breaker.wait
+        self._push(self._ready, deadline, entry, why, version)
+
+    def _after(self, entry: _Entry, now: Instant) -> Instant:
+        """Return the due time after the present one, or the latest if that has passed too; count those in between."""
+        due, latest = entry.after(entry.due), entry.slot(now)
+        if latest <= due:
+            return due
+        if not entry.device.breaker.silent and self._down_since is None:
+            self._missed += (latest - due) // entry.planned.interval
+        return latest
+
+    def _refresh(self, device: _Device, now: Instant) -> None:
+        for entry in device.entries:
+            if entry.stale and entry is not self._running_entry:
+                self._wait_for_due(entry, now)
+
+    def _wait_for_due(self, entry: _Entry, due: Instant) -> None:
+        entry.due = due
+        entry.version += 1
+        self._push(self._waiting, due, entry, Why.DUE, entry.version)
+
+    def _wait_for_probe(self, device: _Device, when: Instant) -> None:
+        device.version += 1
+        self._push(self._waiting, when, device.probe(), Why.PROBE, device.version)
+
+    def _push(self, heap: list[_Item], key: Instant, entry: _Entry, why: Why, version: int) -> None:
+        heapq.heappush(heap, (key, entry.planned.priority, entry.order, next(self._serial), entry, why, version))
+
+    def _wanted(self) -> dict[int, float]:
+        wanted: dict[int, float] = {}
+        for entry in self._entries:
+            if not entry.device.breaker.silent:
+                planned = entry.planned
+                wanted[planned.priority] = wanted.get(planned.priority, 0.0) + entry.cost / planned.interval
+        return wanted
+
+    def _replan(self, now: Instant) -> None:
+        self._replan_at = now + _REPLAN_EVERY
+        silent = any(device.breaker.silent for device in self._devices.values())
+        capacity = self._settings.capacity - (self._settings.breaker.silent_share if silent else 0.0)
+        factors = stretches(self._wanted(), capacity)
+        for entry in self._entries:
+            entry.stretch = factors.get(entry.planned.priority, 1.0)
+
+    def _clock_was_set_back(self, now: Instant) -> None:
+        self._waiting.clear()
+        self._ready.clear()
+        self._allowance.forget()
+        self._replan_at = now
+        for entry in self._entries:
+            self._wait_for_due(entry, min(entry.due, entry.after(now)))
+        for device in self._devices.values():
+            if device.breaker.silent:
+                self._wait_for_probe(device, now + device.breaker.wait)
