@@ -146,6 +146,11 @@ class Sender:
         return len(self._in_flight)
 
     @property
+    def is_connected(self) -> bool:
+        """Whether a connection stands."""
+        return self._connected
+
+    @property
     def resumed(self) -> bool:
         """Whether the platform has said, on this connection, what it holds."""
         return self._resumed

@@ -1,0 +1,175 @@
+"""What to do with a damaged log: set it aside, save what reads, go on under a new name."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from linli_core.instant import Instant
+from linli_core.log import IntervalSet
+from linli_core.wire.messages import Carried, Evicted
+from linli_edge.outbox.message import OutboxLimits
+from linli_edge.outbox.store import CARRIED, ROW_BYTES, Head, LogStore, new_epoch
+
+BATCH: Final = 1000
+ATTEMPTS: Final = 2000
+"""Failed reads after which the rest counts as lost: a card that is gone altogether must not hold up the start."""
+
+BLIND: Final = 1_000_000
+"""How many numbers are tried where not even the newest one can be read."""
+
+_log = logging.getLogger(__name__)
+_decode_head = msgspec.msgpack.Decoder(Head).decode
+
+
+def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant) -> tuple[LogStore, str]:
+    """Open a log; a damaged one is set aside and what reads of it is carried into a new one.
+
+    Returns:
+        The log, and one sentence for the operator (empty if all is well).
+
+    Raises:
+        OSError: The folder cannot be used.
+        sqlite3.OperationalError: The disk cannot be written, or another process holds the log.
+    """
+    try:
+        return LogStore.open(path, limits), ""
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as exc:
+        return _go_on(path, limits, now, exc, None)
+
+
+def replace_damaged(
+    store: LogStore, path: Path, limits: OutboxLimits, now: Instant, error: sqlite3.Error
+) -> tuple[LogStore, str]:
+    """Set a log aside that proved damaged while open; return its successor and a sentence for the operator."""
+    store.close()
+    return _go_on(path, limits, now, error, store.head)
+
+
+def _go_on(
+    path: Path, limits: OutboxLimits, now: Instant, error: sqlite3.Error, head: Head | None
+) -> tuple[LogStore, str]:
+    aside = _set_aside(path, now)
+    store, saved = _salvage(aside, path, limits, head)
+    detail = f"{path}: damaged ({error}); {saved} messages were saved, the damaged file is kept as {aside.name}"
+    _log.error("%s", detail)
+    return store, detail
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Keep other processes from writing to the same log while this one does.
+
+    Raises:
+        OSError: Another process holds it, or the folder cannot be used.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _set_aside(path: Path, now: Instant) -> Path:
+    aside = path.with_name(f"{path.name}.damaged-{now}")
+    for suffix in ("", "-wal"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            os.replace(part, aside.with_name(aside.name + suffix))  # noqa: PTH105 - atomic, and replaces
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    return aside
+
+
+def _salvage(aside: Path, path: Path, limits: OutboxLimits, head: Head | None) -> tuple[LogStore, int]:
+    old = sqlite3.connect(aside, isolation_level=None, check_same_thread=False)
+    store = LogStore.open(path, limits)
+    try:
+        head = head or _read_head(old)
+        saved = _copy(old, store, keep_numbers=head is not None)
+    finally:
+        old.close()
+    if head is None:
+        # Which log it was is lost, so its numbers mean nothing any more: what reads is a new log from 1 on. The
+        # platform drops what it has by the readings' own identity (series and time).
+        fresh = Head(new_epoch(), readings=saved.readings, messages=saved.seqs.count())
+    else:
+        fresh = msgspec.structs.replace(head, epoch=new_epoch())
+    fresh.next_seq = max(fresh.next_seq, (saved.seqs.last or 0) + 1)
+    fresh.bytes = saved.bytes
+    last = fresh.next_seq - 1
+    if head is not None:
+        fresh.offered_to = last
+        fresh.carried = [*head.carried[1 - CARRIED :], Carried(head.epoch, last)]
+    gone = IntervalSet(saved.seqs.missing(1, last))
+    lost = [Evicted(*span, "corruption") for span in gone.difference(IntervalSet(fresh.acked)).ranges()]
+    fresh.evicted_messages = sum(entry.last - entry.first + 1 for entry in lost) + (
+        head.evicted_messages if head else 0
+    )
+    store.adopt(fresh, gone, lost)
+    return store, saved.seqs.count()
+
+
+@dataclass(slots=True)
+class _Saved:
+    """What was copied."""
+
+    seqs: IntervalSet
+    bytes: int = 0
+    readings: int = 0
+
+
+def _read_head(old: sqlite3.Connection) -> Head | None:
+    try:
+        row = old.execute("SELECT head FROM log").fetchone()
+        return _decode_head(row[0]) if row else None
+    except (sqlite3.DatabaseError, msgspec.MsgspecError):
+        return None
+
+
+def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _Saved:
+    """Copy every message that reads; where reading fails, feel the way past the damage."""
+    saved = _Saved(IntervalSet())
+    position, step, failures = _bound(old, "SELECT min(seq) FROM message"), BATCH, 0
+    last = _bound(old, "SELECT max(seq) FROM message") or position + BLIND
+    while position <= last and failures < ATTEMPTS:
+        try:
+            rows = old.execute(
+                "SELECT * FROM message WHERE seq BETWEEN ? AND ? ORDER BY seq", (position, position + step - 1)
+            ).fetchall()
+        except sqlite3.DatabaseError:
+            failures += 1
+            if step == 1:
+                position += 1
+            step = max(1, step // 2)
+            continue
+        position += step
+        step = min(step * 2, BATCH)
+        sound = [row for row in rows if _is_sound(row)]
+        if not keep_numbers:
+            start = saved.seqs.count() + 1
+            sound = [(start + place, *row[1:]) for place, row in enumerate(sound)]
+        store.insert(sound)
+        for row in sound:
+            saved.seqs.add(row[0])
+            saved.bytes += len(row[6]) + ROW_BYTES
+            saved.readings += row[5]
+    return saved
+
+
+def _bound(old: sqlite3.Connection, query: str) -> int:
+    try:
+        return int(old.execute(query).fetchone()[0] or 0)
+    except sqlite3.DatabaseError:
+        return 0
+
+
+def _is_sound(row: tuple[object, ...]) -> bool:
+    return all(isinstance(value, int) for value in row[:6]) and isinstance(row[6], bytes)

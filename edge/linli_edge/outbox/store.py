@@ -1,0 +1,357 @@
+"""The log in a SQLite file: blocking, one thread at a time, every change one transaction.
+
+What is durable here is durable: write-ahead log with ``synchronous=FULL``, so a committed transaction survives a
+power cut (as far as the disk keeps its own promise). Totals and ranges are kept in rows of their own, so that opening
+a log of a million messages reads a few pages.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from linli_core.instant import MINUTE, Instant
+from linli_core.log import IntervalSet, LogState
+from linli_core.log.intervals import Range
+from linli_core.log.sender import declare
+from linli_core.wire.messages import Carried, Evicted
+from linli_edge.outbox.message import KINDS, NORMAL, URGENT, Message, OutboxLimits, StoredMessage
+
+SCHEMA: Final = """
+CREATE TABLE message (
+    seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, priority INTEGER NOT NULL, observed_from INTEGER NOT NULL,
+    observed_to INTEGER NOT NULL, readings INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX message_urgent ON message (priority, seq) WHERE priority < 1;
+CREATE INDEX message_expendable ON message (priority, seq) WHERE priority > 1;
+CREATE TABLE gone (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
+CREATE TABLE evicted (first INTEGER PRIMARY KEY, entry BLOB NOT NULL);
+CREATE TABLE log (id INTEGER PRIMARY KEY CHECK (id = 1), head BLOB NOT NULL);
+PRAGMA user_version = 1;
+"""
+
+ROW_BYTES: Final = 40
+"""What a message costs on disk beside its body, near enough."""
+CHUNK: Final = 500
+"""Messages evicted at a time."""
+CARRIED: Final = 8
+"""Former epochs remembered."""
+EVICTED: Final = 1024
+"""Evicted ranges remembered after the platform has booked them, should it be restored from a backup."""
+URGENT_AT_OPEN: Final = 10_000
+"""Urgent messages that keep their precedence over a restart; more than that go in their order."""
+
+_QUERY_EVICTION: Final = "SELECT seq, length(body), observed_from, observed_to, readings FROM message WHERE "
+
+
+class Head(msgspec.Struct):
+    """The log's totals, one small row written with every transaction."""
+
+    epoch: str
+    next_seq: int = 1
+    offered_to: int = 0
+    bytes: int = 0
+    readings: int = 0
+    messages: int = 0
+    evicted_messages: int = 0
+    evicted_readings: int = 0
+    acked: list[Range] = []
+    carried: list[Carried] = []
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one transaction changed, for the sender to take over."""
+
+    offered_to: int
+    removed: list[Range] = field(default_factory=list)
+    evicted: list[Evicted] = field(default_factory=list)
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_head: Final = msgspec.msgpack.Decoder(Head).decode
+_decode_evicted: Final = msgspec.msgpack.Decoder(Evicted).decode
+
+
+def new_epoch() -> str:
+    """Return the name of a new log; random, so that no two logs ever share one."""
+    return secrets.token_hex(8)
+
+
+class LogStore:
+    """An open log file.
+
+    Attributes:
+        head: The durable totals; changed only after the transaction that wrote them.
+        gone: Numbers no longer on disk.
+        evicted: What left without acknowledgement.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, limits: OutboxLimits) -> None:
+        self._connection = connection
+        self._limits = limits
+        self.head = Head("")
+        self.gone = IntervalSet()
+        self.evicted: list[Evicted] = []
+        self._aged_at: Instant | None = None
+
+    @classmethod
+    def open(cls, path: Path, limits: OutboxLimits, *, first: Head | None = None) -> Self:
+        """Open a log, or create it.
+
+        Args:
+            path: The file; its folder is there.
+            limits: Bounds.
+            first: Head of a log that is created.
+
+        Raises:
+            sqlite3.Error: The file cannot be read or written (``DatabaseError``: it is damaged).
+        """
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -1024", "temp_store = MEMORY"):
+                connection.execute(f"PRAGMA {pragma}")
+            store = cls(connection, limits)
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                store._create(first or Head(new_epoch()))
+            store._load()
+        except BaseException:
+            connection.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def state(self) -> LogState:
+        """Return what the sender starts from."""
+        urgent = self._connection.execute(
+            "SELECT seq FROM message WHERE priority < 1 ORDER BY priority DESC, seq DESC LIMIT ?", (URGENT_AT_OPEN,)
+        )
+        acked = IntervalSet(self.head.acked)
+        return LogState(
+            self.head.epoch,
+            self.head.next_seq,
+            tuple(self.gone.ranges()),
+            tuple(self.head.acked),
+            self.head.offered_to,
+            tuple(self.evicted),
+            tuple(sorted(seq for (seq,) in urgent if seq not in acked)),
+        )
+
+    def commit(
+        self,
+        messages: Sequence[Message],
+        now: Instant,
+        *,
+        acked: list[Range] | None = None,
+        offering: bool = False,
+    ) -> Changes:
+        """Make messages durable under the next numbers, and make room; all in one transaction.
+
+        Args:
+            messages: What to append.
+            now: For the age of what is kept.
+            acked: What the platform has acknowledged, to be written down and to be evicted first.
+            offering: Whether everything durable may be offered from now on.
+
+        Raises:
+            sqlite3.Error: Nothing was changed.
+        """
+        head = msgspec.structs.replace(self.head)
+        if acked is not None:
+            head.acked = acked
+        seq = head.next_seq
+        rows = []
+        for message in messages:
+            rows.append(
+                (
+                    seq,
+                    KINDS.index(message.kind),
+                    message.priority,
+                    message.observed_from,
+                    message.observed_to,
+                    message.readings,
+                    message.body,
+                )
+            )
+            seq += 1
+            head.bytes += len(message.body) + ROW_BYTES
+            head.readings += message.readings
+        head.messages += len(rows)
+        head.next_seq = seq
+        if offering:
+            head.offered_to = seq - 1
+        changes = Changes(head.offered_to)
+        gone, evicted = self.gone, self.evicted
+        aged_at = self._aged_at
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            if head.bytes > self._limits.max_bytes or aged_at is None or now - aged_at >= MINUTE or now < aged_at:
+                self.gone, self.evicted = gone.copy(), evicted.copy()
+                self._let_age(head, changes, now - self._limits.max_age)
+                self._aged_at = now
+                while head.bytes > self._limits.max_bytes and self._make_room(head, changes):
+                    pass
+            self._connection.execute("UPDATE log SET head = ?", (_encode(head),))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.rollback()
+            self.gone, self.evicted, self._aged_at = gone, evicted, aged_at
+            raise
+        self.head = head
+        return changes
+
+    def rotate(self, carried_to: int) -> str:
+        """Give the log a new name: up to ``carried_to`` its numbers mean what they meant; return the name."""
+        head = msgspec.structs.replace(self.head)
+        head.carried = [
+            *(Carried(one.epoch, min(one.last, carried_to)) for one in head.carried[1 - CARRIED :]),
+            Carried(head.epoch, carried_to),
+        ]
+        head.epoch = new_epoch()
+        self._connection.execute("UPDATE log SET head = ?", (_encode(head),))
+        self.head = head
+        return head.epoch
+
+    def read(self, seqs: Iterable[int]) -> list[StoredMessage]:
+        """Return messages by number, in order; those no longer on disk are left out."""
+        found: list[StoredMessage] = []
+        for first, last in IntervalSet((seq, seq) for seq in sorted(seqs)).ranges():
+            rows = self._connection.execute(
+                "SELECT seq, kind, body FROM message WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last)
+            )
+            found += [StoredMessage(seq, KINDS[kind], body) for seq, kind, body in rows]
+        return found
+
+    def adopt(self, head: Head, gone: IntervalSet, evicted: Iterable[Evicted]) -> None:
+        """Write down totals worked out by a salvage."""
+        self.gone = gone
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany("INSERT INTO gone VALUES (?, ?)", gone.ranges())
+            for entry in evicted:
+                self._declare(entry)
+            self._connection.execute("UPDATE log SET head = ?", (_encode(head),))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self.head = head
+
+    def insert(self, rows: Sequence[tuple[object, ...]]) -> None:
+        """Copy whole rows of ``message`` from a damaged log."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._connection.execute("COMMIT")
+
+    def _create(self, head: Head) -> None:
+        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA}")
+        self._connection.execute("INSERT INTO log VALUES (1, ?)", (_encode(head),))
+        self._connection.execute("COMMIT")
+
+    def _load(self) -> None:
+        row = self._connection.execute("SELECT head FROM log").fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError("the log's head is gone")
+        try:
+            self.head = _decode_head(row[0])
+            self.evicted = [
+                _decode_evicted(entry)
+                for (entry,) in self._connection.execute("SELECT entry FROM evicted ORDER BY first")
+            ]
+        except msgspec.MsgspecError as exc:
+            raise sqlite3.DatabaseError(f"the log's head cannot be read: {exc}") from exc
+        self.gone = IntervalSet(self._connection.execute("SELECT first, last FROM gone ORDER BY first"))
+
+    def _let_age(self, head: Head, changes: Changes, before: Instant) -> None:
+        """Let acknowledged messages go that are older than ``before``."""
+        for first, last in IntervalSet(head.acked).difference(self.gone).ranges():
+            rows = self._connection.execute(
+                f"{_QUERY_EVICTION} seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", (first, last, CHUNK)
+            ).fetchall()
+            old = [row for row in rows if row[3] < before]
+            self._remove(old, head, changes)
+            if len(old) < len(rows):
+                return
+
+    def _make_room(self, head: Head, changes: Changes) -> bool:
+        """Let one chunk go: acknowledged first, then by lowest priority, then the oldest; ``False``: nothing left."""
+        for first, last in IntervalSet(head.acked).difference(self.gone).ranges():
+            rows = self._connection.execute(
+                f"{_QUERY_EVICTION} seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", (first, last, CHUNK)
+            ).fetchall()
+            if rows:
+                self._remove(self._enough(rows, head), head, changes)
+                return True
+        for condition in (
+            f"priority > {NORMAL} ORDER BY priority DESC, seq LIMIT ?",
+            f"priority = {NORMAL} ORDER BY seq LIMIT ?",
+            f"priority <= {URGENT} ORDER BY priority DESC, seq LIMIT ?",
+        ):
+            rows = self._connection.execute(_QUERY_EVICTION + condition, (CHUNK,)).fetchall()
+            if rows:
+                self._evict(self._enough(rows, head), head, changes)
+                return True
+        return False
+
+    def _enough(self, rows: list[tuple[int, ...]], head: Head) -> list[tuple[int, ...]]:
+        """Return as many of the rows as bring the log below its bound."""
+        excess = head.bytes - self._limits.max_bytes
+        for count, row in enumerate(rows, 1):
+            excess -= row[1] + ROW_BYTES
+            if excess <= 0:
+                return rows[:count]
+        return rows
+
+    def _remove(self, rows: Sequence[tuple[int, ...]], head: Head, changes: Changes) -> None:
+        for first, last in IntervalSet((row[0], row[0]) for row in rows).ranges():
+            self._delete(first, last)
+            changes.removed.append((first, last))
+        head.bytes -= sum(row[1] + ROW_BYTES for row in rows)
+
+    def _evict(self, rows: Sequence[tuple[int, ...]], head: Head, changes: Changes) -> None:
+        by_seq = {row[0]: row for row in rows}
+        for first, last in IntervalSet((seq, seq) for seq in sorted(by_seq)).ranges():
+            lost = [by_seq[seq] for seq in range(first, last + 1)]
+            entry = Evicted(
+                first,
+                last,
+                "space",
+                observed_from=min(row[2] for row in lost),
+                observed_to=max(row[3] for row in lost),
+                readings=sum(row[4] for row in lost),
+            )
+            self._delete(first, last)
+            self._declare(entry)
+            changes.evicted.append(entry)
+            head.evicted_messages += len(lost)
+            head.evicted_readings += entry.readings or 0
+        head.bytes -= sum(row[1] + ROW_BYTES for row in rows)
+        self._forget_booked(head)
+
+    def _delete(self, first: int, last: int) -> None:
+        self._connection.execute("DELETE FROM message WHERE seq BETWEEN ? AND ?", (first, last))
+        self.gone.add(first, last)
+        start, end = self.gone.run_start(first), self.gone.run_end(first)
+        self._connection.execute("DELETE FROM gone WHERE first BETWEEN ? AND ?", (start, end))
+        self._connection.execute("INSERT INTO gone VALUES (?, ?)", (start, end))
+
+    def _declare(self, entry: Evicted) -> None:
+        joined = declare(self.evicted, entry)
+        self._connection.execute("DELETE FROM evicted WHERE first BETWEEN ? AND ?", (joined.first, joined.last))
+        self._connection.execute("INSERT INTO evicted VALUES (?, ?)", (joined.first, _encode(joined)))
+
+    def _forget_booked(self, head: Head) -> None:
+        if len(self.evicted) <= EVICTED:
+            return
+        acked = IntervalSet(head.acked)
+        booked = [entry for entry in self.evicted if not acked.missing(entry.first, entry.last)]
+        for entry in booked[: len(self.evicted) - EVICTED]:
+            self.evicted.remove(entry)
+            self._connection.execute("DELETE FROM evicted WHERE first = ?", (entry.first,))
