@@ -8,6 +8,8 @@ from linli_core.instant import Instant
 RESERVE: Final = 0.1
 """Share of the line that the polls of lower priority keep between them, however much the higher ones want."""
 
+_ROUNDING: Final = 1e-9
+
 WINDOW: Final = 30_000_000
 """Microseconds after which the measured use starts a new window; the one before still counts."""
 
@@ -32,7 +34,7 @@ def stretches(wanted: Mapping[int, float], capacity: float) -> dict[int, float]:
         granted = min(want, room - min(max(rest, 0.0), RESERVE * room))
         room -= granted
         # Sums of floats: a plan that fits to the last digit must not be called stretched.
-        factors[priority] = want / granted if want > granted * (1 + 1e-9) else 1.0
+        factors[priority] = want / granted if want > granted + _ROUNDING else 1.0
     return factors
 
 
