@@ -109,8 +109,7 @@ class Engine:
         if not watch.observe(value, quality, at, now, out):
             self.out_of_order += 1
             return
-        if watch.queued_at is None or memory.since is not None:
-            self._plan(watch)
+        self._plan(watch)
         # The time of the newest reading alone is not worth a write: a restart learns it from the store.
         if memory.since != since or memory.gaps != gaps or len(out) != concluded:
             self._touched.add((watch.rule.id, memory.subject))
@@ -165,6 +164,10 @@ class Engine:
         touched = [self._watches[key].memory for key in self._touched]
         self._touched.clear()
         return touched
+
+    def touch(self, keys: Iterable[Key]) -> None:
+        """Mark memories as changed again, because writing them failed."""
+        self._touched.update(keys)
 
     def restore(self, memories: Sequence[Memory]) -> list[Memory]:
         """Take over what an earlier engine remembered; return what belongs to no rule in force any more."""

@@ -8,6 +8,7 @@ behind ``now``, so a backlog being delivered raises nothing its next reading wou
 What is concluded depends on the readings only; ticks decide how early it is learnt.
 """
 
+from math import isfinite
 from typing import Final
 
 import msgspec
@@ -61,7 +62,8 @@ class Memory(msgspec.Struct, omit_defaults=True):
         state: Where the alarm stands.
         raised: Whether the condition was concluded to hold.
         since: Since when the readings say the opposite of ``raised``, in event time.
-        last_at: Event time of the newest reading taken, or when the subject became known.
+        last_at: Event time of the newest reading taken.
+        known_at: When the subject of an absence became known.
         lag: How far behind ``now`` that reading arrived.
         held: Whether the newest reading was BAD, so that the clock concludes nothing.
         value: The newest usable value.
@@ -75,6 +77,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
     raised: bool = False
     since: Instant | None = None
     last_at: Instant | None = None
+    known_at: Instant | None = None
     lag: Instant = 0
     held: bool = False
     value: bool | float | str | None = None
@@ -131,14 +134,12 @@ class LevelWatch:
         """Return 1 beyond, -1 back, 0 in the dead band, ``None`` where the value cannot be judged."""
         if self._values is not None:
             return 1 if value in self._values else -1
-        if isinstance(value, str):
+        if isinstance(value, str) or not isfinite(value):
             return None
         level = self._sign * value
         if level > self._limit:
             return 1
-        if level <= self._back:
-            return -1
-        return 0 if level == level else None  # noqa: PLR0124 - NaN is unequal to itself
+        return -1 if level <= self._back else 0
 
     def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
         """Take a reading; a late, doubled or far-ahead one changes nothing and returns ``False``."""
@@ -209,8 +210,8 @@ class AbsenceWatch:
     def meet(self, series: Series, now: Instant) -> None:
         """Learn of a series that belongs to the subject: silence counts from now, its interval may be declared."""
         memory = self.memory
-        if memory.last_at is None:
-            memory.last_at = now
+        if memory.known_at is None:
+            memory.known_at = now
         if memory.interval is None and series.interval is not None:
             memory.interval, memory.gaps = series.interval, _LEARN
 
@@ -268,9 +269,10 @@ class AbsenceWatch:
     def due(self, listening_since: Instant) -> Instant | None:
         """Return when the silence becomes an alarm; while the engine itself was deaf, nobody was silent."""
         memory = self.memory
-        if memory.raised or memory.last_at is None:
+        heard_at = memory.known_at if memory.last_at is None else memory.last_at
+        if memory.raised or heard_at is None:
             return None
-        return max(memory.last_at, listening_since) + self.allowed()
+        return max(heard_at, listening_since) + self.allowed()
 
 
 def make_watch(rule: Rule, memory: Memory) -> LevelWatch | AbsenceWatch:

@@ -1,0 +1,293 @@
+"""Alarms in the database: changes are written with the engine's memory in one transaction, or not at all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import ColumnElement, delete, func, select, tuple_
+from sqlalchemy.orm import Session, sessionmaker
+
+from linli_core.alarm import (
+    CONDITION_HOLDS,
+    AlarmChange,
+    Category,
+    Event,
+    Key,
+    Memory,
+    Priority,
+    Rule,
+    State,
+    Suppression,
+)
+from linli_core.errors import LinliError
+from linli_core.instant import Instant
+from linli_core.model import Value
+from linli_platform.alarms.models import AlarmChangeTable, AlarmMemoryTable, AlarmTable
+from linli_platform.alarms.rows import AlarmRow, ChangeRow
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Memory)
+_RAISES = frozenset({Event.RAISE})
+_RETURNS = frozenset({Event.RETURN, Event.RETURN_LATCHED})
+_TEXT = 200
+
+
+class AlarmRecordError(LinliError):
+    """The database holds another alarm than the engine remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which alarms are asked for; ``None`` and empty stand for any.
+
+    Attributes:
+        active: True for alarms not settled yet, False for settled ones.
+        before: Only alarms with a smaller number: the next page.
+        since: Only alarms raised at or after this instant.
+    """
+
+    active: bool | None = None
+    category: Category | None = None
+    priority: Priority | None = None
+    gateway: str = ""
+    device: str = ""
+    since: Instant | None = None
+    before: int | None = None
+
+
+class AlarmRecords:
+    """The alarm tables' questions and answers; every call is one short transaction and blocks."""
+
+    def __init__(self, sessions: sessionmaker[Session], rules: Mapping[str, Rule]) -> None:
+        self._sessions = sessions
+        self._rules = rules
+
+    def load(self) -> list[Memory]:
+        """Return what the engine remembered, with each state as the alarm's own row has it."""
+        with self._sessions() as session:
+            memories = {
+                (row.rule, row.subject): _decoder.decode(row.memory)
+                for row in session.scalars(select(AlarmMemoryTable))
+            }
+            active = {
+                (row.rule, row.subject): State(row.state)
+                for row in session.scalars(select(AlarmTable).where(AlarmTable.state != State.NORMAL))
+            }
+        for key in active:
+            memories.setdefault(key, Memory(*key))
+        for key, memory in memories.items():
+            # The alarms' own rows are the record: a memory written ahead of its change gives way.
+            state = active.get(key, State.NORMAL)
+            if memory.state is not state:
+                memory.state, memory.raised, memory.since = state, state in CONDITION_HOLDS, None
+        return list(memories.values())
+
+    def write(self, changes: Sequence[AlarmChange], memories: Iterable[bytes], keys: Iterable[Key]) -> list[AlarmRow]:
+        """Write changes, oldest first, and the engine's memories; return each changed alarm as it now is.
+
+        Args:
+            changes: The transitions.
+            memories: Memories as :func:`encode_memory` made them.
+            keys: Their identities, in the same order.
+        """
+        with self._sessions.begin() as session:
+            touched: dict[int, AlarmTable] = {}
+            for change in changes:
+                row = self._apply(session, change)
+                touched[row.id] = row
+            for key, memory in zip(keys, memories, strict=True):
+                session.merge(AlarmMemoryTable(rule=key[0], subject=key[1], memory=memory))
+            session.flush()
+            return [_row(row) for row in touched.values()]
+
+    def _apply(self, session: Session, change: AlarmChange) -> AlarmTable:
+        row = session.scalar(
+            select(AlarmTable).where(
+                AlarmTable.rule == change.rule, AlarmTable.subject == change.subject, AlarmTable.state != State.NORMAL
+            )
+        )
+        number, text = _split(change.value)
+        if row is None:
+            if change.event not in _RAISES:
+                raise AlarmRecordError(f"{change.rule} on {change.subject}: {change.event} without an active alarm")
+            row = self._new(change, number, text)
+            session.add(row)
+        else:
+            row.state = change.after
+            if change.event in _RAISES:
+                row.times_raised += 1
+                row.raised_again_at = change.at
+                row.returned_at = None
+                row.value, row.text = number, text
+            elif change.event in _RETURNS:
+                row.returned_at = change.at
+            elif change.event is Event.ACKNOWLEDGE:
+                row.acknowledged_at, row.acknowledged_by, row.comment = change.at, change.actor, change.comment
+        session.flush()
+        session.add(
+            AlarmChangeTable(
+                alarm=row.id,
+                event=change.event,
+                before=change.before,
+                after=change.after,
+                at=change.at,
+                learnt_at=change.learnt_at,
+                value=number,
+                text=text,
+                actor=change.actor,
+                comment=change.comment,
+            )
+        )
+        return row
+
+    def _new(self, change: AlarmChange, number: float | None, text: str | None) -> AlarmTable:
+        rule = self._rules[change.rule]
+        gateway, _, below = change.subject.partition("/")
+        device, _, quantity = below.partition("/")
+        return AlarmTable(
+            rule=rule.id,
+            subject=change.subject,
+            gateway=gateway,
+            device=device,
+            point=below if quantity else "",
+            category=rule.category,
+            priority=rule.priority,
+            title=msgspec.to_builtins(rule.title),
+            consequence=msgspec.to_builtins(rule.consequence),
+            response=msgspec.to_builtins(rule.response),
+            clause=rule.clause,
+            state=change.after,
+            raised_at=change.at,
+            learnt_at=change.learnt_at,
+            times_raised=1,
+            acknowledged_by="",
+            comment="",
+            value=number,
+            text=text,
+        )
+
+    def close_orphans(self, orphans: Iterable[Memory], now: Instant, comment: str) -> int:
+        """Settle alarms whose rule is no longer in force, with a record of it; return how many were open."""
+        closed = 0
+        with self._sessions.begin() as session:
+            for orphan in orphans:
+                key = (orphan.rule, orphan.subject)
+                for row in session.scalars(
+                    select(AlarmTable).where(
+                        tuple_(AlarmTable.rule, AlarmTable.subject) == key, AlarmTable.state != State.NORMAL
+                    )
+                ):
+                    session.add(
+                        AlarmChangeTable(
+                            alarm=row.id,
+                            event=Event.RESET,
+                            before=row.state,
+                            after=State.NORMAL,
+                            at=now,
+                            learnt_at=now,
+                            actor="",
+                            comment=comment,
+                        )
+                    )
+                    row.state = State.NORMAL
+                    row.returned_at = row.returned_at or now
+                    closed += 1
+                session.execute(
+                    delete(AlarmMemoryTable).where(tuple_(AlarmMemoryTable.rule, AlarmMemoryTable.subject) == key)
+                )
+        return closed
+
+    def find(self, wanted: Filter, limit: int) -> list[AlarmRow]:
+        """Return alarms, newest first."""
+        conditions: list[ColumnElement[bool]] = []
+        if wanted.active is not None:
+            settled = AlarmTable.state == State.NORMAL
+            conditions.append(~settled if wanted.active else settled)
+        if wanted.category is not None:
+            conditions.append(AlarmTable.category == wanted.category)
+        if wanted.priority is not None:
+            conditions.append(AlarmTable.priority == wanted.priority)
+        if wanted.gateway:
+            conditions.append(AlarmTable.gateway == wanted.gateway)
+        if wanted.device:
+            conditions.append(AlarmTable.device == wanted.device)
+        if wanted.since is not None:
+            conditions.append(AlarmTable.raised_at >= wanted.since)
+        if wanted.before is not None:
+            conditions.append(AlarmTable.id < wanted.before)
+        query = select(AlarmTable).where(*conditions).order_by(AlarmTable.id.desc()).limit(limit)
+        with self._sessions() as session:
+            return [_row(row) for row in session.scalars(query)]
+
+    def get(self, alarm: int) -> AlarmRow | None:
+        """Return one alarm."""
+        with self._sessions() as session:
+            row = session.get(AlarmTable, alarm)
+            return None if row is None else _row(row)
+
+    def changes(self, alarm: int) -> list[ChangeRow]:
+        """Return the history of one alarm, oldest first."""
+        query = select(AlarmChangeTable).where(AlarmChangeTable.alarm == alarm).order_by(AlarmChangeTable.id)
+        with self._sessions() as session:
+            return [
+                ChangeRow(
+                    event=Event(row.event),
+                    before=State(row.before),
+                    after=State(row.after),
+                    at=row.at,
+                    learnt_at=row.learnt_at,
+                    value=row.value,
+                    text=row.text,
+                    actor=row.actor,
+                    comment=row.comment,
+                )
+                for row in session.scalars(query)
+            ]
+
+    def totals(self) -> dict[Event, int]:
+        """Return how often each event happened since the database began."""
+        with self._sessions() as session:
+            rows = session.execute(select(AlarmChangeTable.event, func.count()).group_by(AlarmChangeTable.event))
+            return {Event(event): number for event, number in rows}
+
+
+def encode_memory(memory: Memory) -> bytes:
+    """Return a memory as it is kept; the engine may change the original afterwards."""
+    return _encoder.encode(memory)
+
+
+def _split(value: Value) -> tuple[float | None, str | None]:
+    if value is None:
+        return None, None
+    if isinstance(value, str):
+        return None, value[:_TEXT]
+    return float(value), None
+
+
+def _row(row: AlarmTable) -> AlarmRow:
+    return AlarmRow(
+        id=row.id,
+        rule=row.rule,
+        subject=row.subject,
+        gateway=row.gateway,
+        device=row.device,
+        point=row.point,
+        category=Category(row.category),
+        priority=Priority(row.priority),
+        title=row.title,
+        consequence=row.consequence,
+        response=row.response,
+        clause=row.clause,
+        state=State(row.state),
+        suppression=None if row.suppression is None else Suppression(row.suppression),
+        raised_at=row.raised_at,
+        learnt_at=row.learnt_at,
+        raised_again_at=row.raised_again_at,
+        times_raised=row.times_raised,
+        returned_at=row.returned_at,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
+        comment=row.comment,
+        value=row.value,
+        text=row.text,
+    )

@@ -1,0 +1,69 @@
+"""What the alarm service answers with: plain rows, detached from any session."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from linli_core.alarm import Category, Event, Priority, State, Suppression
+from linli_core.instant import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRow:
+    """One alarm.
+
+    Attributes:
+        id: Number of the alarm.
+        rule, subject: Its identity; ``subject`` is ``gateway[/device[/quantity…]]``.
+        gateway, device, point: The subject, taken apart; empty where the alarm is about more than that.
+        category, priority: From the rule as it was when the alarm was raised.
+        title, consequence, response, clause: What a person is told, as it was when the alarm was raised.
+        state: Where it stands.
+        suppression: Why it is kept from people's eyes, ``None`` if it is not.
+        raised_at: When its condition first came true, by the readings.
+        learnt_at: When the platform learnt so.
+        raised_again_at: When it last came back after having returned unacknowledged.
+        times_raised: How often it was raised before it was settled.
+        returned_at: When its condition last ended, ``None`` while it holds.
+        acknowledged_at, acknowledged_by, comment: The newest acknowledgement.
+        value, text: The reading that raised it.
+    """
+
+    id: int
+    rule: str
+    subject: str
+    gateway: str
+    device: str
+    point: str
+    category: Category
+    priority: Priority
+    title: Mapping[str, str]
+    consequence: Mapping[str, str]
+    response: Mapping[str, str]
+    clause: str
+    state: State
+    suppression: Suppression | None
+    raised_at: Instant
+    learnt_at: Instant
+    raised_again_at: Instant | None
+    times_raised: int
+    returned_at: Instant | None
+    acknowledged_at: Instant | None
+    acknowledged_by: str
+    comment: str
+    value: float | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One transition of an alarm: when it was so, when it was learnt, by whom and why."""
+
+    event: Event
+    before: State
+    after: State
+    at: Instant
+    learnt_at: Instant
+    value: float | None
+    text: str | None
+    actor: str
+    comment: str

@@ -1,0 +1,283 @@
+"""The engine at work on the platform: fed by every commit, its conclusions written down before anyone hears of them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Final, Self
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from linli_core.alarm import AlarmChange, Bound, Engine, Event, Key, Rule, Series
+from linli_core.errors import LinliError
+from linli_core.instant import SECOND, Instant
+from linli_core.model import Quality, quality_from_code
+from linli_platform.alarms.records import AlarmRecords, Filter, encode_memory
+from linli_platform.alarms.rows import AlarmRow, ChangeRow
+from linli_platform.clock import Clock
+from linli_platform.ingest import Committed
+from linli_platform.registry import Registry
+from linli_platform.store import SeriesInfo, Store
+
+AlarmListener = Callable[[AlarmRow], None]
+"""Called on the event loop with each changed alarm after it was written; must not block and must not raise."""
+
+PENDING_LIMIT: Final = 50_000
+"""Changes waiting to be written. Beyond it readings are not judged until the backlog of changes is written; then the
+newest of each series is judged again, so that a flood costs detail, never an alarm that still stands."""
+
+_RETRY_S: Final = 1.0
+_LONGEST_NAP_S: Final = 1.0
+_FLUSH_S: Final = 5.0
+_BATCH: Final = 2_000
+_QUALITY: Final = tuple(quality_from_code(code)[0] if code < 192 else Quality.BAD for code in range(256))
+
+
+class NoSuchAlarm(LinliError):
+    """There is no alarm with this number."""
+
+
+class NothingToAcknowledge(LinliError):
+    """The alarm was acknowledged already, or is settled."""
+
+
+class AlarmService:
+    """Alarms of the platform.
+
+    ``async with AlarmService(...)`` restores what was known; :meth:`run` then writes changes and watches the clock.
+    Lives on one event loop: :meth:`on_committed` is called there.
+
+    Attributes:
+        engine: The engine, for its counters.
+        raised, returned: Transitions since this process began.
+        skipped: Readings not judged because too many changes waited to be written.
+        write_errors: Attempts to write that the database refused and that were made again.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        rules: Iterable[Rule],
+        clock: Clock,
+        *,
+        pending_limit: int = PENDING_LIMIT,
+    ) -> None:
+        self.engine = Engine(rules)
+        self.raised = 0
+        self.returned = 0
+        self.skipped = 0
+        self.write_errors = 0
+        self._registry = registry
+        self._store = store
+        self._clock = clock
+        self._pending_limit = pending_limit
+        self._pending: deque[AlarmChange] = deque()
+        self._bound: dict[int, Bound] = {}
+        self._kinds: dict[tuple[str, str], str] = {}
+        self._listeners: list[AlarmListener] = []
+        self._wake = asyncio.Event()
+        self._written = asyncio.Condition()
+        self._writes = 0
+        self._behind = False
+        self._nap_until: Instant = 0
+
+    async def __aenter__(self) -> Self:
+        """Restore memories, settle alarms whose rule is gone, and take in the newest reading of each series."""
+        sessions: sessionmaker[Session] = self._registry.sessions
+        self._records = AlarmRecords(sessions, self.engine.rules)
+        now = self._clock()
+        orphans = self.engine.restore(await asyncio.to_thread(self._records.load))
+        if orphans:
+            await asyncio.to_thread(self._records.close_orphans, orphans, now, "the rule is no longer in force")
+        self.engine.resume(now)
+        await self.refresh()
+        await self._catch_up()
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Write what is pending and everything the engine remembers."""
+        self.engine.touch([(memory.rule, memory.subject) for memory in self.engine.snapshot()])
+        await self._write()
+
+    def listen(self, listener: AlarmListener) -> None:
+        """Tell a listener of each changed alarm, after it was written."""
+        self._listeners.append(listener)
+
+    async def refresh(self) -> None:
+        """Read the devices' kinds again; rules are resolved anew where one changed."""
+        devices = await asyncio.to_thread(self._registry.devices)
+        kinds = {(device.gateway, device.id): device.kind for device in devices if device.kind}
+        if kinds != self._kinds:
+            self._kinds = kinds
+            self._bound.clear()
+
+    # Readings
+
+    def on_committed(self, committed: Committed) -> None:
+        """Judge new readings at once; what they settle is written by :meth:`run`."""
+        if len(self._pending) >= self._pending_limit:
+            self.skipped += len(committed.series)
+            self._behind = True
+            return
+        now = self._clock()
+        bound_of, observe, pending = self._bound, self.engine.observe, self._pending
+        for series, at, value, text, code in zip(
+            committed.series, committed.times, committed.values, committed.texts, committed.quality, strict=True
+        ):
+            bound = bound_of.get(series.id)
+            if bound is None:
+                bound = self._bind(series)
+            changes = observe(bound, value if text is None else text, _QUALITY[code], at, now)
+            if changes:
+                pending.extend(changes)
+        due = self.engine.next_due()
+        if self._pending or (due is not None and due < self._nap_until):
+            self._wake.set()
+
+    def _bind(self, series: SeriesInfo) -> Bound:
+        bound = self.engine.bind(
+            Series(
+                gateway=series.gateway,
+                device=series.device,
+                name=series.name,
+                quantity=series.quantity,
+                kind=self._kinds.get((series.gateway, series.device), ""),
+            ),
+            self._clock(),
+        )
+        self._bound[series.id] = bound
+        return bound
+
+    async def _catch_up(self) -> None:
+        """Judge the newest reading of each series: after a start, or after readings were skipped."""
+        self._behind = False
+        now = self._clock()
+        for row in await asyncio.to_thread(self._store.latest):
+            bound = self._bound.get(row.series.id) or self._bind(row.series)
+            value = row.value if row.text is None else row.text
+            self._pending.extend(self.engine.observe(bound, value, _QUALITY[row.quality], row.time, now))
+
+    # Writing and the clock
+
+    async def run(self) -> None:
+        """Watch the clock and write changes until cancelled."""
+        flushed_at = self._clock()
+        while True:
+            await self._nap()
+            now = self._clock()
+            self._pending.extend(self.engine.tick(now))
+            flush = now - flushed_at >= _FLUSH_S * SECOND
+            if self._pending or flush:
+                await self._write_stubbornly()
+            if flush:
+                flushed_at = now
+                await self.refresh()
+            if self._behind:
+                await self._catch_up()
+
+    async def _nap(self) -> None:
+        """Wait for a change to write, the next due look, or at most a second (the wall clock may jump)."""
+        if not self._pending:
+            due = self.engine.next_due()
+            now = self._clock()
+            nap = _LONGEST_NAP_S if due is None else min(max((due - now) / SECOND, 0.0), _LONGEST_NAP_S)
+            self._nap_until = now + round(nap * SECOND)
+            try:
+                async with asyncio.timeout(nap):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+        self._wake.clear()
+
+    async def _write_stubbornly(self) -> None:
+        while True:
+            try:
+                await self._write()
+            except OperationalError:
+                # Busy or full: the changes stay queued, bounded by PENDING_LIMIT, until the database takes them.
+                self.write_errors += 1
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    async def _write(self) -> None:
+        """Write everything pending; only then is it forgotten here and told to others."""
+        async with self._written:
+            while True:
+                changes = [self._pending[index] for index in range(min(len(self._pending), _BATCH))]
+                memories = self.engine.take_touched()
+                if not changes and not memories:
+                    break
+                keys = [(memory.rule, memory.subject) for memory in memories]
+                encoded = [encode_memory(memory) for memory in memories]
+                try:
+                    rows = await asyncio.to_thread(self._records.write, changes, encoded, keys)
+                except BaseException:
+                    self.engine.touch(keys)
+                    raise
+                for change in changes:
+                    self._pending.popleft()
+                    self.raised += change.event is Event.RAISE
+                    self.returned += change.event in {Event.RETURN, Event.RETURN_LATCHED}
+                for row in rows:
+                    for listener in self._listeners:
+                        listener(row)
+            self._writes += 1
+            self._written.notify_all()
+
+    # People
+
+    async def acknowledge(self, alarm: int, *, actor: str, comment: str = "") -> AlarmRow:
+        """Acknowledge an alarm, in writing; return it as it now is.
+
+        Raises:
+            NoSuchAlarm: There is no such alarm.
+            NothingToAcknowledge: It was acknowledged already, or is settled.
+        """
+        return await self._act(self.engine.acknowledge, alarm, actor, comment)
+
+    async def reset(self, alarm: int, *, actor: str, comment: str = "") -> AlarmRow:
+        """Reset a latched alarm that was acknowledged; raises as :meth:`acknowledge` does."""
+        return await self._act(self.engine.reset, alarm, actor, comment)
+
+    async def _act(self, act: Callable[..., AlarmChange | None], alarm: int, actor: str, comment: str) -> AlarmRow:
+        row = await asyncio.to_thread(self._records.get, alarm)
+        if row is None:
+            raise NoSuchAlarm(f"there is no alarm {alarm}")
+        key: Key = (row.rule, row.subject)
+        # A settled alarm's number must not act on its successor of the same identity.
+        change = None if row.state == "normal" else act(key, self._clock(), actor=actor, comment=comment)
+        if change is None:
+            raise NothingToAcknowledge(f"alarm {alarm} is {row.state}: nothing is left to do there")
+        self._pending.append(change)
+        await self._write_stubbornly()
+        changed = await asyncio.to_thread(self._records.get, alarm)
+        assert changed is not None
+        return changed
+
+    async def find(self, wanted: Filter, limit: int = 100) -> list[AlarmRow]:
+        """Return alarms, newest first."""
+        return await asyncio.to_thread(self._records.find, wanted, limit)
+
+    async def get(self, alarm: int) -> AlarmRow | None:
+        """Return one alarm, ``None`` if there is none."""
+        return await asyncio.to_thread(self._records.get, alarm)
+
+    async def changes(self, alarm: int) -> list[ChangeRow]:
+        """Return the history of one alarm, oldest first."""
+        return await asyncio.to_thread(self._records.changes, alarm)
+
+    async def totals(self) -> dict[Event, int]:
+        """Return how often each event happened since the database began."""
+        return await asyncio.to_thread(self._records.totals)
+
+    async def settled(self) -> None:
+        """Wait until everything concluded so far is written; for tests and audits."""
+        self._wake.set()
+        async with self._written:
+            seen = self._writes
+            await self._written.wait_for(lambda: self._writes > seen or not self._pending)

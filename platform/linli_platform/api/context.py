@@ -1,0 +1,47 @@
+"""What the API and the pages need of the platform, in one argument."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from linli_platform.alarms import AlarmService
+from linli_platform.api.live import LiveFeed
+from linli_platform.clock import Clock
+from linli_platform.registry import Registry
+from linli_platform.store import Store
+
+PartState = Literal["ok", "degraded", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How one part of the platform fares; ``detail`` is a sentence for an operator, empty when all is well."""
+
+    state: PartState
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """What the API and the pages need of the platform.
+
+    Attributes:
+        registry, store, alarms, live: The platform's parts, open.
+        clock: The platform's clock.
+        version: Shown by ``health``.
+        parts: Returns the state of ``broker``, ``store``, …, at the moment of asking.
+        token: Bearer token that every request must bear; ``None`` where only loopback is served.
+        hosts: Names by which the platform may be addressed without a token, besides ``localhost`` and IP addresses.
+        metrics: Returns the text of ``/metrics`` and its content type; ``None`` to serve none.
+    """
+
+    registry: Registry
+    store: Store
+    alarms: AlarmService
+    live: LiveFeed
+    clock: Clock
+    version: str
+    parts: Callable[[], Mapping[str, Part]] = dict
+    token: str | None = None
+    hosts: frozenset[str] = field(default_factory=frozenset)
+    metrics: Callable[[], tuple[bytes, str]] | None = None

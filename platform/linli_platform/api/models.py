@@ -1,0 +1,257 @@
+"""What the API answers with. Times are RFC 3339 in UTC; a missing value is ``null`` with a quality that says why."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+Id = Annotated[str, Field(description="Lower-case letters, digits and hyphens.", examples=["gw-electric"])]
+Rfc3339 = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-11-23T03:28:44.5Z"])]
+
+
+class Titles(BaseModel):
+    """A text in both languages."""
+
+    zh: str = ""
+    en: str = ""
+
+
+class PartHealth(BaseModel):
+    """How one part of the platform fares."""
+
+    state: str = Field(description="`ok`, `degraded` or `down`.")
+    detail: str = Field(description="For an operator; empty when all is well.")
+
+
+class Health(BaseModel):
+    """How the platform fares."""
+
+    state: str = Field(description="The worst of its parts: `ok`, `degraded` or `down`.")
+    version: str
+    time: Rfc3339
+    parts: dict[str, PartHealth] = Field(description="`broker`, `store`, …")
+    open_alarms: int = Field(description="Alarms not settled yet.")
+    live_clients: int = Field(description="Clients of the live feed.")
+
+
+class Evicted(BaseModel):
+    """A range the gateway says it lost and the platform has not acknowledged yet."""
+
+    first: int
+    last: int
+    cause: str
+
+
+class Clock(BaseModel):
+    """How far the gateway's clock can be trusted."""
+
+    state: str = Field(description="`trusted` or `doubtful`.")
+    source: str = Field(description="`ntp`, `rtc`, `platform`, `none`.")
+
+
+class Link(BaseModel):
+    """One link of a gateway."""
+
+    id: str
+    driver: str
+    state: str = Field(description="`up`, `degraded` or `down`.")
+    devices: int
+    silent: list[str] = Field(description="Devices that do not answer.")
+    use: float | None = Field(description="Share of the line in use, 0 to 1.")
+    error: str
+
+
+class GatewayStatus(BaseModel):
+    """The gateway's last `status` message."""
+
+    state: str = Field(description="`online`, `offline` (its own word) or `lost` (the broker's).")
+    at: Rfc3339 | None = Field(description="When it came.")
+    version: str
+    boot_id: str
+    epoch: str = Field(description="Name of the gateway's log.")
+    first_seq: int
+    next_seq: int
+    backlog: int = Field(description="Messages not acknowledged yet.")
+    clock: Clock
+    evicted: list[Evicted]
+    counters: dict[str, int] = Field(description="Running totals by the gateway's own count.")
+    links: list[Link]
+
+
+class Refusal(BaseModel):
+    """How often something of a gateway was refused for one reason."""
+
+    gateway: str = Field(description="Empty where the topic names none.")
+    reason: str = Field(description="Stable code.", examples=["unknown_unit"])
+    count: int
+    first_at: Rfc3339
+    last_at: Rfc3339
+    example: str = Field(description="The newest one: where and what.")
+
+
+class Loss(BaseModel):
+    """One entry of the loss ledger: messages `first … last` that never reached the store."""
+
+    gateway: Id
+    epoch: str
+    first: int
+    last: int
+    messages: int = Field(description="How many messages that is.")
+    cause: str = Field(examples=["space", "age", "refused:malformed"])
+    observed_from: Rfc3339 | None
+    observed_to: Rfc3339 | None
+    readings: int | None = Field(description="How many readings they held; `null` if not known.")
+    booked_at: Rfc3339
+    amended_at: Rfc3339 | None
+
+
+class Gateway(BaseModel):
+    """A gateway."""
+
+    id: Id
+    state: str = Field(description="`pending`, `active` or `retired`.")
+    titles: Titles
+    area: str | None
+    first_seen: Rfc3339 | None
+    last_seen: Rfc3339 | None
+    status: GatewayStatus | None = Field(description="`null` if none came yet.")
+    devices: int
+    refused: int = Field(description="Refusals of every reason.")
+
+
+class GatewayDetail(Gateway):
+    """A gateway with its refusals and its part of the loss ledger."""
+
+    refusals: list[Refusal]
+    losses: list[Loss]
+
+
+class Device(BaseModel):
+    """A device of a gateway."""
+
+    gateway: Id
+    id: Id
+    state: str = Field(description="`pending`, `active` or `retired`.")
+    kind: str
+    titles: Titles
+    area: str | None
+    first_seen: Rfc3339 | None
+    points: int
+
+
+class Latest(BaseModel):
+    """The newest reading of a point by observation time."""
+
+    time: Rfc3339
+    value: float | None = Field(description="`null` if missing or text; never 0 for missing.")
+    text: str | None
+    quality: str = Field(examples=["good", "bad/no_communication"])
+    received_at: Rfc3339 | None
+    age_s: float = Field(description="Seconds since `time`, by the platform's clock.")
+
+
+class Point(BaseModel):
+    """A point: an addressable quantity that yields readings."""
+
+    series: int = Field(description="Number of the series.")
+    point: str = Field(description="`gateway/device/quantity[.qualifier…]`.", examples=["gw-electric/meter-1/voltage.l1"])
+    gateway: Id
+    device: Id
+    name: str = Field(description="Name below the gateway.")
+    quantity: str
+    unit: str = Field(description="SenML unit; empty for a state or a text.")
+    kind: str = Field(description="`gauge`, `counter` or `state`.")
+    title: Titles
+    latest: Latest | None
+
+
+class SeriesRow(BaseModel):
+    """One reading, or one step."""
+
+    time: Rfc3339
+    value: float | None
+    text: str | None
+    quality: str
+    count: int = Field(description="Usable readings in it.")
+    bad: int = Field(description="BAD readings in it.")
+
+
+class Series(BaseModel):
+    """A stretch of one point's readings."""
+
+    point: str
+    quantity: str
+    unit: str
+    start: Rfc3339
+    end: Rfc3339
+    step: str | None
+    aggregate: str | None
+    truncated: bool = Field(description="True if the limit cut it: ask again from the last row's time.")
+    rows: list[SeriesRow]
+
+
+class Change(BaseModel):
+    """One transition of an alarm."""
+
+    event: str = Field(description="`raise`, `return`, `return_latched`, `acknowledge`, `reset`.")
+    before: str
+    after: str
+    at: Rfc3339 = Field(description="When it was so.")
+    learnt_at: Rfc3339 = Field(description="When the platform learnt it.")
+    value: float | None
+    text: str | None
+    actor: str = Field(description="Empty for the platform itself.")
+    comment: str
+
+
+class Alarm(BaseModel):
+    """An alarm, from its first raise until it is settled."""
+
+    id: int
+    rule: str = Field(examples=["food.cold-room-warm"])
+    subject: str
+    gateway: Id
+    device: str
+    point: str
+    category: str = Field(description="`food`, `safety`, `utility` or `system`.")
+    priority: str = Field(description="`high`, `medium` or `low`.")
+    title: Titles
+    consequence: Titles
+    response: Titles
+    clause: str
+    state: str = Field(description="One of the states in docs/alarms.md; `normal` is settled.")
+    suppression: str | None
+    raised_at: Rfc3339
+    learnt_at: Rfc3339
+    raised_again_at: Rfc3339 | None
+    times_raised: int
+    returned_at: Rfc3339 | None
+    acknowledged_at: Rfc3339 | None
+    acknowledged_by: str
+    comment: str
+    value: float | None
+    text: str | None
+
+
+class AlarmDetail(Alarm):
+    """An alarm with its history."""
+
+    changes: list[Change] = Field(description="Oldest first.")
+
+
+class Acknowledgement(BaseModel, extra="forbid"):
+    """Who has seen an alarm, and what they say."""
+
+    actor: str = Field(default="operator", min_length=1, max_length=120)
+    comment: str = Field(default="", max_length=1000)
+
+
+class Counts(BaseModel):
+    """For audits."""
+
+    readings: int = Field(description="Readings held.")
+    distinct: int = Field(description="Distinct (series, time) held: less than `readings` means something is doubled.")
+    series: int
+    lost_messages: int = Field(description="Messages in the loss ledger.")
+    alarms_raised: int
+    alarms_cleared: int = Field(description="Conditions that ended.")
+    alarms_acknowledged: int

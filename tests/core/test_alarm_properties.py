@@ -1,0 +1,165 @@
+"""What must hold whatever comes: delays, dead bands, restarts, ticks."""
+
+from math import isfinite
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linli_core.alarm import (
+    Absence,
+    AlarmChange,
+    Category,
+    Condition,
+    Engine,
+    Event,
+    Limit,
+    Memory,
+    Priority,
+    Rule,
+    Series,
+    State,
+    SubjectKind,
+)
+from linli_core.instant import SECOND, Instant
+from linli_core.model import Quality
+
+T0 = 1_800_000_000 * SECOND
+SERIES = Series(gateway="gw", device="d", name="d/air_temperature", quantity="air_temperature")
+ON, OFF = 5, 3
+LIMIT = Limit(high=8.0, hysteresis=1.0, on_delay=ON * SECOND, off_delay=OFF * SECOND)
+SILENCE = Absence(of=SubjectKind.POINT, after=4 * SECOND, intervals=2, until_known=9 * SECOND)
+
+Step = tuple[int, float | None, Quality]
+values = st.one_of(st.none(), st.sampled_from([6.9, 7.0, 7.1, 8.0, 8.1, 50.0]), st.floats(allow_nan=True))
+steps = st.lists(st.tuples(st.integers(0, 8), values, st.sampled_from(Quality)), max_size=40)
+
+
+def engine_of(*conditions: Condition) -> Engine:
+    return Engine(
+        Rule(
+            id=f"test.rule-{number}",
+            category=Category.FOOD,
+            priority=Priority.LOW,
+            condition=condition,
+            quantity="air_temperature",
+        )
+        for number, condition in enumerate(conditions)
+    )
+
+
+def play(engine: Engine, history: list[Step], *, ticks: bool, end: Instant | None = None) -> list[AlarmChange]:
+    now = T0
+    changes: list[AlarmChange] = []
+    for pause, value, quality in history:
+        for _ in range(pause):
+            now += SECOND
+            if ticks:
+                changes += engine.tick(now)
+        changes += engine.observe(engine.bind(SERIES, T0), value, quality, now, now)
+    return changes + engine.tick(end or now)
+
+
+def usable(value: float | None, quality: Quality) -> bool:
+    return value is not None and isfinite(value) and quality is not Quality.BAD
+
+
+@given(steps)
+def test_no_alarm_is_raised_within_the_on_delay(history: list[Step]) -> None:
+    """The last usable value held from ``at - ON`` on, and every usable one since, was beyond the limit."""
+    changes = play(engine_of(LIMIT), history, ticks=True)
+    times: list[tuple[Instant, float]] = []
+    now = T0
+    for pause, value, quality in history:
+        now += pause * SECOND
+        if usable(value, quality) and value is not None and (pause or not times or times[-1][0] != now):
+            times.append((now, value))
+    for change in changes:
+        if change.event is Event.RAISE:
+            start = change.at - ON * SECOND
+            assert any(at <= start for at, _ in times)
+            assert all(value > 8.0 for at, value in times if start < at < change.at)
+        elif change.event is Event.RETURN:
+            start = change.at - OFF * SECOND
+            assert all(value <= 7.0 for at, value in times if start < at < change.at)
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.floats(7.01, 7.99), st.just(Quality.GOOD)), max_size=40))
+def test_the_dead_band_never_chatters(history: list[Step]) -> None:
+    engine = engine_of(LIMIT)
+    raised = play(engine, [(1, 9.0, Quality.GOOD), (ON, 9.0, Quality.GOOD)], ticks=True)
+    assert [change.event for change in raised] == [Event.RAISE]
+    bound = engine.bind(SERIES, T0)
+    now = T0 + (ON + 1) * SECOND
+    for pause, value, quality in history:
+        now += pause * SECOND
+        assert engine.observe(bound, value, quality, now, now) == []
+        assert engine.tick(now) == []
+
+
+@given(steps)
+def test_whatever_happened_it_clears_after_the_return(history: list[Step]) -> None:
+    engine = engine_of(LIMIT)
+    play(engine, history, ticks=True)
+    bound = engine.bind(SERIES, T0)
+    now = T0 + sum(step[0] for step in history) * SECOND
+    for _ in range(OFF + 2):
+        now += SECOND
+        engine.observe(bound, 4.0, Quality.GOOD, now, now)
+    memory = engine.memory(("test.rule-0", "gw/d/air_temperature"))
+    assert memory is not None
+    assert not memory.raised
+    assert memory.state in {State.NORMAL, State.RETURNED_UNACKNOWLEDGED}
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), values, st.just(Quality.BAD)), max_size=40))
+def test_bad_readings_alone_never_raise_a_limit(history: list[Step]) -> None:
+    assert play(engine_of(LIMIT), history, ticks=True) == []
+
+
+@given(steps)
+def test_ticks_decide_when_a_limit_is_learnt_never_what(history: list[Step]) -> None:
+    end = T0 + 1000 * SECOND
+    with_ticks = play(engine_of(LIMIT), history, ticks=True, end=end)
+    without = play(engine_of(LIMIT), history, ticks=False, end=end)
+    assert [(change.event, change.at, change.value) for change in with_ticks] == [
+        (change.event, change.at, change.value) for change in without
+    ]
+
+
+@given(steps, st.integers(0, 40))
+def test_a_restart_at_any_instant_changes_nothing(history: list[Step], cut: int) -> None:
+    conditions = (LIMIT, SILENCE, Limit(low=7.0))
+    whole = play(engine_of(*conditions), history, ticks=True)
+    first = engine_of(*conditions)
+    now = T0
+    changes: list[AlarmChange] = []
+    engine = first
+    for number, (pause, value, quality) in enumerate(history):
+        for _ in range(pause):
+            now += SECOND
+            changes += engine.tick(now)
+        if number == cut:
+            memories = msgspec.json.decode(msgspec.json.encode(engine.snapshot()), type=list[Memory])
+            engine = engine_of(*conditions)
+            assert engine.restore(memories) == []
+        changes += engine.observe(engine.bind(SERIES, T0), value, quality, now, now)
+    changes += engine.tick(now)
+    # Two alarms that fall due in the same instant may come in either order.
+    assert sorted(changes, key=_order) == sorted(whole, key=_order)
+
+
+def _order(change: AlarmChange) -> tuple[Instant, str, Instant, str]:
+    return change.learnt_at, change.rule, change.at, change.event
+
+
+@given(steps, st.lists(st.integers(0, 60), max_size=20))
+def test_readings_older_than_the_newest_change_nothing(history: list[Step], back: list[int]) -> None:
+    engine = engine_of(LIMIT)
+    play(engine, [(1, 4.0, Quality.GOOD), *history], ticks=True)
+    bound = engine.bind(SERIES, T0)
+    now = T0 + (1 + sum(step[0] for step in history)) * SECOND
+    before = msgspec.json.encode(engine.snapshot())
+    for seconds in back:
+        assert engine.observe(bound, 99.0, Quality.GOOD, now - seconds * SECOND, now) == []
+    assert msgspec.json.encode(engine.snapshot()) == before
