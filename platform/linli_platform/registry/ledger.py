@@ -1,11 +1,16 @@
 """The loss ledger's book-keeping: each lost message is in exactly one entry, however often it is reported."""
 
+from typing import Final
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from linli_core.instant import Instant
 from linli_platform.registry.models import LossTable
 from linli_platform.registry.rows import Loss
+
+REFUSED: Final = "refused:"
+"""Begins the cause of a message that arrived and could not be taken, wholly or in part."""
 
 
 def book(session: Session, loss: Loss, now: Instant) -> None:
@@ -96,6 +101,17 @@ def entries(session: Session, gateway: str | None, limit: int) -> list[Loss]:
         )
         for row in session.scalars(query)
     ]
+
+
+def booked(session: Session) -> dict[str, list[tuple[str, int, int]]]:
+    """Return the ranges that never arrived, by gateway. A refused message did arrive, so it is not among them."""
+    query = select(LossTable.gateway, LossTable.epoch, LossTable.first, LossTable.last).where(
+        ~LossTable.cause.startswith(REFUSED)
+    )
+    ranges: dict[str, list[tuple[str, int, int]]] = {}
+    for gateway, epoch, first, last in session.execute(query):
+        ranges.setdefault(gateway, []).append((epoch, first, last))
+    return ranges
 
 
 def _entry(loss: Loss, first: int, last: int, now: Instant, *, whole: bool) -> LossTable:

@@ -90,21 +90,7 @@ class Registry:
     def hold(self, gateway: str, devices: Iterable[str], now: Instant) -> None:
         """Hold a gateway and devices heard of for the first time as pending; those known stay as they are."""
         with self.sessions.begin() as session:
-            row = session.get(GatewayTable, gateway)
-            if row is None:
-                row = GatewayTable(id=gateway, state=State.PENDING, titles={})
-                session.add(row)
-            if row.first_seen is None:
-                row.first_seen = now
-                row.last_seen = now
-            session.flush()
-            for device in devices:
-                known = session.get(DeviceTable, (gateway, device))
-                if known is None:
-                    known = DeviceTable(gateway=gateway, id=device, state=State.PENDING, kind="", titles={})
-                    session.add(known)
-                if known.first_seen is None:
-                    known.first_seen = now
+            _hold(session, gateway, devices, now)
 
     def accept(self, gateway: str, device: str | None = None) -> None:
         """Put a gateway and its pending devices, or one device of it, to work; :class:`NotFound` if unknown."""
@@ -127,14 +113,33 @@ class Registry:
             else:
                 _row(session, DeviceTable, (gateway, device), f"device {gateway}/{device}").state = State.RETIRED
 
+    def record(
+        self,
+        held: Mapping[str, Iterable[str]],
+        statuses: Mapping[str, Status],
+        losses: Iterable[Loss],
+        now: Instant,
+    ) -> None:
+        """Write what one batch of messages tells besides readings, in one transaction.
+
+        Args:
+            held: Gateways, and devices of each, heard of for the first time: held as pending (see :meth:`hold`).
+            statuses: Last status of each gateway; the gateway must be known or held (:class:`NotFound`).
+            losses: New lines of the ledger (see :meth:`book`).
+            now: When all this was learnt.
+        """
+        with self.sessions.begin() as session:
+            for gateway, devices in held.items():
+                _hold(session, gateway, devices, now)
+            for gateway, status in statuses.items():
+                _set_status(session, gateway, status, now)
+            for loss in losses:
+                ledger.book(session, loss, now)
+
     def set_status(self, gateway: str, status: Status, now: Instant) -> None:
         """Keep a gateway's last status; the gateway must be known (:class:`NotFound`)."""
         with self.sessions.begin() as session:
-            row = _row(session, GatewayTable, gateway, f"gateway {gateway!r}")
-            row.status = msgspec.to_builtins(status)
-            row.status_at = now
-            if status.state != "lost":  # the broker's word, not the gateway's: it was not seen
-                row.last_seen = now
+            _set_status(session, gateway, status, now)
 
     def touch(self, last_seen: Mapping[str, Instant]) -> None:
         """Note when gateways were last heard of."""
@@ -211,6 +216,11 @@ class Registry:
             for first, last in seqs:
                 ledger.amend(session, gateway, epoch, first, last, now)
 
+    def booked(self) -> dict[str, list[tuple[str, int, int]]]:
+        """Return by gateway each range ``(epoch, first, last)`` that was lost, refused messages left out."""
+        with self.sessions() as session:
+            return ledger.booked(session)
+
     def losses(self, gateway: str | None = None, limit: int = 1_000) -> list[Loss]:
         """Return the ledger, of all or one gateway, newest first."""
         with self.sessions() as session:
@@ -222,6 +232,32 @@ def _row(session: Session, table: type[TableT], key: Any, what: str) -> TableT:
     if row is None:
         raise NotFound(f"the registry knows no {what}")
     return row
+
+
+def _hold(session: Session, gateway: str, devices: Iterable[str], now: Instant) -> None:
+    row = session.get(GatewayTable, gateway)
+    if row is None:
+        row = GatewayTable(id=gateway, state=State.PENDING, titles={})
+        session.add(row)
+    if row.first_seen is None:
+        row.first_seen = now
+        row.last_seen = now
+    session.flush()
+    for device in devices:
+        known = session.get(DeviceTable, (gateway, device))
+        if known is None:
+            known = DeviceTable(gateway=gateway, id=device, state=State.PENDING, kind="", titles={})
+            session.add(known)
+        if known.first_seen is None:
+            known.first_seen = now
+
+
+def _set_status(session: Session, gateway: str, status: Status, now: Instant) -> None:
+    row = _row(session, GatewayTable, gateway, f"gateway {gateway!r}")
+    row.status = msgspec.to_builtins(status)
+    row.status_at = now
+    if status.state != "lost":  # the broker's word, not the gateway's: it was not seen
+        row.last_seen = now
 
 
 def _gateway(row: GatewayTable) -> Gateway:
