@@ -178,14 +178,18 @@ class Outbox:
         await self.durable(self.sender.next_seq + self._writing + len(self._queue) - 1)
 
     async def read(self, seqs: list[int]) -> list[StoredMessage]:
-        """Return messages by number, in the order asked; those evicted meanwhile are left out."""
+        """Return messages by number, in the order asked; those evicted meanwhile are left out.
+
+        Raises:
+            LogError: The disk cannot be read.
+        """
         found = {seq: self._recent[seq] for seq in seqs if seq in self._recent}
         if len(found) < len(seqs):
             older = [seq for seq in seqs if seq not in found]
             try:
                 stored = await self._work(lambda: self._open_store.read(older))
-            except sqlite3.OperationalError:
-                raise
+            except sqlite3.OperationalError as exc:
+                raise LogError(f"{self._path}: cannot read ({exc})") from exc
             except sqlite3.DatabaseError as exc:
                 await self._recover(exc)
                 return []
@@ -193,10 +197,10 @@ class Outbox:
                 found[message.seq] = message
         return [found[seq] for seq in seqs if seq in found]
 
-    async def start_offering(self) -> None:
-        """Write down that everything durable may be offered, and allow it; call it once the platform has answered."""
+    def start_offering(self) -> None:
+        """Write down that everything durable may be offered, then allow it; call it once the platform has answered."""
         self._offering = True
-        await self._commit([])
+        self._wake_now()
 
     def stop_offering(self) -> None:
         """Offer nothing new from now on: the connection is gone."""
@@ -206,9 +210,15 @@ class Outbox:
         """Start a new epoch, because the platform holds what this log never offered; return its name.
 
         Messages up to ``offered_to`` keep their meaning (the status says so); those above are this log's alone.
+
+        Raises:
+            LogError: The disk cannot be written.
         """
         self._offering = False
-        epoch = await self._work(lambda: self._open_store.rotate(self.sender.offered_to))
+        try:
+            epoch = await self._work(lambda: self._open_store.rotate(self.sender.offered_to))
+        except sqlite3.OperationalError as exc:
+            raise LogError(f"{self._path}: cannot write ({exc})") from exc
         self.sender.rotated(epoch)
         return epoch
 
@@ -240,6 +250,10 @@ class Outbox:
         assert self._store is not None, "the outbox is not open"
         return self._store
 
+    @property
+    def _must_write_offer(self) -> bool:
+        return self._offering and self.sender.offered_to < self.sender.next_seq - 1
+
     def _close(self) -> None:
         self._open_store.close()
 
@@ -264,7 +278,7 @@ class Outbox:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queue or self._must_write_offer:
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), COMMIT_MESSAGES))]
                 self._writing = len(batch)
                 try:
@@ -281,7 +295,7 @@ class Outbox:
                         return
                     self._wake_in(self._limits.retry_delay)
                     break
-            if self._closing and not self._queue:
+            if self._closing:
                 return
 
     async def _commit(self, batch: list[Message]) -> None:

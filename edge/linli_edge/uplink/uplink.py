@@ -1,0 +1,297 @@
+"""The asynchronous shell around sender and outbox: one connection at a time, opened again for ever.
+
+Messages are handed to the MQTT client without waiting for each PUBACK, because a PUBACK frees nothing here: what is
+in flight is bounded by the sender's window, and only the platform's ``ack`` empties it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import aiomqtt
+from paho.mqtt.client import MQTT_ERR_SUCCESS
+
+from linli_core.errors import ConfigError, LogError, Refused
+from linli_core.instant import SECOND, Instant
+from linli_core.log import AckOutcome
+from linli_core.wire.messages import Ack, Status, decode_ack, encode_message
+from linli_core.wire.topics import Channel, topic
+from linli_edge.driver import Clock
+from linli_edge.outbox import Outbox, StoredMessage
+from linli_edge.uplink.settings import GatewayHealth, StatusSource, UplinkSettings
+from linli_edge.uplink.stamping import stamp
+
+BATCH: Final = 64
+"""Messages read and handed over before the other tasks get their turn."""
+BROKER_TIMEOUT: Final = 10.0
+"""Seconds the broker may take to answer a connect, a subscribe, a status."""
+GOODBYE_TIMEOUT: Final = 2.0
+"""Seconds for the last status of an orderly stop."""
+STATUS_SPACING: Final = 0.2
+"""Least seconds between two statuses: a log that evicts all the time must not drown its own messages."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class UplinkStats:
+    """Running totals of this start."""
+
+    connected: bool = False
+    connections: int = 0
+    sent: int = 0
+    acks: int = 0
+    malformed_acks: int = 0
+    rewinds: int = 0
+    epochs_rotated: int = 0
+    error: str = ""
+
+
+def _monotonic() -> Instant:
+    return time.monotonic_ns() // 1000
+
+
+def _nothing() -> GatewayHealth:
+    return GatewayHealth()
+
+
+class Uplink:
+    """Carries one outbox to the platform.
+
+    Attributes:
+        stats: Running totals.
+    """
+
+    def __init__(
+        self,
+        settings: UplinkSettings,
+        gateway_id: str,
+        outbox: Outbox,
+        clock: Clock,
+        status_source: StatusSource = _nothing,
+        *,
+        monotonic: Clock = _monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._settings = settings
+        self._gateway = gateway_id
+        self._outbox = outbox
+        self._clock = clock
+        self._status_source = status_source
+        self._monotonic = monotonic
+        self._pause = pause
+        self._jitter = jitter
+        self._topics = {
+            "telemetry": topic(gateway_id, Channel.TELEMETRY),
+            "event": topic(gateway_id, Channel.EVENT),
+        }
+        self._status_topic = topic(gateway_id, Channel.STATUS)
+        self._ack_topic = topic(gateway_id, Channel.ACK)
+        self._work_to_do = asyncio.Event()
+        self._status_due = asyncio.Event()
+        self._status_number = 0
+        self._said: tuple[object, ...] = ()
+        self.stats = UplinkStats()
+
+    async def run(self) -> None:
+        """Connect, carry, and connect again, until cancelled; cancelled in order, it says goodbye first."""
+        self._outbox.on_change = self._log_changed
+        attempt = 0
+        while True:
+            before = self.stats.connections
+            try:
+                await self._connection()
+            except* (aiomqtt.MqttError, ConfigError, LogError) as group:
+                self._note_loss(group)
+            finally:
+                self.stats.connected = False
+                self._outbox.stop_offering()
+                self._outbox.sender.disconnected()
+            attempt = 1 if self.stats.connections > before else attempt + 1
+            await self._pause(self._reconnect_delay(attempt))
+
+    def _reconnect_delay(self, attempt: int) -> float:
+        """Return seconds: doubling, and spread over its upper half so that gateways do not come back all at once."""
+        longest = min(self._settings.reconnect_first << min(attempt - 1, 20), self._settings.reconnect_limit)
+        return longest * (0.5 + 0.5 * self._jitter()) / SECOND
+
+    def _note_loss(self, group: BaseException) -> None:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        cause = error.__cause__
+        text = f"{error} ({cause})" if cause else str(error)
+        if self.stats.connected or text != self.stats.error:
+            _log.warning("uplink to %s:%s lost: %s", self._settings.host, self._settings.port, text)
+        self.stats.error = text
+
+    async def _connection(self) -> None:
+        settings = self._settings
+        client = aiomqtt.Client(
+            settings.host,
+            settings.port,
+            identifier=f"linli-{self._gateway}",
+            username=settings.username,
+            password=await asyncio.to_thread(settings.password),
+            tls_context=await asyncio.to_thread(settings.tls_context),
+            keepalive=settings.keepalive,
+            clean_session=True,
+            will=aiomqtt.Will(self._status_topic, encode_message(self._last_will()), qos=1, retain=True),
+            timeout=BROKER_TIMEOUT,
+            max_queued_incoming_messages=64,
+            max_inflight_messages=1024,
+        )
+        async with client:
+            self.stats.connections += 1
+            self.stats.connected = True
+            _log.info("uplink to %s:%s stands", settings.host, settings.port)
+            self.stats.error = ""
+            self._outbox.sender.connected(self._monotonic())
+            await client.subscribe(self._ack_topic, qos=1)
+            self._status_due.set()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._receive(client), name="uplink.receive")
+                    group.create_task(self._say_status(client), name="uplink.status")
+                    group.create_task(self._send(client), name="uplink.send")
+            except asyncio.CancelledError:
+                await self._say_goodbye(client)
+                raise
+
+    async def _receive(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            payload = message.payload
+            if message.topic.value != self._ack_topic or not isinstance(payload, bytes) or not payload:
+                continue
+            try:
+                ack = decode_ack(payload)
+            except Refused as exc:
+                self.stats.malformed_acks += 1
+                _log.warning("uplink: an ack that cannot be read: %s", exc)
+                continue
+            await self._take_ack(ack)
+
+    async def _take_ack(self, ack: Ack) -> None:
+        self.stats.acks += 1
+        sender = self._outbox.sender
+        resumed = sender.resumed
+        outcome = sender.ack(ack, self._monotonic())
+        if outcome is AckOutcome.LOG_BEHIND:
+            old = sender.epoch
+            epoch = await self._outbox.rotate_epoch()
+            self.stats.epochs_rotated += 1
+            _log.warning("the platform holds more of log %s than this copy of it: going on as log %s", old, epoch)
+            self._status_due.set()
+        elif outcome is AckOutcome.REWOUND:
+            self.stats.rewinds += 1
+            self._log_changed()
+        if sender.resumed and not resumed:
+            self._outbox.start_offering()
+        self._work_to_do.set()
+
+    async def _send(self, client: aiomqtt.Client) -> None:
+        while True:
+            self._work_to_do.clear()
+            sender = self._outbox.sender
+            now = self._monotonic()
+            seqs: list[int] = []
+            while len(seqs) < BATCH and (seq := sender.next_to_send(now)) is not None:
+                seqs.append(seq)
+            if not seqs:
+                await self._wait_for_work(sender.next_retry())
+                continue
+            epoch = sender.epoch
+            for message in await self._outbox.read(seqs):
+                self._publish(client, epoch, message)
+            await asyncio.sleep(0)
+
+    async def _wait_for_work(self, until: Instant | None) -> None:
+        limit = None if until is None else max(0.0, (until - self._monotonic()) / SECOND)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._work_to_do.wait()
+
+    def _publish(self, client: aiomqtt.Client, epoch: str, message: StoredMessage) -> None:
+        # aiomqtt's own ``publish`` returns with the PUBACK, one message per round trip or one task per message.
+        paho = client._client  # noqa: SLF001
+        info = paho.publish(self._topics[message.kind], stamp(epoch, message), qos=1)
+        if info.rc != MQTT_ERR_SUCCESS:
+            raise aiomqtt.MqttCodeError(info.rc, "could not publish")
+        self.stats.sent += 1
+
+    async def _say_status(self, client: aiomqtt.Client) -> None:
+        """Say the status at once, when the log's name or losses change, and now and then; ask until answered."""
+        while True:
+            self._status_due.clear()
+            await self._publish_status(client, self._status("online"))
+            sender = self._outbox.sender
+            interval = self._settings.status_interval if sender.resumed else self._settings.ask_interval
+            await asyncio.sleep(STATUS_SPACING)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval / SECOND):
+                    await self._status_due.wait()
+
+    async def _say_goodbye(self, client: aiomqtt.Client) -> None:
+        with contextlib.suppress(aiomqtt.MqttError):
+            payload = encode_message(self._status("offline"))
+            await client.publish(self._status_topic, payload, qos=1, retain=True, timeout=GOODBYE_TIMEOUT)
+
+    async def _publish_status(self, client: aiomqtt.Client, status: Status) -> None:
+        self._said = (status.epoch, status.evicted)
+        await client.publish(self._status_topic, encode_message(status), qos=1, retain=True)
+
+    def _log_changed(self) -> None:
+        sender = self._outbox.sender
+        self._work_to_do.set()
+        if (sender.epoch, sender.evicted()) != self._said:
+            self._status_due.set()
+
+    def _last_will(self) -> Status:
+        # Number 0: whenever it comes, it says nothing new of the log.
+        sender = self._outbox.sender
+        return Status(
+            self._gateway,
+            "lost",
+            sender.epoch,
+            min(sender.first_seq, sender.announced_next),
+            sender.announced_next,
+            boot_id=self._outbox.boot_id,
+            carried=self._outbox.carried,
+        )
+
+    def _status(self, state: str) -> Status:
+        self._status_number += 1
+        outbox, sender, health = self._outbox, self._outbox.sender, self._status_source()
+        stats = outbox.stats()
+        return Status(
+            gateway=self._gateway,
+            state="online" if state == "online" else "offline",
+            epoch=sender.epoch,
+            first_seq=min(sender.first_seq, sender.announced_next),
+            next_seq=sender.announced_next,
+            version=health.version,
+            boot_id=outbox.boot_id,
+            number=self._status_number,
+            carried=outbox.carried,
+            backlog=stats.backlog,
+            clock=health.clock,
+            evicted=sender.evicted(),
+            counters={
+                **health.counters,
+                "messages_logged": stats.messages,
+                "readings_logged": stats.readings,
+                "messages_evicted": stats.evicted_messages,
+                "messages_refused": stats.refused_messages,
+                "readings_refused": stats.refused_readings,
+                "messages_sent": self.stats.sent,
+                "log_bytes": stats.bytes,
+            },
+            links=health.links,
+            sent_at=self._clock(),
+        )
