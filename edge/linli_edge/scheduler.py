@@ -258,18 +258,6 @@ class Scheduler:
             self._push(self._waiting, now + self._settings.retry_after, entry, Why.RETRY, entry.version)
         return None
 
-    def abandon(self, now: Instant) -> None:
-        """Forget the running poll: it broke for a reason that is not its device's."""
-        run, entry = self._running, self._running_entry
-        self._running = self._running_entry = None
-        if run is None or entry is None:
-            return
-        entry.stale = True
-        if run.why is Why.DUE:
-            self._wait_for_due(entry, self._after(entry, now))
-        elif entry.device.breaker.silent:
-            self._wait_for_probe(entry.device, now + entry.device.breaker.wait)
-
     def link_down(self, now: Instant) -> None:
         """The line is down: from now on due times are misses."""
         if self._down_since is None:

@@ -264,14 +264,6 @@ def test_a_converter_that_hangs_up_on_a_dead_unit_does_not_buy_it_probes() -> No
     assert len([run for _, run, _ in bench.runs if run.why is Why.PROBE]) < 20
 
 
-def test_an_abandoned_poll_comes_again_at_its_next_due_time() -> None:
-    scheduler = Scheduler(polls(1, SECOND), ScheduleSettings(), START)
-    assert isinstance(scheduler.next(START), Run)
-    scheduler.abandon(START + MS)
-    assert isinstance(rest := scheduler.next(START + MS), Rest)
-    assert isinstance(scheduler.next(rest.until), Run)
-
-
 def test_a_clock_set_back_does_not_silence_the_line() -> None:
     bench = line(polls(2, SECOND), 10 * MS).until(START + 10 * SECOND)
     bench.now -= 3600 * SECOND

@@ -1,0 +1,269 @@
+"""One link: opens its driver, carries out what the scheduler says, and says honestly what could not be read.
+
+Nothing that happens to a device or to the line ends a link: what could not be read becomes BAD readings at each due
+time, a broken line is opened again with growing pauses, and a driver's bug counts as a broken line
+(:mod:`linli_edge.supervisor`). Each loss is told once, and each return.
+"""
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from linli_core.errors import DeviceError, LinkError, LinkTimeout, LinliError, ProtocolError
+from linli_core.instant import SECOND, Instant
+from linli_core.model import Point, Reading, Reason, missing
+from linli_core.wire.messages import LinkState
+from linli_edge.driver import Driver, DriverSpec, PlannedPoll
+from linli_edge.scheduler import DeviceBack, DeviceSilent, Load, Miss, Rest, Run, Scheduler, ScheduleSettings, Why
+from linli_edge.supervisor import DriverBug, confine
+from linli_edge.timekeeping import Timekeeper
+
+_LOG: Final = logging.getLogger(__name__)
+
+_LOOK_UP: Final = 5 * SECOND
+"""Longest rest: a clock that was set is noticed within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """One link of the configuration.
+
+    Attributes:
+        id: Its name, unique in the gateway.
+        spec: Its driver.
+        config: What the driver's ``parse`` made of the table.
+        schedule: How it is scheduled.
+        reopen_first: Microseconds before a broken line is opened again.
+        reopen_last: Longest such pause; it doubles from one attempt to the next, and varies by a quarter.
+    """
+
+    id: str
+    spec: DriverSpec
+    config: Any
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    reopen_first: int = SECOND // 2
+    reopen_last: int = 30 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A line is broken, or cannot be opened."""
+
+    error: str
+    bug: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A line that was down is up again, ``downtime`` microseconds later."""
+
+    downtime: int
+
+
+Report = DeviceSilent | DeviceBack | LinkDown | LinkUp
+
+
+class Sink(Protocol):
+    """Where a link's readings and reports go; never blocks."""
+
+    def take(self, readings: list[Reading]) -> None:
+        """Take the readings of one poll."""
+        ...
+
+    def report(self, link: str, report: Report) -> None:
+        """Take a report."""
+        ...
+
+
+class Link:
+    """One link; :meth:`run` keeps it going until it is cancelled.
+
+    Attributes:
+        settings: What it was made from.
+        polls: Polls carried out, of those ``failed`` without an answer.
+    """
+
+    def __init__(self, settings: LinkSettings, sink: Sink, time: Timekeeper) -> None:
+        self.settings = settings
+        self.polls = 0
+        self.failed = 0
+        self._sink = sink
+        self._time = time
+        self._scheduler: Scheduler | None = None
+        self._plan: tuple[PlannedPoll, ...] = ()
+        self._seen: dict[str, list[Reading]] = {}
+        self._running: Run | None = None
+        self._attempt = 0
+        self._down_since: int | None = None
+        self._error = ""
+        # Spreads gateways that lost the same converter; nothing here is a secret.
+        self._random = random.Random()  # noqa: S311
+
+    async def run(self) -> None:
+        """Open the line and poll, for ever."""
+        if self.settings.spec.plan is not None:
+            self._take_up(self.settings.spec.plan(self.settings.config))
+        while True:
+            try:
+                await confine(self._session())
+            except LinliError as exc:
+                self._broken(exc)
+                await self._pause()
+
+    def state(self) -> LinkState:
+        """Return how the link fares, for the gateway's status."""
+        load = self.load()
+        devices = {planned.device for planned in self._plan}
+        silent = load.silent if load else ()
+        down = self._down_since is not None
+        return LinkState(
+            id=self.settings.id,
+            driver=self.settings.spec.name,
+            state="down" if down else "degraded" if silent else "up",
+            devices=len(devices),
+            silent=silent,
+            use=round(load.use, 3) if load and load.use is not None else None,
+            stretched=round(load.stretched, 2) if load and load.stretched > 1 else None,
+            error=self._error if down else "",
+        )
+
+    def load(self) -> Load | None:
+        """Return how full the line is; ``None`` before its plan is known."""
+        return self._scheduler.load(self._time.clock()) if self._scheduler else None
+
+    async def _session(self) -> None:
+        """Open the line and poll until the line must be opened again."""
+        async with self.settings.spec.open(self.settings.config, self._time.clock) as driver:
+            scheduler = self._opened(driver)
+            answered = False
+            while True:
+                again = self._running is not None
+                run = self._running = self._running or await self._next(scheduler)
+                started = self._time.steady()
+                try:
+                    readings = await driver.poll(run.planned)
+                except LinkTimeout as exc:
+                    self._no_answer(started, Reason.NO_COMMUNICATION, exc)
+                    if len(scheduler.load(self._time.clock()).silent) == len({poll.device for poll in self._plan}):
+                        # All silent: perhaps it is the line, whose other end lost its power without a word.
+                        return
+                except LinkError as exc:
+                    if answered and not again:
+                        # The other end hung up after an earlier answer, as many converters do: nothing is lost yet,
+                        # and the same poll runs on the new connection.
+                        return
+                    self._no_answer(started, Reason.NO_COMMUNICATION, exc)
+                    self._attempt += 1
+                    if self._attempt > 1:
+                        raise
+                    # Asking a dead unit makes some converters hang up: that alone is no broken line.
+                    return
+                except ProtocolError as exc:
+                    self._no_answer(started, Reason.MALFORMED_ANSWER, exc)
+                except DeviceError as exc:
+                    _LOG.info("link %s: %s refused: %s", self.settings.id, run.planned.key, exc)
+                    self._answered(started)
+                    self._missing(run.planned, self._time.clock(), Reason.REFUSED_BY_DEVICE)
+                    answered = True
+                else:
+                    self._answered(started)
+                    self._seen[run.planned.key] = readings
+                    self._sink.take(readings)
+                    answered = True
+
+    def _opened(self, driver: Driver) -> Scheduler:
+        scheduler = self._take_up(driver.plan)
+        if self._down_since is not None:
+            downtime = self._time.steady() - self._down_since
+            self._down_since = None
+            self._error = ""
+            scheduler.link_up(self._time.clock())
+            _LOG.warning("link %s: up again after %.1f s", self.settings.id, downtime / SECOND)
+            self._sink.report(self.settings.id, LinkUp(downtime))
+        return scheduler
+
+    def _take_up(self, polls: Sequence[PlannedPoll]) -> Scheduler:
+        """Return the scheduler of a plan: the present one if it is the same plan."""
+        before = [(planned.key, planned.interval, planned.priority) for planned in self._plan]
+        self._plan = tuple(polls)
+        if self._scheduler is None or before != [(poll.key, poll.interval, poll.priority) for poll in polls]:
+            self._running = None
+            self._scheduler = Scheduler(polls, self.settings.schedule, self._time.clock())
+        return self._scheduler
+
+    async def _next(self, scheduler: Scheduler) -> Run:
+        """Return the next poll, as soon as it is due."""
+        while not isinstance(action := scheduler.next(self._time.clock()), Run):
+            await self._idle(action, _LOOK_UP)
+        return action
+
+    async def _idle(self, action: Miss | Rest, longest: int) -> None:
+        if isinstance(action, Miss):
+            self._missing(action.planned, action.due, Reason.NO_COMMUNICATION)
+        else:
+            await self._time.wait(max(1, min(action.until - self._time.clock(), longest)))
+
+    def _answered(self, started: int) -> None:
+        self.polls += 1
+        self._attempt = 0
+        self._finished(started, answered=True)
+
+    def _no_answer(self, started: int, reason: Reason, error: LinliError) -> None:
+        self.polls += 1
+        self.failed += 1
+        run = self._running
+        # A failed retry or probe says nothing new: its due time has been reported.
+        if run is not None and run.why is Why.DUE:
+            self._missing(run.planned, self._time.clock(), reason)
+        self._finished(started, answered=False, error=str(error))
+
+    def _finished(self, started: int, *, answered: bool, error: str = "") -> None:
+        self._running = None
+        assert self._scheduler is not None, "what runs was scheduled"
+        now, cost = self._time.clock(), self._time.steady() - started
+        transition = self._scheduler.finished(now, cost, answered=answered)
+        if isinstance(transition, DeviceSilent):
+            _LOG.warning("link %s: device %s is silent: %s", self.settings.id, transition.device, error)
+        elif isinstance(transition, DeviceBack):
+            _LOG.warning("link %s: device %s answers again", self.settings.id, transition.device)
+        if transition is not None:
+            self._sink.report(self.settings.id, transition)
+
+    def _missing(self, planned: PlannedPoll, moment: Instant, reason: Reason) -> None:
+        """Say of each point of a poll that it could not be read."""
+        points: Sequence[Point] = planned.points
+        if not points:
+            # Only the answers tell: what the last one held is what is missing now.
+            points = [reading.point for reading in self._seen.get(planned.key, ())]
+        if points:
+            self._sink.take([missing(point, moment, reason) for point in points])
+
+    def _broken(self, error: LinliError) -> None:
+        """Note that the line is down; tell it once."""
+        if self._running is not None:
+            # A bug that one device's answers bring about counts against that device: the others are still read.
+            self._no_answer(self._time.steady(), Reason.NO_COMMUNICATION, error)
+        if self._scheduler is not None:
+            self._scheduler.link_down(self._time.clock())
+        bug = isinstance(error, DriverBug)
+        text = str(error)
+        if self._down_since is None:
+            self._down_since = self._time.steady()
+            _LOG.warning("link %s: down: %s", self.settings.id, text, exc_info=error.__cause__ if bug else None)
+            self._sink.report(self.settings.id, LinkDown(text, bug))
+        elif text != self._error:
+            _LOG.warning("link %s: still down: %s", self.settings.id, text, exc_info=error.__cause__ if bug else None)
+        self._error = text
+
+    async def _pause(self) -> None:
+        """Wait before the line is opened again; what falls due meanwhile is missing."""
+        pause = min(self.settings.reopen_first << min(self._attempt, 20), self.settings.reopen_last)
+        self._attempt += 1
+        end = self._time.steady() + round(pause * self._random.uniform(0.75, 1.25))
+        while (left := end - self._time.steady()) > 0:
+            now = self._time.clock()
+            action = self._scheduler.next(now) if self._scheduler is not None else Rest(now + left)
+            assert not isinstance(action, Run), "nothing runs on a line that is down"
+            await self._idle(action, min(left, _LOOK_UP))
