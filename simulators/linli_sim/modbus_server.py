@@ -44,18 +44,18 @@ class ModbusServer:
     Attributes:
         units: The units by id; another id is silent.
         faults: What goes wrong.
-        before: Called before each answer, so that a model can bring itself up to date.
+        before: Called with the unit id before each answer, so that a model can bring itself up to date.
         connections: How many have been accepted so far.
     """
 
     def __init__(
-        self, units: Mapping[int, Unit], faults: Faults | None = None, before: Callable[[], None] | None = None
+        self, units: Mapping[int, Unit], faults: Faults | None = None, before: Callable[[int], None] | None = None
     ) -> None:
         self.units = units
         self.faults = faults if faults is not None else Faults()
         self.before = before
         self.connections = 0
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: set[asyncio.Task[object]] = set()
 
     @contextlib.asynccontextmanager
     async def listen(self, port: int = 0, host: str = "127.0.0.1", *, rtu: bool = False) -> AsyncIterator[int]:
@@ -72,13 +72,18 @@ class ModbusServer:
             if len(self._open) >= CONNECTIONS:
                 writer.close()
                 return
-            self._open.add(writer)
+            task = asyncio.current_task()
+            assert task is not None
+            self._open.add(task)
             try:
                 await self._converse(reader, writer, RtuFrames() if rtu else TcpFrames())
             except (ConnectionError, Dropped, OutOfStep):
                 pass
+            except asyncio.CancelledError:
+                # The server closes. asyncio's own callback on this task would log a cancellation as an error.
+                pass
             finally:
-                self._open.discard(writer)
+                self._open.discard(task)
                 writer.close()
 
         server = await asyncio.start_server(serve, host, port)
@@ -86,8 +91,10 @@ class ModbusServer:
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
-            for writer in list(self._open):
-                writer.close()
+            for task in (open_now := set(self._open)):
+                task.cancel()
+            if open_now:
+                await asyncio.wait(open_now)
             await server.wait_closed()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: ServerFrames) -> None:
@@ -110,7 +117,7 @@ class ModbusServer:
         if code := faults.exception.get(request.unit):
             return noise + frames.answer(request, bytes((request.pdu[0] | 0x80, code)))
         if self.before is not None:
-            self.before()
+            self.before(request.unit)
         return noise + frames.answer(request, unit.answer(request.pdu))
 
     @contextlib.asynccontextmanager

@@ -90,9 +90,13 @@ def shortest_float32(value: float) -> tuple[float, int]:
     places = _PLACES[place]
     short = round(value, places)
     # At a power of two the next float32 below is only half as far; nine digits are enough for any.
-    if abs(short - value) >= _HALF_STEP[place] or mantissa in {0.5, -0.5}:
-        places += 2
+    half_step = _HALF_STEP[place] if abs(mantissa) != 0.5 else 0.0
+    if abs(short - value) >= half_step:
+        places += 1
         short = round(value, places)
+        if abs(short - value) >= half_step:
+            places += 1
+            short = round(value, places)
     return short, places
 
 
