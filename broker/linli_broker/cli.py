@@ -12,7 +12,7 @@ import msgspec
 
 from linli_broker.choose import choose
 from linli_broker.engine import Plan
-from linli_broker.serve import serve
+from linli_broker.serve import Broker
 from linli_broker.settings import DEFAULT_ADDRESS, DEFAULT_DATA, EngineName, Listener, Settings, check, load
 from linli_core.errors import LinliError
 
@@ -84,4 +84,4 @@ async def _serve(args: argparse.Namespace) -> int:
     def say(line: str) -> None:
         print(f"linli-broker: {line}", file=sys.stderr, flush=True)
 
-    return await serve(settings, _plan(args, settings), say, reread=lambda: _plan(args, _settings(args)))
+    return await Broker(settings, _plan(args, settings), say, reread=lambda: _plan(args, _settings(args))).run()

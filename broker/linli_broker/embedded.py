@@ -1,7 +1,8 @@
 """The embedded engine: rumqttd, compiled into the wheel ``iotcore``; its configuration rendered from our settings.
 
 It keeps nothing over a restart (retained messages, sessions); the log protocol needs neither. It knows no access
-rules, so it listens on loopback only.
+rules, so it listens on loopback only. A client that comes back while the broker still takes leave of it can leave a
+listener that accepts connections and answers none (docs/adr/0002), so it is watched.
 """
 
 import importlib.util
@@ -44,6 +45,7 @@ def plan(settings: Settings) -> Plan:
         engine="embedded",
         argv=(sys.executable, "-P", "-m", "linli_broker.embedded_child", str(configuration)),
         files={configuration: render(settings)},
+        watched=True,
         notices=_notices(settings),
     )
 

@@ -4,17 +4,14 @@ import asyncio
 import contextlib
 from typing import Final
 
-_IDENTIFIER: Final = b"linli-broker-probe"
-# CONNECT and CONNACK as in MQTT 3.1.1 §3.1, §3.2 and MQTT 5 §3.1, §3.2; keep-alive 10 s, clean session.
-_VARIABLE: Final = {"3.1.1": b"\x00\x04MQTT\x04\x02\x00\x0a", "5": b"\x00\x04MQTT\x05\x02\x00\x0a\x00"}
+# CONNECT and CONNACK as in MQTT 3.1.1 §3.1, §3.2 and MQTT 5 §3.1, §3.2: clean session, keep-alive 10 s, no
+# properties, and an empty client id, for which the broker makes one up: no two probes ever share a session.
+_CONNECT: Final = {
+    "3.1.1": b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00",
+    "5": b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x00",
+}
 _DISCONNECT: Final = b"\xe0\x00"
 _CONNACK: Final = 0x20
-
-
-def connect_packet(version: str) -> bytes:
-    """Return a CONNECT packet of MQTT ``"3.1.1"`` or ``"5"``."""
-    body = _VARIABLE[version] + len(_IDENTIFIER).to_bytes(2) + _IDENTIFIER
-    return b"\x10" + len(body).to_bytes(1) + body
 
 
 def is_accepted(answer: bytes) -> bool:
@@ -29,7 +26,7 @@ async def accepts(host: str, port: int, *, version: str, limit: float) -> bool:
         async with asyncio.timeout(limit):
             reader, writer = await asyncio.open_connection(host, port)
             try:
-                writer.write(connect_packet(version))
+                writer.write(_CONNECT[version])
                 answer = await reader.readexactly(4)
                 writer.write(_DISCONNECT)
                 await writer.drain()
