@@ -6,11 +6,10 @@ connection stays, and its late answer is never taken for another's.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from linli_core.codec import NEED_DATA
-from linli_core.errors import DriverUnavailable, LinkClosed, LinkError, LinkTimeout, ProtocolError
+from linli_core.errors import DriverUnavailable, LinkClosed, LinkTimeout, ProtocolError
 from linli_edge.drivers.modbus.framing import Framing, Request, data_of
 from linli_edge.transport import Transport
 
@@ -40,14 +39,10 @@ class ModbusPort(Protocol):
 
         Raises:
             LinkTimeout: No answer within the limit.
-            LinkClosed: There is no connection.
+            LinkClosed: The connection is broken or out of step, and stays so.
             DeviceError: The device answered with an exception; ``code`` is the protocol's.
             ProtocolError: What came is no answer to the request.
         """
-        ...
-
-    async def close(self) -> None:
-        """Close the connection; safe to call twice."""
         ...
 
 
@@ -60,83 +55,63 @@ def check_version(found: str, where: str) -> None:
 
 
 class FramedPort:
-    """A port over a byte stream.
-
-    :meth:`open` connects, and so does a read after the connection was lost. After a failed attempt reads wait, longer
-    each time, and answer :class:`LinkClosed` at once meanwhile: a host that is away does not cost every device behind
-    it a full connection timeout.
+    """A port over an open byte stream; who opens it again after it broke is the link's business.
 
     Attributes:
         late: Late answers of each unit.
     """
 
-    _FIRST_DELAY: Final = 0.5
-    _LONGEST_DELAY: Final = 30.0
-
-    def __init__(
-        self,
-        connect: Callable[[], Awaitable[Transport]],
-        framing: Callable[[], Framing],
-        *,
-        quiet: float = 0.05,
-        now: Callable[[], float] | None = None,
-    ) -> None:
+    def __init__(self, transport: Transport, framing: Framing, *, quiet: float = 0.05) -> None:
         """Store the settings.
 
         Args:
-            connect: Opens the stream; raises ``LinkError``.
-            framing: Makes the framing of a fresh connection.
+            transport: The open stream.
+            framing: How requests and answers are framed on it.
             quiet: Seconds without a byte after which a line counts as silent.
-            now: Monotonic seconds; the running loop's time by default.
         """
         self.late: Counter[int] = Counter()
-        self._connect = connect
-        self._make_framing = framing
+        self._transport = transport
+        self._framing = framing
         self._quiet = quiet
-        self._now = now
-        self._transport: Transport | None = None
-        self._framing: Framing = framing()
         self._waiting: Request | None = None
         self._doubt: dict[int, float] = {}
         self._rest_until = 0.0
-        self._attempt_at = 0.0
-        self._delay = 0.0
+        self._broken = ""
 
     async def read(self, request: Request, *, limit: float, pause: float = 0.0) -> bytes:
         """Carry out one read; see :class:`ModbusPort`."""
-        now = self._time()
-        transport = self._transport or await self._reconnect(now)
+        if self._broken:
+            raise LinkClosed(f"the connection is of no more use: {self._broken}")
         try:
-            await self._settle(transport, request.unit, limit, pause)
+            await self._settle(request.unit, limit, pause)
             data = self._framing.encode(request)
             self._waiting = request
             try:
                 async with asyncio.timeout(limit):
-                    await transport.write(data)
-                    pdu = await self._answer(transport, request)
+                    await self._transport.write(data)
+                    pdu = await self._answer(request)
             except TimeoutError as exc:
                 raise LinkTimeout(f"unit {request.unit}: no answer within {limit:g} s") from exc
-        except LinkClosed:
-            await self.close()
+        except LinkClosed as exc:
+            self._broken = str(exc)
             raise
         except ProtocolError as exc:
-            if exc.kind == "out_of_step":
-                await self.close()
-            raise
+            self._broken = str(exc)
+            raise LinkClosed(f"unit {request.unit}: {exc}") from exc
         self._waiting = None
-        self._rest_until = self._time()
+        self._rest_until = _now()
         return data_of(request, pdu)
 
-    async def _answer(self, transport: Transport, request: Request) -> bytes:
+    async def _answer(self, request: Request) -> bytes:
         framing = self._framing
         while True:
-            framing.receive(await _some(transport))
+            framing.receive(await self._some())
             pdu = framing.next_answer()
             self._count_strays(request.unit)
             if pdu is not NEED_DATA:
                 return pdu
 
-    async def _settle(self, transport: Transport, unit: int, limit: float, pause: float) -> None:
+    async def _settle(self, unit: int, limit: float, pause: float) -> None:
         """Let the device rest, and make sure that what comes next cannot be the answer to a request before.
 
         With transaction ids the second needs nothing. Without them: after a timeout (or a cancelled poll) listen until
@@ -144,30 +119,31 @@ class FramedPort:
         Other units need not wait: a frame of the silent unit is not theirs. Even in quiet times the rest is spent
         listening, for what lies in the buffers by then arrived while nobody asked.
         """
-        rest = self._rest_until + pause - self._time()
+        rest = self._rest_until + pause - _now()
         if self._framing.identified:
             if rest > 0:
                 await asyncio.sleep(rest)
             return
         if self._waiting is not None:
-            self._doubt[self._waiting.unit] = self._time() + limit
+            self._doubt[self._waiting.unit] = _now() + limit
             self._waiting = None
-            await self._listen(transport, self._quiet, limit)
-        until = self._doubt.get(unit, 0.0)
-        while (left := until - self._time()) > 0:
-            await self._listen(transport, left, left)
-        await self._listen(transport, max(rest, _LEAST_LISTENING), limit)
+            await self._listen(self._quiet, limit)
+        while (left := self._doubt.get(unit, 0.0) - _now()) > 0:
+            await self._listen(left, left)
+        await self._listen(max(rest, _LEAST_LISTENING), limit)
         self._framing.reset()
         self._count_strays(unit)
-        self._doubt.pop(unit, None)
+        if self._doubt:
+            now = _now()
+            self._doubt = {other: until for other, until in self._doubt.items() if until > now}
 
-    async def _listen(self, transport: Transport, quiet: float, limit: float) -> None:
+    async def _listen(self, quiet: float, limit: float) -> None:
         """Throw away what comes, until nothing has come for ``quiet`` seconds or ``limit`` seconds are over."""
-        end = self._time() + limit
+        end = _now() + limit
         try:
-            while self._time() <= end:
+            while _now() <= end:
                 async with asyncio.timeout(quiet):
-                    data = await _some(transport)
+                    data = await self._some()
                 self._framing.receive(data)
         except TimeoutError:
             return
@@ -178,37 +154,12 @@ class FramedPort:
         if strays:
             self.late[next(reversed(self._doubt), unit)] += strays
 
-    async def open(self) -> None:
-        """Connect; raise ``LinkError``."""
-        await self._reconnect(self._time())
-
-    async def _reconnect(self, now: float) -> Transport:
-        if now < self._attempt_at:
-            raise LinkClosed(f"not connected; the next attempt is in {self._attempt_at - now:.1f} s")
-        try:
-            transport = await self._connect()
-        except LinkError:
-            self._delay = min(max(2 * self._delay, self._FIRST_DELAY), self._LONGEST_DELAY)
-            self._attempt_at = self._time() + self._delay
-            raise
-        self._delay = 0.0
-        self._transport, self._framing, self._waiting = transport, self._make_framing(), None
-        self._doubt.clear()
-        return transport
-
-    def _time(self) -> float:
-        return self._now() if self._now is not None else asyncio.get_running_loop().time()
-
-    async def close(self) -> None:
-        """Close the connection; the next read opens it again."""
-        transport, self._transport = self._transport, None
-        self._waiting = None
-        if transport is not None:
-            await transport.close()
+    async def _some(self) -> bytes:
+        data = await self._transport.read()
+        if not data:
+            raise LinkClosed("the other end closed the connection")
+        return data
 
 
-async def _some(transport: Transport) -> bytes:
-    data = await transport.read()
-    if not data:
-        raise LinkClosed("the other end closed the connection")
-    return data
+def _now() -> float:
+    return asyncio.get_running_loop().time()

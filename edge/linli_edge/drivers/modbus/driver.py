@@ -1,12 +1,13 @@
 """The policy of one Modbus link: its polls, what a refusal teaches, and when a silence is a silence."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from linli_core.errors import DeviceError, LinkClosed, LinkError, LinkTimeout, ProtocolError
-from linli_core.instant import HOUR, SECOND, Instant
+from linli_core.instant import HOUR, SECOND
 from linli_core.model import Point, Reading, Reason, missing
 from linli_edge.driver import Clock, PlannedPoll
 from linli_edge.drivers.modbus.client import FramedPort, ModbusPort
@@ -14,7 +15,7 @@ from linli_edge.drivers.modbus.framing import Request, RtuFraming, TcpFraming
 from linli_edge.drivers.modbus.plan import Block, Limits, RequestPlan
 from linli_edge.drivers.modbus.registers import MappedPoint
 from linli_edge.drivers.modbus.settings import DeviceSettings, LinkSettings
-from linli_edge.transport import Transport
+from linli_edge.transport.settings import SerialSettings
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -26,27 +27,27 @@ _BUSY: Final = frozenset({5, 6})
 _UNREACHABLE: Final = frozenset({10, 11})
 """A Modbus gateway says that the unit behind it does not answer: that is silence, not refusal."""
 
+_TCP_TURNAROUND: Final = 5_000
+_RTU_TURNAROUND: Final = 30_000
+"""Microseconds a device takes before it answers, as a first guess; the link measures."""
+
 RELEARN: Final = HOUR
 """How long a refusal is believed before the whole block is tried again."""
 
 
+@dataclass(frozen=True, slots=True)
 class _Task:
-    """One poll: the device, its requests, and since when they are not the planned ones."""
+    """One poll: the device, and its requests."""
 
-    __slots__ = ("device", "learnt_at", "plan", "planned")
-
-    def __init__(self, device: DeviceSettings, planned: PlannedPoll, plan: RequestPlan) -> None:
-        self.device = device
-        self.planned = planned
-        self.plan = plan
-        self.learnt_at: Instant = 0
+    device: DeviceSettings
+    planned: PlannedPoll
+    requests: RequestPlan
 
 
 class ModbusDriver:
     """One Modbus link; :func:`open_link` makes it.
 
     Attributes:
-        plan: Its polls; one for each device and each interval among the device's points.
         port: The way to the devices.
     """
 
@@ -54,10 +55,7 @@ class ModbusDriver:
         self.port = port
         self._clock = clock
         self._silence = settings.silence
-        self._tasks: dict[str, _Task] = {}
-        for device in settings.devices:
-            for task in _tasks(device):
-                self._tasks[task.planned.key] = task
+        self._tasks = {task.planned.key: task for task in _tasks(settings)}
 
     @property
     def plan(self) -> Sequence[PlannedPoll]:
@@ -72,10 +70,11 @@ class ModbusDriver:
         without being asked for.
         """
         task = self._tasks[planned.key]
-        if task.plan.changed and self._clock() - task.learnt_at >= RELEARN:
-            task.plan.forget()
+        changed_at = task.requests.changed_at
+        if changed_at is not None and self._clock() - changed_at >= RELEARN:
+            task.requests.forget()
         readings: list[Reading] = []
-        queue = list(reversed(task.plan.blocks))
+        queue = list(reversed(task.requests.blocks))
         while queue:
             block = queue.pop()
             try:
@@ -93,16 +92,14 @@ class ModbusDriver:
             else:
                 readings += block.decoder.decode(data, self._clock())
         now = self._clock()
-        readings += [missing(point, now, Reason.REFUSED_BY_DEVICE) for point in task.plan.denied]
+        readings += [missing(point, now, Reason.REFUSED_BY_DEVICE) for point in task.requests.denied]
         return readings
 
     def _refused(self, task: _Task, block: Block, error: DeviceError, readings: list[Reading]) -> Sequence[Block]:
         """Return the blocks to ask for instead; add the BAD readings of a block that is not to be split."""
         now = self._clock()
         if error.code in _SPLITTING or error.code == _ILLEGAL_FUNCTION:
-            if not task.plan.changed:
-                task.learnt_at = now
-            parts = task.plan.refused(block, whole=error.code == _ILLEGAL_FUNCTION)
+            parts = task.requests.refused(block, now, whole=error.code == _ILLEGAL_FUNCTION)
             if not parts:
                 names = ", ".join(point.name for point in block.points)
                 _LOG.warning("%s; not asked again for an hour: %s", error, names)
@@ -133,7 +130,16 @@ class ModbusDriver:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _tasks(device: DeviceSettings) -> list[_Task]:
+def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
+    """Return the polls of a link, one for each device and each interval among its points."""
+    return [task.planned for task in _tasks(settings)]
+
+
+def _tasks(settings: LinkSettings) -> list[_Task]:
+    return [task for device in settings.devices for task in _tasks_of(device, settings)]
+
+
+def _tasks_of(device: DeviceSettings, settings: LinkSettings) -> list[_Task]:
     """Return a device's polls, the most frequent first."""
     quirks = device.quirks
     limits = Limits(quirks.max_registers, min(2000, 16 * quirks.max_registers), quirks.max_gap)
@@ -143,31 +149,28 @@ def _tasks(device: DeviceSettings) -> list[_Task]:
     tasks: list[_Task] = []
     for number, (interval, entries) in enumerate(sorted(groups.items()), start=1):
         key = device.device if number == 1 else f"{device.device}#{number}"
-        plan = RequestPlan(entries, limits)
-        planned = PlannedPoll(key, device.device, interval, tuple(point for _, point in entries))
-        tasks.append(_Task(device, planned, plan))
+        requests = settings.learnt.get(key)
+        if requests is None:
+            requests = settings.learnt[key] = RequestPlan(entries, limits)
+        cost = sum(_cost(block, device, settings) for block in requests.blocks)
+        points = tuple(point for _, point in entries)
+        tasks.append(_Task(device, PlannedPoll(key, device.device, interval, points, cost=cost), requests))
     return tasks
 
 
-def connector(settings: LinkSettings) -> Callable[[], Awaitable[Transport]]:
-    """Return what opens the link's stream."""
-
-    async def connect() -> Transport:
-        async with AsyncExitStack() as stack:
-            transport = await stack.enter_async_context(settings.transport.open())
-            stack.pop_all()  # the port closes it
-            return transport
-
-    return connect
+def _cost(block: Block, device: DeviceSettings, settings: LinkSettings) -> int:
+    """Return the microseconds of line time that one request is expected to take."""
+    pause = max(device.quirks.pause, round(settings.silence * SECOND))
+    if not isinstance(settings.transport, SerialSettings):
+        return pause + _TCP_TURNAROUND
+    data = (block.count + 7) // 8 if block.table.bits else 2 * block.count
+    characters = (8 + 5 + data) * 11
+    return pause + _RTU_TURNAROUND + characters * SECOND // settings.transport.baud
 
 
 @asynccontextmanager
 async def open_link(settings: LinkSettings, clock: Clock) -> AsyncIterator[ModbusDriver]:
     """Connect and yield the driver; raise ``LinkError`` where there is no connection."""
-    framing = TcpFraming if settings.framing == "tcp" else RtuFraming
-    port = FramedPort(connector(settings), framing)
-    await port.open()
-    try:
-        yield ModbusDriver(settings, port, clock)
-    finally:
-        await port.close()
+    async with settings.transport.open() as transport:
+        framing = TcpFraming() if settings.framing == "tcp" else RtuFraming()
+        yield ModbusDriver(settings, FramedPort(transport, framing), clock)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from linli_core.instant import Instant
 from linli_core.model import Point
 from linli_edge.drivers.modbus.decode import BlockDecoder
 from linli_edge.drivers.modbus.registers import MappedPoint, RegisterTable
@@ -114,7 +115,7 @@ class RequestPlan:
     Attributes:
         blocks: The requests in force.
         denied: Points that the device refuses even when asked for alone: not asked again until :meth:`forget`.
-        changed: Whether a refusal changed the plan since the start or the last :meth:`forget`.
+        changed_at: When a refusal first changed the plan; ``None`` while it is as planned.
     """
 
     def __init__(self, entries: Sequence[Entry], limits: Limits) -> None:
@@ -122,16 +123,17 @@ class RequestPlan:
         self._limits = limits
         self.blocks: list[Block] = blocks_of(entries, limits)
         self.denied: list[Point] = []
-        self.changed = False
+        self.changed_at: Instant | None = None
 
-    def refused(self, block: Block, *, whole: bool = False) -> tuple[Block, ...]:
+    def refused(self, block: Block, now: Instant, *, whole: bool = False) -> tuple[Block, ...]:
         """Take note that the device refuses a block; return the blocks to ask for in its place (none: denied).
 
         Args:
             block: One of :attr:`blocks`.
+            now: Present instant.
             whole: The refusal is not about these addresses (the function is unknown): splitting is no use.
         """
-        self.changed = True
+        self.changed_at = now if self.changed_at is None else self.changed_at
         place = self.blocks.index(block)
         parts = None if whole else block.split()
         if parts is None:
@@ -143,6 +145,6 @@ class RequestPlan:
 
     def forget(self) -> None:
         """Start again from the unsplit plan: a device may have been changed or updated."""
-        self.changed = False
+        self.changed_at = None
         self.blocks = blocks_of(self._entries, self._limits)
         self.denied = []

@@ -1,7 +1,7 @@
 """A Modbus link as TOML writes it: how the bytes move, and the devices with their profiles."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal, cast
@@ -14,6 +14,7 @@ from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.drivers.modbus import device_profile
 from linli_edge.drivers.modbus.client import check_version
 from linli_edge.drivers.modbus.device_profile import DeviceProfile
+from linli_edge.drivers.modbus.plan import RequestPlan
 from linli_edge.drivers.modbus.register_map import (
     RATIOS,
     Quirks,
@@ -56,11 +57,13 @@ class LinkSettings:
         transport: How its bytes move.
         framing: ``tcp`` (MBAP) or ``rtu``.
         devices: Who is asked.
+        learnt: The requests of each poll, as refusals have shaped them: they outlive a connection.
     """
 
     transport: TransportSettings
     framing: Literal["tcp", "rtu"]
     devices: tuple[DeviceSettings, ...]
+    learnt: dict[str, RequestPlan] = field(default_factory=dict, compare=False)
 
     @property
     def silence(self) -> float:
