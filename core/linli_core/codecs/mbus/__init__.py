@@ -17,7 +17,7 @@ from linli_core.codecs.mbus.codec import MbusCodec
 from linli_core.codecs.mbus.frame import Ack, Frame, FrameReader, LongFrame, ShortFrame, decode_frame
 from linli_core.codecs.mbus.header import Identity
 from linli_core.codecs.mbus.record import Record
-from linli_core.codecs.mbus.telegram import Telegram, decode_telegram
+from linli_core.codecs.mbus.telegram import Telegram, decode_telegram, identity_of
 from linli_core.codecs.mbus.values import MeterTime
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "Telegram",
     "decode_frame",
     "decode_telegram",
+    "identity_of",
 ]

@@ -59,7 +59,7 @@ def parse_records(data: bytes) -> tuple[list[Record], bool]:
             if dif not in (MANUFACTURER_DATA, MORE_FOLLOW):
                 raise ProtocolError(f"DIF {dif:02X} has no place in an answer", kind="unsupported", offset=at)
             content = data[at + 1 :]
-            records.append(Record(_MANUFACTURER, content or None, content))
+            records.append(Record(_MANUFACTURER, content, content))
             return records, dif == MORE_FOLLOW
         else:
             record, at = _parse_record(data, at)

@@ -106,6 +106,13 @@ def decode_telegram(frame: Frame) -> Telegram:
             raise ProtocolError(f"CI field {frame.ci:02X} is not supported", kind="unsupported")
 
 
+def identity_of(frame: LongFrame) -> Identity | None:
+    """Return who sent a frame without reading its records; ``None`` where the header does not tell."""
+    if frame.ci == Ci.LONG_HEADER and len(frame.data) >= 12:
+        return decode_identity(frame.data)
+    return None
+
+
 def application_error(data: bytes) -> DeviceError:
     """Return what a meter reports in the data of CI 70; without data it is unspecified."""
     code = data[0] if data else 0

@@ -1,0 +1,208 @@
+"""From records to readings: the vocabulary's quantity and unit, and where in the meter the value stands.
+
+What the standard's modifiers make of a value (a limit, a rate, a date of something…) is another quantity than the
+plain one and is never booked under its name. Every record becomes a reading: what has no quantity of its own is an
+:data:`UNMAPPED` with the bytes in hexadecimal.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal
+from typing import Final
+
+from linli_core.codecs.mbus.quantities import CONVERSIONS, UNMAPPED, manufacturer_phase, quantity_of
+from linli_core.codecs.mbus.record import Function, Header, Record
+from linli_core.codecs.mbus.telegram import Telegram
+from linli_core.codecs.mbus.values import MeterTime
+from linli_core.codecs.mbus.vif import Measurand, Modifier
+from linli_core.instant import Instant
+from linli_core.model import Phase, Point, Quality, Reading, Reason, Statistic, Value
+from linli_core.vocabulary import vocabulary
+
+PRECISION: Final = 28
+"""Digits of a converted value where the division does not come out even (m3/h to m3/s)."""
+
+_CONTEXT: Final = Context(prec=PRECISION)
+_STATISTICS: Final = {
+    Function.MAXIMUM: Statistic.MAXIMUM,
+    Function.MINIMUM: Statistic.MINIMUM,
+    Function.DURING_ERROR: Statistic.DURING_ERROR,
+}
+_PLANS_KEPT: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A record and the reading it became.
+
+    Attributes:
+        unit: The reading's unit; empty for texts and dates.
+    """
+
+    record: Record
+    reading: Reading
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What becomes of all records with one header, from one kind of meter."""
+
+    point: Point
+    unit: str
+    quality: Quality
+    reason: Reason | None
+    convert: Callable[[Decimal], Decimal] | None
+    raw: bool
+
+
+class Interpreter:
+    """Turns one device's telegrams into readings.
+
+    Attributes:
+        device: Id of the device the points belong to.
+        unmapped: Records without a quantity of their own, since it was made.
+    """
+
+    def __init__(self, device: str, *, utc_offset: int = 0) -> None:
+        """Store the device's id and how many minutes its clock is east of UTC."""
+        self.device = device
+        self.unmapped = 0
+        self._utc_offset = utc_offset
+        self._plans: dict[tuple[Header, int, str], _Plan] = {}
+        self._again: dict[tuple[Point, int], Point] = {}
+
+    def readings(self, telegrams: Telegram | Sequence[Telegram], observed_at: Instant) -> list[Reading]:
+        """Return a reading for each record of one readout, in order.
+
+        Args:
+            telegrams: One telegram, or those of one readout.
+            observed_at: When the answer came, by the gateway's clock.
+        """
+        return [reading for _, reading, _ in self._read(_sequence(telegrams), observed_at)]
+
+    def explain(self, telegrams: Telegram | Sequence[Telegram], observed_at: Instant) -> list[Explained]:
+        """Return the readings of one readout, each with its record and its unit."""
+        return [
+            Explained(record, reading, unit)
+            for record, reading, unit in self._read(_sequence(telegrams), observed_at)
+        ]
+
+    def _read(self, telegrams: Sequence[Telegram], observed_at: Instant) -> Iterator[tuple[Record, Reading, str]]:
+        device_time = clock_of(telegrams, self._utc_offset)
+        seen: dict[Point, int] = {}
+        for telegram in telegrams:
+            identity = telegram.identity
+            medium, maker = (identity.medium, identity.manufacturer) if identity else (-1, "")
+            for record in telegram.records:
+                header = record.header
+                plan = self._plans.get((header, medium, maker)) or self._plan(header, medium, maker)
+                point = plan.point
+                count = seen[point] = seen.get(point, 0) + 1
+                if count > 1:
+                    point = self._again.get((point, count)) or self._repeated(point, count)
+                # Only what is of now has the clock's time; a stored value is of its own date.
+                stamp = None if header.storage else device_time
+                yield record, self._reading(plan, point, record, observed_at, stamp), plan.unit
+
+    def _reading(
+        self, plan: _Plan, point: Point, record: Record, observed_at: Instant, device_time: Instant | None
+    ) -> Reading:
+        value: Value
+        if plan.raw:
+            self.unmapped += 1
+            return Reading(point, raw_text(record), observed_at, device_time=device_time)
+        if record.value is None:
+            return Reading(point, None, observed_at, Quality.BAD, _why(record.header), device_time)
+        if isinstance(record.value, Decimal):
+            value = plan.convert(record.value) if plan.convert else record.value
+        elif isinstance(record.value, MeterTime):
+            value = str(record.value)
+        elif isinstance(record.value, bytes):
+            value = record.value.hex().upper()
+        else:
+            value = record.value
+        return Reading(point, value, observed_at, plan.quality, plan.reason, device_time)
+
+    def _plan(self, header: Header, medium: int, maker: str) -> _Plan:
+        if len(self._plans) >= _PLANS_KEPT:
+            self._plans.clear()
+        plan = self._plans[header, medium, maker] = _plan(self.device, header, medium, maker)
+        return plan
+
+    def _repeated(self, point: Point, count: int) -> Point:
+        if len(self._again) >= _PLANS_KEPT:
+            self._again.clear()
+        again = self._again[point, count] = replace(point, occurrence=count)
+        return again
+
+
+def clock_of(telegrams: Iterable[Telegram], utc_offset: int = 0) -> Instant | None:
+    """Return the time of a meter's own clock, if one of the telegrams holds it and it is valid."""
+    for telegram in telegrams:
+        for record in telegram.records:
+            header = record.header
+            if (
+                header.measurand is Measurand.DATE_TIME
+                and isinstance(record.value, MeterTime)
+                and not (header.storage or header.tariff or header.subunit or header.function or header.modifiers)
+            ):
+                return record.value.instant(utc_offset)
+    return None
+
+
+def raw_text(record: Record) -> str:
+    """Return a record as it was sent: DIF and VIF, a hyphen, the data, in hexadecimal."""
+    length = b"" if record.length < 0 else bytes((record.length,))
+    return f"{(record.header.dib + record.header.vib).hex().upper()}-{(length + record.data).hex().upper()}"
+
+
+def _sequence(telegrams: Telegram | Sequence[Telegram]) -> Sequence[Telegram]:
+    return (telegrams,) if isinstance(telegrams, Telegram) else telegrams
+
+
+def _plan(device: str, header: Header, medium: int, maker: str) -> _Plan:
+    phase = header.phase or manufacturer_phase(maker, header)
+    name = quantity_of(header, medium)
+    quality, reason = Quality.GOOD, None
+    if Modifier.MANUFACTURER in header.modifiers and header.measurand is not Measurand.MANUFACTURER_SPECIFIC:
+        # The manufacturer's VIFE may make another quantity of it (export, reactive…), unless its phases are known.
+        if not manufacturer_phase(maker, header):
+            quality, reason = Quality.UNCERTAIN, Reason.CONFIGURATION
+    convert = None
+    unit = ""
+    if name is not None:
+        unit = vocabulary()[name].unit
+        if unit != header.unit and (header.unit, unit) not in CONVERSIONS:
+            name = None
+        elif unit != header.unit:
+            convert = _converter(*CONVERSIONS[header.unit, unit])
+    point = Point(
+        device,
+        name or UNMAPPED,
+        phase=Phase(phase) if phase else None,
+        channel=header.subunit or None,
+        tariff=header.tariff or None,
+        storage=header.storage or None,
+        statistic=_STATISTICS.get(header.function),
+    )
+    return _Plan(point, unit if name else "", quality, reason, convert, name is None)
+
+
+def _converter(numerator: int, denominator: int) -> Callable[[Decimal], Decimal]:
+    def convert(value: Decimal) -> Decimal:
+        product = _CONTEXT.multiply(value, Decimal(numerator)) if numerator != 1 else value
+        return _CONTEXT.divide(product, Decimal(denominator)) if denominator != 1 else product
+
+    return convert
+
+
+def _why(header: Header) -> Reason:
+    """Return why a record has no value."""
+    if header.error in ("data overflow", "data underflow"):
+        return Reason.OUT_OF_RANGE
+    if header.error == "data error":
+        return Reason.DEVICE_FAILURE
+    if header.error or header.coding in (0x0, 0x8):
+        return Reason.NOT_IMPLEMENTED
+    return Reason.NOT_A_NUMBER

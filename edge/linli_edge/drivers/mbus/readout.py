@@ -1,0 +1,149 @@
+"""The readout of one meter: selection, frame count bit, repeats, and as many telegrams as there are."""
+
+import logging
+from typing import Final
+
+from linli_core.codecs.mbus import Identity, LongFrame, Telegram, decode_telegram, identity_of
+from linli_core.codecs.mbus.request import ANY, SELECTED, Secondary, request_data, reset, select
+from linli_core.errors import DeviceError, LinkClosed, LinkError, LinkTimeout, ProtocolError
+from linli_edge.drivers.mbus.bus import Bus
+from linli_edge.drivers.mbus.settings import DeviceSettings
+
+_LOG: Final = logging.getLogger(__name__)
+
+MOST_TELEGRAMS: Final = 32
+"""Telegrams of one readout; a meter that says there are still more is not believed."""
+
+
+class Readout:
+    """One meter and what is known of it between two polls.
+
+    Attributes:
+        swaps: How often another meter answered than the time before.
+        complete: Whether the last readout has all telegrams.
+    """
+
+    def __init__(self, settings: DeviceSettings, retries: int, known: dict[str, Identity]) -> None:
+        """Store the meter's settings, how often to repeat a request, and who answered last, by device."""
+        self.settings = settings
+        self.swaps = 0
+        self.complete = True
+        self._retries = retries
+        self._known = known
+        self._frame_count: bool | None = None
+
+    async def read(self, bus: Bus) -> list[Telegram]:
+        """Return the telegrams of one readout.
+
+        When a meter falls silent after its first telegram, what it has said counts; :attr:`complete` tells.
+
+        Raises:
+            LinkError: The meter did not answer.
+            ProtocolError: What answered is not this meter, or no telegram.
+            DeviceError: The meter reports that it cannot answer.
+        """
+        self.complete = True
+        try:
+            address = await self._approach(bus)
+            telegrams = [await self._next(bus, address)]
+        except (LinkError, ProtocolError, DeviceError):
+            self._frame_count = None
+            raise
+        self._notice(telegrams[0].identity)
+        await self._follow(bus, address, telegrams)
+        return telegrams
+
+    async def _follow(self, bus: Bus, address: int, telegrams: list[Telegram]) -> None:
+        """Read what follows the first telegram."""
+        wanted = self.settings.telegrams
+        while len(telegrams) < wanted if wanted else telegrams[-1].more_follow:
+            if len(telegrams) == MOST_TELEGRAMS:
+                _LOG.warning("%s: more than %d telegrams; the rest is left", self.settings.device, MOST_TELEGRAMS)
+                self.complete, self._frame_count = False, None
+                return
+            try:
+                telegram = await self._next(bus, address)
+            except LinkClosed:
+                raise
+            except (LinkTimeout, ProtocolError, DeviceError) as exc:
+                _LOG.info("%s: telegram %d: %s", self.settings.device, len(telegrams) + 1, exc)
+                self.complete, self._frame_count = False, None
+                return
+            if not wanted and telegram.records == telegrams[0].records:
+                # It says that more follow and begins again: there is nothing behind the first.
+                self._frame_count = None
+                return
+            telegrams.append(telegram)
+
+    async def _approach(self, bus: Bus) -> int:
+        """Select or reset the meter where it needs it; return the address to ask at."""
+        address = self.settings.address
+        if isinstance(address, Secondary):
+            await self._acknowledged(bus, address)
+            self._frame_count = True
+            return SELECTED
+        # A readout of several telegrams must begin with the first, whichever was read last.
+        if self._frame_count is None or self.settings.telegrams not in (None, 1):
+            await self._acknowledged(bus, address)
+            self._frame_count = True
+        return address
+
+    async def _acknowledged(self, bus: Bus, address: int | Secondary) -> None:
+        request = select(address) if isinstance(address, Secondary) else reset(address)
+        for left in range(self._retries, -1, -1):
+            try:
+                await bus.acknowledged(request)
+            except LinkClosed:
+                raise
+            except (LinkTimeout, ProtocolError):
+                if not left:
+                    raise
+            else:
+                return
+
+    async def _next(self, bus: Bus, address: int) -> Telegram:
+        """Return the next telegram; a repeated request has the same frame count bit, so that none is skipped."""
+        request = request_data(address, frame_count=bool(self._frame_count))
+        for left in range(self._retries, -1, -1):
+            try:
+                frame = await bus.answered(request, self._is_answer)
+                telegram = decode_telegram(frame)
+            except LinkClosed:
+                raise
+            except (LinkTimeout, ProtocolError):
+                if not left:
+                    raise
+            else:
+                self._check(telegram)
+                self._frame_count = not self._frame_count
+                return telegram
+        raise AssertionError("the last attempt returns or raises")
+
+    def _is_answer(self, frame: LongFrame) -> bool:
+        """Tell whether a frame comes from the meter asked; a selected one answers with an address of its own."""
+        address = self.settings.address
+        if isinstance(address, Secondary):
+            identity = identity_of(frame)
+            return identity is None or address.matches(identity)
+        return address in (ANY, frame.address)
+
+    def _check(self, telegram: Telegram) -> None:
+        wanted = self.settings.identity
+        if wanted is None or telegram.identity is None:
+            return
+        if not wanted.matches(telegram.identity):
+            raise ProtocolError(
+                f"meter {telegram.identity} answered where {wanted.number} {wanted.manufacturer or '(any maker)'} "
+                "was expected",
+                kind="wrong_meter",
+            )
+
+    def _notice(self, identity: Identity | None) -> None:
+        device = self.settings.device
+        before = self._known.get(device)
+        if identity is None or identity == before:
+            return
+        if before is not None:
+            self.swaps += 1
+            _LOG.warning("%s: meter %s answers where %s did: it was swapped", device, identity, before)
+        self._known[device] = identity

@@ -1,0 +1,153 @@
+"""An M-Bus link as TOML writes it: how the bytes move, and which meters are on the bus."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from linli_core.codecs.mbus import Identity
+from linli_core.codecs.mbus.request import ANY, HIGHEST_ADDRESS, Secondary, parse_secondary
+from linli_core.instant import MINUTE, SECOND
+from linli_edge.config.table import Table, reading
+from linli_edge.transport.settings import SerialSettings, TransportSettings, read_transport
+
+BAUD: Final = 2400
+INTERVAL: Final = 15 * MINUTE
+TIMEOUT_TCP: Final = SECOND
+"""Usual wait at a TCP converter: its own latency on top of the meter's."""
+
+_LONGEST_WAIT_BITS: Final = 330
+_CONVERTER: Final = SECOND // 5
+_OFFSET: Final = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
+
+Address = int | Secondary
+"""A meter's place on the bus: primary address, or an identity to select."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """One meter.
+
+    Attributes:
+        device: Its id.
+        address: Where it is on the bus.
+        interval: Microseconds from one poll to the next.
+        identity: What the answer must match; ``None``: any meter at that address is taken, a change is reported.
+        telegrams: Telegrams to read in one poll; ``None``: as many as the meter says there are.
+        utc_offset: Minutes its clock is east of UTC.
+    """
+
+    device: str
+    address: Address
+    interval: int
+    identity: Secondary | None
+    telegrams: int | None
+    utc_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """One bus.
+
+    Attributes:
+        transport: How its bytes move.
+        timeout: Microseconds a meter may take to begin its answer, and to go on with it.
+        retries: How often a request is repeated.
+        devices: The meters.
+        known: Who answered last, by device id; kept here because a driver lives only as long as its line.
+    """
+
+    transport: TransportSettings
+    timeout: int
+    retries: int
+    devices: tuple[DeviceSettings, ...]
+    known: dict[str, Identity] = field(default_factory=dict, compare=False)
+
+
+def parse(table: Mapping[str, object], where: str) -> LinkSettings:
+    """Return the settings of a link's table; raise ``ConfigErrors`` with every mistake in it."""
+    with reading(table, where) as link:
+        transport = read_transport(link, baud=BAUD, parity="even")
+        timeout = link.duration("timeout", _usual_timeout(transport), minimum=SECOND // 100, maximum=MINUTE)
+        retries = link.integer("retries", 1, minimum=0, maximum=5)
+        offset = _offset(link, 0)
+        devices: list[DeviceSettings] = []
+        ids: dict[str, str] = {}
+        addresses: dict[Address, str] = {}
+        for item in link.tables("devices", required=True):
+            device = _device(item, offset)
+            if (first := ids.setdefault(device.device, item.where)) != item.where:
+                item.problem("id", f'"{device.device}" is taken by {first}', "give each device its own id")
+            if (first := addresses.setdefault(device.address, item.where)) != item.where:
+                item.problem("address", f"the address is taken by {first}", "correct one of the two")
+            devices.append(device)
+        if ANY in addresses and len(devices) > 1:
+            link.problem(
+                "devices",
+                f"{len(devices)} meters, and {addresses[ANY]} has address {ANY}, which every meter answers",
+                "give each its own address",
+            )
+    return LinkSettings(transport, timeout, retries, tuple(devices))
+
+
+def _usual_timeout(transport: TransportSettings) -> int:
+    """Return the wait for an answer's first byte: 330 bit times and 50 ms (EN 13757-2), and the level converter's."""
+    if not isinstance(transport, SerialSettings):
+        return TIMEOUT_TCP
+    return _LONGEST_WAIT_BITS * SECOND // transport.baud + SECOND // 20 + _CONVERTER
+
+
+def _device(item: Table, offset: int) -> DeviceSettings:
+    name = item.ident("id")
+    address = _address(item)
+    identity = None
+    if number := item.text("identity", ""):
+        identity = _secondary(item, "identity", number)
+        if isinstance(address, Secondary):
+            item.problem("identity", "the address is an identity already", "leave the key out")
+    return DeviceSettings(
+        name,
+        address,
+        item.duration("interval", INTERVAL, minimum=SECOND),
+        address if isinstance(address, Secondary) else identity,
+        item.integer("telegrams", None, minimum=1, maximum=32),
+        _offset(item, offset),
+    )
+
+
+def _address(item: Table) -> Address:
+    remedy = f'write a primary address from 0 to {HIGHEST_ADDRESS}, or an identity in quotes, such as "11490378"'
+    value = item.raw.get("address") if "address" in item else None
+    if isinstance(value, str):
+        return _secondary(item, "address", value)
+    if value is None:
+        item.problem("address", "missing", remedy)
+    elif not isinstance(value, int) or isinstance(value, bool) or not (0 <= value <= HIGHEST_ADDRESS or value == ANY):
+        item.problem("address", f"found {value}", remedy)
+    else:
+        return value
+    return 0
+
+
+def _secondary(item: Table, key: str, text: str) -> Secondary:
+    try:
+        return parse_secondary(text)
+    except ValueError:
+        item.problem(
+            key,
+            f'found "{text}"',
+            "write the 8 digits printed on the meter (F for any digit), or all 16 digits of the secondary address",
+        )
+        return Secondary("FFFFFFFF")
+
+
+def _offset(item: Table, default: int) -> int:
+    text = item.text("clock", "")
+    if not text:
+        return default
+    match = _OFFSET.fullmatch(text)
+    if match is None or int(match[2]) > 14 or int(match[3]) > 59:
+        item.problem("clock", f'found "{text}"', 'write how far the meters\' clocks are from UTC, such as "+08:00"')
+        return default
+    minutes = int(match[2]) * 60 + int(match[3])
+    return -minutes if match[1] == "-" else minutes
