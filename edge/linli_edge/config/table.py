@@ -77,7 +77,7 @@ class Table:
         self._known = dict.fromkeys(known)
         self._missing: dict[str, ConfigError] = {}
         self._problems: list[ConfigError] = []
-        self._children: list[Table] = []
+        self._children: dict[str, list[Table]] = {}
 
     def __contains__(self, key: str) -> bool:
         self._known.setdefault(key)
@@ -90,6 +90,10 @@ class Table:
     def problem(self, key: str, found: str, remedy: str) -> None:
         """Note a mistake at a key (``""`` for the table itself)."""
         self._problems.append(ConfigError(self.at(key) if key else self.where, found, remedy))
+
+    def add(self, error: ConfigError) -> None:
+        """Note mistakes that somebody else found below this table."""
+        self._problems.append(error)
 
     def known(self, *keys: str) -> None:
         """Say that keys are right although nobody here asks for them."""
@@ -233,6 +237,8 @@ class Table:
 
     def table(self, key: str, *, required: bool = False) -> "Table":
         """Return the table under a key; an empty one where there is none."""
+        if key in self._children:
+            return self._children[key][0]
         remedy = f"write a table that starts with [{self._heading(key)}]"
         value = self._take(key)
         if value is None and required:
@@ -242,18 +248,20 @@ class Table:
         child = Table(value if isinstance(value, dict) else {}, self.at(key))
         # What is missing below a table that must be there and is not, is one mistake.
         if isinstance(value, dict) or not required:
-            self._children.append(child)
+            self._children[key] = [child]
         return child
 
     def tables(self, key: str, *, required: bool = False) -> "list[Table]":
         """Return the tables of a list (``[[links.devices]]``); ``required`` asks for one at least."""
+        if key in self._children:
+            return self._children[key]
         remedy = f"write one table for each, starting with [[{self._heading(key)}]]"
         if (value := self._take(key)) is None:
             return self._absent(key, REQUIRED, remedy, []) if required else []
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value) or (required and not value):
             return self._wrong(key, value, remedy, [])
         children = [Table(item, f"{self.at(key)}[{place}]") for place, item in enumerate(value)]
-        self._children.extend(children)
+        self._children[key] = children
         return children
 
     def mistakes(self) -> list[ConfigError]:
@@ -265,8 +273,9 @@ class Table:
         for key, nearest in near.items():
             hint = f'did you mean "{nearest}"?' if nearest else f"known here: {', '.join(self._known) or 'nothing'}"
             found.append(ConfigError(self.at(key), "unknown key", hint))
-        for child in self._children:
-            found += child.mistakes()
+        for children in self._children.values():
+            for child in children:
+                found += child.mistakes()
         return found
 
     def _take(self, key: str) -> object:
