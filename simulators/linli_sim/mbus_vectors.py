@@ -79,14 +79,18 @@ def _records(normalized: Any, transmitted: Any) -> Iterator[ExpectedRecord]:
         yield ExpectedRecord(
             quantity=record.get("Quantity"),
             unit=record["Unit"].replace("Â", ""),
-            # A text may look like a number: only what libmbus gives as one is one. The fixed structure has no texts.
-            value=Decimal(record["Value"]) if "ValueNumber" in record or "Quantity" not in record else record["Value"],
+            value=Decimal(record["Value"]) if _is_number(record) else record["Value"],
             transmitted=sent["Value"],
             storage=record.get("StorageNumber", 0),
             tariff=record.get("Tariff", 0),
             subunit=record.get("Device", 0),
             function=record["Function"],
         )
+
+
+def _is_number(record: Mapping[str, Any]) -> bool:
+    # Not whatever looks like one: of a single byte of manufacturer data ("00") libmbus makes a number too.
+    return "Quantity" not in record or ("ValueNumber" in record and record["Quantity"] != "")
 
 
 FUNCTIONS: Final = {
