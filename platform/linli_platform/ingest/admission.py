@@ -1,14 +1,17 @@
 """Who is let in: gateways, their devices and series, known or held as pending, within bounds."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from linli_core.errors import RefusalReason, Refused
+from linli_core.errors import LogError, RefusalReason, Refused
 from linli_core.log.receiver import LateArrival, Receiver
 from linli_core.model import parse_point
 from linli_platform.ingest.settings import Limits
 from linli_platform.registry import Device, Gateway, State
 from linli_platform.store import Store
+
+_log = logging.getLogger(__name__)
 
 _REMEDY: Final = "accept or retire some, or look for a sender that makes up names"
 
@@ -59,7 +62,11 @@ class Admission:
         self.refresh(gateways, devices)
         for gateway, mark in marks.items():
             sender = self._known(gateway)
-            sender.receiver = Receiver.restore(mark)
+            try:
+                sender.receiver = Receiver.restore(mark)
+            except LogError as exc:
+                # Without marks the gateway sends its whole log again, and the store tells what it has.
+                _log.error("marks of gateway %s: %s; it is asked for its whole log", gateway, exc)
         for gateway, ranges in booked.items():
             if found := self._known(gateway).receiver.reconcile(ranges):
                 late[gateway] = found

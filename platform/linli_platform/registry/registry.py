@@ -124,7 +124,7 @@ class Registry:
 
         Args:
             held: Gateways, and devices of each, heard of for the first time: held as pending (see :meth:`hold`).
-            statuses: Last status of each gateway; the gateway must be known or held (:class:`NotFound`).
+            statuses: Last status of each gateway.
             losses: New lines of the ledger (see :meth:`book`).
             now: When all this was learnt.
         """
@@ -132,6 +132,7 @@ class Registry:
             for gateway, devices in held.items():
                 _hold(session, gateway, devices, now)
             for gateway, status in statuses.items():
+                _hold(session, gateway, (), now)
                 _set_status(session, gateway, status, now)
             for loss in losses:
                 ledger.book(session, loss, now)

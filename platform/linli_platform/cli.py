@@ -1,0 +1,137 @@
+"""``linli-platform``: the central half of one installation."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from linli_core.errors import ConfigError, LinliError
+from linli_platform.config import (
+    DEFAULT_DATA,
+    DEFAULT_LISTEN,
+    ApiSettings,
+    MqttSettings,
+    Settings,
+    check,
+    convert,
+    load,
+    parse_toml,
+    split_address,
+)
+from linli_platform.registry import Registry
+from linli_platform.registry.declaration import Declaration, apply
+from linli_platform.service import Platform
+
+_log = logging.getLogger("linli_platform")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``linli-platform`` and return its exit code: 0 done, 1 a fault, 2 something to correct."""
+    args = _parser().parse_args(argv)
+    try:
+        settings = _settings(args)
+        if args.command == "registry":
+            return _registry(args, settings)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        return asyncio.run(_serve(settings))
+    except LinliError as exc:
+        print(f"linli-platform: {exc}", file=sys.stderr)
+        return 2
+    except Exception:  # noqa: BLE001
+        # The one place: a fault ends the process with its trace, and whoever supervises it starts it again.
+        _log.exception("the platform ends: a fault in it")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="linli-platform", description="Stores readings, raises alarms, serves API and pages."
+    )
+    parser.add_argument("--version", action="version", version=f"linli-platform {version('linli')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    serve = commands.add_parser("serve", help="run the platform until told to stop", description="Run the platform.")
+    _common(serve)
+    serve.add_argument("--mqtt", metavar="HOST:PORT", help="the broker (default 127.0.0.1:1883)")
+    serve.add_argument("--listen", metavar="HOST:PORT", help=f"API and pages (default {DEFAULT_LISTEN})")
+    registry = commands.add_parser("registry", help="declare, accept, retire and list gateways and devices")
+    actions = registry.add_subparsers(dest="action", metavar="ACTION", required=True)
+    load_file = actions.add_parser("import", help="write what a registry.toml declares")
+    load_file.add_argument("file", type=Path, metavar="FILE")
+    listing = actions.add_parser("list", help="print gateways and devices with their state")
+    accept = actions.add_parser("accept", help="put a pending gateway with its devices, or one device, to work")
+    retire = actions.add_parser("retire", help="take a gateway, or one device, out")
+    for action in (accept, retire):
+        action.add_argument("gateway", metavar="GATEWAY")
+        action.add_argument("device", metavar="DEVICE", nargs="?")
+    for action in (load_file, listing, accept, retire):
+        _common(action)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (docs/operator.md)")
+    parser.add_argument("--data", metavar="DIR", help=f"folder of store and registry (default {DEFAULT_DATA})")
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    """Return the file's settings with the command line's over them."""
+    settings = load(args.config) if args.config else Settings()
+    if args.data:
+        settings = msgspec.structs.replace(settings, data=args.data)
+    if getattr(args, "mqtt", None):
+        host, port = split_address(args.mqtt, "--mqtt")
+        mqtt: MqttSettings = msgspec.structs.replace(settings.mqtt, host=host, port=port)
+        settings = msgspec.structs.replace(settings, mqtt=mqtt)
+    if getattr(args, "listen", None):
+        api: ApiSettings = msgspec.structs.replace(settings.api, listen=args.listen)
+        settings = msgspec.structs.replace(settings, api=api)
+    check(settings)
+    return settings
+
+
+async def _serve(settings: Settings) -> int:
+    async with Platform(settings) as platform:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, platform.stop)
+        await platform.run(ready=lambda: print(f"linli-platform: ready on {platform.url}", flush=True))
+    return 0
+
+
+def _registry(args: argparse.Namespace, settings: Settings) -> int:
+    settings.registry_path.parent.mkdir(parents=True, exist_ok=True)
+    with Registry(settings.registry_path) as registry:
+        if args.action == "import":
+            declaration = _declaration(args.file)
+            apply(declaration, registry)
+            devices = sum(len(gateway.devices) for gateway in declaration.gateways)
+            print(f"{len(declaration.areas)} areas, {len(declaration.gateways)} gateways, {devices} devices")
+        elif args.action == "accept":
+            registry.accept(args.gateway, args.device)
+        elif args.action == "retire":
+            registry.retire(args.gateway, args.device)
+        else:
+            for gateway in registry.gateways():
+                print(f"{gateway.id}  {gateway.state}")
+                for device in registry.devices(gateway.id):
+                    print(f"  {device.id}  {device.state}  {device.kind}".rstrip())
+    return 0
+
+
+def _declaration(path: Path) -> Declaration:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(str(path), f"cannot be read ({exc})", "check the path and its permissions") from exc
+    return convert(parse_toml(text, str(path)), Declaration)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

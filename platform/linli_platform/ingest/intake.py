@@ -1,0 +1,226 @@
+"""What happens to a message between the broker and the next commit; runs on the event loop and never waits."""
+
+from typing import Final
+
+from linli_core.errors import RefusalReason, Refused
+from linli_core.instant import Instant
+from linli_core.log.receiver import Offer
+from linli_core.wire.messages import decode_status
+from linli_core.wire.topics import Address, Channel, parse_topic
+from linli_platform.clock import Clock
+from linli_platform.ingest import decode
+from linli_platform.ingest.admission import Admission, Sender
+from linli_platform.ingest.batch import Pending
+from linli_platform.ingest.mqtt import Publish
+from linli_platform.ingest.refusals import NOBODY, Refusals
+from linli_platform.ingest.settings import Limits
+from linli_platform.metrics import Metrics
+from linli_platform.registry import Loss
+from linli_platform.registry.ledger import REFUSED
+from linli_platform.store import EventRow, Quarantined
+
+_CACHED_TOPICS: Final = 50_000
+_TOPIC_SHOWN: Final = 200
+
+
+class Intake:
+    """Decodes, checks and deduplicates messages into the :class:`Pending` batch.
+
+    Attributes:
+        pending: What waits for the next commit.
+        seen: When each gateway was last heard of, since the last look.
+    """
+
+    def __init__(
+        self, admission: Admission, refusals: Refusals, metrics: Metrics, limits: Limits, clock: Clock
+    ) -> None:
+        self.pending = Pending(clock())
+        self.seen: dict[str, Instant] = {}
+        self._admission = admission
+        self._refusals = refusals
+        self._metrics = metrics
+        self._limits = limits
+        self._clock = clock
+        self._addresses: dict[bytes, Address] = {}
+        self._count = {channel: metrics.messages.labels(channel=channel.value) for channel in Channel}
+        self._doubled = metrics.duplicates.labels(stage="message")
+
+    def take_pending(self) -> Pending:
+        """Return what waits, and begin anew."""
+        taken = self.pending
+        taken.held = self._admission.take_held()
+        self.pending = Pending(self._clock())
+        return taken
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits for a commit."""
+        return not self.pending.touched
+
+    def take(self, message: Publish) -> None:
+        """Take a message in; whatever is wrong with it is counted here and raises nothing."""
+        now = self._clock()
+        try:
+            address = self._address(message.topic)
+        except Refused as refused:
+            self._refusals.count(NOBODY, refused, now)
+            return
+        gateway, channel = address.gateway, address.channel
+        self._count[channel].inc()
+        if channel not in _TAKEN:
+            return
+        if not self.pending.touched:
+            self.pending.received_at = now
+        try:
+            sender = self._admission.sender(gateway)
+            self.seen[gateway] = now
+            if channel is Channel.TELEMETRY:
+                self._telemetry(sender, message, now)
+            elif channel is Channel.STATUS:
+                self._status(sender, message, now)
+            else:
+                self._event(sender, message, now)
+        except Refused as refused:
+            self._refusals.count(gateway, refused, now)
+
+    def _address(self, topic: bytes) -> Address:
+        known = self._addresses.get(topic)
+        if known is None:
+            try:
+                text = topic.decode()
+            except UnicodeDecodeError as exc:
+                raise Refused(RefusalReason.UNKNOWN_TOPIC, f"{topic[:_TOPIC_SHOWN]!r} is no UTF-8") from exc
+            known = parse_topic(text)
+            if len(self._addresses) >= _CACHED_TOPICS:
+                self._addresses.clear()
+            self._addresses[topic] = known
+        return known
+
+    def _check_size(self, message: Publish) -> None:
+        if message.size > self._limits.payload_bytes:
+            raise Refused(
+                RefusalReason.TOO_LARGE, f"{message.size} bytes; a message holds at most {self._limits.payload_bytes}"
+            )
+
+    def _is_new(self, sender: Sender, epoch: str, seq: int) -> bool:
+        offer = sender.receiver.offer(epoch, seq)
+        if offer is Offer.NEW:
+            return True
+        if offer is Offer.DUPLICATE:
+            self._doubled.inc()
+            self.pending.touched.add(sender.id)  # it has not heard our ack, or not understood it: say it again
+        else:
+            self._metrics.deferred.inc()
+        return False
+
+    def _telemetry(self, sender: Sender, message: Publish, now: Instant) -> None:
+        try:
+            self._check_size(message)
+            pack = decode.telemetry(message.payload, sender.id, now, self._limits)
+        except Refused as refused:
+            self._poisoned(sender, message, refused, now)
+            raise
+        if not self._is_new(sender, pack.epoch, pack.seq):
+            return
+        pending = self.pending
+        pending.settle(sender.id, pack.epoch, pack.seq)
+        row = len(pending.series)
+        known = sender.series
+        try:
+            pending.series += [known[name] for name in pack.names]
+        except KeyError:
+            self._meet(sender, pack)
+        pending.times += pack.times
+        pending.values += pack.values
+        pending.quality += pack.quality
+        for index, text in pack.texts.items():
+            pending.texts[row + index] = text
+        self._metrics.readings.inc(len(pack.names))
+        if pack.refused:
+            for reason in pack.refused:
+                self._refusals.count(sender.id, reason, now)
+            cause = f"{REFUSED}{pack.refused[0].reason}"
+            loss = Loss(sender.id, pack.epoch, pack.seq, pack.seq, cause, readings=len(pack.refused))
+            self._book_refused(loss, message, now)
+
+    def _meet(self, sender: Sender, pack: decode.Pack) -> None:
+        """Find each record's series where some are new; records whose series may not be made leave the pack."""
+        ids: list[int | None] = []
+        for name in pack.names:
+            try:
+                ids.append(self._admission.series(sender, name))
+            except Refused as refused:
+                pack.refused.append(refused)
+                ids.append(None)
+        if None in ids:
+            pack.keep([number for number, found in enumerate(ids) if found is not None])
+        self.pending.series += [found for found in ids if found is not None]
+
+    def _poisoned(self, sender: Sender, message: Publish, refused: Refused, now: Instant) -> None:
+        """Settle a message that can never be taken, if it says which one it is: else it would come for ever."""
+        sequence = decode.sequence(message.payload)
+        if sequence is None:
+            return
+        epoch, seq = sequence
+        if self._is_new(sender, epoch, seq):
+            self.pending.settle(sender.id, epoch, seq)
+            self._book_refused(Loss(sender.id, epoch, seq, seq, f"{REFUSED}{refused.reason}"), message, now)
+
+    def _book_refused(self, loss: Loss, message: Publish, now: Instant) -> None:
+        self.pending.losses.append(loss)
+        self.pending.quarantined.append(
+            Quarantined(loss.gateway, loss.epoch, loss.first, loss.cause, message.payload, now)
+        )
+
+    def _event(self, sender: Sender, message: Publish, now: Instant) -> None:
+        try:
+            self._check_size(message)
+            event = decode.event(message.payload, sender.id, now, self._limits)
+        except Refused as refused:
+            self._poisoned(sender, message, refused, now)
+            raise
+        if not self._is_new(sender, event.epoch, event.seq):
+            return
+        self.pending.settle(sender.id, event.epoch, event.seq)
+        self.pending.events.append(
+            EventRow(
+                gateway=sender.id,
+                id=event.id,
+                time=event.time,
+                type=event.type,
+                subject=event.subject,
+                body=event.body,
+                received_at=now,
+            )
+        )
+
+    def _status(self, sender: Sender, message: Publish, now: Instant) -> None:
+        if not message.size:
+            return  # somebody cleared the retained status
+        self._check_size(message)
+        status = decode_status(message.payload)
+        if status.gateway != sender.id:
+            raise Refused(
+                RefusalReason.FOREIGN_GATEWAY, f"a status of {status.gateway[:80]!r} on the topic of {sender.id!r}"
+            )
+        for entry in sender.receiver.status(status, now):
+            self.pending.losses.append(
+                Loss(
+                    gateway=sender.id,
+                    epoch=entry.epoch,
+                    first=entry.first,
+                    last=entry.last,
+                    cause=entry.cause,
+                    observed_from=entry.observed_from,
+                    observed_to=entry.observed_to,
+                    readings=entry.readings,
+                    booked_at=entry.booked_at,
+                )
+            )
+        # Always: what is known of its log may have moved, and it sends nothing before the ack to its status.
+        self.pending.statuses[sender.id] = status
+        self.pending.moved.add(sender.id)
+        self.pending.touched.add(sender.id)
+
+
+_TAKEN: Final = frozenset({Channel.TELEMETRY, Channel.EVENT, Channel.STATUS})

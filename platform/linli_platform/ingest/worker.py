@@ -1,0 +1,345 @@
+"""The ingest worker: one connection, one committer, one publisher of acks, and a housekeeper."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import numpy as np
+from sqlalchemy.exc import SQLAlchemyError
+
+from linli_core.instant import Instant
+from linli_core.log.receiver import LateArrival
+from linli_core.wire.messages import encode_message
+from linli_core.wire.topics import Channel, subscription, topic
+from linli_platform.clock import Clock
+from linli_platform.ingest import Committed, Listener
+from linli_platform.ingest.admission import Admission
+from linli_platform.ingest.batch import Pending
+from linli_platform.ingest.connection import BrokerAddress, Connection
+from linli_platform.ingest.intake import Intake
+from linli_platform.ingest.mqtt import Publish
+from linli_platform.ingest.refusals import NOBODY, Refusals
+from linli_platform.ingest.settings import Grouping, Limits
+from linli_platform.metrics import Metrics
+from linli_platform.registry import Device, Gateway, Refusal, Registry
+from linli_platform.store import Appended, Batch, Store, StoreError
+
+_log = logging.getLogger(__name__)
+
+_RETRY_FIRST_S: Final = 0.2
+_RETRY_LAST_S: Final = 10.0
+_HOUSEKEEPING_S: Final = 5.0
+
+GatewayListener = Callable[[str], None]
+"""Called on the event loop with a gateway whose status, refusals or ledger changed; must neither block nor raise."""
+
+
+class Ingest:
+    """Takes every gateway's messages from the broker into the store.
+
+    :meth:`open` takes in the marks; :meth:`run` works until :meth:`stop`, which lets it commit what it holds.
+
+    Args:
+        store, registry: Open.
+        address: The broker.
+        clock: Wall clock.
+        metrics: Where each stage counts.
+        limits: Bounds of one message and of unknown senders.
+        grouping: How messages become commits.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        address: BrokerAddress,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        limits: Limits | None = None,
+        grouping: Grouping | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self._store = store
+        self._registry = registry
+        self._clock = clock
+        self._metrics = metrics
+        self._grouping = grouping or Grouping()
+        self._admission = Admission(store, limits)
+        self._refusals = Refusals(metrics)
+        self._intake = Intake(self._admission, self._refusals, metrics, limits, clock)
+        self._connection = Connection(
+            address, [subscription()], self._on_message, self._on_connected, 2 * limits.payload_bytes
+        )
+        self._listeners: list[Listener] = []
+        self._gateway_listeners: list[GatewayListener] = []
+        self._filled = asyncio.Event()
+        self._full = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._owed: set[str] = set()
+        self._acks_due = asyncio.Event()
+        self._failing = ""
+        self._begun = 0.0
+        self._commit_s = 0.0
+
+    def listen(self, listener: Listener) -> None:
+        """Tell a listener of each commit that brought something new."""
+        self._listeners.append(listener)
+
+    def listen_to_gateways(self, listener: GatewayListener) -> None:
+        """Tell a listener of each gateway whose status, refusals or ledger changed, after it was written."""
+        self._gateway_listeners.append(listener)
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the subscription at the broker stands."""
+        return self._connection.is_connected
+
+    @property
+    def failing(self) -> str:
+        """Why commits fail at the moment; empty when they do not."""
+        return self._failing
+
+    async def open(self) -> None:
+        """Take in what registry and store know of each gateway."""
+        late = await asyncio.to_thread(self._restore)
+        if late:
+            await asyncio.to_thread(self._amend, late)
+        self._owed.update(sender.id for sender in self._admission.senders())
+
+    def _restore(self) -> dict[str, list[LateArrival]]:
+        registry = self._registry
+        return self._admission.restore(registry.gateways(), registry.devices(), self._store.marks(), registry.booked())
+
+    async def run(self) -> None:
+        """Work until :meth:`stop`."""
+        async with asyncio.TaskGroup() as group:
+            others = [
+                group.create_task(self._connection.run(), name="ingest.connection"),
+                group.create_task(self._publish_acks(), name="ingest.acks"),
+                group.create_task(self._keep_house(), name="ingest.housekeeping"),
+            ]
+            await self._commit_all()
+            for task in others:
+                task.cancel()
+        await self._write_counts()
+
+    def stop(self) -> None:
+        """Let :meth:`run` commit what was taken in, acknowledge it, and return."""
+        self._stopping.set()
+        self._filled.set()
+        self._full.set()
+        self._connection.pause()
+
+    # The event loop's side
+
+    def _on_message(self, message: Publish) -> None:
+        intake = self._intake
+        was_empty = intake.is_empty
+        intake.take(message)
+        if intake.is_empty:
+            return
+        if was_empty:
+            self._begun = asyncio.get_running_loop().time()
+            self._filled.set()
+        waiting = len(intake.pending.series)
+        if waiting >= self._grouping.readings:
+            self._full.set()
+            if waiting >= self._grouping.queued_readings:
+                self._connection.pause()
+                self._metrics.paused.set(1)
+
+    def _on_connected(self) -> None:
+        self._metrics.connected.set(1)
+        # A broker that was started anew has lost the retained acks.
+        self._owe(sender.id for sender in self._admission.senders())
+
+    def _owe(self, gateways: Iterable[str]) -> None:
+        self._owed.update(gateways)
+        if self._owed:
+            self._acks_due.set()
+
+    async def _publish_acks(self) -> None:
+        while True:
+            await self._acks_due.wait()
+            self._acks_due.clear()
+            self._send_acks()
+            await asyncio.sleep(self._grouping.ack_every_s)
+
+    def _send_acks(self) -> None:
+        sent = 0
+        while self._owed:
+            gateway = self._owed.pop()
+            receiver = self._admission.sender(gateway).receiver
+            if not receiver.epoch:
+                continue  # it has said nothing of its log yet
+            if not self._connection.publish(topic(gateway, Channel.ACK), encode_message(receiver.ack())):
+                self._owed.add(gateway)
+                break  # published when the connection is back
+            sent += 1
+        self._metrics.acks.inc(sent)
+
+    # Commits
+
+    async def _commit_all(self) -> None:
+        while not self._stopping.is_set() or not self._intake.is_empty:
+            await self._filled.wait()
+            await self._linger()
+            self._filled.clear()
+            self._full.clear()
+            if self._intake.is_empty:
+                continue
+            pending = self._intake.take_pending()
+            if not self._stopping.is_set():
+                self._connection.resume()
+                self._metrics.paused.set(0)
+            if not await self._commit_stubbornly(pending):
+                return
+        self._send_acks()
+
+    async def _linger(self) -> None:
+        """Wait for company, longer where commits are dear: when all is quiet a fifth of the time goes into them."""
+        loop = asyncio.get_running_loop()
+        linger = min(self._grouping.linger_s, 4 * self._commit_s)
+        left = self._begun + linger - loop.time()
+        if left <= 0 or self._full.is_set():
+            return
+        try:
+            async with asyncio.timeout(left):
+                await self._full.wait()
+        except TimeoutError:
+            pass
+
+    async def _commit_stubbornly(self, pending: Pending) -> bool:
+        """Commit, again and again if need be; ``False`` if the program is to stop before it succeeded."""
+        marks = self._marks(pending)
+        batch = pending.columns()
+        delay = _RETRY_FIRST_S
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            try:
+                appended = await asyncio.to_thread(self._write, pending, batch, marks)
+            except (StoreError, SQLAlchemyError) as exc:
+                self._metrics.commit_failures.inc()
+                if not self._failing:
+                    _log.error("commit failed, trying again until it succeeds; nothing is acknowledged: %s", exc)
+                self._failing = str(exc)
+                if self._stopping.is_set():
+                    _log.error("stopping with %d readings not stored; their gateways keep them", len(batch))
+                    return False
+            else:
+                break
+            try:
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+            delay = min(2 * delay, _RETRY_LAST_S)
+        self._commit_s = loop.time() - begun
+        if self._failing:
+            _log.warning("commits succeed again")
+            self._failing = ""
+        await self._committed(pending, batch, appended)
+        return True
+
+    def _marks(self, pending: Pending) -> dict[str, bytes]:
+        """Return the marks as they will be after this commit. The previous one must have been accounted for."""
+        return {
+            gateway: self._admission.sender(gateway).receiver.snapshot(pending.seqs.get(gateway))
+            for gateway in pending.moved
+        }
+
+    def _write(self, pending: Pending, batch: Batch, marks: dict[str, bytes]) -> Appended:
+        """Write the ledger, then data and marks together: a crash between leaves a line the marks are told of."""
+        if pending.held or pending.statuses or pending.losses:
+            self._registry.record(pending.held, pending.statuses, pending.losses, pending.received_at)
+        return self._store.append(batch, marks, events=pending.events, quarantined=pending.quarantined)
+
+    async def _committed(self, pending: Pending, batch: Batch, appended: Appended) -> None:
+        metrics = self._metrics
+        metrics.commit_seconds.observe(self._commit_s)
+        metrics.batch_readings.observe(len(batch))
+        metrics.stored.inc(len(appended.new))
+        metrics.events.inc(len(appended.events))
+        metrics.duplicates.labels(stage="reading").inc(appended.duplicates)
+        metrics.conflicts.inc(appended.conflicts)
+        metrics.lost.inc(len(pending.losses))
+        late: dict[str, list[LateArrival]] = {}
+        for gateway, epochs in pending.seqs.items():
+            receiver = self._admission.sender(gateway).receiver
+            for epoch, seqs in epochs.items():
+                if found := receiver.committed(epoch, seqs):
+                    late.setdefault(gateway, []).extend(found)
+        self._owe(pending.touched)
+        if self._listeners and (len(appended.new) or appended.events):
+            committed = self._describe(pending, batch, appended)
+            for listener in self._listeners:
+                listener(committed)
+        self._tell_of_gateways(pending.statuses.keys() | {loss.gateway for loss in pending.losses})
+        if late:
+            try:
+                await asyncio.to_thread(self._amend, late)
+            except SQLAlchemyError as exc:
+                _log.warning("the ledger holds as lost what has arrived, until the next start: %s", exc)
+
+    def _amend(self, late: dict[str, list[LateArrival]]) -> None:
+        now = self._clock()
+        for gateway, arrivals in late.items():
+            for arrival in arrivals:
+                self._registry.amend(gateway, arrival.epoch, [(arrival.first, arrival.last)], now)
+
+    def _describe(self, pending: Pending, batch: Batch, appended: Appended) -> Committed:
+        rows = appended.new
+        whole = len(rows) == len(batch)
+        series = pending.series if whole else batch.series[rows].tolist()
+        values = batch.value if whole else batch.value[rows]
+        numbers: list[float | None] = values.tolist()
+        for index in np.flatnonzero(np.isnan(values)).tolist():
+            numbers[index] = None
+        texts: list[str | None] = [None] * len(rows)
+        if pending.texts:
+            for index, row in enumerate(rows.tolist()):
+                texts[index] = pending.texts.get(row)
+        infos = {number: info for number in set(series) if (info := self._store.get(number)) is not None}
+        return Committed(
+            series=[infos[number] for number in series],
+            times=pending.times if whole else batch.time[rows].tolist(),
+            values=numbers,
+            texts=texts,
+            quality=pending.quality if whole else batch.quality[rows].tolist(),
+            received_at=pending.received_at,
+            events=tuple(pending.events[number] for number in appended.events),
+        )
+
+    def _tell_of_gateways(self, gateways: Iterable[str]) -> None:
+        for gateway in gateways:
+            for listener in self._gateway_listeners:
+                listener(gateway)
+
+    # Housekeeping
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            self._metrics.connected.set(self._connection.is_connected)
+            await self._write_counts()
+
+    async def _write_counts(self) -> None:
+        """Write refusals and sightings, and take in what an operator may have changed in the registry."""
+        refusals = self._refusals.take()
+        seen, self._intake.seen = self._intake.seen, {}
+        try:
+            gateways, devices = await asyncio.to_thread(self._exchange, refusals, seen)
+        except SQLAlchemyError as exc:
+            self._refusals.put_back(refusals)
+            _log.warning("the registry cannot be written, its counts wait: %s", exc)
+            return
+        self._admission.refresh(gateways, devices)
+        self._tell_of_gateways({refusal.gateway for refusal in refusals} - {NOBODY})
+
+    def _exchange(self, refusals: list[Refusal], seen: dict[str, Instant]) -> tuple[list[Gateway], list[Device]]:
+        self._registry.count_refusals(refusals)
+        self._registry.touch(seen)
+        return self._registry.gateways(), self._registry.devices()

@@ -1,0 +1,198 @@
+"""The platform as one process: opens its parts in order, runs them together, closes them in reverse."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import uvicorn
+
+from linli_core.errors import ConfigError
+from linli_platform.alarms import AlarmService, load_rules
+from linli_platform.api import ApiContext, LiveFeed, Part, create_app
+from linli_platform.clock import Clock, wall_clock
+from linli_platform.config import Settings, broker_address, read_secret
+from linli_platform.ingest.worker import Ingest
+from linli_platform.metrics import Metrics
+from linli_platform.registry import Registry
+from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.web.show import shown
+
+_log = logging.getLogger(__name__)
+
+
+class Platform:
+    """Composition root of ``linli-platform serve``.
+
+    ``async with Platform(settings) as platform`` opens everything and binds the port; :meth:`run` serves until
+    :meth:`stop`, then commits what was taken in; leaving the block closes the files.
+
+    Attributes:
+        settings, clock, metrics: As given, or made.
+        store, registry, ingest, alarms, live: The parts, once open.
+        url: Where API and pages are served, once open.
+    """
+
+    store: DuckDBStore
+    registry: Registry
+    ingest: Ingest
+    alarms: AlarmService
+    live: LiveFeed
+    url: str
+
+    def __init__(self, settings: Settings, *, clock: Clock = wall_clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.metrics = Metrics()
+        self._stack = AsyncExitStack()
+        self._stopping = asyncio.Event()
+        self._listener: socket.socket | None = None
+        self._server: _Server | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        address = broker_address(settings.mqtt)
+        token = read_secret(settings.api.token_file, "api.token_file") if settings.api.token_file else None
+        rules = load_rules(Path(settings.rules) if settings.rules else None)
+        self._listener = stack.enter_context(_bind(*settings.listen))
+        _make(Path(settings.data))
+        self.registry = stack.enter_context(Registry(settings.registry_path))
+        self.store = await stack.enter_async_context(
+            _opened(
+                DuckDBStore(
+                    settings.store_path, memory_limit=settings.store.memory_limit, threads=settings.store.threads
+                )
+            )
+        )
+        self.ingest = Ingest(
+            self.store,
+            self.registry,
+            address,
+            clock=self.clock,
+            metrics=self.metrics,
+            limits=settings.limits,
+            grouping=settings.grouping,
+        )
+        await self.ingest.open()
+        self.alarms = await stack.enter_async_context(AlarmService(self.registry, self.store, rules, self.clock))
+        self.live = LiveFeed(shown)
+        self.ingest.listen(self.alarms.on_committed)
+        self.ingest.listen(self.live.on_committed)
+        self.ingest.listen_to_gateways(self.live.on_gateway)
+        self.alarms.listen(self.live.on_alarm)
+        host, port = self._listener.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        context = ApiContext(
+            registry=self.registry,
+            store=self.store,
+            alarms=self.alarms,
+            live=self.live,
+            clock=self.clock,
+            version=version("linli"),
+            parts=self._parts,
+            token=token,
+            hosts=frozenset(settings.api.hosts),
+            metrics=lambda: (self.metrics.render(), self.metrics.content_type),
+        )
+        self._server = _Server(
+            uvicorn.Config(
+                create_app(context),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+
+    def _parts(self) -> Mapping[str, Part]:
+        settings = self.settings.mqtt
+        broker = (
+            Part("ok")
+            if self.ingest.is_connected
+            else Part("down", f"no connection to {settings.host}:{settings.port}")
+        )
+        store = Part("degraded", self.ingest.failing) if self.ingest.failing else Part("ok")
+        return {"broker": broker, "store": store}
+
+    def stop(self) -> None:
+        """Let :meth:`run` finish: no more messages, one last commit, then the pages close."""
+        self._stopping.set()
+
+    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until :meth:`stop`; ``ready`` is called once pages are served."""
+        assert self._server is not None
+        assert self._listener is not None
+        async with asyncio.TaskGroup() as group:
+            alarms = group.create_task(self.alarms.run(), name="alarms")
+            ingest = group.create_task(self.ingest.run(), name="ingest")
+            pages = group.create_task(self._server.serve(sockets=[self._listener]), name="api")
+            await self._server.is_up.wait()
+            ready()
+            await self._stopping.wait()
+            self.ingest.stop()
+            await ingest
+            self._server.should_exit = True
+            await pages
+            alarms.cancel()
+        await asyncio.to_thread(self.store.checkpoint)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own (the process has one place for them), and telling when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError("data", f"{folder}: {exc.strerror}", "choose a folder the platform may write") from exc
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; :class:`ConfigError` if the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as exc:
+        listener.close()
+        remedy = "stop what listens there, or choose another --listen"
+        raise ConfigError("api.listen", f"{host}:{port}: {exc.strerror}", remedy) from exc
+    return listener
+
+
+@asynccontextmanager
+async def _opened(store: DuckDBStore) -> AsyncIterator[DuckDBStore]:
+    """Open and close the store beside the event loop: recovery and checkpoint take their time."""
+    await asyncio.to_thread(store.__enter__)
+    try:
+        yield store
+    finally:
+        await asyncio.to_thread(store.__exit__, None, None, None)
