@@ -1,0 +1,68 @@
+"""``linli-edge check``: what a configuration would do, without touching a device."""
+
+from linli_core.instant import SECOND
+from linli_edge.config.gateway import GatewayConfig
+from linli_edge.config.units import show_duration
+from linli_edge.driver import PlannedPoll
+from linli_edge.link import LinkSettings
+from linli_edge.listing import listing
+from linli_edge.load import plan_load
+
+UNKNOWN = "?"
+
+
+def summary(config: GatewayConfig) -> str:
+    """Return a table of the links, and what else matters, for people."""
+    rows = [_row(link) for link in config.links]
+    head = ("link", "driver", "devices", "points", "intervals", "line load")
+    uplink = config.uplink
+    secured = " with TLS" if uplink.tls else ""
+    lines = [
+        f"gateway {config.id}: log in {config.data}, uplink to {uplink.host}:{uplink.port}{secured}",
+        "",
+        listing(head, rows, right=(2, 3, 5)),
+    ]
+    if any(UNKNOWN in row for row in rows):
+        lines += ["", f"{UNKNOWN}: only the devices know; linli-edge read CONFIG asks them"]
+    lines += [f"warning: {warning}" for link in config.links for warning in _warnings(link)]
+    return "\n".join(lines)
+
+
+def _plan(link: LinkSettings) -> list[PlannedPoll]:
+    return list(link.spec.plan(link.config)) if link.spec.plan is not None else []
+
+
+def _load(polls: list[PlannedPoll]) -> float | None:
+    return plan_load((planned.cost, planned.interval) for planned in polls)
+
+
+def _row(link: LinkSettings) -> tuple[str, ...]:
+    polls = _plan(link)
+    if not polls:
+        return (link.id, link.spec.name, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+    devices = {planned.device for planned in polls}
+    points = sum(len(planned.points) for planned in polls)
+    all_known = all(planned.points for planned in polls)
+    intervals = sorted({planned.interval for planned in polls})
+    load = _load(polls)
+    return (
+        link.id,
+        link.spec.name,
+        str(len(devices)),
+        str(points) if all_known else UNKNOWN,
+        ", ".join(show_duration(interval) for interval in intervals),
+        UNKNOWN if load is None else f"{load:.1%}",
+    )
+
+
+def _warnings(link: LinkSettings) -> list[str]:
+    polls = _plan(link)
+    load = _load(polls)
+    warnings = []
+    if load is not None and load > link.schedule.capacity:
+        slower = max(planned.interval for planned in polls) * load / link.schedule.capacity / SECOND
+        warnings.append(
+            f"link {link.id}: the plan takes {load:.0%} of the line, more than there is; "
+            f"lengthen the intervals (all to {slower:.3g} s would fit) or split the link"
+        )
+    return warnings

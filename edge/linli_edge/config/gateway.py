@@ -1,0 +1,226 @@
+"""A whole configuration: the gateway, its uplink, its outbox, its links; every mistake in it at once."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Final
+
+from linli_core.errors import ConfigError
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND
+from linli_core.vocabulary import vocabulary
+from linli_edge import driver
+from linli_edge.breaker import BreakerSettings
+from linli_edge.config.file import load_toml
+from linli_edge.config.table import ConfigErrors, Table, reading
+from linli_edge.link import LinkSettings
+from linli_edge.outbox.message import OutboxLimits
+from linli_edge.pipeline import PackSettings
+from linli_edge.report_by_exception import ReportRule
+from linli_edge.scheduler import ScheduleSettings
+from linli_edge.uplink.settings import UplinkSettings
+
+_PORT: Final = 1883
+_PORT_TLS: Final = 8883
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """What one ``linli-edge run`` needs.
+
+    Attributes:
+        id: The gateway's id.
+        data: Folder of the outbox.
+        packs: How readings become packs.
+        uplink: Where the log goes.
+        outbox: Bounds of the log.
+        report: Report by exception; empty: everything is sent.
+        links: The lines and their drivers.
+    """
+
+    id: str
+    data: Path
+    packs: PackSettings
+    uplink: UplinkSettings
+    outbox: OutboxLimits
+    report: tuple[ReportRule, ...]
+    links: tuple[LinkSettings, ...]
+
+
+def load_config(path: Path) -> GatewayConfig:
+    """Return the configuration in a file; relative paths in it start at its folder.
+
+    Raises:
+        ConfigError: It cannot be read, or (``ConfigErrors``) has mistakes.
+    """
+    raw = load_toml(path)
+    try:
+        return parse_config(raw, path.parent)
+    except ConfigErrors as exc:
+        places = [ConfigError(f"{path}: {error.where}", error.found, error.remedy) for error in exc.errors]
+        raise ConfigErrors(places) from exc
+
+
+def parse_config(
+    raw: Mapping[str, object], folder: Path, drivers: Mapping[str, EntryPoint] | None = None
+) -> GatewayConfig:
+    """Return the configuration in a file's tables.
+
+    Args:
+        raw: The tables.
+        folder: Where relative paths start.
+        drivers: Drivers to choose from; those installed if left out.
+    """
+    with reading(raw, "", known=()) as root:
+        gateway = root.table("gateway", required=True)
+        name = gateway.ident("id")
+        data = folder / gateway.text("data")
+        packs = PackSettings(
+            interval=gateway.duration("pack_interval", SECOND // 2, minimum=0, maximum=MINUTE),
+            records=gateway.integer("pack_records", 100, minimum=1, maximum=1000),
+        )
+        uplink = _uplink(root.table("uplink", required=True), folder)
+        outbox = _outbox(root.table("outbox"))
+        links, devices = _links(root, drivers)
+        report = tuple(_report(rule, devices) for rule in root.tables("report"))
+    return GatewayConfig(name, data, packs, uplink, outbox, report, links)
+
+
+def _uplink(table: Table, folder: Path) -> UplinkSettings:
+    ca = _file(table, "ca", folder)
+    certificate = _file(table, "certificate", folder)
+    key = _file(table, "key", folder)
+    for given, other in ((certificate, "key"), (key, "certificate")):
+        if given is not None and other not in table:
+            table.problem(other, "missing", "a client certificate needs both: certificate and key")
+    tls = table.boolean("tls", ca is not None or certificate is not None)
+    if not tls and (ca is not None or certificate is not None):
+        table.problem("tls", "found false beside a certificate", "write tls = true, or leave the certificates out")
+    username = table.text("username", None)
+    password_file = _file(table, "password_file", folder)
+    if password_file is not None and username is None:
+        table.problem("username", "missing", "a password needs the name it belongs to")
+    if "password" in table.raw:
+        table.known("password")
+        table.problem("password", "a secret in the configuration", "put it into a file and name it in password_file")
+    return UplinkSettings(
+        host=table.text("host"),
+        port=table.integer("port", _PORT_TLS if tls else _PORT, minimum=1, maximum=65535),
+        tls=tls,
+        ca=ca,
+        certificate=certificate,
+        key=key,
+        username=username,
+        password_file=password_file,
+        keepalive=table.duration("keepalive", 30 * SECOND, minimum=5 * SECOND, maximum=HOUR) // SECOND,
+    )
+
+
+def _outbox(table: Table) -> OutboxLimits:
+    usual = OutboxLimits()
+    return OutboxLimits(
+        max_bytes=table.size("max_bytes", usual.max_bytes, minimum=1024**2),
+        max_age=table.duration("max_age", usual.max_age, minimum=HOUR, maximum=3650 * DAY),
+        group_delay=table.duration("group_delay", usual.group_delay, minimum=0, maximum=MINUTE),
+    )
+
+
+def _file(table: Table, key: str, folder: Path) -> Path | None:
+    text = table.text(key, None)
+    if text is None:
+        return None
+    path = folder / text
+    if not path.is_file():
+        table.problem(key, f"no file at {path}", "correct the path; it starts at the configuration's folder")
+    return path
+
+
+def _report(table: Table, devices: Mapping[str, str]) -> ReportRule:
+    device = table.ident("device", None)
+    quantity = table.text("quantity", None)
+    if device is not None and device not in devices:
+        table.problem("device", f'no device is called "{device}"', _nearest(device, devices))
+    if quantity is not None and quantity not in vocabulary():
+        table.problem("quantity", f'no quantity is called "{quantity}"', _nearest(quantity, vocabulary()))
+    return ReportRule(
+        device,
+        quantity,
+        table.number("deadband", 0.0, minimum=0.0),
+        table.duration("max_silence", HOUR, minimum=SECOND, maximum=DAY),
+    )
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f'did you mean "{near[0]}"?' if near else "correct the name, or leave the key out: then it holds for all"
+
+
+def _links(root: Table, drivers: Mapping[str, EntryPoint] | None) -> tuple[tuple[LinkSettings, ...], dict[str, str]]:
+    """Return the links, and where each device stands."""
+    links: list[LinkSettings] = []
+    ids: dict[str, str] = {}
+    devices: dict[str, str] = {}
+    for table in root.tables("links", required=True):
+        name = table.ident("id")
+        if name and (first := ids.setdefault(name, table.where)) != table.where:
+            table.problem("id", f'"{name}" is taken by {first}', "give each link its own id")
+        _note_devices(table, devices)
+        schedule = _schedule(table.table("schedule"))
+        spec = _driver(table, drivers)
+        # What else is in the table is the driver's to judge.
+        table.known(*table.raw)
+        if spec is None:
+            continue
+        try:
+            config = spec.parse(table.raw, table.where)
+        except ConfigError as exc:
+            table.add(exc)
+        else:
+            links.append(LinkSettings(name, spec, config, schedule))
+    return tuple(links), devices
+
+
+def _driver(table: Table, drivers: Mapping[str, EntryPoint] | None) -> driver.DriverSpec | None:
+    near = difflib.get_close_matches("driver", table.raw, 1)
+    if "driver" not in table.raw and near:
+        table.problem(near[0], "unknown key", 'did you mean "driver"?')
+        return None
+    name = table.text("driver")
+    if not name:
+        return None
+    try:
+        return driver.load(name, table.at("driver"), drivers)
+    except ConfigError as exc:
+        table.add(exc)
+        return None
+
+
+def _note_devices(link: Table, devices: dict[str, str]) -> None:
+    """Note where each device stands; one id on two links is a mistake (two on one link are the driver's to find)."""
+    items = link.raw.get("devices")
+    if not isinstance(items, list):
+        return
+    for number, item in enumerate(items):
+        name = item.get("id") if isinstance(item, dict) else None
+        if not isinstance(name, str):
+            continue
+        where = f"{link.where}.devices[{number}]"
+        first = devices.setdefault(name, where)
+        if first.rpartition(".")[0] != link.where:
+            link.add(ConfigError(f"{where}.id", f'"{name}" is taken by {first}', "give each device its own id"))
+
+
+def _schedule(table: Table) -> ScheduleSettings:
+    usual, breaker = ScheduleSettings(), BreakerSettings()
+    return ScheduleSettings(
+        spread=table.duration("spread", usual.spread, minimum=0, maximum=HOUR),
+        retry_after=table.duration("retry_after", usual.retry_after, minimum=SECOND // 10, maximum=HOUR),
+        capacity=table.number("capacity", usual.capacity, minimum=0.1, maximum=1.0),
+        breaker=BreakerSettings(
+            failures=table.integer("failures", breaker.failures, minimum=1, maximum=100),
+            probe_first=table.duration("probe_first", breaker.probe_first, minimum=SECOND // 10, maximum=HOUR),
+            probe_last=table.duration("probe_last", breaker.probe_last, minimum=SECOND // 10, maximum=DAY),
+            silent_share=table.number("silent_share", breaker.silent_share, minimum=0.001, maximum=0.9),
+        ),
+    )

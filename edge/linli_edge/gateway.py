@@ -1,0 +1,124 @@
+"""The running gateway: its links, its pipeline, its log and its uplink in one task group."""
+
+import asyncio
+import logging
+import signal
+from importlib.metadata import version
+from typing import Final
+
+from linli_core.vocabulary import vocabulary
+from linli_core.wire import senml
+from linli_edge.config.gateway import GatewayConfig
+from linli_edge.link import Link
+from linli_edge.outbox import Outbox
+from linli_edge.pipeline import Bounds, Pipeline
+from linli_edge.timekeeping import SYSTEM, Timekeeper
+from linli_edge.uplink import GatewayHealth, Uplink, kernel_clock_state
+
+_LOG: Final = logging.getLogger(__name__)
+
+FLUSH_LIMIT: Final = 5.0
+"""Seconds an orderly stop waits for a disk that refuses to write."""
+
+
+def plausible(quantity: str) -> Bounds:
+    """Return the vocabulary's bounds of a quantity; none where it knows none."""
+    known = vocabulary().get(quantity)
+    return (known.minimum, known.maximum) if known is not None else (None, None)
+
+
+class Gateway:
+    """One gateway, made from its configuration; :meth:`run` runs it until it is told to stop.
+
+    Attributes:
+        config: What it was made from.
+    """
+
+    def __init__(self, config: GatewayConfig, time: Timekeeper = SYSTEM) -> None:
+        self.config = config
+        self._time = time
+        self._version = version("linli")
+        self._links: list[Link] = []
+        self._pipeline: Pipeline | None = None
+        self._outbox: Outbox | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read, log and forward until ``stop`` is set; then write what waits, say goodbye, and return.
+
+        Raises:
+            LogError: The log cannot be opened.
+            ExceptionGroup: A part of the gateway itself broke; the log holds what was taken until then.
+        """
+        config, time = self.config, self._time
+        async with Outbox.open(config.data / "outbox.db", config.outbox, time.clock) as outbox:
+            pipeline = Pipeline(
+                config.id,
+                outbox,
+                encode_pack=senml.encode,
+                bounds=plausible,
+                time=time,
+                packs=config.packs,
+                rules=config.report,
+            )
+            self._outbox, self._pipeline = outbox, pipeline
+            self._links = [Link(settings, pipeline, time) for settings in config.links]
+            uplink = Uplink(config.uplink, config.id, outbox, time.clock, self.health)
+            async with asyncio.TaskGroup() as group:
+                carrying = group.create_task(uplink.run(), name="uplink")
+                packing = group.create_task(pipeline.run(), name="pipeline")
+                reading = [group.create_task(link.run(), name=f"link[{link.settings.id}]") for link in self._links]
+                _LOG.info(
+                    "gateway %s: %d links, log at %s, uplink to %s:%d",
+                    config.id,
+                    len(reading),
+                    config.data,
+                    config.uplink.host,
+                    config.uplink.port,
+                )
+                await stop.wait()
+                _LOG.info("gateway %s: stopping", config.id)
+                for task in (*reading, packing):
+                    task.cancel()
+                await asyncio.wait((*reading, packing))
+                pipeline.flush()
+                await self._written(outbox)
+                carrying.cancel()
+
+    def health(self) -> GatewayHealth:
+        """Return what the gateway says of itself in its status."""
+        counters: dict[str, int] = {}
+        if self._pipeline is not None:
+            counters |= self._pipeline.counters.as_dict()
+        if self._outbox is not None:
+            stats = self._outbox.stats()
+            counters["log_messages"] = stats.messages
+            counters["log_readings"] = stats.readings
+            counters["evicted_messages"] = stats.evicted_messages
+            counters["evicted_readings"] = stats.evicted_readings
+        loads = [load for link in self._links if (load := link.load()) is not None]
+        counters["polls"] = sum(link.polls for link in self._links)
+        counters["polls_failed"] = sum(link.failed for link in self._links)
+        counters["polls_missed"] = sum(load.missed for load in loads)
+        return GatewayHealth(self._version, kernel_clock_state(), tuple(link.state() for link in self._links), counters)
+
+    async def _written(self, outbox: Outbox) -> None:
+        try:
+            async with asyncio.timeout(FLUSH_LIMIT):
+                await outbox.flush()
+        except TimeoutError:
+            _LOG.error("the disk did not take %d messages within %g s", outbox.stats().queued, FLUSH_LIMIT)
+
+
+async def run(config: GatewayConfig) -> None:
+    """Run a gateway until SIGTERM or SIGINT; a second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def told_to_stop() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_to_stop)
+    await Gateway(config).run(stop)

@@ -1,0 +1,263 @@
+"""From a poll's readings to messages in the outbox: plausibility, report by exception, packs, events.
+
+Nothing here waits, so a link never does: a poll's readings are taken in one call, and the outbox takes a message
+without waiting for the disk. Only the pack's company is waited for, ``pack_interval`` at most.
+"""
+
+import asyncio
+import logging
+import math
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Final, Protocol
+
+from linli_core.instant import SECOND
+from linli_core.model import Point, Quality, Reading, Reason, missing
+from linli_core.wire.event import Event, encode
+from linli_edge.link import LinkDown, LinkUp, Report
+from linli_edge.outbox import Message, MessageTooLarge, OutboxFull
+from linli_edge.outbox.message import URGENT
+from linli_edge.report_by_exception import Reported, ReportRule, rule_for
+from linli_edge.scheduler import DeviceSilent
+from linli_edge.timekeeping import Timekeeper
+
+_LOG: Final = logging.getLogger(__name__)
+
+Bounds = tuple[float | None, float | None]
+"""Lowest and highest plausible value of a quantity, both included."""
+
+
+class Log(Protocol):
+    """Where messages go: the outbox."""
+
+    def append(self, message: Message) -> int:
+        """Take a message; raise ``OutboxFull`` or ``MessageTooLarge``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PackSettings:
+    """How readings become packs.
+
+    Attributes:
+        interval: Microseconds a reading waits for others to share its pack.
+        records: Readings in a pack at most.
+        bytes: Size of a pack at most; a larger one is halved. Stays below what the outbox takes.
+    """
+
+    interval: int = SECOND // 2
+    records: int = 100
+    bytes: int = 96 * 1024
+
+
+@dataclass(slots=True)
+class Counters:
+    """Running totals of this start.
+
+    Attributes:
+        polled: Readings that came from links, BAD ones included.
+        good, uncertain, bad: The same by quality, after the plausibility check.
+        implausible: Readings outside their quantity's bounds, among the uncertain.
+        filtered: Readings that report by exception left out.
+        logged: Readings the outbox has taken.
+        refused: Readings the outbox did not take.
+        packs: Messages with readings.
+        events: Messages with an event.
+    """
+
+    polled: int = 0
+    good: int = 0
+    uncertain: int = 0
+    bad: int = 0
+    implausible: int = 0
+    filtered: int = 0
+    logged: int = 0
+    refused: int = 0
+    packs: int = 0
+    events: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return them by name, as the status carries them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class _Watch:
+    """What is known of one point: its bounds, and what was last sent of it where that matters."""
+
+    __slots__ = ("high", "low", "reported")
+
+    def __init__(self, bounds: Bounds, rule: ReportRule | None) -> None:
+        low, high = bounds
+        self.low = -math.inf if low is None else low
+        self.high = math.inf if high is None else high
+        self.reported = Reported(rule) if rule is not None else None
+
+
+class Pipeline:
+    """The way of a gateway's readings into its log.
+
+    Attributes:
+        counters: Running totals.
+    """
+
+    def __init__(
+        self,
+        gateway: str,
+        log: Log,
+        *,
+        encode_pack: Callable[[str, Sequence[Reading]], bytes],
+        bounds: Callable[[str], Bounds],
+        time: Timekeeper,
+        packs: PackSettings | None = None,
+        rules: Sequence[ReportRule] = (),
+    ) -> None:
+        """Store.
+
+        Args:
+            gateway: Its id.
+            log: Where messages go.
+            encode_pack: Returns the body of a message with readings.
+            bounds: Returns what is plausible for a quantity.
+            time: Moves the packs.
+            packs: How large and how late packs may be.
+            rules: Report by exception; the first that holds for a point counts.
+        """
+        self.counters = Counters()
+        self._gateway = gateway
+        self._log = log
+        self._encode = encode_pack
+        self._bounds = bounds
+        self._time = time
+        self._packs = packs or PackSettings()
+        self._rules = rules
+        self._watches: dict[str, _Watch] = {}
+        self._waiting: list[Reading] = []
+        self._news = asyncio.Event()
+        self._full = False
+
+    async def run(self) -> None:
+        """Send what waits for company once it has waited long enough, for ever."""
+        while True:
+            await self._news.wait()
+            await self._time.wait(self._packs.interval)
+            self.flush()
+
+    def take(self, readings: list[Reading]) -> None:
+        """Take the readings of one poll."""
+        self._waiting += self._admitted(readings)
+        while len(self._waiting) >= self._packs.records:
+            self._send(self._waiting[: self._packs.records])
+            del self._waiting[: self._packs.records]
+        if self._waiting:
+            self._news.set()
+
+    def report(self, link: str, report: Report) -> None:
+        """Send a link's report as an event, with the readings before it."""
+        self.flush()
+        now = self._time.clock()
+        name, subject, data = _described(link, report)
+        event = Event(uuid.uuid4().hex, name, f"linli/{self._gateway}", now, subject, data)
+        if self._append(Message("event", encode(event), URGENT, now, now)):
+            self.counters.events += 1
+
+    def flush(self) -> None:
+        """Send what waits."""
+        self._news.clear()
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._send(waiting)
+
+    def _admitted(self, readings: list[Reading]) -> list[Reading]:
+        """Return the readings worth sending, each with the quality it deserves."""
+        watches = self._watches
+        counters = self.counters
+        admitted: list[Reading] = []
+        good = 0
+        for reading in readings:
+            point, value = reading.point, reading.value
+            watch = watches.get(point.name)
+            if watch is None:
+                watch = self._watch(point)
+            if value is None or (
+                isinstance(value, int | float | Decimal) and not (_finite(value) and watch.low <= value <= watch.high)
+            ):
+                plain = self._doubted(reading)
+            else:
+                plain = reading
+            if plain.quality is Quality.GOOD:
+                good += 1
+            elif plain.quality is Quality.BAD:
+                counters.bad += 1
+            else:
+                counters.uncertain += 1
+            if watch.reported is None or watch.reported.worth_sending(plain):
+                admitted.append(plain)
+        counters.polled += len(readings)
+        counters.good += good
+        counters.filtered += len(readings) - len(admitted)
+        return admitted
+
+    def _doubted(self, reading: Reading) -> Reading:
+        """Return a reading that is missing, no number or implausible as what it is: kept, and marked."""
+        point, value = reading.point, reading.value
+        if value is None:
+            # A driver that says nothing is missing and brings no value is not believed.
+            return (
+                reading
+                if reading.quality is Quality.BAD
+                else missing(point, reading.observed_at, Reason.DEVICE_FAILURE)
+            )
+        if isinstance(value, int | float | Decimal) and not _finite(value):
+            return missing(point, reading.observed_at, Reason.NOT_A_NUMBER)
+        self.counters.implausible += 1
+        if reading.quality is not Quality.GOOD:
+            return reading
+        return Reading(point, value, reading.observed_at, Quality.UNCERTAIN, Reason.OUT_OF_RANGE, reading.device_time)
+
+    def _watch(self, point: Point) -> _Watch:
+        watch = self._watches[point.name] = _Watch(self._bounds(point.quantity), rule_for(point, self._rules))
+        return watch
+
+    def _send(self, readings: list[Reading]) -> None:
+        body = self._encode(self._gateway, readings)
+        if len(body) > self._packs.bytes and len(readings) > 1:
+            half = len(readings) // 2
+            self._send(readings[:half])
+            self._send(readings[half:])
+            return
+        times = [reading.observed_at for reading in readings]
+        message = Message("telemetry", body, observed_from=min(times), observed_to=max(times), readings=len(readings))
+        if self._append(message):
+            self.counters.packs += 1
+            self.counters.logged += len(readings)
+        else:
+            self.counters.refused += len(readings)
+
+    def _append(self, message: Message) -> bool:
+        try:
+            self._log.append(message)
+        except (OutboxFull, MessageTooLarge) as exc:
+            if not self._full:
+                _LOG.error("the outbox takes no more messages, readings are lost: %s", exc)
+            self._full = True
+            return False
+        if self._full:
+            _LOG.warning("the outbox takes messages again; %d readings were lost", self.counters.refused)
+        self._full = False
+        return True
+
+
+def _finite(value: float | Decimal) -> bool:
+    return value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+
+
+def _described(link: str, report: Report) -> tuple[str, str, dict[str, object]]:
+    """Return an event's type, subject and data."""
+    if isinstance(report, LinkDown):
+        return "linli.link.down", link, {"error": report.error, "bug": report.bug}
+    if isinstance(report, LinkUp):
+        return "linli.link.up", link, {"downtime": report.downtime / SECOND}
+    kind = "silent" if isinstance(report, DeviceSilent) else "back"
+    return f"linli.device.{kind}", report.device, {"link": link, "since": report.since / SECOND}
