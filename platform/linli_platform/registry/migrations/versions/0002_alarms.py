@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("acknowledged_at", sa.BigInteger),
         sa.Column("acknowledged_by", sa.String(120), nullable=False),
         sa.Column("comment", sa.String(1000), nullable=False),
-        sa.Column("value", sa.Float),
+        sa.Column("value", sa.Double),
         sa.Column("text", sa.String(200)),
         sa.PrimaryKeyConstraint("id", name="pk_alarm"),
     )
@@ -56,7 +56,7 @@ def upgrade() -> None:
         sa.Column("after", sa.String(32), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("learnt_at", sa.BigInteger, nullable=False),
-        sa.Column("value", sa.Float),
+        sa.Column("value", sa.Double),
         sa.Column("text", sa.String(200)),
         sa.Column("actor", sa.String(120), nullable=False),
         sa.Column("comment", sa.String(1000), nullable=False),
