@@ -18,7 +18,7 @@ PACKAGES = sorted(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["package
 DRIVERS = sorted(path.parent for path in (REPOSITORY / "edge/linli_edge/drivers").glob("*/driver.py"))
 ATTICS = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 # An index's address, and a path of somebody's machine; put together so that this file holds neither.
-HOSTS = re.compile("|".join(["index" + "-url[ =]", "https?://[^ ]*(?:pypi|pythonhosted|npmjs)"]))
+HOSTS = re.compile("|".join(["(?<!emit-)index" + "-url[ =]", "https?://[^ ]*(?:pypi|pythonhosted|npmjs)"]))
 MACHINE = re.compile("|".join(rf"(?<![\w.~-])/{top}/[a-z]" for top in ("home", "Users", "work")))
 
 
