@@ -124,3 +124,25 @@ async def test_a_gateway_enrolled_while_the_broker_runs_may_speak_after_a_hangup
         while not len(platform.messages):
             await gateway.publish(mine, b"enrolled", qos=1)
         assert (await anext(aiter(platform.messages))).payload == b"enrolled"
+
+
+async def test_a_retired_gateway_is_not_heard_any_more(
+    connect: Connect, secured: Program, pki: Path, port: int
+) -> None:
+    mine, late = topic("gw-1", Channel.TELEMETRY), topic("gw-late", Channel.TELEMETRY)
+    async with connect("linli-platform") as platform, connect("gw-1") as gateway, connect("gw-late") as other:
+        await platform.subscribe(subscription(), qos=1)
+        configure(pki, port, "gw-2", "gw-late")
+        os.kill(secured.pid, signal.SIGHUP)
+        # One file holds both changes: once the newcomer is heard, the retired one is not.
+        while not len(platform.messages):
+            await other.publish(late, b"enrolled", qos=1)
+        await gateway.publish(mine, b"retired", qos=1)
+        await other.publish(late, b"last", qos=1)
+        heard = []
+        async for message in platform.messages:
+            heard.append(message.payload)
+            if message.payload == b"last":
+                break
+    assert b"enrolled" in heard
+    assert b"retired" not in heard
