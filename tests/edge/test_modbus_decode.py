@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linli_core.model import Quality, Reading, Reason
@@ -39,6 +39,7 @@ INTEGERS = [kind for kind in DataType if kind.kind == "int"]
 ORDERS = st.sampled_from(WordOrder)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(INTEGERS), ORDERS, st.data())
 def test_every_integer_comes_back_in_every_order(kind: DataType, order: WordOrder, data: st.DataObject) -> None:
     span = 16 * kind.registers
@@ -59,6 +60,7 @@ def _exact_words(item: MappedPoint, number: int) -> list[int]:
     return [int.from_bytes(word, "big") for word in words]
 
 
+@settings(deadline=None)
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False), ORDERS)
 def test_every_float32_comes_back_as_the_same_float32(number: float, order: WordOrder) -> None:
     item = entry(DataType.FLOAT32, order=order)
@@ -66,12 +68,14 @@ def test_every_float32_comes_back_as_the_same_float32(number: float, order: Word
     assert struct.pack(">f", value) == struct.pack(">f", number + 0.0)
 
 
+@settings(deadline=None)
 @given(st.integers(-9_999_999, 9_999_999), st.integers(0, 6))
 def test_a_decimal_of_seven_digits_survives_float32(digits: int, places: int) -> None:
     number = digits / 10**places
     assert shortest_float32(struct.unpack(">f", struct.pack(">f", number))[0])[0] == number
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False), ORDERS)
 def test_every_float64_comes_back(number: float, order: WordOrder) -> None:
     item = entry(DataType.FLOAT64, order=order)
@@ -92,6 +96,7 @@ def test_the_four_orders_by_hand(order: WordOrder, words: list[int]) -> None:
     assert value_of(entry(DataType.FLOAT32, order=order), words) == 230.5
 
 
+@settings(deadline=None)
 @given(st.sampled_from([DataType.BCD16, DataType.BCD32, DataType.BCD64]), ORDERS, st.data())
 def test_every_bcd_number_comes_back(kind: DataType, order: WordOrder, data: st.DataObject) -> None:
     number = data.draw(st.integers(0, 10 ** (4 * kind.registers) - 1))
@@ -112,6 +117,7 @@ def test_a_nibble_that_is_no_digit_is_no_number() -> None:
     assert value_of(entry(DataType.BCD16), [0x12A4]) is Reason.MALFORMED_ANSWER
 
 
+@settings(deadline=None)
 @given(st.integers(0, (1 << 64) - 1), st.integers(1, 6))
 def test_a_scaled_counter_keeps_its_digits(raw: int, places: int) -> None:
     item = entry(DataType.UINT64, factor=Fraction(1, 10**places))
@@ -142,6 +148,7 @@ def test_a_factor_is_applied_to_the_decimal_the_meter_meant() -> None:
     assert value_of(item, words_of(entry(DataType.FLOAT32), 0.1)) == 100.0
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**12), 10**12), st.integers(-8, 8))
 def test_decimals_says_where_a_number_ends(digits: int, places: int) -> None:
     number = Fraction(digits) / Fraction(10) ** places

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linli_core.codec import NEED_DATA
@@ -22,7 +22,7 @@ VECTORS = Path(os.environ.get("LINLI_VECTORS", ROOT / "../shared/vectors")) / "m
 def answers(framing: Framing, *chunks: bytes) -> Iterator[bytes]:
     for chunk in chunks:
         framing.receive(chunk)
-        while not isinstance(pdu := framing.next_answer(), type(NEED_DATA)):
+        while (pdu := framing.next_answer()) is not NEED_DATA:
             yield pdu
 
 
@@ -111,6 +111,7 @@ REQUEST = Request(17, 3, 107, 3)
 ANSWER = bytes.fromhex("0306022B00000064")  # Modbus Application Protocol V1.1b3, §6.3, the example
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.binary(max_size=40))
 def test_noise_around_an_rtu_answer_does_not_hide_it(before: bytes, behind: bytes) -> None:
     framing = RtuFraming()
@@ -177,6 +178,7 @@ def test_bytes_that_are_no_mbap_header_put_the_stream_out_of_step(garbage: bytes
     assert caught.value.kind == "out_of_step"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_arbitrary_bytes_never_raise_anything_else(data: bytes) -> None:
     for framing in (TcpFraming(), RtuFraming()):

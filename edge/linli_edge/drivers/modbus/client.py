@@ -73,7 +73,7 @@ class FramedPort:
         self._transport = transport
         self._framing = framing
         self._quiet = quiet
-        self._waiting: Request | None = None
+        self._waiting: tuple[int, float] | None = None
         self._doubt: dict[int, float] = {}
         self._rest_until = 0.0
         self._broken = ""
@@ -85,7 +85,7 @@ class FramedPort:
         try:
             await self._settle(request.unit, limit, pause)
             data = self._framing.encode(request)
-            self._waiting = request
+            self._waiting = request.unit, limit
             try:
                 async with asyncio.timeout(limit):
                     await self._transport.write(data)
@@ -125,7 +125,8 @@ class FramedPort:
                 await asyncio.sleep(rest)
             return
         if self._waiting is not None:
-            self._doubt[self._waiting.unit] = _now() + limit
+            silent, patience = self._waiting
+            self._doubt[silent] = _now() + patience
             self._waiting = None
             await self._listen(self._quiet, limit)
         while (left := self._doubt.get(unit, 0.0) - _now()) > 0:
