@@ -9,7 +9,18 @@ from typing import Final, Self
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from linli_core.alarm import AlarmChange, Bound, Engine, Event, Key, Rule, Series
+from linli_core.alarm import (
+    CONDITION_HOLDS,
+    Absence,
+    AlarmChange,
+    Bound,
+    Engine,
+    Event,
+    Key,
+    Rule,
+    Series,
+    SubjectKind,
+)
 from linli_core.errors import LinliError
 from linli_core.instant import SECOND, Instant
 from linli_core.model import Quality, quality_from_code
@@ -78,10 +89,15 @@ class AlarmService:
         self._kinds: dict[tuple[str, str], str] = {}
         self._listeners: list[AlarmListener] = []
         self._wake = asyncio.Event()
-        self._written = asyncio.Condition()
-        self._writes = 0
+        self._writing = asyncio.Lock()
         self._behind = False
         self._nap_until: Instant = 0
+        self._standing: dict[tuple[str, str], set[Key]] = {}
+        self._silence_rules = [
+            rule.id
+            for rule in self.engine.rules.values()
+            if rule.subject_kind is SubjectKind.DEVICE and isinstance(rule.condition, Absence)
+        ]
 
     async def __aenter__(self) -> Self:
         """Restore memories, settle alarms whose rule is gone, and take in the newest reading of each series."""
@@ -92,6 +108,8 @@ class AlarmService:
         if orphans:
             await asyncio.to_thread(self._records.close_orphans, orphans, now, "the rule is no longer in force")
         self.engine.resume(now)
+        for row in await asyncio.to_thread(self._records.find, Filter(active=True), PENDING_LIMIT):
+            self._note(row)
         await self.refresh()
         await self._catch_up()
         return self
@@ -206,7 +224,7 @@ class AlarmService:
 
     async def _write(self) -> None:
         """Write everything pending; only then is it forgotten here and told to others."""
-        async with self._written:
+        async with self._writing:
             while True:
                 changes = [self._pending[index] for index in range(min(len(self._pending), _BATCH))]
                 memories = self.engine.take_touched()
@@ -224,10 +242,16 @@ class AlarmService:
                     self.raised += change.event is Event.RAISE
                     self.returned += change.event in {Event.RETURN, Event.RETURN_LATCHED}
                 for row in rows:
+                    self._note(row)
                     for listener in self._listeners:
                         listener(row)
-            self._writes += 1
-            self._written.notify_all()
+
+    def _note(self, row: AlarmRow) -> None:
+        place = (row.gateway, row.device)
+        keys = self._standing.setdefault(place, set())
+        (keys.add if row.state in CONDITION_HOLDS else keys.discard)((row.rule, row.subject))
+        if not keys:
+            del self._standing[place]
 
     # People
 
@@ -275,9 +299,19 @@ class AlarmService:
         """Return how often each event happened since the database began."""
         return await asyncio.to_thread(self._records.totals)
 
+    def stands(self, gateway: str, device: str) -> bool:
+        """Tell whether a condition holds on a device or one of its points right now."""
+        return (gateway, device) in self._standing
+
+    def interval_of(self, gateway: str, device: str) -> Instant | None:
+        """Return how often a device brings readings as far as a rule about its silence has learnt it, µs."""
+        for rule in self._silence_rules:
+            memory = self.engine.memory((rule, f"{gateway}/{device}"))
+            if memory is not None and memory.interval is not None:
+                return memory.interval
+        return None
+
     async def settled(self) -> None:
-        """Wait until everything concluded so far is written; for tests and audits."""
-        self._wake.set()
-        async with self._written:
-            seen = self._writes
-            await self._written.wait_for(lambda: self._writes > seen or not self._pending)
+        """Conclude what the clock allows now and write everything; for audits and tests."""
+        self._pending.extend(self.engine.tick(self._clock()))
+        await self._write_stubbornly()

@@ -16,6 +16,7 @@ from linli_core.catalogue import LANGUAGES, Language
 from linli_core.instant import to_rfc3339
 from linli_core.model import quality_from_code, quality_label
 from linli_platform.alarms.rows import AlarmRow
+from linli_platform.clock import Clock
 from linli_platform.ingest import Committed
 from linli_platform.store import SeriesInfo
 
@@ -28,7 +29,6 @@ Shown = Callable[[SeriesInfo, float | None, str | None, Language], str]
 """Makes the text a person sees of a value."""
 
 _HEARTBEAT: Final = b": still here\n\n"
-_RESYNC: Final = b"event: resync\ndata: {}\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -40,8 +40,9 @@ def message(event: str, data: object) -> bytes:
 class Client:
     """One listener's bounded queue; the oldest message gives way, and the client is told to fetch afresh."""
 
-    def __init__(self, lang: Language, size: int) -> None:
+    def __init__(self, lang: Language, size: int, resync: Callable[[], bytes]) -> None:
         self.lang = lang
+        self._resync = resync
         self.dropped = 0
         self._size = size
         self._messages: deque[bytes] = deque()
@@ -53,7 +54,7 @@ class Client:
         if len(self._messages) >= self._size:
             dropped = len(self._messages)
             self._messages.clear()
-            self._messages.append(_RESYNC)
+            self._messages.append(self._resync())
         self._messages.append(data)
         self.dropped += dropped
         self._ready.set()
@@ -81,10 +82,11 @@ class LiveFeed:
         limit: Most clients at a time.
     """
 
-    def __init__(self, shown: Shown, *, limit: int = 200, queue: int = QUEUE, join: float = JOIN_S) -> None:
+    def __init__(self, shown: Shown, clock: Clock, *, limit: int = 200, queue: int = QUEUE, join: float = JOIN_S) -> None:
         self.dropped = 0
         self.limit = limit
         self._shown = shown
+        self._clock = clock
         self._queue = queue
         self._join = join
         self._clients: set[Client] = set()
@@ -123,6 +125,10 @@ class LiveFeed:
         """Tell that a gateway's state, refusals or ledger changed."""
         self._send(message("gateway", {"id": gateway}))
 
+    def _resync(self) -> bytes:
+        """Tell a client to fetch afresh, and what time it is here: a phone's clock may be anything."""
+        return message("resync", {"time": to_rfc3339(self._clock())})
+
     def _flush(self) -> None:
         self._flush_at = None
         rows = list(self._newest.values())
@@ -153,7 +159,7 @@ class LiveFeed:
         """Return a new client's queue, which must :meth:`leave`; ``None`` if there are too many."""
         if len(self._clients) >= self.limit:
             return None
-        client = Client(lang, self._queue)
+        client = Client(lang, self._queue, self._resync)
         self._clients.add(client)
         return client
 
@@ -164,7 +170,7 @@ class LiveFeed:
     async def stream(self, client: Client) -> AsyncIterator[bytes]:
         """Yield a client's messages, with heartbeats, until it goes away; it leaves the feed then."""
         try:
-            yield b"retry: 2000\n\n" + _RESYNC
+            yield b"retry: 2000\n\n" + self._resync()
             while True:
                 yield await client.next(HEARTBEAT_S)
         finally:

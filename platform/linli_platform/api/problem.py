@@ -64,7 +64,7 @@ def _of_validation(exc: RequestValidationError) -> Problem:
     first = exc.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     found = str(first["msg"])
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", where=where, found=found, remedy="see /api/docs")
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", where=where, found=found, remedy="see /api/v1/openapi.json")
 
 
 def _of_http(exc: HTTPException) -> Problem:

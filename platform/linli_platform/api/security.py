@@ -21,6 +21,9 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_KEEP: Final = "public, max-age=31536000, immutable"
+"""Assets are asked for by the hash of their content."""
+
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -86,7 +89,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", _KEEP if scope["path"].startswith("/static/") else "no-store")
             await send(message)
 
         problem = self._refuse(scope)
@@ -111,7 +114,8 @@ class Guard:
             origin = headers.get("origin")
             if origin is not None and urlsplit(origin).netloc != host:
                 return Problem(403, "foreign-origin", where="Origin", found=f"{origin[:80]!r}", remedy="use this site")
-            length = headers.get("content-length", "")
+            # A chunked body has no stated length; an absent one has neither header.
+            length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
             if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
                 found = f"{length[:20]!r}"
                 return Problem(413, "body-too-large", where="Content-Length", found=found, remedy="send 64 KiB at most")

@@ -1,0 +1,56 @@
+"""The application: API, live feed, pages, one guard in front."""
+
+import sqlite3
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import OperationalError
+
+from linli_platform.api.alarms import alarm_routes
+from linli_platform.api.context import ApiContext
+from linli_platform.api.problem import Problem, install
+from linli_platform.api.readings import reading_routes
+from linli_platform.api.security import Guard
+from linli_platform.api.site import site_routes
+from linli_platform.api.stream import stream_routes
+from linli_platform.store import StoreError
+from linli_platform.web import Pages
+
+_DESCRIPTION = (
+    "Readings, alarms and gateways of a residential community. Times are RFC 3339 in UTC; a missing value is `null` "
+    "with a quality that says why. Errors are problem documents (RFC 9457) with `where`, `found` and `remedy`."
+)
+
+
+def create_app(context: ApiContext) -> FastAPI:
+    """Return the application over a running platform; it opens nothing itself."""
+    app = FastAPI(
+        title="Linli",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # Swagger's page loads scripts from elsewhere
+        redoc_url=None,
+    )
+    pages = Pages(context)
+    install(app, pages.problem)
+    for routes in (site_routes(context), reading_routes(context), alarm_routes(context), stream_routes(context)):
+        app.include_router(routes, prefix="/api/v1")
+    pages.mount(app)
+    if context.metrics is not None:
+        metrics = context.metrics
+
+        @app.get("/metrics", include_in_schema=False)
+        async def prometheus() -> Response:
+            body, content_type = metrics()
+            return Response(body, media_type=content_type)
+
+    async def unavailable(_request: Request, exc: Exception) -> JSONResponse:
+        found = "the database is busy" if isinstance(exc, OperationalError | sqlite3.Error) else str(exc)
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", found=found, remedy="ask again").response()
+
+    app.add_exception_handler(StoreError, unavailable)
+    app.add_exception_handler(OperationalError, unavailable)
+    app.add_middleware(Guard, token=context.token, hosts=context.hosts, page=pages.problem)
+    return app

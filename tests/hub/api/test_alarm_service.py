@@ -1,0 +1,205 @@
+"""Alarms on the platform: written down before told, one of each identity, the same after a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from linli_core.alarm import AlarmChange, Event, Memory, State
+from linli_core.instant import MINUTE, SECOND
+from linli_platform.alarms import AlarmRow, AlarmService, Filter, NoSuchAlarm, NothingToAcknowledge, load_rules
+from linli_platform.alarms.models import AlarmTable
+from linli_platform.alarms.records import AlarmRecordError, AlarmRecords, encode_memory
+
+if TYPE_CHECKING:
+    from tests.hub.api.conftest import Clock, Site
+
+ROOM = "cold-room-1/air_temperature"
+DOOR = "cold-room-1/door_open"
+
+
+async def warm(site: Site, clock: Clock) -> AlarmRow:
+    site.commit("gw", [(ROOM, clock(), 9.0)])
+    clock.forward(4 * SECOND)
+    site.commit("gw", [(ROOM, clock(), 9.5)])
+    await site.settle()
+    (alarm,) = await site.alarms.find(Filter(active=True))
+    return alarm
+
+
+async def test_a_warm_room_raises_and_clears(site: Site, clock: Clock) -> None:
+    heard: list[AlarmRow] = []
+    site.alarms.listen(heard.append)
+    start = clock()
+    alarm = await warm(site, clock)
+    assert (alarm.rule, alarm.subject, alarm.state) == ("food.cold-room-warm", f"gw/{ROOM}", State.UNACKNOWLEDGED)
+    assert (alarm.gateway, alarm.device, alarm.point) == ("gw", "cold-room-1", ROOM)
+    assert (alarm.raised_at, alarm.learnt_at, alarm.value) == (start + 3 * SECOND, start + 4 * SECOND, 9.0)
+    site.commit("gw", [(ROOM, clock() + SECOND, 4.0)])
+    clock.forward(4 * SECOND)
+    site.commit("gw", [(ROOM, clock(), 4.0)])
+    await site.settle()
+    (after,) = await site.alarms.find(Filter(active=True))
+    assert (after.state, after.returned_at) == (State.RETURNED_UNACKNOWLEDGED, start + 7 * SECOND)
+    assert [row.state for row in heard] == [State.UNACKNOWLEDGED, State.RETURNED_UNACKNOWLEDGED]
+    assert (site.alarms.raised, site.alarms.returned) == (1, 1)
+
+
+async def test_acknowledging_is_written_with_who_and_why(site: Site, clock: Clock) -> None:
+    alarm = await warm(site, clock)
+    assert site.alarms.stands("gw", "cold-room-1")
+    seen = await site.alarms.acknowledge(alarm.id, actor="王芳", comment="门已关")
+    assert (seen.state, seen.acknowledged_by, seen.comment) == (State.ACKNOWLEDGED, "王芳", "门已关")
+    with pytest.raises(NothingToAcknowledge, match="acknowledged"):
+        await site.alarms.acknowledge(alarm.id, actor="li")
+    with pytest.raises(NoSuchAlarm):
+        await site.alarms.acknowledge(alarm.id + 1, actor="li")
+    site.commit("gw", [(ROOM, clock() + SECOND, 4.0)])
+    clock.forward(9 * SECOND)
+    site.commit("gw", [(ROOM, clock(), 4.0)])
+    await site.settle()
+    assert await site.alarms.find(Filter(active=True)) == []
+    assert not site.alarms.stands("gw", "cold-room-1")
+    changes = await site.alarms.changes(alarm.id)
+    assert [(change.event, change.after, change.actor) for change in changes] == [
+        (Event.RAISE, State.UNACKNOWLEDGED, ""),
+        (Event.ACKNOWLEDGE, State.ACKNOWLEDGED, "王芳"),
+        (Event.RETURN, State.NORMAL, ""),
+    ]
+
+
+async def test_raised_again_unseen_it_stays_one_alarm(site: Site, clock: Clock) -> None:
+    alarm = await warm(site, clock)
+    for value in (4.0, 4.0, 9.0, 9.0):
+        clock.forward(5 * SECOND)
+        site.commit("gw", [(ROOM, clock(), value)])
+    await site.settle()
+    (again,) = await site.alarms.find(Filter())
+    assert (again.id, again.times_raised, again.state) == (alarm.id, 2, State.UNACKNOWLEDGED)
+    assert again.returned_at is None
+
+
+async def test_a_restart_neither_doubles_nor_forgets(site: Site, clock: Clock) -> None:
+    alarm = await warm(site, clock)
+    await site.alarms.acknowledge(alarm.id, actor="li")
+    async with AlarmService(site.registry, site.store, site.rules, clock) as second:
+        await second.settled()
+        (kept,) = await second.find(Filter())
+        assert (kept.id, kept.state) == (alarm.id, State.ACKNOWLEDGED)
+        assert second.stands("gw", "cold-room-1")
+
+
+async def test_an_excursion_that_began_before_a_crash_is_still_raised(site: Site, clock: Clock) -> None:
+    """The second service starts without the first having stopped: nothing but the store and the database remain."""
+    site.commit("gw", [(DOOR, clock(), 1.0)])
+    clock.forward(MINUTE)
+    async with AlarmService(site.registry, site.store, site.rules, clock) as second:
+        clock.forward(4 * MINUTE)
+        second.on_committed(_nothing(site))
+        changes = second.engine.tick(clock())
+        assert [(change.rule, change.event) for change in changes][:1] == [("food.cold-room-door-open", Event.RAISE)]
+
+
+def _nothing(site: Site) -> object:
+    from linli_platform.ingest import Committed  # noqa: PLC0415
+
+    return Committed([], [], [], [], [], site.clock())
+
+
+async def test_a_change_that_was_not_written_is_concluded_again(site: Site, clock: Clock) -> None:
+    """A memory ahead of its alarm's row gives way: the row is the record."""
+    site.commit("gw", [(ROOM, clock(), 9.0)])
+    records = AlarmRecords(site.registry.sessions, site.alarms.engine.rules)
+    ahead = Memory("food.cold-room-warm", f"gw/{ROOM}", state=State.UNACKNOWLEDGED, raised=True)
+    records.write([], [encode_memory(ahead)], [(ahead.rule, ahead.subject)])
+    (memory,) = [item for item in records.load() if item.rule == ahead.rule]
+    assert (memory.state, memory.raised) == (State.NORMAL, False)
+
+
+async def test_alarms_of_a_rule_that_was_taken_out_are_settled_with_a_record(site: Site, clock: Clock) -> None:
+    alarm = await warm(site, clock)
+    others = [rule for rule in site.rules if rule.id != alarm.rule]
+    async with AlarmService(site.registry, site.store, others, clock) as second:
+        closed = await second.get(alarm.id)
+        assert closed is not None
+        assert closed.state is State.NORMAL
+        last = (await second.changes(alarm.id))[-1]
+        assert last.comment == "the rule is no longer in force"
+
+
+async def test_the_database_holds_one_active_alarm_of_each_identity(site: Site, clock: Clock) -> None:
+    alarm = await warm(site, clock)
+    with pytest.raises(IntegrityError), site.registry.sessions.begin() as session:
+        row = session.get(AlarmTable, alarm.id)
+        assert row is not None
+        columns = {c.key: getattr(row, c.key) for c in AlarmTable.__table__.columns if c.key != "id"}
+        session.add(AlarmTable(**columns))
+
+
+async def test_a_return_without_an_alarm_is_refused_whole(site: Site) -> None:
+    records = AlarmRecords(site.registry.sessions, site.alarms.engine.rules)
+    change = AlarmChange(
+        "food.cold-room-warm", "gw/x/y", Event.RETURN, State.UNACKNOWLEDGED, State.RETURNED_UNACKNOWLEDGED, 1, 1
+    )
+    with pytest.raises(AlarmRecordError, match="without an active alarm"):
+        records.write([change], [], [])
+
+
+async def test_a_flood_skips_readings_and_judges_the_newest_afterwards(tmp_path: Path, site: Site, clock: Clock) -> None:
+    service = AlarmService(site.registry, site.store, site.rules, clock, pending_limit=0)
+    async with service:
+        site.alarms = service
+        site.commit("gw", [(ROOM, clock(), 9.0)])
+        assert service.skipped == 1
+        assert service.engine.memory(("food.cold-room-warm", f"gw/{ROOM}")) is None
+        await service._catch_up()
+        memory = service.engine.memory(("food.cold-room-warm", f"gw/{ROOM}"))
+        assert memory is not None
+        assert memory.since == clock()
+
+
+async def test_filters(site: Site, clock: Clock) -> None:
+    alarm = await warm(site, clock)
+    find = site.alarms.find
+    assert await find(Filter(gateway="gw", device="cold-room-1", category=alarm.category, priority=alarm.priority))
+    assert await find(Filter(since=alarm.raised_at))
+    for nothing in (
+        Filter(active=False),
+        Filter(gateway="other"),
+        Filter(device="other"),
+        Filter(before=alarm.id),
+        Filter(since=alarm.raised_at + 1),
+    ):
+        assert await find(nothing) == []
+
+
+async def test_a_silent_gateway_is_told_by_the_clock(site: Site, clock: Clock) -> None:
+    for _ in range(4):
+        site.commit("gw", [(ROOM, clock(), None)])
+        clock.forward(10 * SECOND)
+    clock.forward(MINUTE)
+    site.commit("gw-2", [(ROOM, clock(), 3.0)])
+    await site.settle()
+    (alarm,) = await site.alarms.find(Filter(active=True))
+    assert (alarm.rule, alarm.subject, alarm.device) == ("system.gateway-silent", "gw", "")
+    assert site.alarms.interval_of("gw-2", "cold-room-1") is None
+
+
+def test_the_bundled_rules_say_what_and_why_in_both_languages() -> None:
+    rules = load_rules()
+    assert {rule.id for rule in rules} >= {
+        "food.cold-room-warm",
+        "food.cold-room-door-open",
+        "system.device-silent",
+        "system.gateway-silent",
+        "utility.voltage-high",
+        "utility.voltage-low",
+    }
+    for rule in rules:
+        assert rule.id.split(".")[0] == rule.category
+        for words in (rule.title, rule.consequence, rule.response):
+            assert words.zh
+            assert words.en
