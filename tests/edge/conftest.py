@@ -1,12 +1,22 @@
-"""Time that a test moves: everything that waits on it wakes in order, and nobody sleeps."""
+"""Time that a test moves (everything that waits on it wakes in order, and nobody sleeps), and a driver it commands."""
 
 import asyncio
 import heapq
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from itertools import count
+from types import ModuleType
 
 import pytest
 
 from linli_core.instant import SECOND, Instant
+from linli_core.model import Point, Reading
+from linli_edge import driver
+from linli_edge.config.table import reading
+from linli_edge.driver import Clock, Driver, DriverSpec, PlannedPoll
 from linli_edge.timekeeping import Timekeeper
 
 START: Instant = 1_790_000_000 * SECOND
@@ -68,3 +78,77 @@ async def settle() -> None:
 @pytest.fixture
 def fake_time() -> FakeTime:
     return FakeTime()
+
+
+@dataclass
+class BenchDriver:
+    """A driver whose devices do what the test says; ``driver = "bench"`` in a configuration.
+
+    Attributes:
+        values: Value of ``power_active`` by device.
+        errors: What polling a device raises.
+        open_error: What opening the line raises.
+        polls: How many polls there were.
+        polled: Set after each poll.
+    """
+
+    values: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    open_error: Exception | None = None
+    polls: int = 0
+    polled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def parse(self, table: Mapping[str, object], where: str) -> tuple[PlannedPoll, ...]:
+        with reading(table, where) as link:
+            polls = [
+                PlannedPoll(
+                    name := item.ident(),
+                    name,
+                    item.duration("interval", SECOND, minimum=1000),
+                    (Point(name, "power_active"),),
+                    cost=item.duration("cost", None),
+                )
+                for item in link.tables("devices", required=True)
+            ]
+        return tuple(polls)
+
+    def open(self, config: Sequence[PlannedPoll], clock: Clock) -> AbstractAsyncContextManager[Driver]:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Driver]:
+            if self.open_error is not None:
+                raise self.open_error
+            yield _Opened(self, config, clock)
+
+        return opened()
+
+    @property
+    def spec(self) -> DriverSpec:
+        return DriverSpec("bench", self.parse, self.open, lambda config: config)
+
+
+class _Opened:
+    def __init__(self, bench: BenchDriver, plan: Sequence[PlannedPoll], clock: Clock) -> None:
+        self.plan = plan
+        self._bench = bench
+        self._clock = clock
+
+    async def poll(self, planned: PlannedPoll) -> list[Reading]:
+        bench = self._bench
+        bench.polls += 1
+        bench.polled.set()
+        if (error := bench.errors.get(planned.device)) is not None:
+            raise error
+        return [Reading(point, bench.values.get(planned.device, 1.0), self._clock()) for point in planned.points]
+
+
+@pytest.fixture
+def bench_driver(monkeypatch: pytest.MonkeyPatch) -> BenchDriver:
+    """The bench driver, installed as ``bench`` beside the package's own."""
+    bench = BenchDriver()
+    module = ModuleType("linli_bench_driver")
+    module.__dict__["SPEC"] = bench.spec
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    installed = driver.catalogue()
+    entry = EntryPoint("bench", f"{module.__name__}:SPEC", driver.GROUP)
+    monkeypatch.setattr(driver, "catalogue", lambda: installed | {"bench": entry})
+    return bench

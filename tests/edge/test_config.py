@@ -1,0 +1,81 @@
+"""Whole configurations: what a right one means, and the text for each mistake (``configs/*.toml`` and ``.txt``)."""
+
+from pathlib import Path
+
+import pytest
+
+from linli_core.errors import ConfigError
+from linli_core.instant import DAY, MINUTE, SECOND
+from linli_edge.config.gateway import load_config
+from linli_edge.report_by_exception import ReportRule
+
+CONFIGS = Path(__file__).parent / "configs"
+BAD = sorted(CONFIGS.glob("*.toml"))
+
+RIGHT = """
+[gateway]
+id = "gw-electric"
+data = "var/gw-electric"
+pack_interval = "1 s"
+
+[uplink]
+host = "broker.local"
+tls = true
+username = "gw-electric"
+password_file = "password"
+keepalive = "1 min"
+
+[outbox]
+max_bytes = "64 MiB"
+max_age = "30 d"
+
+[[report]]
+device = "heat-1"
+quantity = "volume"
+deadband = 0.5
+max_silence = "15 min"
+
+[[links]]
+id = "bus-1"
+driver = "mbus"
+host = "127.0.0.1"
+port = 10001
+[links.schedule]
+silent_share = 0.1
+failures = 3
+[[links.devices]]
+id = "heat-1"
+address = 1
+interval = "15 min"
+"""
+
+
+def test_there_are_bad_configurations() -> None:
+    assert len(BAD) >= 15
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_mistake_has_this_text(path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    text = str(caught.value).replace(f"{CONFIGS}/", "")
+    assert text == path.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n")
+
+
+def test_a_right_configuration_comes_back_whole(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    path = tmp_path / "gw.toml"
+    path.write_text(RIGHT)
+    config = load_config(path)
+    assert config.id == "gw-electric"
+    assert config.data == tmp_path / "var" / "gw-electric"
+    assert config.packs.interval == SECOND
+    assert (config.uplink.host, config.uplink.port, config.uplink.tls) == ("broker.local", 8883, True)
+    assert config.uplink.password() == "secret"
+    assert config.uplink.keepalive == 60
+    assert (config.outbox.max_bytes, config.outbox.max_age) == (64 * 1024**2, 30 * DAY)
+    assert config.report == (ReportRule("heat-1", "volume", 0.5, 15 * MINUTE),)
+    (link,) = config.links
+    assert (link.id, link.spec.name) == ("bus-1", "mbus")
+    assert link.schedule.breaker.silent_share == 0.1
+    assert link.schedule.breaker.failures == 3
