@@ -25,7 +25,8 @@ WRONG: Final = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = _parser(words[0] if words else "").parse_args(words)
     try:
         return int(args.command(args))
     except ConfigError as exc:
@@ -43,7 +44,7 @@ def language(wanted: str | None = None) -> Literal["zh", "en"]:
     return "zh" if name.startswith("zh") else "en"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="linli-edge", description="Linli's gateway: read devices, log, forward.")
     parser.add_argument("--version", action="version", version=f"linli-edge {version('linli')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -64,9 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("--verbose", "-v", action="store_true", help="log what each part does")
     read.set_defaults(command=_read)
 
-    from linli_edge import decode  # noqa: PLC0415 - light, and only the commands know their own arguments
+    # The decoder brings its codecs with it, which a gateway on a small machine need not hold.
+    if command not in commands.choices:
+        from linli_edge import decode  # noqa: PLC0415 - see above
 
-    decode.add_arguments(commands)
+        decode.add_arguments(commands)
+        commands.choices["decode"].set_defaults(command=decode.run)
     return parser
 
 

@@ -152,6 +152,16 @@ class TestRun:
         assert "the log cannot be opened" in capsys.readouterr().err
 
 
+class TestDecode:
+    def test_nothing_to_decode(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["decode", "mbus"]) == 2
+        assert "there is nothing to decode" in capsys.readouterr().err
+
+    def test_a_bad_telegram_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["decode", "mbus", "--hex", "6803"]) == 1
+        assert '"error"' in capsys.readouterr().out
+
+
 class TestRest:
     def test_the_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as left:
