@@ -16,15 +16,18 @@ and data), :mod:`values` (data types), :mod:`vif` (what a VIF means), :mod:`tele
 from linli_core.codecs.mbus.codec import MbusCodec
 from linli_core.codecs.mbus.frame import Ack, Frame, FrameReader, LongFrame, ShortFrame, decode_frame
 from linli_core.codecs.mbus.header import Identity
+from linli_core.codecs.mbus.meaning import Explained, Interpreter
 from linli_core.codecs.mbus.record import Record
 from linli_core.codecs.mbus.telegram import Telegram, decode_telegram, identity_of
 from linli_core.codecs.mbus.values import MeterTime
 
 __all__ = [
     "Ack",
+    "Explained",
     "Frame",
     "FrameReader",
     "Identity",
+    "Interpreter",
     "LongFrame",
     "MbusCodec",
     "MeterTime",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from typing import Final
 
-from linli_core.codecs.mbus.quantities import CONVERSIONS, UNMAPPED, manufacturer_phase, quantity_of
+from linli_core.codecs.mbus.quantities import BARE, CONVERSIONS, UNMAPPED, manufacturer_phase, quantity_of
 from linli_core.codecs.mbus.record import Function, Header, Record
 from linli_core.codecs.mbus.telegram import Telegram
 from linli_core.codecs.mbus.values import MeterTime
@@ -73,19 +73,22 @@ class Interpreter:
         self._again: dict[tuple[Point, int], Point] = {}
 
     def readings(self, telegrams: Telegram | Sequence[Telegram], observed_at: Instant) -> list[Reading]:
-        """Return a reading for each record of one readout, in order.
+        """Return a reading for each record of one readout, in order; the mere mark that more follow is none.
 
         Args:
             telegrams: One telegram, or those of one readout.
             observed_at: When the answer came, by the gateway's clock.
         """
-        return [reading for _, reading, _ in self._read(_sequence(telegrams), observed_at)]
+        return [
+            reading
+            for record, reading, _ in self._read(_sequence(telegrams), observed_at)
+            if record.data or record.header.measurand is not Measurand.MANUFACTURER_DATA
+        ]
 
     def explain(self, telegrams: Telegram | Sequence[Telegram], observed_at: Instant) -> list[Explained]:
         """Return the readings of one readout, each with its record and its unit."""
         return [
-            Explained(record, reading, unit)
-            for record, reading, unit in self._read(_sequence(telegrams), observed_at)
+            Explained(record, reading, unit) for record, reading, unit in self._read(_sequence(telegrams), observed_at)
         ]
 
     def _read(self, telegrams: Sequence[Telegram], observed_at: Instant) -> Iterator[tuple[Record, Reading, str]]:
@@ -165,17 +168,14 @@ def _plan(device: str, header: Header, medium: int, maker: str) -> _Plan:
     phase = header.phase or manufacturer_phase(maker, header)
     name = quantity_of(header, medium)
     quality, reason = Quality.GOOD, None
-    if Modifier.MANUFACTURER in header.modifiers and header.measurand is not Measurand.MANUFACTURER_SPECIFIC:
+    if Modifier.MANUFACTURER in header.modifiers and not phase:
         # The manufacturer's VIFE may make another quantity of it (export, reactive…), unless its phases are known.
-        if not manufacturer_phase(maker, header):
-            quality, reason = Quality.UNCERTAIN, Reason.CONFIGURATION
+        quality, reason = Quality.UNCERTAIN, Reason.CONFIGURATION
     convert = None
     unit = ""
     if name is not None:
         unit = vocabulary()[name].unit
-        if unit != header.unit and (header.unit, unit) not in CONVERSIONS:
-            name = None
-        elif unit != header.unit:
+        if header.unit not in (unit, BARE):
             convert = _converter(*CONVERSIONS[header.unit, unit])
     point = Point(
         device,

@@ -104,6 +104,12 @@ BY_DOMAIN: Final = {
 }
 """Measurands whose quantity depends on what is metered."""
 
+BARE: Final = "1"
+"""The telegram's unit of numbers without one, of texts and of dates: the vocabulary's, whatever it is."""
+
+TEXT_UNITS: Final = {"%RH": _M.HUMIDITY}
+"""Units in plain text that are well known → what is measured in them."""
+
 BACKWARD: Final = {
     (_M.ENERGY, Domain.ELECTRICITY): "energy_export",
     (_M.ENERGY, Domain.HEAT): "cooling_energy",
@@ -144,8 +150,11 @@ def quantity_of(header: Header, medium: int) -> str | None:
         return BACKWARD.get((header.measurand, domain))
     if not modifiers <= PLAIN:
         return None
-    by_domain = BY_DOMAIN.get(header.measurand)
-    return by_domain.get(domain) if by_domain is not None else GENERIC.get(header.measurand)
+    measurand = header.measurand
+    if measurand is _M.TEXT_UNIT:
+        measurand = TEXT_UNITS.get(header.unit, measurand)
+    by_domain = BY_DOMAIN.get(measurand)
+    return by_domain.get(domain) if by_domain is not None else GENERIC.get(measurand)
 
 
 def manufacturer_phase(maker: str, header: Header) -> str:

@@ -75,10 +75,11 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
         ids: dict[str, str] = {}
         addresses: dict[Address, str] = {}
         for item in link.tables("devices", required=True):
-            device = _device(item, offset)
+            address = _address(item)
+            device = _device(item, address, offset)
             if (first := ids.setdefault(device.device, item.where)) != item.where:
                 item.problem("id", f'"{device.device}" is taken by {first}', "give each device its own id")
-            if (first := addresses.setdefault(device.address, item.where)) != item.where:
+            if address is not None and (first := addresses.setdefault(address, item.where)) != item.where:
                 item.problem("address", f"the address is taken by {first}", "correct one of the two")
             devices.append(device)
         if ANY in addresses and len(devices) > 1:
@@ -97,9 +98,8 @@ def _usual_timeout(transport: TransportSettings) -> int:
     return _LONGEST_WAIT_BITS * SECOND // transport.baud + SECOND // 20 + _CONVERTER
 
 
-def _device(item: Table, offset: int) -> DeviceSettings:
+def _device(item: Table, address: Address | None, offset: int) -> DeviceSettings:
     name = item.ident("id")
-    address = _address(item)
     identity = None
     if number := item.text("identity", ""):
         identity = _secondary(item, "identity", number)
@@ -107,7 +107,7 @@ def _device(item: Table, offset: int) -> DeviceSettings:
             item.problem("identity", "the address is an identity already", "leave the key out")
     return DeviceSettings(
         name,
-        address,
+        0 if address is None else address,
         item.duration("interval", INTERVAL, minimum=SECOND),
         address if isinstance(address, Secondary) else identity,
         item.integer("telegrams", None, minimum=1, maximum=32),
@@ -115,21 +115,23 @@ def _device(item: Table, offset: int) -> DeviceSettings:
     )
 
 
-def _address(item: Table) -> Address:
-    remedy = f'write a primary address from 0 to {HIGHEST_ADDRESS}, or an identity in quotes, such as "11490378"'
-    value = item.raw.get("address") if "address" in item else None
+def _address(item: Table) -> Address | None:
+    """Return a device's address, ``None`` if it is not right."""
+    value = item.raw.get("address")
     if isinstance(value, str):
+        item.known("address")
         return _secondary(item, "address", value)
-    if value is None:
-        item.problem("address", "missing", remedy)
-    elif not isinstance(value, int) or isinstance(value, bool) or not (0 <= value <= HIGHEST_ADDRESS or value == ANY):
-        item.problem("address", f"found {value}", remedy)
-    else:
-        return value
-    return 0
+    number = item.integer("address", minimum=0, maximum=ANY)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    if 0 <= number <= HIGHEST_ADDRESS or number == ANY:
+        return number
+    remedy = f'write a primary address from 0 to {HIGHEST_ADDRESS}, or an identity in quotes, such as "11490378"'
+    item.problem("address", f"found {number}", remedy)
+    return None
 
 
-def _secondary(item: Table, key: str, text: str) -> Secondary:
+def _secondary(item: Table, key: str, text: str) -> Secondary | None:
     try:
         return parse_secondary(text)
     except ValueError:
@@ -138,7 +140,7 @@ def _secondary(item: Table, key: str, text: str) -> Secondary:
             f'found "{text}"',
             "write the 8 digits printed on the meter (F for any digit), or all 16 digits of the secondary address",
         )
-        return Secondary("FFFFFFFF")
+        return None
 
 
 def _offset(item: Table, default: int) -> int:

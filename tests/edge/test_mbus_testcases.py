@@ -1,0 +1,91 @@
+"""Walks ``drivers/mbus/testcases``: a case is data, adding one adds no code."""
+
+import json
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import linli_edge.drivers.mbus
+from linli_core.errors import ConfigError, LinliError
+from linli_core.instant import SECOND, from_rfc3339, to_rfc3339
+from linli_core.model import Reading, quality_label
+from linli_edge.drivers.mbus.bus import Bus
+from linli_edge.drivers.mbus.driver import MbusDriver
+from linli_edge.drivers.mbus.settings import LinkSettings, parse
+from linli_edge.transport.memory import MemoryTransport
+
+FOLDER = Path(linli_edge.drivers.mbus.__file__).parent / "testcases"
+CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
+NOW = from_rfc3339("2026-11-23T04:00:00Z")
+
+
+def script(path: Path) -> tuple[list[bytes], list[list[bytes]]]:
+    """Return what the gateway says, and what comes back after each of it."""
+    said: list[bytes] = []
+    answers: list[list[bytes]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        direction, _, text = line.partition(" ")
+        if direction == ">":
+            said.append(bytes.fromhex(text))
+            answers.append([])
+        elif direction == "<":
+            answers[-1].append(bytes.fromhex(text))
+        else:
+            assert not direction or direction.startswith("#"), line
+    return said, answers
+
+
+def shown(reading: Reading) -> dict[str, object]:
+    item: dict[str, object] = {"point": reading.point.name, "value": reading.value}
+    if isinstance(reading.value, Decimal):
+        item["value"] = format(reading.value, "f")
+    if quality_label(reading.quality, reading.reason) != "good":
+        item["quality"] = quality_label(reading.quality, reading.reason)
+    if reading.device_time is not None:
+        item["device_time"] = to_rfc3339(reading.device_time)
+    assert reading.observed_at == NOW
+    return item
+
+
+async def poll_all(settings: LinkSettings, transport: MemoryTransport) -> list[dict[str, object]]:
+    driver = MbusDriver(settings, Bus(transport, settings.timeout / SECOND), lambda: NOW)
+    return [shown(reading) for planned in driver.plan for reading in await driver.poll(planned)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+async def test_case(case: Path) -> None:
+    link = tomllib.loads((case / "config.toml").read_text(encoding="utf-8"))["links"][0]
+    wire = case / "wire.hex"
+    said, answers = script(wire) if wire.exists() else ([], [])
+    transport = MemoryTransport(answers)
+    error = case / "error.txt"
+    if not error.exists():
+        expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
+        assert await poll_all(parse(link, "links[0]"), transport) == expected
+    else:
+        with pytest.raises(LinliError) as caught:
+            await poll_all(parse(link, "links[0]"), transport)
+        assert f"{caught.value}\n" == error.read_text(encoding="utf-8")
+        assert isinstance(caught.value, ConfigError) != wire.exists()
+    assert transport.written == said
+
+
+def test_the_folder_holds_good_and_bad_cases() -> None:
+    kinds = [(case / "error.txt").exists() for case in CASES]
+    assert set(kinds) == {True, False}
+
+
+def test_the_sample_is_a_valid_link() -> None:
+    sample = FOLDER.parent / "sample.toml"
+    (link,) = tomllib.loads(sample.read_text(encoding="utf-8"))["links"]
+    assert [device.device for device in parse(link, "links[0]").devices] == ["water-101", "heat-101", "power-101"]
+
+
+def test_the_readme_names_every_key() -> None:
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    sample = (FOLDER.parent / "sample.toml").read_text(encoding="utf-8")
+    for key in ("timeout", "retries", "clock", "address", "interval", "identity", "telegrams"):
+        assert key in readme
+        assert f"{key} = " in sample
