@@ -1,13 +1,19 @@
 """Whole configurations: what a right one means, and the text for each mistake (``configs/*.toml`` and ``.txt``)."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from linli_core.errors import ConfigError
 from linli_core.instant import DAY, MINUTE, SECOND
-from linli_edge.config.gateway import load_config
+from linli_edge.config.gateway import load_config, parse_config
+from linli_edge.config.units import show_duration, show_size
+from linli_edge.outbox import OutboxLimits
+from linli_edge.pipeline import PackSettings
 from linli_edge.report_by_exception import ReportRule
+from linli_edge.scheduler import ScheduleSettings
 
 CONFIGS = Path(__file__).parent / "configs"
 BAD = sorted(CONFIGS.glob("*.toml"))
@@ -79,3 +85,26 @@ def test_a_right_configuration_comes_back_whole(tmp_path: Path) -> None:
     assert (link.id, link.spec.name) == ("bus-1", "mbus")
     assert link.schedule.breaker.silent_share == 0.1
     assert link.schedule.breaker.failures == 3
+
+
+def test_the_configuration_in_the_staff_page_is_right() -> None:
+    page = Path(__file__).parents[2] / "docs" / "facility-staff.md"
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    config = parse_config(tomllib.loads(example), page.parent)
+    assert [link.id for link in config.links] == ["electric-room", "heat-meters"]
+
+
+def test_the_staff_page_names_the_usual_values() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "facility-staff.md").read_text(encoding="utf-8")
+    packs, outbox, schedule = PackSettings(), OutboxLimits(), ScheduleSettings()
+    for usual in (
+        f'`gateway.pack_interval` | `"{show_duration(packs.interval)}"`',
+        f"`gateway.pack_records` | `{packs.records}`",
+        f'`outbox.max_age` | `"{show_size(outbox.max_bytes)}"`, `"{show_duration(outbox.max_age)}"`',
+        f'`outbox.group_delay` | `"{show_duration(outbox.group_delay)}"`',
+        f"`links.schedule.silent_share` | `{schedule.breaker.silent_share}`",
+        f"`links.schedule.failures` | `{schedule.breaker.failures}`",
+        f'`links.schedule.retry_after` | `"{show_duration(schedule.retry_after)}"`',
+        f'`links.schedule.spread` | `"{show_duration(schedule.spread)}"`',
+    ):
+        assert usual in page, usual
