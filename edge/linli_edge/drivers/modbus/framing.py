@@ -43,6 +43,9 @@ class Request:
     address: int
     count: int
 
+    def __str__(self) -> str:
+        return f"unit {self.unit}, function {self.function}, {self.count} from address {self.address}"
+
     @property
     def pdu(self) -> bytes:
         """The request without its frame."""
@@ -64,13 +67,12 @@ def data_of(request: Request, pdu: bytes) -> bytes:
     if len(pdu) == 2 and pdu[0] == request.function | 0x80:
         code = pdu[1]
         kind = EXCEPTIONS.get(code, "unknown_exception")
-        where = f"unit {request.unit}, function {request.function}, {request.count} from address {request.address}"
-        raise DeviceError(f"{where}: exception {code} ({kind.replace('_', ' ')})", code=code, kind=kind)
+        raise DeviceError(f"{request}: exception {code} ({kind.replace('_', ' ')})", code=code, kind=kind)
     if len(pdu) < 2 or pdu[0] != request.function:
-        raise ProtocolError(f"answer {pdu[:8].hex()} to function {request.function}", kind="wrong_function")
+        raise ProtocolError(f"{request}: answered with {pdu[:8].hex() or 'nothing'}", kind="wrong_function")
     if pdu[1] != request.answer_bytes or len(pdu) != 2 + request.answer_bytes:
         raise ProtocolError(
-            f"{len(pdu) - 2} data bytes (its length byte says {pdu[1]}), {request.answer_bytes} were asked for",
+            f"{request}: {len(pdu) - 2} data bytes (its length byte says {pdu[1]}), not {request.answer_bytes}",
             kind="wrong_length",
         )
     return pdu[2:]

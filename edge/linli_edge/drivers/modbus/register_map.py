@@ -138,9 +138,8 @@ def _refuse_doubles(read: Sequence[tuple[Table, RawEntry]]) -> None:
     for table, entry in read:
         name = entry.mapped.of("device").local_name
         if (first := seen.setdefault(name, table)) is not table:
-            table.problem(
-                "quantity", f'point "{name}" is declared twice', f"see {first.where}; tell them apart by channel"
-            )
+            remedy = f"see {first.where}; tell them apart by phase, channel, tariff, storage or statistic"
+            table.problem("quantity", f'point "{name}" is declared twice', remedy)
     spans = sorted(read, key=lambda pair: (pair[1].mapped.table.function, pair[1].mapped.address, pair[1].mapped.end))
     for (first, one), (table, two) in pairwise(spans):
         a, b = one.mapped, two.mapped
@@ -165,9 +164,9 @@ def _entry(table: Table, defaults: Defaults, quirks: Quirks, words: Vocabulary) 
         count = table.integer("length", minimum=1, maximum=quirks.max_registers)
     elif count > quirks.max_registers:
         table.problem("type", f"{kind.label} takes {count} registers", f"raise max_registers to {count} or more")
-    if source.bits != (kind is DataType.BIT):
+    if source.bits != (kind is DataType.BIT) and table.raw.get("type", kind.label) in TYPES:
         table.problem(
-            "type", f"{kind.label} in table {source.label}", "a coil or discrete input is a bit, and only that"
+            "type", f"{kind.label} in table {source.label}", "a coil or a discrete input is a bit, nothing else"
         )
     order = table.member("order", WordOrder, defaults.order if kind.registers > 1 else WordOrder.ABCD)
     if kind is DataType.STRING and order in {WordOrder.CDAB, WordOrder.DCBA}:

@@ -133,11 +133,12 @@ def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSetti
     shift = item.integer("address_offset", 0, minimum=0, maximum=ADDRESSES - 1)
     profile = profiles.of(item)
     quirks = read_quirks(item, profile.quirks if profile else Quirks())
-    entries = list(profile.entries) if profile else []
+    own: tuple[RawEntry, ...] = ()
     if "points" in item:
-        entries += read_entries(item.tables("points"), read_defaults(item.table("defaults")), quirks)
+        own = read_entries(item.tables("points"), read_defaults(item.table("defaults")), quirks)
     elif "profile" not in item.raw:
         item.problem("profile", "neither a profile nor points", "name a profile, or write [[links.devices.points]]")
+    entries = [*(profile.entries if profile else ()), *own]
     ratios = _ratios(item, entries)
     points: dict[str, MappedPoint] = {}
     for entry in entries:
@@ -145,9 +146,8 @@ def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSetti
         point = replace(point, address=point.address + shift)
         if point.end > ADDRESSES:
             item.problem("address_offset", f"moves {point.where} to address {point.address}", "correct the offset")
-        local = point.of("device").local_name
-        if (first := points.setdefault(local, point)) is not point:
-            item.problem("points", f'"{local}" is in {first.where} and in {point.where}', "drop one of the two")
+        # A point of the device's own replaces the profile's of the same name.
+        points[point.of("device").local_name] = point
     return DeviceSettings(name, unit, interval, quirks, tuple(points.values())), shift
 
 
@@ -160,8 +160,6 @@ def _ratios(item: Table, entries: list[RawEntry]) -> dict[str, Fraction]:
         if value is None:
             continue
         if name not in wanted:
-            item.problem(
-                name, "nothing in this register map is multiplied by it", "the device does so itself: drop the key"
-            )
+            item.problem(name, "its register map leaves nothing to multiply", "drop the key: the device does it itself")
         ratios[name] = Fraction(Decimal(repr(value)))
     return ratios
