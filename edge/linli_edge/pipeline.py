@@ -7,6 +7,7 @@ without waiting for the disk. Only the pack's company is waited for, ``pack_inte
 import asyncio
 import logging
 import math
+import sys
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -90,8 +91,8 @@ class _Watch:
 
     def __init__(self, bounds: Bounds, rule: ReportRule | None) -> None:
         low, high = bounds
-        self.low = -math.inf if low is None else low
-        self.high = math.inf if high is None else high
+        self.low = -sys.float_info.max if low is None else low
+        self.high = sys.float_info.max if high is None else high
         self.reported = Reported(rule) if rule is not None else None
 
 
@@ -180,12 +181,14 @@ class Pipeline:
             watch = watches.get(point.name)
             if watch is None:
                 watch = self._watch(point)
-            if value is None or (
-                isinstance(value, int | float | Decimal) and not (_finite(value) and watch.low <= value <= watch.high)
-            ):
-                plain = self._doubted(reading)
+            # NaN is within no bounds, and infinity beyond them all; a Decimal that is no number must not be compared.
+            if isinstance(value, float | int):
+                plausible = watch.low <= value <= watch.high
+            elif isinstance(value, Decimal):
+                plausible = value.is_finite() and watch.low <= value <= watch.high
             else:
-                plain = reading
+                plausible = value is not None
+            plain = reading if plausible else self._doubted(reading)
             if plain.quality is Quality.GOOD:
                 good += 1
             elif plain.quality is Quality.BAD:
