@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query
 from linli_core.alarm import Category, Priority
 from linli_platform.alarms import AlarmRow, Filter, NoSuchAlarm, NothingToAcknowledge
 from linli_platform.api import answers, models
+from linli_platform.api.community import IdFilter
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import PROBLEMS, Problem
-from linli_platform.api.site import IdFilter
 from linli_platform.api.times import parse_time
 
 AlarmId = Annotated[int, Path(ge=1, le=2**62, description="The alarm's number.")]

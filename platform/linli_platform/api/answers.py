@@ -23,7 +23,7 @@ def titles(text: Mapping[str, str]) -> models.Titles:
 
 
 def quality(code: int) -> str:
-    """Return ``good``, ``bad/no_communication``…"""
+    """Return a quality as the API writes it: ``good``, ``bad/no_communication``."""
     return quality_label(*quality_from_code(code))
 
 

@@ -8,14 +8,14 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import OperationalError
 
 from linli_platform.api.alarms import alarm_routes
+from linli_platform.api.community import community_routes
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import Problem, install
 from linli_platform.api.readings import reading_routes
 from linli_platform.api.security import Guard
-from linli_platform.api.site import site_routes
 from linli_platform.api.stream import stream_routes
 from linli_platform.store import StoreError
-from linli_platform.web import Pages
+from linli_platform.web.pages import Pages
 
 _DESCRIPTION = (
     "Readings, alarms and gateways of a residential community. Times are RFC 3339 in UTC; a missing value is `null` "
@@ -35,7 +35,7 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     pages = Pages(context)
     install(app, pages.problem)
-    for routes in (site_routes(context), reading_routes(context), alarm_routes(context), stream_routes(context)):
+    for routes in (community_routes(context), reading_routes(context), alarm_routes(context), stream_routes(context)):
         app.include_router(routes, prefix="/api/v1")
     pages.mount(app)
     if context.metrics is not None:

@@ -16,7 +16,7 @@ from linli_core.catalogue import LANGUAGES, Language
 from linli_core.instant import to_rfc3339
 from linli_core.model import quality_from_code, quality_label
 from linli_platform.alarms.rows import AlarmRow
-from linli_platform.clock import Clock
+from linli_platform.clock import Clock, wall_clock
 from linli_platform.ingest import Committed
 from linli_platform.store import SeriesInfo
 
@@ -82,7 +82,9 @@ class LiveFeed:
         limit: Most clients at a time.
     """
 
-    def __init__(self, shown: Shown, clock: Clock, *, limit: int = 200, queue: int = QUEUE, join: float = JOIN_S) -> None:
+    def __init__(
+        self, shown: Shown, clock: Clock = wall_clock, *, limit: int = 200, queue: int = QUEUE, join: float = JOIN_S
+    ) -> None:
         self.dropped = 0
         self.limit = limit
         self._shown = shown

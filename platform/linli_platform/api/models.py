@@ -153,7 +153,9 @@ class Point(BaseModel):
     """A point: an addressable quantity that yields readings."""
 
     series: int = Field(description="Number of the series.")
-    point: str = Field(description="`gateway/device/quantity[.qualifier…]`.", examples=["gw-electric/meter-1/voltage.l1"])
+    point: str = Field(
+        description="`gateway/device/quantity[.qualifier…]`.", examples=["gw-electric/meter-1/voltage.l1"]
+    )
     gateway: Id
     device: Id
     name: str = Field(description="Name below the gateway.")

@@ -16,7 +16,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 class ProblemDocument(BaseModel):
     """What went wrong (RFC 9457), for a program and for a person."""
 
-    type: str = Field(description="Stable name of the kind of problem, as a URI reference.", examples=["/problems/bad-time"])
+    type: str = Field(
+        description="Stable name of the kind of problem, as a URI reference.", examples=["/problems/bad-time"]
+    )
     title: str = Field(description="The kind of problem in a few words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="This occurrence in one sentence: where, what was found, what to do.")
@@ -25,7 +27,7 @@ class ProblemDocument(BaseModel):
     remedy: str = Field(default="", description="What to do.")
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+class Problem(Exception):
     """Raised by a route; becomes a problem document."""
 
     def __init__(self, status: int, kind: str, *, where: str = "", found: str = "", remedy: str = "") -> None:
@@ -64,12 +66,16 @@ def _of_validation(exc: RequestValidationError) -> Problem:
     first = exc.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     found = str(first["msg"])
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", where=where, found=found, remedy="see /api/v1/openapi.json")
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", where=where, found=found, remedy="see /api/v1/openapi.json"
+    )
 
 
 def _of_http(exc: HTTPException) -> Problem:
     status = HTTPStatus(exc.status_code)
-    return Problem(status, status.phrase.lower().replace(" ", "-"), found=str(exc.detail), remedy="see /api/v1/openapi.json")
+    return Problem(
+        status, status.phrase.lower().replace(" ", "-"), found=str(exc.detail), remedy="see /api/v1/openapi.json"
+    )
 
 
 def install(app: FastAPI, page: Page) -> None:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from linli_core.model import Kind
 from linli_core.vocabulary import vocabulary
+
+from linli_core.model import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query
 from linli_core.alarm import Event
 from linli_core.instant import to_rfc3339
 from linli_platform.api import answers, models
+from linli_platform.api.community import IdFilter, Limit, Offset, select_series
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import PROBLEMS, Problem
 from linli_platform.api.quantities import facts
-from linli_platform.api.site import IdFilter, Limit, Offset, select_series
 from linli_platform.api.times import parse_step, parse_time
 from linli_platform.store import Aggregate, SeriesInfo
 
@@ -28,7 +28,9 @@ PointNames = Annotated[
     ),
 ]
 TimeText = Annotated[str, Query(max_length=40, description="RFC 3339, or back from now: `-24h`, `-15min`, `now`.")]
-StepText = Annotated[str, Query(max_length=12, description="Length of a step: `30s`, `15min`, `1h`, `1d`. Empty for raw.")]
+StepText = Annotated[
+    str, Query(max_length=12, description="Length of a step: `30s`, `15min`, `1h`, `1d`. Empty for raw.")
+]
 
 
 def find_series(context: ApiContext, point: str) -> SeriesInfo:
@@ -43,10 +45,24 @@ def find_series(context: ApiContext, point: str) -> SeriesInfo:
 
 def reading_routes(context: ApiContext) -> APIRouter:
     """Return the routes."""
+    routes = _Routes(context)
     router = APIRouter(responses=PROBLEMS)
+    for path, endpoint, tag, summary in (
+        ("/latest", routes.latest, "readings", "Newest readings, plainly"),
+        ("/series", routes.series, "readings", "Readings of one or more points over a time"),
+        ("/losses", routes.losses, "audit", "The loss ledger"),
+        ("/counts", routes.counts, "audit", "Totals, for audits"),
+    ):
+        router.add_api_route(path, endpoint, tags=[tag], summary=summary)
+    return router
 
-    @router.get("/latest", tags=["readings"], summary="Newest readings, plainly")
+
+class _Routes:
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
     async def latest(
+        self,
         point: Annotated[list[str] | None, Query(max_length=MOST_POINTS, description="Only these points.")] = None,
         gateway: IdFilter = "",
         device: IdFilter = "",
@@ -57,19 +73,19 @@ def reading_routes(context: ApiContext) -> APIRouter:
 
         def ask() -> dict[str, models.Latest]:
             if point:
-                chosen = [find_series(context, name) for name in point]
+                chosen = [find_series(self._context, name) for name in point]
             else:
-                chosen = select_series(context, gateway, device)[offset : offset + limit]
-            now = context.clock()
+                chosen = select_series(self._context, gateway, device)[offset : offset + limit]
+            now = self._context.clock()
             return {
                 f"{row.series.gateway}/{row.series.name}": answers.latest(row, now)
-                for row in context.store.latest([series.id for series in chosen])
+                for row in self._context.store.latest([series.id for series in chosen])
             }
 
         return await asyncio.to_thread(ask)
 
-    @router.get("/series", tags=["readings"], summary="Readings of one or more points over a time")
     async def series(
+        self,
         point: PointNames,
         start: Annotated[TimeText, Query(alias="from")] = "-1h",
         end: Annotated[TimeText, Query(alias="to")] = "now",
@@ -78,7 +94,7 @@ def reading_routes(context: ApiContext) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=100_000, description="Most rows of each point.")] = 10_000,
     ) -> list[models.Series]:
         """Return readings with `from` ≤ time < `to`, raw or by steps aligned to the epoch. BAD ones never count."""
-        now = context.clock()
+        now = self._context.clock()
         first, last = parse_time(start, now, "from"), parse_time(end, now, "to")
         length = parse_step(step, "step") if step else None
         if first > last:
@@ -92,8 +108,8 @@ def reading_routes(context: ApiContext) -> APIRouter:
         def ask() -> list[models.Series]:
             stretches = []
             for name in point:
-                info = find_series(context, name)
-                rows = context.store.read(
+                info = find_series(self._context, name)
+                rows = self._context.store.read(
                     info.id, first, until, step=length, aggregate=aggregate, limit=limit + 1
                 )
                 stretches.append(
@@ -113,24 +129,22 @@ def reading_routes(context: ApiContext) -> APIRouter:
 
         return await asyncio.to_thread(ask)
 
-    @router.get("/losses", tags=["audit"], summary="The loss ledger")
-    async def losses(gateway: IdFilter = "", limit: Limit = 1_000) -> list[models.Loss]:
+    async def losses(self, gateway: IdFilter = "", limit: Limit = 1_000) -> list[models.Loss]:
         """Return every range of messages that never reached the store, newest first, with its cause."""
-        rows = await asyncio.to_thread(context.registry.losses, gateway or None, limit)
+        rows = await asyncio.to_thread(self._context.registry.losses, gateway or None, limit)
         return [answers.loss(row) for row in rows]
 
-    @router.get("/counts", tags=["audit"], summary="Totals, for audits")
-    async def counts() -> models.Counts:
+    async def counts(self) -> models.Counts:
         """Return totals; counting distinct readings scans the store and may take a second per ten million."""
 
         def ask() -> tuple[int, int, int, int]:
-            lost = sum(row.last - row.first + 1 for row in context.registry.losses(None, 1_000_000))
-            store = context.store
+            lost = sum(row.last - row.first + 1 for row in self._context.registry.losses(None, 1_000_000))
+            store = self._context.store
             return store.count(), store.count_distinct(), len(store.all_series()), lost
 
         readings, distinct, series_count, lost = await asyncio.to_thread(ask)
-        await context.alarms.settled()
-        totals = await context.alarms.totals()
+        await self._context.alarms.settled()
+        totals = await self._context.alarms.totals()
         return models.Counts(
             readings=readings,
             distinct=distinct,
@@ -140,5 +154,3 @@ def reading_routes(context: ApiContext) -> APIRouter:
             alarms_cleared=totals.get(Event.RETURN, 0) + totals.get(Event.RETURN_LATCHED, 0),
             alarms_acknowledged=totals.get(Event.ACKNOWLEDGE, 0),
         )
-
-    return router

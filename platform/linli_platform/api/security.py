@@ -80,6 +80,7 @@ class Guard:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -109,7 +110,9 @@ class Guard:
             if name not in self._hosts and not _is_address(name):
                 return Problem(421, "unknown-host", where="Host", found=f"{host[:80]!r}", remedy="use the IP address")
         elif not (path in _OPEN or path.startswith("/static/")) and not same_token(_bearer(headers), self._token):
-            return Problem(401, "token-needed", where="Authorization", found="no valid token", remedy="send Bearer TOKEN")
+            return Problem(
+                401, "token-needed", where="Authorization", found="no valid token", remedy="send Bearer TOKEN"
+            )
         if scope["method"] not in _SAFE:
             origin = headers.get("origin")
             if origin is not None and urlsplit(origin).netloc != host:

@@ -37,5 +37,7 @@ def parse_step(text: str, where: str) -> Instant:
     length = int(match[1]) * _UNITS[match[2]] if match else 0
     if length <= 0 or length > 366 * DAY:
         found = f"{text[:80]!r} is no step"
-        raise Problem(422, "bad-step", where=where, found=found, remedy="write a duration up to 366 d: 30s, 15min, 1h, 1d")
+        raise Problem(
+            422, "bad-step", where=where, found=found, remedy="write a duration up to 366 d: 30s, 15min, 1h, 1d"
+        )
     return length

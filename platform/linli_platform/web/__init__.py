@@ -1,5 +1,4 @@
 """The pages people open: server-rendered, Chinese and English, phone first, live by server-sent events."""
 
-from linli_platform.web.pages import Pages
-
-__all__ = ["Pages"]
+# Pages and API are one application: whichever is imported first, the API's package is loaded before any page.
+import linli_platform.api  # noqa: F401

@@ -12,8 +12,10 @@ from linli_core.instant import DAY, HOUR, MINUTE, Instant, to_datetime
 from linli_core.model import Kind
 
 WIDTH: Final = 720
-HEIGHT: Final = 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 10, 26
+HEIGHT: Final = 230
+_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 8, 18, 34
+_FLAT: Final = 0.01
+"""A range below this share of the value is shown as flat: noise must not look like a mountain range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,12 @@ def _ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough)
     first, last = floor(low / step), ceil(high / step)
     return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """Return a range that shows a nearly constant value as a flat line in the middle."""
+    middle, least = (low + high) / 2, max(abs(high), abs(low)) * _FLAT or 1.0
+    return (low, high) if high - low >= least else (middle - least / 2, middle + least / 2)
 
 
 def _label(value: float) -> str:
@@ -100,22 +108,21 @@ def chart(
     """
     values = [v for dot in dots for v in (dot.value, dot.low, dot.high) if v is not None]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if kind is Kind.COUNTER or kind is Kind.STATE:
+    if kind is Kind.GAUGE:
+        low, high = _widened(low, high)
+    else:
         low = min(low, 0.0)
     levels = _ticks(low, high)
     scale = _Scale(start, end, levels[0], levels[-1])
-    parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}" '
-        'preserveAspectRatio="xMidYMid meet">'
-    ]
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">']
     for level in levels:
         y = scale.y(level)
         parts.append(f'<line class="rule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text class="tick end" x="{_LEFT - 6}" y="{y + 4}">{_label(level)}</text>')
+        parts.append(f'<text class="tick end" x="{_LEFT - 8}" y="{y + 5}">{_label(level)}</text>')
     for at, words in _time_ticks(start, end, zone):
         x = scale.x(at)
-        if _LEFT + 14 < x < WIDTH - _RIGHT - 14:
-            parts.append(f'<text class="tick mid" x="{x}" y="{HEIGHT - 8}">{escape(words)}</text>')
+        if _LEFT + 10 < x < WIDTH - _RIGHT - 30:
+            parts.append(f'<text class="tick mid" x="{x}" y="{HEIGHT - 10}">{escape(words)}</text>')
     if kind is Kind.COUNTER:
         parts += _bars(dots, scale, step)
     else:
@@ -166,7 +173,7 @@ def sparkline(dots: Sequence[Dot], start: Instant, end: Instant, gap: Instant, l
     values = [dot.value for dot in dots if dot.value is not None]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     middle = (low + high) / 2
-    half = max((high - low) / 2, 0.5)  # noise of a tenth of a degree must not look like a mountain range
+    half = max((high - low) / 2, 0.5)  # half a degree to each side at least, as above
     width, height = 240, 48
 
     def place(dot: Dot) -> tuple[float, float]:
@@ -174,10 +181,8 @@ def sparkline(dots: Sequence[Dot], start: Instant, end: Instant, gap: Instant, l
         y = height / 2 - ((dot.value or 0.0) - middle) / half * (height / 2 - 4)
         return round(x, 1), round(y, 1)
 
-    parts = [
-        f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
-        'preserveAspectRatio="none">'
-    ]
+    frame = f'class="spark" viewBox="0 0 {width} {height}" preserveAspectRatio="none"'
+    parts = [f'<svg {frame} role="img" aria-label="{escape(label)}">']
     for run in _runs(dots, gap):
         places = [place(dot) for dot in run]
         path = "M" + "L".join(f"{x} {y}" for x, y in places)

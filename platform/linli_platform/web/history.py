@@ -1,6 +1,7 @@
 """A point's history as a chart."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from markupsafe import Markup
@@ -108,5 +109,5 @@ def _amounts(series: SeriesInfo, rows: list[Row], start: Instant) -> list[Dot]:
 
 def _typical_gap(dots: list[Dot]) -> Instant:
     times = [dot.time for dot in dots if dot.value is not None]
-    gaps = sorted(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+    gaps = sorted(later - earlier for earlier, later in pairwise(times))
     return gaps[len(gaps) // 2] if gaps else 0

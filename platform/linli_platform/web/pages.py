@@ -17,11 +17,11 @@ from starlette.staticfiles import StaticFiles
 from linli_core.catalogue import Language, catalogue, text
 from linli_platform.alarms import Filter
 from linli_platform.api.alarms import acknowledge_alarm, unknown_alarm
+from linli_platform.api.community import select_series, unknown_gateway
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import Problem
 from linli_platform.api.security import COOKIE as TOKEN_COOKIE
 from linli_platform.api.security import MAX_BODY, same_token
-from linli_platform.api.site import select_series, unknown_gateway
 from linli_platform.registry import NotFound
 from linli_platform.web import show
 from linli_platform.web.history import WINDOWS, history
@@ -77,9 +77,7 @@ class Pages:
 
     # Rendering
 
-    def _render(
-        self, request: Request, template: str, status: int = HTTPStatus.OK, **values: Any
-    ) -> HTMLResponse:
+    def _render(self, request: Request, template: str, status: int = HTTPStatus.OK, **values: Any) -> HTMLResponse:
         lang = language_of(request)
         other: Language = "en" if lang == "zh" else "zh"
         query = "&".join(f"{k}={v}" for k, v in request.query_params.items() if k in {"window", "show"})
@@ -151,9 +149,7 @@ class Pages:
             views = Views(self._context, language_of(request))
             devices = registry.devices(gateway)
             refusals, losses = registry.refusals(gateway), registry.losses(gateway)
-            newest = self._context.store.latest(
-                [series.id for series in select_series(self._context, gateway)]
-            )
+            newest = self._context.store.latest([series.id for series in select_series(self._context, gateway)])
             lost = sum(item.last - item.first + 1 for item in losses)
             refused = sum(item.count for item in refusals)
             return {
@@ -233,6 +229,7 @@ class Pages:
                 "alarm": views.alarm(row),
                 "changes": changes,
                 "full_time": partial(show.full_time, zone=None),
+                "time": partial(show.clock_time, now=views.now, zone=None),
                 "span": partial(show.span, lang=views.lang),
             }
 

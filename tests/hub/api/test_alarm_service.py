@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,15 +97,8 @@ async def test_an_excursion_that_began_before_a_crash_is_still_raised(site: Site
     clock.forward(MINUTE)
     async with AlarmService(site.registry, site.store, site.rules, clock) as second:
         clock.forward(4 * MINUTE)
-        second.on_committed(_nothing(site))
         changes = second.engine.tick(clock())
         assert [(change.rule, change.event) for change in changes][:1] == [("food.cold-room-door-open", Event.RAISE)]
-
-
-def _nothing(site: Site) -> object:
-    from linli_platform.ingest import Committed  # noqa: PLC0415
-
-    return Committed([], [], [], [], [], site.clock())
 
 
 async def test_a_change_that_was_not_written_is_concluded_again(site: Site, clock: Clock) -> None:
@@ -132,11 +124,13 @@ async def test_alarms_of_a_rule_that_was_taken_out_are_settled_with_a_record(sit
 
 async def test_the_database_holds_one_active_alarm_of_each_identity(site: Site, clock: Clock) -> None:
     alarm = await warm(site, clock)
-    with pytest.raises(IntegrityError), site.registry.sessions.begin() as session:
+    with site.registry.sessions() as session:
         row = session.get(AlarmTable, alarm.id)
         assert row is not None
         columns = {c.key: getattr(row, c.key) for c in AlarmTable.__table__.columns if c.key != "id"}
         session.add(AlarmTable(**columns))
+        with pytest.raises(IntegrityError):
+            session.flush()
 
 
 async def test_a_return_without_an_alarm_is_refused_whole(site: Site) -> None:
@@ -148,7 +142,9 @@ async def test_a_return_without_an_alarm_is_refused_whole(site: Site) -> None:
         records.write([change], [], [])
 
 
-async def test_a_flood_skips_readings_and_judges_the_newest_afterwards(tmp_path: Path, site: Site, clock: Clock) -> None:
+async def test_a_flood_skips_readings_and_judges_the_newest_afterwards(
+    site: Site, clock: Clock
+) -> None:
     service = AlarmService(site.registry, site.store, site.rules, clock, pending_limit=0)
     async with service:
         site.alarms = service

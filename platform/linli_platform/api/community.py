@@ -41,67 +41,85 @@ def select_series(context: ApiContext, gateway: str = "", device: str = "", quan
     return sorted(chosen, key=lambda series: (series.gateway, series.name))
 
 
-def site_routes(context: ApiContext) -> APIRouter:
+def community_routes(context: ApiContext) -> APIRouter:
     """Return the routes."""
+    routes = _Routes(context)
     router = APIRouter(responses=PROBLEMS)
+    for path, endpoint, tag, summary in (
+        ("/health", routes.health, "platform", "How the platform fares"),
+        ("/gateways", routes.gateways, "gateways", "Every gateway"),
+        ("/gateways/{gateway}", routes.gateway, "gateways", "One gateway"),
+        ("/devices", routes.devices, "devices", "Every device"),
+        ("/points", routes.points, "readings", "Points with their newest reading"),
+    ):
+        router.add_api_route(path, endpoint, tags=[tag], summary=summary)
+    router.add_api_route(
+        "/gateways/{gateway}/accept",
+        routes.accept,
+        methods=["POST"],
+        tags=["gateways"],
+        summary="Put a pending gateway to work",
+    )
+    return router
 
-    @router.get("/health", tags=["platform"], summary="How the platform fares")
-    async def health() -> models.Health:
+
+class _Routes:
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    async def health(self) -> models.Health:
         """Return the state of the platform and of each of its parts; the status is 200 as long as it can answer."""
         parts = {
-            name: models.PartHealth(state=part.state, detail=part.detail) for name, part in context.parts().items()
+            name: models.PartHealth(state=part.state, detail=part.detail)
+            for name, part in self._context.parts().items()
         }
         worst = max((part.state for part in parts.values()), key=_ORDER.index, default="ok")
         return models.Health(
             state=worst,
-            version=context.version,
-            time=to_rfc3339(context.clock()),
+            version=self._context.version,
+            time=to_rfc3339(self._context.clock()),
             parts=parts,
-            open_alarms=len(await context.alarms.find(Filter(active=True), 10_000)),
-            live_clients=context.live.clients,
+            open_alarms=len(await self._context.alarms.find(Filter(active=True), 10_000)),
+            live_clients=self._context.live.clients,
         )
 
-    @router.get("/gateways", tags=["gateways"], summary="Every gateway")
-    async def gateways() -> list[models.Gateway]:
+    async def gateways(self) -> list[models.Gateway]:
         """Return every gateway, those pending too."""
 
         def ask() -> list[models.Gateway]:
-            devices = Counter(device.gateway for device in context.registry.devices())
+            devices = Counter(device.gateway for device in self._context.registry.devices())
             refused: Counter[str] = Counter()
-            for refusal in context.registry.refusals():
+            for refusal in self._context.registry.refusals():
                 refused[refusal.gateway] += refusal.count
-            return [answers.gateway(row, devices[row.id], refused[row.id]) for row in context.registry.gateways()]
+            return [answers.gateway(row, devices[row.id], refused[row.id]) for row in self._context.registry.gateways()]
 
         return await asyncio.to_thread(ask)
 
-    @router.get("/gateways/{gateway}", tags=["gateways"], summary="One gateway")
-    async def gateway_detail(gateway: IdPath) -> models.GatewayDetail:
+    async def gateway(self, gateway: IdPath) -> models.GatewayDetail:
         """Return one gateway with its refusals by reason and its part of the loss ledger."""
-        return await asyncio.to_thread(_gateway_detail, context, gateway)
+        return await asyncio.to_thread(_gateway_detail, self._context, gateway)
 
-    @router.post("/gateways/{gateway}/accept", tags=["gateways"], summary="Put a pending gateway to work")
-    async def accept(gateway: IdPath) -> models.GatewayDetail:
+    async def accept(self, gateway: IdPath) -> models.GatewayDetail:
         """Accept a gateway and its pending devices."""
         try:
-            await asyncio.to_thread(context.registry.accept, gateway)
+            await asyncio.to_thread(self._context.registry.accept, gateway)
         except NotFound:
             raise unknown_gateway(gateway) from None
-        context.live.on_gateway(gateway)
-        return await asyncio.to_thread(_gateway_detail, context, gateway)
+        self._context.live.on_gateway(gateway)
+        return await asyncio.to_thread(_gateway_detail, self._context, gateway)
 
-    @router.get("/devices", tags=["devices"], summary="Every device")
-    async def devices(gateway: IdFilter = "") -> list[models.Device]:
+    async def devices(self, gateway: IdFilter = "") -> list[models.Device]:
         """Return devices by gateway and id."""
 
         def ask() -> list[models.Device]:
-            points = Counter((series.gateway, series.device) for series in context.store.all_series())
-            rows = context.registry.devices(gateway or None)
+            points = Counter((series.gateway, series.device) for series in self._context.store.all_series())
+            rows = self._context.registry.devices(gateway or None)
             return [answers.device(row, points[row.gateway, row.id]) for row in rows]
 
         return await asyncio.to_thread(ask)
 
-    @router.get("/points", tags=["readings"], summary="Points with their newest reading")
     async def points(
+        self,
         gateway: IdFilter = "",
         device: IdFilter = "",
         quantity: IdFilter = "",
@@ -111,14 +129,12 @@ def site_routes(context: ApiContext) -> APIRouter:
         """Return points by gateway and name, each with titles, unit and newest reading."""
 
         def ask() -> list[models.Point]:
-            chosen = select_series(context, gateway, device, quantity)[offset : offset + limit]
-            newest = {row.series.id: row for row in context.store.latest([series.id for series in chosen])}
-            now = context.clock()
+            chosen = select_series(self._context, gateway, device, quantity)[offset : offset + limit]
+            newest = {row.series.id: row for row in self._context.store.latest([series.id for series in chosen])}
+            now = self._context.clock()
             return [answers.point(series, newest.get(series.id), now) for series in chosen]
 
         return await asyncio.to_thread(ask)
-
-    return router
 
 
 def _gateway_detail(context: ApiContext, gateway: str) -> models.GatewayDetail:
