@@ -102,10 +102,14 @@ class ReceiverLimits:
 
 @dataclass(slots=True)
 class _Marks:
-    """What is known of one log."""
+    """What is known of one log.
+
+    ``lost`` is accounted for (the ack covers it); ``booked`` has a line in the ledger under this log's name.
+    """
 
     received: IntervalSet = field(default_factory=IntervalSet)
     lost: IntervalSet = field(default_factory=IntervalSet)
+    booked: IntervalSet = field(default_factory=IntervalSet)
     pending: IntervalSet = field(default_factory=IntervalSet)
     known: int = 0
     successor: str = ""
@@ -113,9 +117,6 @@ class _Marks:
 
     def raise_known(self, seq: int) -> None:
         self.known = max(self.known, min(seq, MAX_SEQ))
-
-    def unaccounted(self, first: int, last: int) -> list[Range]:
-        return self.received.union(self.lost).missing(first, last)
 
     def is_fragment_too_many(self, seq: int, limit: int) -> bool:
         if self.received.range_count + self.pending.range_count < limit:
@@ -126,6 +127,7 @@ class _Marks:
 class _StoredMarks(msgspec.Struct, frozen=True, omit_defaults=True):
     received: list[Range]
     lost: list[Range] = []
+    booked: list[Range] = []
     known: int = 0
     successor: str = ""
     carried_to: int = 0
@@ -136,7 +138,7 @@ class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     epochs: dict[str, _StoredMarks]
     boot_id: str = ""
     number: int = 0
-    former_boots: list[str] = []
+    former_boots: dict[str, int] = {}
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -152,7 +154,7 @@ class Receiver:
         self._current = ""
         self._boot_id = ""
         self._number = 0
-        self._former_boots: list[str] = []
+        self._former_boots: dict[str, int] = {}
 
     @property
     def epoch(self) -> str:
@@ -193,15 +195,19 @@ class Receiver:
             Those among them that stand in the ledger as lost.
         """
         late: dict[str, IntervalSet] = {}
+        ledger = [(name, other) for name, other in self._epochs.items() if other.booked]
         for seq in seqs:
             marks = self._resolve(epoch, seq)
             if marks is None:
                 continue
             marks.pending.remove(seq)
             marks.received.add(seq)
+            marks.lost.remove(seq)
             marks.raise_known(seq)
-            if seq in marks.lost:
-                late.setdefault(self._unbook(marks, seq), IntervalSet()).add(seq)
+            for name, other in ledger:
+                if seq in other.booked and self._resolve(name, seq) is marks:
+                    other.booked.remove(seq)
+                    late.setdefault(name, IntervalSet()).add(seq)
         return [LateArrival(name, first, last) for name, found in late.items() for first, last in found.ranges()]
 
     def rolled_back(self, epoch: str, seqs: Iterable[int]) -> None:
@@ -275,6 +281,7 @@ class Receiver:
                     name: _StoredMarks(
                         received[name].ranges(),
                         lost[name].ranges(),
+                        marks.booked.ranges(),
                         known[name],
                         marks.successor,
                         marks.carried_to,
@@ -299,6 +306,7 @@ class Receiver:
             receiver._epochs[name] = _Marks(
                 IntervalSet(marks.received),
                 IntervalSet(marks.lost),
+                IntervalSet(marks.booked),
                 known=marks.known,
                 successor=marks.successor,
                 carried_to=marks.carried_to,
@@ -306,7 +314,7 @@ class Receiver:
         receiver._current = stored.current
         receiver._boot_id = stored.boot_id
         receiver._number = stored.number
-        receiver._former_boots = list(stored.former_boots)
+        receiver._former_boots = dict(stored.former_boots)
         return receiver
 
     def reconcile(self, booked: Iterable[tuple[str, int, int]]) -> list[LateArrival]:
@@ -322,26 +330,14 @@ class Receiver:
             What of it is stored: those lines are to be amended.
         """
         late: list[LateArrival] = []
+        for marks in self._epochs.values():
+            marks.booked = IntervalSet()
         for epoch, first, last in booked:
             for _, marks, start, end in self._segments(epoch, first, last):
                 late += [LateArrival(epoch, *found) for found in marks.received.within(start, end)]
                 for hole in marks.received.missing(start, end):
-                    marks.lost.add(*hole)
-                    self._epochs[epoch].lost.add(*hole)
+                    self._epochs[epoch].booked.add(*hole)
         return late
-
-    def _unbook(self, marks: _Marks, seq: int) -> str:
-        """Take one message off the lost ones; return the epoch its line in the ledger names.
-
-        A log that was carried on keeps its own memory of what was booked under its name.
-        """
-        named = next(name for name, candidate in self._epochs.items() if candidate is marks)
-        marks.lost.remove(seq)
-        for name, other in self._epochs.items():
-            if seq in other.lost and self._resolve(name, seq) is marks:
-                other.lost.remove(seq)
-                named = name
-        return named
 
     def _segments(self, epoch: str, first: int, last: int) -> list[tuple[str, _Marks, int, int]]:
         """Return which log keeps the marks of which part of ``first … last``."""
@@ -366,29 +362,34 @@ class Receiver:
         return epoch, marks
 
     def _is_late(self, status: Status) -> bool:
-        if not status.boot_id:
+        """Tell whether a status was overtaken by a later one of the same start; note it if it was not."""
+        boot = status.boot_id
+        if not boot:
             return False
-        if status.boot_id in self._former_boots:
+        seen = self._number if boot == self._boot_id else self._former_boots.get(boot)
+        if seen is not None and status.number <= seen:
             return True
-        if status.boot_id == self._boot_id:
-            if status.number <= self._number:
-                return True
-        elif self._boot_id:
-            self._former_boots = [*self._former_boots, self._boot_id][-self._limits.boots :]
-        self._boot_id, self._number = status.boot_id, status.number
+        if boot != self._boot_id:
+            # A start thought to be over that goes on talking is not over: the one before was the late one.
+            self._former_boots.pop(boot, None)
+            if self._boot_id:
+                self._former_boots[self._boot_id] = self._number
+            while len(self._former_boots) > self._limits.boots:
+                del self._former_boots[next(iter(self._former_boots))]
+        self._boot_id, self._number = boot, status.number
         return False
 
     def _replace_log(self, status: Status, now: Instant) -> list[LossEntry]:
         """Make another log the current one: move what it carries on, book what is gone for good."""
         fresh = self._epochs.pop(status.epoch, None) or _Marks()
+        self._epochs[status.epoch] = fresh  # the newest stands last, so that the oldest are forgotten
         if fresh.successor:
-            # An old log that is back (an old card in the gateway): what was carried out of it is brought home.
-            heir = self._epochs.get(fresh.successor)
-            if heir is not None:
-                _move(heir, fresh, fresh.carried_to)
-                heir.successor, heir.carried_to = status.epoch, fresh.carried_to
+            # An old log that is back (an old card in the gateway): what was carried out of it comes home.
+            away = self._segments(fresh.successor, 1, fresh.carried_to)
             fresh.successor, fresh.carried_to = "", 0
-        self._epochs[status.epoch] = fresh
+            for _, heir, _, last in away:
+                _move(heir, fresh, last)
+                heir.successor, heir.carried_to = status.epoch, last
         for carried in status.carried:
             old = self._epochs.setdefault(carried.epoch, _Marks())
             if old is fresh or old.successor:
@@ -399,14 +400,16 @@ class Receiver:
         entries: list[LossEntry] = []
         replaced = self._epochs.get(self._current)
         if replaced is not None and replaced is not fresh:
-            for first, last in replaced.unaccounted(replaced.carried_to + 1, replaced.known):
-                replaced.lost.add(first, last)
+            done = replaced.received.union(replaced.booked)
+            for first, last in done.missing(replaced.carried_to + 1, replaced.known):
+                replaced.booked.add(first, last)
                 entries.append(LossEntry(self._current, first, last, LOG_REPLACED, now))
         self._current = status.epoch
-        # The newest stands last, so that the oldest are forgotten.
-        self._epochs[status.epoch] = self._epochs.pop(status.epoch)
-        while len(self._epochs) > self._limits.epochs:
-            del self._epochs[next(iter(self._epochs))]
+        for name in list(self._epochs):
+            if len(self._epochs) <= self._limits.epochs:
+                break
+            if name != self._current:
+                del self._epochs[name]
         return entries
 
     def _book(self, evicted: Evicted, epoch: str, now: Instant) -> list[LossEntry]:
@@ -414,25 +417,38 @@ class Receiver:
         first, last = max(1, evicted.first), min(evicted.last, MAX_SEQ)
         for name, marks, low, high in self._segments(evicted.epoch or epoch, first, last):
             known = min(high, marks.known) if name == self._current else high
-            coming = marks.pending  # booked at the next status, should its commit fail
-            for start, end in (hole for gap in marks.unaccounted(low, known) for hole in coming.missing(*gap)):
+            # What is on its way into the store is booked at the next status, should its commit fail.
+            done = marks.received.union(marks.lost).union(marks.pending)
+            written = self._written(marks, low, known)
+            for start, end in done.missing(low, known):
                 if marks.lost.range_count >= self._limits.ranges and not marks.lost.touches(start):
                     return entries  # the gateway keeps saying it; booked when older holes are closed
                 marks.lost.add(start, end)
-                whole = (start, end) == (evicted.first, evicted.last)
-                entries.append(
-                    LossEntry(
-                        name,
-                        start,
-                        end,
-                        evicted.cause,
-                        now,
-                        evicted.observed_from,
-                        evicted.observed_to,
-                        evicted.readings if whole else None,
+                for gap in written.missing(start, end):
+                    marks.booked.add(*gap)
+                    whole = gap == (evicted.first, evicted.last)
+                    entries.append(
+                        LossEntry(
+                            name,
+                            *gap,
+                            evicted.cause,
+                            now,
+                            evicted.observed_from,
+                            evicted.observed_to,
+                            evicted.readings if whole else None,
+                        )
                     )
-                )
         return entries
+
+    def _written(self, marks: _Marks, first: int, last: int) -> IntervalSet:
+        """Return what of ``first … last`` has a line in the ledger, under whichever name."""
+        written = IntervalSet()
+        for name, other in self._epochs.items():
+            for start, end in other.booked.within(first, last):
+                for _, owner, low, high in self._segments(name, start, end):
+                    if owner is marks:
+                        written.add(low, high)
+        return written
 
 
 def _move(old: _Marks, new: _Marks, last: int) -> None:
@@ -441,8 +457,10 @@ def _move(old: _Marks, new: _Marks, last: int) -> None:
         for start, end in source.within(1, last):
             target.add(start, end)
         source.remove(1, last)
-    # The old log's lost ones stay in it too: they tell under which name the ledger holds them.
     for start, end in old.lost.within(1, last):
         for hole in new.received.missing(start, end):
             new.lost.add(*hole)
+    old.lost.remove(1, last)
+    for start, end in new.received.ranges():
+        new.lost.remove(start, end)
     new.raise_known(min(old.known, last))

@@ -9,8 +9,8 @@ Four rules it rests on:
 1. Only what is durable is offered, and only what an ``ack`` covers is done. A PUBACK is not even an input.
 2. An ``ack`` is a full picture, not an increment: an older one (a platform restored from its backup) rewinds.
 3. After its start a gateway sends nothing before the ``ack`` that answers its own status. If that ack covers numbers
-   this log never offered, the log is an old copy (a restored card) and its new numbers collide with those of its lost
-   future: the shell then starts a new epoch (:attr:`AckOutcome.LOG_BEHIND`).
+   given since the start, or never given, the log is an old copy (a restored card) and its new numbers collide with
+   those of its lost future: the shell then starts a new epoch (:attr:`AckOutcome.LOG_BEHIND`).
 4. Whatever is neither on disk nor acknowledged stands in :meth:`Sender.evicted`, until an ack covers it.
 """
 
@@ -41,7 +41,7 @@ class AckOutcome(Enum):
     FOREIGN = "foreign"
     """It is of another epoch, or answers an earlier start: nothing changed."""
     LOG_BEHIND = "log_behind"
-    """It covers what this log never offered: start a new epoch (:meth:`Sender.rotated`)."""
+    """It covers numbers that this log never sent: start a new epoch (:meth:`Sender.rotated`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,9 @@ class LogState:
         next_seq: The number the next message gets; numbers begin at 1.
         gone: Ranges below ``next_seq`` that are no longer on disk.
         acked: Ranges acknowledged, as last written down (an older picture does no harm).
-        offered_to: No number above it was ever offered.
+        fork_at: The first number not certain to be this log's own: what ``next_seq`` was at the first start since the
+            platform last answered one. From there on an old copy's numbers differ from those the platform knows.
+            ``None``: all are certain (the log was made by this start, or the platform has answered).
         evicted: What was evicted without acknowledgement.
         urgent: Urgent messages that may still have to be sent, in order.
     """
@@ -85,7 +87,7 @@ class LogState:
     next_seq: int = 1
     gone: tuple[Range, ...] = ()
     acked: tuple[Range, ...] = ()
-    offered_to: int = 0
+    fork_at: int | None = None
     evicted: tuple[Evicted, ...] = ()
     urgent: tuple[int, ...] = ()
 
@@ -98,7 +100,7 @@ class Sender:
         self._boot_id = boot_id
         self._epoch = state.epoch
         self._next_seq = state.next_seq
-        self._offered_to = state.offered_to
+        self._fork_at = state.fork_at
         self._acked = IntervalSet(state.acked)
         self._held = IntervalSet(IntervalSet(state.gone).missing(1, state.next_seq - 1))
         self._urgent = IntervalSet((seq, seq) for seq in state.urgent)
@@ -127,8 +129,8 @@ class Sender:
 
     @property
     def announced_next(self) -> int:
-        """``next_seq`` as a status may say it: numbers above ``offered_to`` may turn out to collide with lost ones."""
-        return self._offered_to + 1
+        """``next_seq`` as a status may say it: numbers from ``fork_at`` on are not certain to be this log's own yet."""
+        return self._next_seq if self._fork_at is None else self._fork_at
 
     @property
     def first_seq(self) -> int:
@@ -136,9 +138,14 @@ class Sender:
         return self._held.first or self._next_seq
 
     @property
-    def offered_to(self) -> int:
-        """No number above it was ever offered; write it down before raising it (:meth:`allow_offers`)."""
-        return self._offered_to
+    def fork_at(self) -> int | None:
+        """The first number not certain to be this log's own (:class:`LogState`); until ``None`` nothing is sent."""
+        return self._fork_at
+
+    @property
+    def awaits_confirmation(self) -> bool:
+        """Whether the platform has answered, and the log is to write down that ``fork_at`` is settled."""
+        return self._resumed and self._fork_at is not None
 
     @property
     def in_flight(self) -> int:
@@ -177,14 +184,13 @@ class Sender:
     def evicted(self) -> tuple[Evicted, ...]:
         """Return what is neither on disk nor acknowledged, oldest first, at most ``evicted_shown`` ranges.
 
-        Only numbers that were offered, or may be, are spoken of (as in :attr:`announced_next`).
+        Only numbers below :attr:`announced_next` are spoken of.
         """
+        end = self.announced_next - 1
         waiting = (
-            entry
-            if entry.last <= self._offered_to
-            else msgspec.structs.replace(entry, last=self._offered_to, readings=None)
+            entry if entry.last <= end else msgspec.structs.replace(entry, last=end, readings=None)
             for entry in self._declared
-            if entry.first <= self._offered_to and self._acked.missing(entry.first, min(entry.last, self._offered_to))
+            if self._acked.missing(entry.first, min(entry.last, end))
         )
         return tuple(entry for entry, _ in zip(waiting, range(self._settings.evicted_shown), strict=False))
 
@@ -202,9 +208,9 @@ class Sender:
         for seq in urgent:
             self._urgent.add(seq)
 
-    def allow_offers(self, offered_to: int) -> None:
-        """Allow numbers up to ``offered_to`` to be offered; the log has written that down."""
-        self._offered_to = max(self._offered_to, offered_to)
+    def confirmed(self) -> None:
+        """All numbers are this log's own; the log has written that down."""
+        self._fork_at = None
 
     def connected(self, now: Instant) -> None:  # noqa: ARG002 - every input carries its time
         """A connection stands: resume at what the platform acknowledges next; forget what was in flight."""
@@ -229,8 +235,9 @@ class Sender:
             self._foreign_acks += 1
             return AckOutcome.FOREIGN
         covered = IntervalSet([(1, ack.seq), *ack.ranges])
-        behind = (covered.last or 0) > self._offered_to
-        covered.remove(self._offered_to + 1, max(covered.last or 0, self._offered_to + 1))
+        behind = covered.next_from(self.announced_next) is not None
+        if behind:
+            covered.remove(self.announced_next, covered.last)
         gained = bool(covered.difference(self._acked))
         rewound = bool(self._acked.difference(covered))
         self._acked = covered
@@ -251,8 +258,9 @@ class Sender:
         return AckOutcome.PROGRESS if gained else AckOutcome.UNCHANGED
 
     def rotated(self, epoch: str) -> None:
-        """The log has a new name; it holds the same messages, and the next ack to count is one of the new name."""
+        """The log has a new name, and so has no past that could differ; the next ack to count is one of that name."""
         self._epoch = epoch
+        self._fork_at = None
         self._resumed = False
         self._in_flight.clear()
         self._plan()
@@ -271,7 +279,7 @@ class Sender:
 
     def next_to_send(self, now: Instant) -> int | None:
         """Return the message to offer now, urgent before live before backlog; ``None``: nothing may be offered."""
-        if not self._resumed:
+        if not self._resumed or self._fork_at is not None:
             return None
         self._offer_again(now)
         seq = self._choose()
@@ -290,15 +298,13 @@ class Sender:
         if used < limit + self._settings.urgent_reserve:
             for first, last in self._urgent.ranges():
                 seq = self._todo.next_from(first)
-                if seq is not None and seq <= min(last, self._offered_to):
+                if seq is not None and seq <= last:
                     return seq
         if used >= limit:
             return None
         live = self._todo.next_from(self._live_from)
-        if live is not None and live > self._offered_to:
-            live = None
         backlog = self._todo.first
-        if backlog is not None and (backlog >= self._live_from or backlog > self._offered_to):
+        if backlog is not None and backlog >= self._live_from:
             backlog = None
         if live is None:
             return backlog if used < limit - self._settings.live_reserve else None

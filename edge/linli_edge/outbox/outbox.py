@@ -72,7 +72,6 @@ class Outbox:
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
-        self._offering = False
         self._recent: dict[int, StoredMessage] = {}
         self._recent_bytes = 0
         self._salvage = ""
@@ -197,26 +196,20 @@ class Outbox:
                 found[message.seq] = message
         return [found[seq] for seq in seqs if seq in found]
 
-    def start_offering(self) -> None:
-        """Write down that everything durable may be offered, then allow it; call it once the platform has answered."""
-        self._offering = True
+    def confirm(self) -> None:
+        """Write down that the platform has answered this start; then the sender may send."""
         self._wake_now()
-
-    def stop_offering(self) -> None:
-        """Offer nothing new from now on: the connection is gone."""
-        self._offering = False
 
     async def rotate_epoch(self) -> str:
         """Start a new epoch, because the platform holds what this log never offered; return its name.
 
-        Messages up to ``offered_to`` keep their meaning (the status says so); those above are this log's alone.
+        Messages below ``fork_at`` keep their meaning (the status says so); those above are this log's alone.
 
         Raises:
             LogError: The disk cannot be written.
         """
-        self._offering = False
         try:
-            epoch = await self._work(lambda: self._open_store.rotate(self.sender.offered_to))
+            epoch = await self._work(lambda: self._open_store.rotate(self.sender.announced_next - 1))
         except sqlite3.OperationalError as exc:
             raise LogError(f"{self._path}: cannot write ({exc})") from exc
         self.sender.rotated(epoch)
@@ -250,10 +243,6 @@ class Outbox:
         assert self._store is not None, "the outbox is not open"
         return self._store
 
-    @property
-    def _must_write_offer(self) -> bool:
-        return self._offering and self.sender.offered_to < self.sender.next_seq - 1
-
     def _close(self) -> None:
         self._open_store.close()
 
@@ -278,7 +267,7 @@ class Outbox:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue or self._must_write_offer:
+            while self._queue or self.sender.awaits_confirmation:
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), COMMIT_MESSAGES))]
                 self._writing = len(batch)
                 try:
@@ -301,9 +290,9 @@ class Outbox:
     async def _commit(self, batch: list[Message]) -> None:
         sender = self.sender
         first = sender.next_seq
-        offering, acked = self._offering, sender.acked.ranges()
+        confirm, acked = sender.awaits_confirmation, sender.acked.ranges()
         changes = await self._work(
-            lambda: self._open_store.commit(batch, self._clock(), acked=acked, offering=offering),
+            lambda: self._open_store.commit(batch, self._clock(), acked=acked, confirm=confirm),
         )
         if self._trouble:
             _log.info("%s: written again", self._path)
@@ -315,15 +304,14 @@ class Outbox:
             self._forget(range(entry.first, entry.last + 1))
         for low, high in changes.removed:
             sender.removed(low, high)
-        if offering and self._offering:
-            sender.allow_offers(changes.offered_to)
+        if confirm:
+            sender.confirmed()
         async with self._written:
             self._written.notify_all()
         self.on_change()
 
     async def _recover(self, error: sqlite3.Error) -> None:
         """The file proved damaged while in use: go on in a new one with what reads of it."""
-        self._offering = False
         was_connected = self.sender.is_connected
 
         def salvage() -> None:

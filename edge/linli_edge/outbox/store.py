@@ -52,7 +52,7 @@ class Head(msgspec.Struct):
 
     epoch: str
     next_seq: int = 1
-    offered_to: int = 0
+    fork_at: int | None = None
     bytes: int = 0
     readings: int = 0
     messages: int = 0
@@ -66,7 +66,6 @@ class Head(msgspec.Struct):
 class Changes:
     """What one transaction changed, for the sender to take over."""
 
-    offered_to: int
     removed: list[Range] = field(default_factory=list)
     evicted: list[Evicted] = field(default_factory=list)
 
@@ -115,9 +114,13 @@ class LogStore:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -1024", "temp_store = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
             store = cls(connection, limits)
-            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            existed = connection.execute("PRAGMA user_version").fetchone()[0] != 0
+            if not existed:
                 store._create(first or Head(new_epoch()))
             store._load()
+            if existed and store.head.fork_at is None:
+                # Written with the first message that needs it: an old copy's numbers differ from here on.
+                store.head.fork_at = store.head.next_seq
         except BaseException:
             connection.close()
             raise
@@ -138,7 +141,7 @@ class LogStore:
             self.head.next_seq,
             tuple(self.gone.ranges()),
             tuple(self.head.acked),
-            self.head.offered_to,
+            self.head.fork_at,
             tuple(self.evicted),
             tuple(sorted(seq for (seq,) in urgent if seq not in acked)),
         )
@@ -149,7 +152,7 @@ class LogStore:
         now: Instant,
         *,
         acked: list[Range] | None = None,
-        offering: bool = False,
+        confirm: bool = False,
     ) -> Changes:
         """Make messages durable under the next numbers, and make room; all in one transaction.
 
@@ -157,7 +160,7 @@ class LogStore:
             messages: What to append.
             now: For the age of what is kept.
             acked: What the platform has acknowledged, to be written down and to be evicted first.
-            offering: Whether everything durable may be offered from now on.
+            confirm: Whether the platform has answered this start, so that all numbers are this log's own.
 
         Raises:
             sqlite3.Error: Nothing was changed.
@@ -184,9 +187,9 @@ class LogStore:
             head.readings += message.readings
         head.messages += len(rows)
         head.next_seq = seq
-        if offering:
-            head.offered_to = seq - 1
-        changes = Changes(head.offered_to)
+        if confirm:
+            head.fork_at = None
+        changes = Changes()
         gone, evicted = self.gone, self.evicted
         aged_at = self._aged_at
         self._connection.execute("BEGIN IMMEDIATE")
@@ -214,7 +217,7 @@ class LogStore:
             *(Carried(one.epoch, min(one.last, carried_to)) for one in head.carried[1 - CARRIED :]),
             Carried(head.epoch, carried_to),
         ]
-        head.epoch = new_epoch()
+        head.epoch, head.fork_at = new_epoch(), None
         self._connection.execute("UPDATE log SET head = ?", (_encode(head),))
         self.head = head
         return head.epoch

@@ -111,7 +111,6 @@ class Uplink:
                 self._note_loss(group)
             finally:
                 self.stats.connected = False
-                self._outbox.stop_offering()
                 self._outbox.sender.disconnected()
             attempt = 1 if self.stats.connections > before else attempt + 1
             await self._pause(self._reconnect_delay(attempt))
@@ -180,7 +179,6 @@ class Uplink:
     async def _take_ack(self, ack: Ack) -> None:
         self.stats.acks += 1
         sender = self._outbox.sender
-        resumed = sender.resumed
         outcome = sender.ack(ack, self._monotonic())
         if outcome is AckOutcome.LOG_BEHIND:
             old = sender.epoch
@@ -191,8 +189,8 @@ class Uplink:
         elif outcome is AckOutcome.REWOUND:
             self.stats.rewinds += 1
             self._log_changed()
-        if sender.resumed and not resumed:
-            self._outbox.start_offering()
+        if sender.awaits_confirmation:
+            self._outbox.confirm()
         self._work_to_do.set()
 
     async def _send(self, client: aiomqtt.Client) -> None:
