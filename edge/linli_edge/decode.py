@@ -8,6 +8,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ LARGEST: Final = 1024 * 1024
 """Bytes of the largest file read; a telegram has a few hundred."""
 
 STANDARD_INPUT: Final = "-"
+_VALUED: Final = ("--key", "--hex")
 _KEY_SIZES: Final = (16, 24, 32)
 _HEX: Final = re.compile(rb"(?:0[xX])?[0-9A-Fa-f\s:_-]*")
 _SEPARATORS: Final = re.compile(r"[\s:_-]+")
@@ -56,6 +58,25 @@ def add_arguments(subparsers: Any) -> None:
         nargs="*",
         help='a telegram, raw or as hexadecimal text; "-": one hexadecimal telegram a line from standard input',
     )
+    plain = parser.parse_known_args
+    parser.parse_known_args = lambda args=None, namespace=None: plain(_options_first(args or ()), namespace)
+
+
+def _options_first(words: Iterable[str]) -> list[str]:
+    """Return words with the options before the rest.
+
+    argparse of Python 3.11 takes the empty list for ``FILE…`` as soon as an option follows PROTOCOL, and then has no
+    place for the files behind it.
+    """
+    options: list[str] = []
+    rest: list[str] = []
+    queue = iter(words)
+    for word in queue:
+        if word in _VALUED:
+            options += [word, *islice(queue, 1)]
+        else:
+            (options if word.startswith("-") and word != STANDARD_INPUT else rest).append(word)
+    return options + rest
 
 
 def run(args: argparse.Namespace) -> int:
