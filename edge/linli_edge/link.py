@@ -62,7 +62,21 @@ class LinkUp:
     downtime: int
 
 
-Report = DeviceSilent | DeviceBack | LinkDown | LinkUp
+@dataclass(frozen=True, slots=True)
+class LinkOverloaded:
+    """A line cannot carry its plan; ``planned`` is the share of the line it would take."""
+
+    planned: float
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRelieved:
+    """A line that was overloaded carries its plan again."""
+
+    planned: float
+
+
+Report = DeviceSilent | DeviceBack | LinkDown | LinkUp | LinkOverloaded | LinkRelieved
 
 
 class Sink(Protocol):
@@ -98,6 +112,7 @@ class Link:
         self._attempt = 0
         self._down_since: int | None = None
         self._error = ""
+        self._overloaded = False
         # Spreads gateways that lost the same converter; nothing here is a secret.
         self._random = random.Random()  # noqa: S311
 
@@ -230,6 +245,21 @@ class Link:
             _LOG.warning("link %s: device %s answers again", self.settings.id, transition.device)
         if transition is not None:
             self._sink.report(self.settings.id, transition)
+        if self._scheduler.overloaded is not self._overloaded:
+            self._tell_overload(self._scheduler.load(now))
+
+    def _tell_overload(self, load: Load) -> None:
+        self._overloaded = not self._overloaded
+        report: Report = LinkOverloaded(load.planned) if self._overloaded else LinkRelieved(load.planned)
+        if self._overloaded:
+            _LOG.warning(
+                "link %s: overloaded: the plan takes %.0f%% of the line; lengthen the intervals or split the link",
+                self.settings.id,
+                load.planned * 100,
+            )
+        else:
+            _LOG.warning("link %s: carries its plan again", self.settings.id)
+        self._sink.report(self.settings.id, report)
 
     def _missing(self, planned: PlannedPoll, moment: Instant, reason: Reason) -> None:
         """Say of each point of a poll that it could not be read."""

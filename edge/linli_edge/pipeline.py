@@ -14,10 +14,11 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final, Protocol
 
+from linli_core.wire.event import Event, encode
+
 from linli_core.instant import SECOND
 from linli_core.model import Point, Quality, Reading, Reason, missing
-from linli_core.wire.event import Event, encode
-from linli_edge.link import LinkDown, LinkUp, Report
+from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, MessageTooLarge, OutboxFull
 from linli_edge.outbox.message import URGENT
 from linli_edge.report_by_exception import Reported, ReportRule, rule_for
@@ -262,5 +263,8 @@ def _described(link: str, report: Report) -> tuple[str, str, dict[str, object]]:
         return "linli.link.down", link, {"error": report.error, "bug": report.bug}
     if isinstance(report, LinkUp):
         return "linli.link.up", link, {"downtime": report.downtime / SECOND}
+    if isinstance(report, LinkOverloaded | LinkRelieved):
+        kind = "overloaded" if isinstance(report, LinkOverloaded) else "relieved"
+        return f"linli.link.{kind}", link, {"planned": round(report.planned, 3)}
     kind = "silent" if isinstance(report, DeviceSilent) else "back"
     return f"linli.device.{kind}", report.device, {"link": link, "since": report.since / SECOND}

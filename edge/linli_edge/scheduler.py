@@ -37,6 +37,9 @@ IDLE: Final = 60 * SECOND
 
 _REPLAN_EVERY: Final = SECOND
 _LEARNING_RATE: Final = 0.2
+_OVERLOADED: Final = 1.02
+_RELIEVED: Final = 0.9
+"""A line at its limit must not be called overloaded and relieved by turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,7 @@ class Scheduler:
         self._last = now
         self._replan_at = now
         self._missed = 0
+        self._overloaded = False
         self._meter = UseMeter(now)
         self._allowance = Allowance(settings.breaker.silent_share)
         for order, planned in enumerate(sorted(polls, key=lambda planned: zlib.crc32(planned.key.encode()))):
@@ -279,6 +283,11 @@ class Scheduler:
             else:
                 self._wait_for_probe(device, now + device.breaker.wait)
 
+    @property
+    def overloaded(self) -> bool:
+        """Whether the plan is more than the line can carry; once true, until it fits with some room."""
+        return self._overloaded
+
     def load(self, now: Instant) -> Load:
         """Return how the line fares."""
         return Load(
@@ -360,9 +369,15 @@ class Scheduler:
         self._replan_at = now + _REPLAN_EVERY
         silent = any(device.breaker.silent for device in self._devices.values())
         capacity = self._settings.capacity - (self._settings.breaker.silent_share if silent else 0.0)
-        factors = stretches(self._wanted(), capacity)
+        wanted = self._wanted()
+        factors = stretches(wanted, capacity)
         for entry in self._entries:
             entry.stretch = factors.get(entry.planned.priority, 1.0)
+        planned = sum(wanted.values())
+        if planned > capacity * _OVERLOADED:
+            self._overloaded = True
+        elif planned < capacity * _RELIEVED:
+            self._overloaded = False
 
     def _clock_was_set_back(self, now: Instant) -> None:
         self._waiting.clear()

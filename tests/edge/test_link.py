@@ -13,7 +13,7 @@ from linli_core.errors import DeviceError, LinkClosed, LinkError, LinkTimeout, P
 from linli_core.instant import MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason
 from linli_edge.driver import Clock, Driver, DriverSpec, PlannedPoll
-from linli_edge.link import Link, LinkDown, LinkSettings, LinkUp, Report
+from linli_edge.link import Link, LinkDown, LinkOverloaded, LinkRelieved, LinkSettings, LinkUp, Report
 from linli_edge.scheduler import DeviceBack, DeviceSilent
 from linli_edge.timekeeping import Timekeeper
 
@@ -44,7 +44,7 @@ class World:
     open_error: Exception | None = None
     opened: int = 0
     asked: list[str] = field(default_factory=list)
-    learns: bool = False
+    cost: int = 20 * MS
     after: Callable[[str], None] | None = None
 
     @property
@@ -57,7 +57,7 @@ class World:
         if isinstance(error, LinkTimeout):
             await self.time.wait(300 * MS)
         else:
-            await self.time.wait(20 * MS)
+            await self.time.wait(self.cost)
         if error is not None:
             raise error
         if self.after is not None:
@@ -313,6 +313,26 @@ async def test_a_changed_plan_is_taken_up_when_the_line_is_opened_again(fake_tim
         await fake_time.advance(MINUTE)
         assert {reading.quality for reading in bench.sink.of("m2")} == {Quality.GOOD}
         assert bench.link.state().devices == 2
+
+
+async def test_an_overloaded_line_is_told_once_and_so_is_its_relief(
+    fake_time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    fast = [planned(f"m{number}", SECOND // 10) for number in range(6)]
+    async with Bench(fake_time, *fast) as bench:
+        with caplog.at_level(logging.WARNING):
+            await fake_time.advance(30 * SECOND)
+        (overloaded,) = bench.sink.reports
+        assert isinstance(overloaded, LinkOverloaded)
+        assert overloaded.planned == pytest.approx(1.2, rel=0.01)
+        assert caplog.text.count("link bus-1: overloaded: the plan takes 120% of the line") == 1
+        assert bench.link.state().stretched == pytest.approx(1.22, abs=0.02)
+        bench.world.cost = 5 * MS
+        await fake_time.advance(30 * SECOND)
+        (relieved,) = bench.sink.reports[1:]
+        assert isinstance(relieved, LinkRelieved)
+        assert relieved.planned < 0.9
+        assert bench.link.state().stretched is None
 
 
 async def test_a_clock_set_back_by_an_hour_does_not_stop_the_readings(fake_time: Time) -> None:

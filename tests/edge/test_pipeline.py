@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason, Value, missing
-from linli_edge.link import LinkDown, LinkUp, Report
+from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, OutboxFull
 from linli_edge.pipeline import Bounds, PackSettings, Pipeline
 from linli_edge.report_by_exception import Reported, ReportRule
@@ -247,6 +247,8 @@ class TestEvents:
             (DeviceBack("m1", NOW), "linli.device.back", "m1", {"link": "bus-1", "since": NOW / SECOND}),
             (LinkDown("no way", bug=False), "linli.link.down", "bus-1", {"error": "no way", "bug": False}),
             (LinkUp(5 * SECOND), "linli.link.up", "bus-1", {"downtime": 5.0}),
+            (LinkOverloaded(1.2), "linli.link.overloaded", "bus-1", {"planned": 1.2}),
+            (LinkRelieved(0.5), "linli.link.relieved", "bus-1", {"planned": 0.5}),
         ],
     )
     def test_a_report_is_an_urgent_event_after_the_readings_before_it(

@@ -35,7 +35,7 @@ async def test_anything_else_is_a_bug_with_its_cause() -> None:
 
 
 async def test_a_group_of_one_broken_line_is_a_broken_line() -> None:
-    with pytest.raises(LinkError, match="^gone$"):
+    with pytest.raises(LinkError, match=r"^gone$"):
         await confine(raises(ExceptionGroup("tasks", [LinkClosed("gone")])))
 
 
