@@ -70,7 +70,7 @@ class Interpreter:
         self.unmapped = 0
         self._utc_offset = utc_offset
         self._plans: dict[tuple[Header, int, str], _Plan] = {}
-        self._again: dict[tuple[Point, int], Point] = {}
+        self._again: dict[tuple[str, int], Point] = {}
 
     def readings(self, telegrams: Telegram | Sequence[Telegram], observed_at: Instant) -> list[Reading]:
         """Return a reading for each record of one readout, in order; the mere mark that more follow is none.
@@ -93,7 +93,7 @@ class Interpreter:
 
     def _read(self, telegrams: Sequence[Telegram], observed_at: Instant) -> Iterator[tuple[Record, Reading, str]]:
         device_time = clock_of(telegrams, self._utc_offset)
-        seen: dict[Point, int] = {}
+        seen: dict[str, int] = {}
         for telegram in telegrams:
             identity = telegram.identity
             medium, maker = (identity.medium, identity.manufacturer) if identity else (-1, "")
@@ -101,9 +101,9 @@ class Interpreter:
                 header = record.header
                 plan = self._plans.get((header, medium, maker)) or self._plan(header, medium, maker)
                 point = plan.point
-                count = seen[point] = seen.get(point, 0) + 1
+                count = seen[point.name] = seen.get(point.name, 0) + 1
                 if count > 1:
-                    point = self._again.get((point, count)) or self._repeated(point, count)
+                    point = self._again.get((point.name, count)) or self._repeated(point, count)
                 # Only what is of now has the clock's time; a stored value is of its own date.
                 stamp = None if header.storage else device_time
                 yield record, self._reading(plan, point, record, observed_at, stamp), plan.unit
@@ -136,7 +136,7 @@ class Interpreter:
     def _repeated(self, point: Point, count: int) -> Point:
         if len(self._again) >= _PLANS_KEPT:
             self._again.clear()
-        again = self._again[point, count] = replace(point, occurrence=count)
+        again = self._again[point.name, count] = replace(point, occurrence=count)
         return again
 
 
