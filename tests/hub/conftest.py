@@ -1,0 +1,142 @@
+"""A real broker for the tests of the platform, and a gateway's side of the wire made with another MQTT client."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from linli_core.wire.messages import Ack, Status, decode_ack, encode_message
+from linli_core.wire.topics import Channel, topic
+
+EPOCH = "e1"
+NOW = 1_764_000_000_000_000
+"""The platform's clock stands still in tests: 2025-11-24T16:00:00Z."""
+
+
+@dataclass
+class BrokerProcess:
+    """``linli-broker serve`` on a loopback port."""
+
+    port: int
+    data: Path
+    process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it and return once it accepts connections."""
+        self.process = subprocess.Popen(
+            [
+                *(str(Path(sys.executable).parent / "linli-broker"), "serve", "--engine", "embedded"),
+                *("--listen", f"127.0.0.1:{self.port}", "--data", str(self.data)),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        said = []
+        for line in self.process.stdout:
+            said.append(line)
+            if "ready on" in line:
+                return
+        self.stop()
+        pytest.fail(f"the broker did not start: {''.join(said)}")
+
+    def stop(self) -> None:
+        """End it, and its children."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.communicate(timeout=60)
+            self.process = None
+
+
+@pytest.fixture
+def broker(free_port: Callable[[], int], tmp_path: Path) -> Iterator[BrokerProcess]:
+    process = BrokerProcess(free_port(), tmp_path / "broker")
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@dataclass
+class GatewayStandIn:
+    """Publishes what a test wants and listens for acks."""
+
+    id: str
+    client: aiomqtt.Client
+    epoch: str = EPOCH
+    acks: asyncio.Queue[Ack] = field(default_factory=asyncio.Queue)
+    statuses: int = 0
+
+    async def announce(self, next_seq: int = 1, **more: Any) -> Ack:
+        """Publish a status and return the ack made for it."""
+        self.statuses += 1
+        boot = more.pop("boot_id", "boot-1")
+        status = Status(
+            self.id, "online", epoch=self.epoch, next_seq=next_seq, boot_id=boot, number=self.statuses, **more
+        )
+        await self.publish(Channel.STATUS, encode_message(status), retain=True)
+        while True:
+            ack = await self.acks.get()
+            if ack.boot_id == boot and ack.epoch == self.epoch:
+                return ack
+
+    async def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> None:
+        await self.client.publish(topic(self.id, channel), payload, qos=1, retain=retain)
+
+    async def send(self, seq: int, *records: dict[str, Any], **base: Any) -> None:
+        await self.publish(Channel.TELEMETRY, pack(self.id, seq, *records, epoch=self.epoch, **base))
+
+    async def acked(self, seq: int) -> Ack:
+        """Wait for an ack that covers everything up to a number."""
+        while True:
+            ack = await self.acks.get()
+            if ack.epoch == self.epoch and ack.seq >= seq:
+                return ack
+
+
+@asynccontextmanager
+async def gateway_stand_in(broker: BrokerProcess, gateway: str) -> AsyncIterator[GatewayStandIn]:
+    """Connect a gateway stand-in whose acks arrive in its queue."""
+    async with aiomqtt.Client("127.0.0.1", broker.port, identifier=f"test-{gateway}") as client:
+        await client.subscribe(topic(gateway, Channel.ACK), qos=1)
+        stand_in = GatewayStandIn(gateway, client)
+
+        async def listen() -> None:
+            async for message in client.messages:
+                assert isinstance(message.payload, bytes)
+                stand_in.acks.put_nowait(decode_ack(message.payload))
+
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(listen(), name="acks")
+            yield stand_in
+            listening.cancel()
+
+
+@pytest.fixture
+def stand_in(broker: BrokerProcess) -> Callable[[str], AbstractAsyncContextManager[GatewayStandIn]]:
+    """Returns a context in which a gateway of a given id stands at the broker."""
+    return lambda gateway: gateway_stand_in(broker, gateway)
+
+
+@pytest.fixture
+async def gateway(broker: BrokerProcess) -> AsyncIterator[GatewayStandIn]:
+    """``gw-a`` at the broker; a plain client, so that nothing of the gateway's own code proves itself."""
+    async with gateway_stand_in(broker, "gw-a") as connected:
+        yield connected
+
+
+def pack(gateway: str, seq: int, *records: dict[str, Any], epoch: str = EPOCH, **base: Any) -> bytes:
+    """Return a SenML pack as a gateway writes it; keys of ``base`` replace those of the first record."""
+    body = [dict(record) for record in records or ({"n": "meter-1/energy_import", "u": "Wh", "v": seq, "t": seq},)]
+    body[0] = {"bn": f"{gateway}/", "bt": NOW / 1e6, "epoch": epoch, "seq": seq, **base, **body[0]}
+    return json.dumps(body).encode()

@@ -1,0 +1,410 @@
+"""Ingest with a real broker, store and registry: what is acknowledged is stored, once, or stands in the ledger."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from linli_core.errors import RefusalReason
+from linli_core.model import Quality, Reason, quality_code
+from linli_core.wire.messages import Evicted
+from linli_core.wire.topics import Channel
+from linli_platform.ingest import Committed
+from linli_platform.ingest.connection import BrokerAddress
+from linli_platform.ingest.settings import Grouping, Limits
+from linli_platform.ingest.worker import Ingest
+from linli_platform.metrics import Metrics
+from linli_platform.registry import Registry, State
+from linli_platform.store import Appended, Batch, EventRow, Quarantined, StoreError
+from linli_platform.store.duckdb import DuckDBStore
+
+if TYPE_CHECKING:
+    from tests.hub.conftest import BrokerProcess, GatewayStandIn
+
+NOW = 1_764_000_000_000_000
+SECOND = 1_000_000
+ENERGY = {"n": "meter-1/energy_import", "u": "Wh"}
+GOOD = {**ENERGY, "v": 1.5}
+
+
+class FailingStore(DuckDBStore):
+    """A real store whose disk fails as often as a test says."""
+
+    failures = 0
+
+    def append(
+        self,
+        batch: Batch,
+        marks: Mapping[str, bytes],
+        *,
+        events: Sequence[EventRow] = (),
+        quarantined: Sequence[Quarantined] = (),
+    ) -> Appended:
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("no space left on device")
+        return super().append(batch, marks, events=events, quarantined=quarantined)
+
+
+@dataclass
+class Hub:
+    """The platform's ingest and what it writes to."""
+
+    ingest: Ingest
+    store: FailingStore
+    registry: Registry
+    metrics: Metrics
+    committed: list[Committed] = field(default_factory=list)
+
+    async def refusals(self) -> dict[tuple[str, RefusalReason], int]:
+        await self.ingest._write_counts()
+        return {(refusal.gateway, refusal.reason): refusal.count for refusal in self.registry.refusals()}
+
+    def metric(self, line: str) -> float:
+        found = [text for text in self.metrics.render().decode().splitlines() if text.startswith(line)]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+
+@dataclass
+class Site:
+    """A data folder and a broker; ``run()`` as often as the platform is started."""
+
+    folder: Path
+    port: int
+    limits: Limits = field(default_factory=Limits)
+    grouping: Grouping = field(default_factory=Grouping)
+
+    @asynccontextmanager
+    async def run(self, *, failures: int = 0) -> AsyncIterator[Hub]:
+        metrics = Metrics()
+        with (
+            Registry(self.folder / "registry.sqlite") as registry,
+            FailingStore(self.folder / "store.duckdb") as store,
+        ):
+            store.failures = failures
+            ingest = Ingest(
+                store,
+                registry,
+                BrokerAddress(port=self.port, client_id="platform-under-test"),
+                clock=lambda: NOW,
+                metrics=metrics,
+                limits=self.limits,
+                grouping=self.grouping,
+            )
+            hub = Hub(ingest, store, registry, metrics)
+            ingest.listen(hub.committed.append)
+            await ingest.open()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ingest.run(), name="ingest")
+                try:
+                    yield hub
+                finally:
+                    ingest.stop()
+
+
+@pytest.fixture
+def site(tmp_path: Path, broker: "BrokerProcess") -> Site:
+    return Site(tmp_path, broker.port)
+
+
+async def test_readings_are_stored_and_then_acknowledged(site: Site, gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        ack = await gateway.announce()
+        assert (ack.seq, ack.ranges) == (0, ())
+        await gateway.send(
+            1,
+            GOOD,
+            {**ENERGY, "v": 2.5, "t": 1},
+            {"n": "meter-1/voltage.l1", "u": "V", "q": "bad/no_communication"},
+            {"n": "room-1/temperature", "u": "Cel", "v": 4, "q": "uncertain/clock_doubt"},
+        )
+        await gateway.acked(1)
+        latest = {row.series.name: (row.time, row.value, row.quality) for row in hub.store.latest()}
+        assert latest == {
+            "meter-1/energy_import": (NOW + SECOND, 2.5, 0),
+            "meter-1/voltage.l1": (NOW, None, quality_code(Quality.BAD, Reason.NO_COMMUNICATION)),
+            "room-1/temperature": (NOW, 4.0, quality_code(Quality.UNCERTAIN, Reason.CLOCK_DOUBT)),
+        }
+        assert hub.store.count() == hub.store.count_distinct() == 4
+        (committed,) = hub.committed
+        assert [series.name for series in committed.series][:2] == ["meter-1/energy_import"] * 2
+        assert committed.values == [1.5, 2.5, None, 4.0]
+        assert committed.texts == [None] * 4
+        assert committed.times == [NOW, NOW + SECOND, NOW, NOW]
+
+
+async def test_the_unknown_is_held_as_pending_and_its_readings_stored(site: Site, gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce(version="1.2", backlog=7)
+        await gateway.send(1, GOOD, {"n": "room-1/temperature", "u": "Cel", "v": 4})
+        await gateway.acked(1)
+        (row,) = hub.registry.gateways()
+        assert (row.id, row.state, row.first_seen) == ("gw-a", State.PENDING, NOW)
+        assert row.status is not None
+        assert (row.status.version, row.status.backlog) == ("1.2", 7)
+        assert [(device.id, device.state) for device in hub.registry.devices()] == [
+            ("meter-1", State.PENDING),
+            ("room-1", State.PENDING),
+        ]
+        assert hub.store.count() == 2
+
+
+async def test_what_comes_twice_is_stored_once(site: Site, gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        for _ in range(3):
+            await gateway.send(1, GOOD)
+        await gateway.send(2, GOOD)  # the same reading under another number
+        await gateway.send(3, {**GOOD, "v": 9})  # another value for the same instant
+        await gateway.acked(3)
+        assert hub.store.count() == 1
+        assert [row.value for row in hub.store.latest()] == [1.5]
+        assert hub.metric('linli_duplicates_total{stage="message"}') == 2
+        assert hub.metric('linli_duplicates_total{stage="reading"}') == 1
+        assert hub.metric("linli_conflicts_total") == 1
+        assert sum(len(committed.times) for committed in hub.committed) == 1
+
+
+def without(key: str) -> bytes:
+    record = json.loads(_pack(GOOD))[0]
+    del record[key]
+    return json.dumps([record]).encode()
+
+
+def _pack(*records: dict[str, Any], **base: Any) -> bytes:
+    body = [dict(record) for record in records]
+    body[0] = {"bn": "gw-a/", "bt": NOW / 1e6, "epoch": "e1", "seq": 1, **base, **body[0]}
+    return json.dumps(body).encode()
+
+
+# Messages that say which one they are: they are settled in the ledger, or the gateway would send them for ever.
+POISONED = {
+    "no SenML": (b'{"bn":"gw-a/","epoch":"e1","seq":1}', RefusalReason.MALFORMED),
+    "broken off": (_pack(GOOD)[:-5], RefusalReason.MALFORMED),
+    "a name that is a number": (_pack({**GOOD, "n": 7}), RefusalReason.WRONG_TYPE),
+    "another gateway's name": (_pack(GOOD, bn="gw-b/"), RefusalReason.FOREIGN_GATEWAY),
+    "oversized": (_pack(GOOD, pad="x" * 300_000), RefusalReason.TOO_LARGE),
+    "too many records": (_pack(*[{**GOOD, "t": n} for n in range(60)]), RefusalReason.TOO_MANY_RECORDS),
+}
+
+# Records among good ones: these are left out and counted, the good ones stored.
+RECORDS: dict[str, tuple[dict[str, Any], RefusalReason]] = {
+    "a value that is a text": ({**ENERGY, "v": "1"}, RefusalReason.WRONG_TYPE),
+    "not a number": ({**ENERGY, "v": float("nan")}, RefusalReason.NOT_FINITE),
+    "endless": ({**ENERGY, "v": float("inf")}, RefusalReason.NOT_FINITE),
+    "1970": ({**GOOD, "t": -NOW / 1e6 + 100}, RefusalReason.TIME_OUT_OF_RANGE),
+    "2100": ({**GOOD, "t": 4_102_444_800 - NOW / 1e6}, RefusalReason.TIME_OUT_OF_RANGE),
+    "an unknown unit": ({**GOOD, "u": "furlong"}, RefusalReason.UNKNOWN_UNIT),
+    "another quantity's unit": ({**GOOD, "u": "Cel"}, RefusalReason.UNKNOWN_UNIT),
+    "an unknown quantity": ({"n": "meter-1/magic", "u": "Wh", "v": 1}, RefusalReason.UNKNOWN_QUANTITY),
+    "a bad name": ({"n": "meter 1/energy_import", "u": "Wh", "v": 1}, RefusalReason.BAD_NAME),
+    "no value": (ENERGY, RefusalReason.NO_VALUE),
+    "two values": ({**GOOD, "vs": "1"}, RefusalReason.MANY_VALUES),
+    "a label that must be understood": ({**GOOD, "x_": 1}, RefusalReason.UNKNOWN_LABEL),
+}
+
+
+@pytest.mark.parametrize("case", POISONED)
+async def test_a_poisoned_pack_is_refused_settled_and_kept(site: Site, gateway: "GatewayStandIn", case: str) -> None:
+    payload, reason = POISONED[case]
+    site.limits = Limits(records=50)
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.publish(Channel.TELEMETRY, payload)
+        await gateway.send(2, {**GOOD, "t": 5})
+        await gateway.acked(2)
+        assert await hub.refusals() == {("gw-a", reason): 1}
+        assert hub.metric(f'linli_refused_total{{reason="{reason}"}}') == 1
+        assert [(loss.first, loss.last, loss.cause) for loss in hub.registry.losses()] == [(1, 1, f"refused:{reason}")]
+        (kept,) = hub.store.quarantine()
+        assert payload.startswith(kept.payload)
+        assert (kept.gateway, kept.seq) == ("gw-a", 1)
+        assert hub.store.count() == 1
+        await gateway.publish(Channel.TELEMETRY, payload)  # and it is not booked again
+        await gateway.send(3, {**GOOD, "t": 6})
+        await gateway.acked(3)
+        assert len(hub.registry.losses()) == 1
+
+
+@pytest.mark.parametrize("case", RECORDS)
+async def test_a_bad_record_is_refused_and_its_neighbours_live(
+    site: Site, gateway: "GatewayStandIn", case: str
+) -> None:
+    record, reason = RECORDS[case]
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.publish(Channel.TELEMETRY, _pack(GOOD, record, {**GOOD, "t": 9}))
+        await gateway.acked(1)
+        assert await hub.refusals() == {("gw-a", reason): 1}
+        assert hub.store.count() == 2
+        (loss,) = hub.registry.losses()
+        assert (loss.cause, loss.readings) == (f"refused:{reason}", 1)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "key"),
+    [
+        ("linli/1/00/gw-a/gossip", b"1", ("", RefusalReason.UNKNOWN_TOPIC)),
+        ("linli/1/00/GW-A/telemetry", b"1", ("", RefusalReason.UNKNOWN_TOPIC)),
+        ("linli/1/3f/gw-a/telemetry", b"1", ("", RefusalReason.WRONG_SHARD)),
+        (None, without("seq"), ("gw-a", RefusalReason.NO_SEQUENCE)),
+        (None, b"\xff\xfe", ("gw-a", RefusalReason.MALFORMED)),
+        (None, b"", ("gw-a", RefusalReason.MALFORMED)),
+    ],
+)
+async def test_what_cannot_be_settled_is_counted_and_the_connection_lives(
+    site: Site, gateway: "GatewayStandIn", topic: str | None, payload: bytes, key: tuple[str, RefusalReason]
+) -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        if topic is None:
+            await gateway.publish(Channel.TELEMETRY, payload)
+        else:
+            await gateway.client.publish(topic, payload, qos=1)
+        await gateway.send(1)
+        await gateway.acked(1)
+        assert await hub.refusals() == {key: 1}
+        assert hub.registry.losses() == []
+
+
+async def test_a_status_in_anothers_name_is_refused(site: Site, gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.publish(Channel.STATUS, b'{"gateway":"gw-b","state":"online","epoch":"x"}')
+        await gateway.publish(Channel.STATUS, b'{"gateway":7}')
+        await gateway.announce()
+        assert await hub.refusals() == {
+            ("gw-a", RefusalReason.FOREIGN_GATEWAY): 1,
+            ("gw-a", RefusalReason.MALFORMED): 1,
+        }
+        assert [row.id for row in hub.registry.gateways()] == ["gw-a"]
+
+
+async def test_unknown_senders_are_bounded_and_the_known_live(
+    site: Site,
+    gateway: "GatewayStandIn",
+    stand_in: "Callable[[str], AbstractAsyncContextManager[GatewayStandIn]]",
+) -> None:
+    site.limits = Limits(pending_gateways=1, pending_devices=2, pending_series=3)
+    async with site.run() as hub, stand_in("gw-b") as other:
+        await gateway.announce()
+        await other.publish(Channel.STATUS, b'{"gateway":"gw-b","state":"online","epoch":"x"}')
+        await gateway.send(1, *[{**GOOD, "n": f"meter-{number}/energy_import"} for number in range(5)])
+        await gateway.send(2, {"n": "meter-0/voltage", "u": "V", "v": 1}, {"n": "meter-1/voltage", "u": "V", "v": 1})
+        await gateway.acked(2)
+        assert await hub.refusals() == {
+            ("gw-b", RefusalReason.TOO_MANY_PENDING): 1,
+            ("gw-a", RefusalReason.TOO_MANY_PENDING): 4,
+        }
+        assert [row.id for row in hub.registry.gateways()] == ["gw-a"]
+        assert len(hub.registry.devices()) == 2
+        assert len(hub.store.all_series()) == 3
+        hub.registry.accept("gw-a")
+        await hub.ingest._write_counts()
+        await other.announce()
+        assert [row.id for row in hub.registry.gateways()] == ["gw-a", "gw-b"]
+
+
+async def test_nothing_is_acknowledged_before_it_is_stored(site: Site, gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        hub.store.failures = 2
+        await gateway.send(1)
+        ack = await gateway.acked(1)
+        assert ack.seq == 1
+        assert hub.store.failures == 0
+        assert hub.store.count() == 1
+        assert hub.metric("linli_commit_failures_total") == 2
+        assert hub.ingest.failing == ""
+
+
+async def test_a_platform_that_ends_while_its_store_fails_acknowledges_nothing(
+    site: Site, gateway: "GatewayStandIn"
+) -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        hub.store.failures = 1_000_000
+        await gateway.send(1)
+        while not hub.ingest.failing:
+            await asyncio.wait({asyncio.ensure_future(asyncio.to_thread(hub.store.count))})
+    async with site.run() as hub:
+        ack = await gateway.announce(next_seq=2)
+        assert (ack.seq, ack.ranges) == (0, ())
+        await gateway.send(1)
+        await gateway.acked(1)
+        assert hub.store.count() == 1
+
+
+async def test_a_platform_that_starts_again_knows_what_it_has(site: Site, gateway: "GatewayStandIn") -> None:
+    async with site.run():
+        await gateway.announce()
+        await gateway.send(1)
+        await gateway.send(3)
+        while True:
+            ack = await gateway.acked(1)
+            if ack.ranges == ((3, 3),):
+                break
+    async with site.run() as hub:
+        ack = await gateway.acked(1)  # unasked: it says at its start what it has
+        assert ack.ranges == ((3, 3),)
+        for seq in (1, 2, 3):
+            await gateway.send(seq)
+        await gateway.acked(3)
+        assert hub.store.count() == hub.store.count_distinct() == 3
+        assert hub.metric('linli_duplicates_total{stage="message"}') == 2
+
+
+async def test_what_waits_is_committed_when_the_platform_is_told_to_stop(site: Site, gateway: "GatewayStandIn") -> None:
+    site.grouping = replace(site.grouping, readings=10**9)
+    async with site.run():
+        await gateway.announce()
+        for seq in range(1, 4):
+            await gateway.send(seq)
+        await gateway.acked(3)
+    async with site.run() as hub:
+        assert hub.store.count() == 3
+
+
+async def test_the_gateways_losses_are_booked_once_and_taken_back_when_they_come(
+    site: Site, gateway: "GatewayStandIn"
+) -> None:
+    evicted = Evicted(2, 4, "space", observed_from=NOW, observed_to=NOW + SECOND, readings=30)
+    async with site.run() as hub:
+        await gateway.announce(next_seq=6)
+        await gateway.send(1)
+        await gateway.acked(1)
+        await gateway.announce(next_seq=6, evicted=(evicted,))
+        await gateway.announce(next_seq=6, evicted=(evicted,))
+        (loss,) = hub.registry.losses()
+        assert (loss.gateway, loss.epoch, loss.first, loss.last, loss.cause) == ("gw-a", "e1", 2, 4, "space")
+        assert (loss.observed_from, loss.observed_to, loss.readings) == (NOW, NOW + SECOND, 30)
+        await gateway.send(5)
+        await gateway.acked(5)  # the ledger's messages are accounted for
+        await gateway.send(3)  # it was on the way all the time
+        await gateway.send(6)
+        await gateway.acked(6)
+    async with site.run() as hub:
+        assert [(loss.first, loss.last) for loss in hub.registry.losses()] == [(4, 4), (2, 2)]
+        assert hub.store.count() == 4
+
+
+async def test_a_broker_that_is_gone_and_back_gets_the_acks_again(
+    site: Site, broker: "BrokerProcess", stand_in: "Callable[[str], AbstractAsyncContextManager[GatewayStandIn]]"
+) -> None:
+    async with site.run() as hub:
+        async with stand_in("gw-a") as gateway:
+            await gateway.announce()
+            await gateway.send(1)
+            await gateway.acked(1)
+        await asyncio.to_thread(broker.stop)
+        await asyncio.to_thread(broker.start)
+        async with stand_in("gw-a") as gateway:
+            assert (await gateway.acked(1)).seq == 1
+            await gateway.send(2)
+            await gateway.acked(2)
+        assert hub.store.count() == 2
