@@ -134,12 +134,24 @@ CONVERSIONS: Final = {
 }
 """From the telegram's unit to the vocabulary's: numerator and denominator."""
 
+_THREE: Final = {b"\x01": "l1", b"\x02": "l2", b"\x03": "l3"}
+
 MANUFACTURER_PHASES: Final = {
-    ("EMU", b"\x01"): "l1",
-    ("EMU", b"\x02"): "l2",
-    ("EMU", b"\x03"): "l3",
+    ("SEC", _M.VOLTAGE): _THREE | {b"\x05": "l12", b"\x06": "l23", b"\x07": "l31"},
+    ("SEC", _M.CURRENT): _THREE,
+    ("SEC", _M.POWER): _THREE,
+    ("SEC", _M.ENERGY): _THREE,
+    ("IME", _M.VOLTAGE): _THREE | {b"\x04": "l12", b"\x05": "l23", b"\x06": "l31"},
+    ("IME", _M.CURRENT): _THREE | {b"\x04": "n"},
+    ("ELT", _M.VOLTAGE): _THREE,
+    ("ELT", _M.CURRENT): _THREE,
+    ("ELT", _M.POWER): _THREE,
 }
-"""Manufacturer and the codes behind the VIFE 7F → phase; only where recorded telegrams with known phases show it."""
+"""Manufacturer and measurand → codes behind the VIFE 7F → phase.
+
+Only what recorded telegrams with known phases show; of sub-unit 0 only, for in others these manufacturers send
+reactive and apparent power under the VIF of active power.
+"""
 
 
 def quantity_of(header: Header, medium: int) -> str | None:
@@ -160,4 +172,6 @@ def quantity_of(header: Header, medium: int) -> str | None:
 def manufacturer_phase(maker: str, header: Header) -> str:
     """Return the phase that a manufacturer's VIFE name; empty if they name none that is known."""
     _, found, codes = header.vib.partition(b"\xff")
-    return MANUFACTURER_PHASES.get((maker, codes), "") if found else ""
+    if not found or header.subunit:
+        return ""
+    return MANUFACTURER_PHASES.get((maker, header.measurand), {}).get(codes, "")
