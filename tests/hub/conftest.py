@@ -81,9 +81,8 @@ class GatewayStandIn:
         """Publish a status and return the ack made for it."""
         self.statuses += 1
         boot = more.pop("boot_id", "boot-1")
-        status = Status(
-            self.id, "online", epoch=self.epoch, next_seq=next_seq, boot_id=boot, number=self.statuses, **more
-        )
+        state = more.pop("state", "online")
+        status = Status(self.id, state, epoch=self.epoch, next_seq=next_seq, boot_id=boot, number=self.statuses, **more)
         await self.publish(Channel.STATUS, encode_message(status), retain=True)
         while True:
             ack = await self.acks.get()

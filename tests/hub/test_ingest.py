@@ -78,6 +78,7 @@ class Site:
     port: int
     limits: Limits = field(default_factory=Limits)
     grouping: Grouping = field(default_factory=Grouping)
+    now: int = NOW
 
     @asynccontextmanager
     async def run(self, *, failures: int = 0) -> AsyncIterator[Hub]:
@@ -91,7 +92,7 @@ class Site:
                 store,
                 registry,
                 BrokerAddress(port=self.port, client_id="platform-under-test"),
-                clock=lambda: NOW,
+                clock=lambda: self.now,
                 metrics=metrics,
                 limits=self.limits,
                 grouping=self.grouping,
@@ -283,6 +284,26 @@ async def test_a_status_in_anothers_name_is_refused(site: Site, gateway: "Gatewa
             ("gw-a", RefusalReason.MALFORMED): 1,
         }
         assert [row.id for row in hub.registry.gateways()] == ["gw-a"]
+
+
+async def test_a_status_the_broker_kept_or_said_is_no_sighting(site: Site, gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await hub.ingest._write_counts()
+        (row,) = hub.registry.gateways()
+        assert (row.last_seen, row.status_at) == (NOW, NOW)
+    site.now = NOW + 60 * SECOND
+    async with site.run() as hub:
+        await gateway.acked(0)
+        await gateway.announce(state="lost", sent_at=NOW)
+        await hub.ingest._write_counts()
+        (row,) = hub.registry.gateways()
+        assert row.status is not None
+        assert (row.status.state, row.last_seen) == ("lost", NOW)
+        await gateway.send(1)
+        await gateway.acked(1)
+        await hub.ingest._write_counts()
+        assert [row.last_seen for row in hub.registry.gateways()] == [NOW + 60 * SECOND]
 
 
 async def test_unknown_senders_are_bounded_and_the_known_live(

@@ -83,8 +83,8 @@ def test_unknown_names_are_said(registry: Registry) -> None:
         registry.set_status("gw-x", Status("gw-x", "online"), 1)
 
 
-def test_the_last_status_is_kept_and_a_lost_gateway_was_not_seen(registry: Registry) -> None:
-    registry.record({GW: ["meter-1"]}, {GW: Status(GW, "online", epoch="e", backlog=7)}, [], 10)
+def test_the_last_status_is_kept_and_sightings_are_told_apart_from_it(registry: Registry) -> None:
+    registry.record({GW: ["meter-1"]}, {GW: (Status(GW, "online", epoch="e", backlog=7), 9)}, [], 10)
     registry.set_status(GW, Status(GW, "lost"), 20)
     gateway = registry.gateway(GW)
     assert gateway is not None

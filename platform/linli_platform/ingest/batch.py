@@ -22,7 +22,7 @@ class Pending:
         touched: Gateways that are owed an ack afterwards.
         moved: Gateways whose marks may differ from the stored ones.
         held: Gateways and devices heard of for the first time.
-        statuses: Newest status of each gateway.
+        statuses: Newest status of each gateway, and when it came.
         losses: New lines of the ledger.
     """
 
@@ -36,7 +36,7 @@ class Pending:
     touched: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
     held: dict[str, set[str]] = field(default_factory=dict)
-    statuses: dict[str, Status] = field(default_factory=dict)
+    statuses: dict[str, tuple[Status, Instant]] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)

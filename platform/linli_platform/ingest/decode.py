@@ -41,7 +41,9 @@ def telemetry(payload: bytes, gateway: str, now: Instant, limits: Limits) -> Pac
     columns = senml.decode_columns(payload, gateway)
     if columns is None:
         raise Refused(RefusalReason.MALFORMED, "shim")
-    pack = Pack(columns.epoch, columns.seq, columns.names, columns.times, columns.values, columns.quality, columns.texts)
+    pack = Pack(
+        columns.epoch, columns.seq, columns.names, columns.times, columns.values, columns.quality, columns.texts
+    )
     _check_times(pack, now, limits)
     return pack
 

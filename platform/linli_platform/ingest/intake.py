@@ -73,11 +73,12 @@ class Intake:
             self.pending.received_at = now
         try:
             sender = self._admission.sender(gateway)
+            if channel is Channel.STATUS:
+                self._status(sender, message, now)
+                return
             self.seen[gateway] = now
             if channel is Channel.TELEMETRY:
                 self._telemetry(sender, message, now)
-            elif channel is Channel.STATUS:
-                self._status(sender, message, now)
             else:
                 self._event(sender, message, now)
         except Refused as refused:
@@ -218,7 +219,11 @@ class Intake:
                 )
             )
         # Always: what is known of its log may have moved, and it sends nothing before the ack to its status.
-        self.pending.statuses[sender.id] = status
+        # One that the broker had kept was said earlier, and does not mean that the gateway is there now.
+        moment = status.sent_at if message.retain and status.sent_at is not None else now
+        if not message.retain and status.state != "lost":  # lost is the broker's word, not the gateway's
+            self.seen[sender.id] = now
+        self.pending.statuses[sender.id] = (status, min(moment, now))
         self.pending.moved.add(sender.id)
         self.pending.touched.add(sender.id)
 

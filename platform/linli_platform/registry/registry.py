@@ -116,7 +116,7 @@ class Registry:
     def record(
         self,
         held: Mapping[str, Iterable[str]],
-        statuses: Mapping[str, Status],
+        statuses: Mapping[str, tuple[Status, Instant]],
         losses: Iterable[Loss],
         now: Instant,
     ) -> None:
@@ -124,16 +124,16 @@ class Registry:
 
         Args:
             held: Gateways, and devices of each, heard of for the first time: held as pending (see :meth:`hold`).
-            statuses: Last status of each gateway.
+            statuses: Last status of each gateway, and when it came.
             losses: New lines of the ledger (see :meth:`book`).
             now: When all this was learnt.
         """
         with self.sessions.begin() as session:
             for gateway, devices in held.items():
                 _hold(session, gateway, devices, now)
-            for gateway, status in statuses.items():
+            for gateway, (status, moment) in statuses.items():
                 _hold(session, gateway, (), now)
-                _set_status(session, gateway, status, now)
+                _set_status(session, gateway, status, moment)
             for loss in losses:
                 ledger.book(session, loss, now)
 
@@ -257,8 +257,6 @@ def _set_status(session: Session, gateway: str, status: Status, now: Instant) ->
     row = _row(session, GatewayTable, gateway, f"gateway {gateway!r}")
     row.status = msgspec.to_builtins(status)
     row.status_at = now
-    if status.state != "lost":  # the broker's word, not the gateway's: it was not seen
-        row.last_seen = now
 
 
 def _gateway(row: GatewayTable) -> Gateway:

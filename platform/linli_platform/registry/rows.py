@@ -37,7 +37,7 @@ class Gateway:
     Attributes:
         last_seen: When its last message came (kept to a few seconds).
         status: Its last ``status`` message, the last will included; ``None`` if none came yet.
-        status_at: When that came.
+        status_at: When that came, or was sent if the broker had kept it.
     """
 
     id: str
