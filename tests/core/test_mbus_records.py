@@ -234,6 +234,18 @@ def test_telegrams_that_are_refused(control: int, ci: int, data: str, text: str,
     assert (str(caught.value), caught.value.kind) == (text, kind)
 
 
+def test_encrypted_records_are_refused_and_a_mere_signature_is_not() -> None:
+    plain = bytes.fromhex("0C1327048502") * 3
+    for ci, header in ((0x7A, "2A00"), (0x72, METER.encode().hex() + "2A00")):
+        head = bytes.fromhex(header)
+        with pytest.raises(ProtocolError, match=r"16 bytes are encrypted \(mode 5\)") as caught:
+            decode_telegram(LongFrame(0x08, 1, ci, head + bytes.fromhex("1005") + plain))
+        assert caught.value.kind == "encrypted"
+        for signature, data in (("2005", plain), ("0005", plain), ("B627", plain), ("1005", b"\x2f\x2f" + plain)):
+            telegram = decode_telegram(LongFrame(0x08, 1, ci, head + bytes.fromhex(signature) + data))
+            assert len(telegram.records) == 3
+
+
 def test_headers_without_an_identity() -> None:
     short = decode_telegram(LongFrame(0x08, 1, 0x7A, bytes.fromhex("2A100000") + bytes.fromhex("0C1327048502")))
     assert (short.identity, short.access_number, short.status) == (None, 0x2A, 0x10)

@@ -8,7 +8,7 @@ import msgspec
 from linli_core.codecs.mbus import fixed
 from linli_core.codecs.mbus.frame import Ack, Frame, LongFrame, ShortFrame
 from linli_core.codecs.mbus.header import Identity, decode_identity
-from linli_core.codecs.mbus.record import Record, parse_records
+from linli_core.codecs.mbus.record import FILLER, Record, parse_records
 from linli_core.errors import DeviceError, ProtocolError
 
 DIRECTION: Final = 0x40
@@ -16,6 +16,9 @@ DIRECTION: Final = 0x40
 
 ANSWER: Final = 0x08
 """Low four bits of the C field of an answer with data (RSP_UD)."""
+
+
+ENCRYPTED_MODE: Final = 5
 
 
 class Ci(IntEnum):
@@ -77,7 +80,8 @@ def decode_telegram(frame: Frame) -> Telegram:
     Raises:
         DeviceError: The meter reports that it could not answer (CI 70); the code is the standard's.
         ProtocolError: The frame is no answer, or its data are not what its CI field says. Kinds: ``unsupported``
-            (a request, an unknown CI field), ``truncated``, ``malformed``, ``too_many_dife``, ``too_many_vife``.
+            (a request, an unknown CI field), ``truncated``, ``malformed``, ``encrypted``,
+            ``too_many_dife``, ``too_many_vife``.
     """
     if isinstance(frame, Ack | ShortFrame):
         raise ProtocolError(f"{_name(frame)} carries no data", kind="unsupported")
@@ -124,12 +128,26 @@ def _name(frame: Ack | ShortFrame) -> str:
     return "an acknowledgement" if isinstance(frame, Ack) else f"short frame {frame.control:02X}"
 
 
+def _records(data: bytes, signature: int) -> tuple[tuple[Record, ...], bool]:
+    """Return the records behind a header, and whether more telegrams follow; refuse what is encrypted.
+
+    In the wireless meters' configuration word the bits 8 to 12 are the mode and 4 to 7 the blocks encrypted. Wired
+    meters send 0, or a signature that only looks like one: AES-CBC (mode 5) with a right number of blocks is taken for
+    what it says, since records made of a cipher could pass for values.
+    """
+    mode, blocks = signature >> 8 & 0x1F, signature >> 4 & 0x0F
+    if mode == ENCRYPTED_MODE and 0 < 16 * blocks <= len(data) and data[:2] != bytes((FILLER, FILLER)):
+        raise ProtocolError(f"{16 * blocks} bytes are encrypted (mode {mode})", kind="encrypted")
+    records, more = parse_records(data)
+    return tuple(records), more
+
+
 def _long_header(frame: LongFrame) -> Telegram:
     data = frame.data
     if len(data) < 12:
         raise ProtocolError(f"the header ends after {len(data)} of 12 bytes", kind="truncated")
     signature = int.from_bytes(data[10:12], "little")
-    records, more = parse_records(data[12:])
+    records, more = _records(data[12:], signature)
     return Telegram(
         frame.address,
         frame.control,
@@ -138,7 +156,7 @@ def _long_header(frame: LongFrame) -> Telegram:
         data[8],
         data[9],
         signature,
-        tuple(records),
+        records,
         more,
     )
 
@@ -147,9 +165,9 @@ def _short_header(frame: LongFrame) -> Telegram:
     data = frame.data
     if len(data) < 4:
         raise ProtocolError(f"the header ends after {len(data)} of 4 bytes", kind="truncated")
-    records, more = parse_records(data[4:])
     signature = int.from_bytes(data[2:4], "little")
-    return Telegram(frame.address, frame.control, frame.ci, None, data[0], data[1], signature, tuple(records), more)
+    records, more = _records(data[4:], signature)
+    return Telegram(frame.address, frame.control, frame.ci, None, data[0], data[1], signature, records, more)
 
 
 def _fixed(frame: LongFrame) -> Telegram:
