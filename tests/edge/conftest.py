@@ -85,7 +85,7 @@ class BenchDriver:
     """A driver whose devices do what the test says; ``driver = "bench"`` in a configuration.
 
     Attributes:
-        values: Value of ``power_active`` by device.
+        values: Value of ``active_power`` by device.
         errors: What polling a device raises.
         open_error: What opening the line raises.
         polls: How many polls there were.
@@ -105,7 +105,7 @@ class BenchDriver:
                     name := item.ident(),
                     name,
                     item.duration("interval", SECOND, minimum=1000),
-                    (Point(name, "power_active"),),
+                    (Point(name, "active_power"),),
                     cost=item.duration("cost", None),
                 )
                 for item in link.tables("devices", required=True)

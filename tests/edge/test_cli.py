@@ -84,7 +84,7 @@ class TestRead:
         assert cli.main(["read", config, "--lang", "en"]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[0].split() == ["device", "point", "title", "value", "unit", "quality", "took", "ms"]
-        assert lines[2].split()[:2] == ["meter-1", "power_active"]
+        assert lines[2].split()[:2] == ["meter-1", "active_power"]
         assert "230.25  W     good" in lines[2]
         assert len(lines) == 4
 

@@ -31,7 +31,7 @@ class Time(Protocol):
 
 
 def planned(device: str, interval: int = SECOND) -> PlannedPoll:
-    return PlannedPoll(device, device, interval, (Point(device, "energy_import"), Point(device, "power_active")))
+    return PlannedPoll(device, device, interval, (Point(device, "energy_import"), Point(device, "active_power")))
 
 
 @dataclass

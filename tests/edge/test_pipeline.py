@@ -23,7 +23,7 @@ from linli_edge.timekeeping import Timekeeper
 
 NOW: Instant = 1_790_000_000 * SECOND
 ENERGY = Point("m1", "energy_import")
-POWER = Point("m1", "power_active")
+POWER = Point("m1", "active_power")
 
 
 class Time(Protocol):
@@ -56,7 +56,7 @@ def encode(gateway: str, readings: Sequence[Reading]) -> bytes:
 
 
 def bounds(quantity: str) -> Bounds:
-    return {"power_active": (-1e6, 1e6), "energy_import": (0.0, None)}.get(quantity, (None, None))
+    return {"active_power": (-1e6, 1e6), "energy_import": (0.0, None)}.get(quantity, (None, None))
 
 
 def pipeline(log: Log, *rules: ReportRule, packs: PackSettings | None = None) -> Pipeline:
@@ -157,7 +157,7 @@ class TestReportByException:
         assert reported.worth_sending(Reading(POWER, 1.0, NOW - HOUR))
 
     def test_the_first_rule_that_holds_counts(self) -> None:
-        rules = (ReportRule(device="m2"), ReportRule(quantity="power_active", deadband=10), ReportRule(deadband=1))
+        rules = (ReportRule(device="m2"), ReportRule(quantity="active_power", deadband=10), ReportRule(deadband=1))
         pipe = pipeline(Log(), *rules)
         for value in (0.0, 5.0):
             pipe.take([Reading(POWER, value, NOW), Reading(ENERGY, value, NOW)])
@@ -203,8 +203,8 @@ class TestPacks:
             pipe.take([Reading(POWER, 3.0, NOW)])
             await fake_time.advance(SECOND)
             assert log.bodies() == [
-                [["gw", "m1/energy_import", "1.0"], ["gw", "m1/power_active", "2.0"]],
-                [["gw", "m1/power_active", "3.0"]],
+                [["gw", "m1/energy_import", "1.0"], ["gw", "m1/active_power", "2.0"]],
+                [["gw", "m1/active_power", "3.0"]],
             ]
 
     def test_a_full_pack_goes_at_once(self) -> None:
