@@ -37,6 +37,8 @@ IDLE: Final = 60 * SECOND
 
 _REPLAN_EVERY: Final = SECOND
 _LEARNING_RATE: Final = 0.2
+_SETTLING: Final = 10 * SECOND
+"""How long costs are measured before a line may be called overloaded: at first they are the driver's estimates."""
 _OVERLOADED: Final = 1.02
 _RELIEVED: Final = 0.9
 """A line at its limit must not be called overloaded and relieved by turns."""
@@ -195,6 +197,7 @@ class Scheduler:
         self._replan_at = now
         self._missed = 0
         self._overloaded = False
+        self._settled_at = now + _SETTLING
         self._meter = UseMeter(now)
         self._allowance = Allowance(settings.breaker.silent_share)
         for order, planned in enumerate(sorted(polls, key=lambda planned: zlib.crc32(planned.key.encode()))):
@@ -375,7 +378,7 @@ class Scheduler:
             entry.stretch = factors.get(entry.planned.priority, 1.0)
         planned = sum(wanted.values())
         if planned > capacity * _OVERLOADED:
-            self._overloaded = True
+            self._overloaded = self._overloaded or now >= self._settled_at
         elif planned < capacity * _RELIEVED:
             self._overloaded = False
 
