@@ -13,7 +13,7 @@ How the platform drives it, for each gateway::
                          (where the commit failed: receiver.rolled_back(epoch, seqs))
     on status:           entries = receiver.status(status, now): write them to the ledger, then receiver.snapshot(),
                          then publish receiver.ack() — **after every status**, also when nothing changed: a gateway
-                         sends nothing after its start until the ack to its status has come.
+                         that has just started has a new epoch, and sends nothing until that epoch is acknowledged.
 
 Nothing here allocates by a number a client chose: marks are ranges, epochs and ranges are bounded.
 """
@@ -93,7 +93,7 @@ class ReceiverLimits:
         boots: Former starts of the gateway remembered, to know a late status of theirs.
     """
 
-    epochs: int = 8
+    epochs: int = 64
     ranges: int = 4096
     ack_ranges: int = 64
     ahead: int = 1_000_000_000
@@ -241,7 +241,7 @@ class Receiver:
 
         At most ``ack_ranges`` ranges are listed: the oldest, and always the newest. Leaving out the ones between is
         safe: an ack that says less than the truth only makes the gateway send again what is then dropped here. The
-        newest is never left out because it is what tells a gateway that its log is older than the platform's.
+        newest is never left out: while a backlog drains, it is the one that live messages lengthen.
         """
         marks = self._epochs.get(self._current)
         if marks is None:
@@ -381,22 +381,18 @@ class Receiver:
 
     def _replace_log(self, status: Status, now: Instant) -> list[LossEntry]:
         """Make another log the current one: move what it carries on, book what is gone for good."""
-        fresh = self._epochs.pop(status.epoch, None) or _Marks()
-        self._epochs[status.epoch] = fresh  # the newest stands last, so that the oldest are forgotten
+        fresh = self._epochs.setdefault(status.epoch, _Marks())
         if fresh.successor:
-            # An old log that is back (an old card in the gateway): what was carried out of it comes home.
-            away = self._segments(fresh.successor, 1, fresh.carried_to)
+            # An old log that is back: what was carried out of it comes home.
+            away, carried_to = fresh.successor, fresh.carried_to
             fresh.successor, fresh.carried_to = "", 0
-            for _, heir, _, last in away:
-                _move(heir, fresh, last)
-                heir.successor, heir.carried_to = status.epoch, last
+            self._carry(away, 1, carried_to, status.epoch)
         for carried in status.carried:
-            old = self._epochs.setdefault(carried.epoch, _Marks())
-            if old is fresh or old.successor:
-                continue
-            last = max(0, min(carried.last, MAX_SEQ))
-            _move(old, fresh, last)
-            old.successor, old.carried_to = status.epoch, last
+            if carried.epoch != status.epoch:
+                self._epochs[carried.epoch] = self._epochs.pop(carried.epoch, _Marks())
+                self._carry(carried.epoch, 1, min(carried.last, MAX_SEQ), status.epoch)
+        # What the gateway still names stands last, so that the others are forgotten first.
+        self._epochs[status.epoch] = self._epochs.pop(status.epoch)
         entries: list[LossEntry] = []
         replaced = self._epochs.get(self._current)
         if replaced is not None and replaced is not fresh:
@@ -411,6 +407,14 @@ class Receiver:
             if name != self._current:
                 del self._epochs[name]
         return entries
+
+    def _carry(self, source: str, first: int, last: int, target: str) -> None:
+        """Hand ``first … last`` of one log on to another, from wherever its marks are kept now."""
+        fresh = self._epochs[target]
+        for _, marks, _, end in self._segments(source, first, last):
+            if marks is not fresh:
+                _move(marks, fresh, end)
+                marks.successor, marks.carried_to = target, end
 
     def _book(self, evicted: Evicted, epoch: str, now: Instant) -> list[LossEntry]:
         entries: list[LossEntry] = []

@@ -8,9 +8,9 @@ Four rules it rests on:
 
 1. Only what is durable is offered, and only what an ``ack`` covers is done. A PUBACK is not even an input.
 2. An ``ack`` is a full picture, not an increment: an older one (a platform restored from its backup) rewinds.
-3. After its start a gateway sends nothing before the ``ack`` that answers its own status. If that ack covers numbers
-   given since the start, or never given, the log is an old copy (a restored card) and its new numbers collide with
-   those of its lost future: the shell then starts a new epoch (:attr:`AckOutcome.LOG_BEHIND`).
+3. Every start of the gateway is a new epoch that carries the numbers before it on (``Status.carried``). So no number is
+   ever given twice, even where an old copy of the card is put back: what two copies number differently has two epochs.
+   Nothing is sent before the platform has acknowledged the epoch, that is, has seen the status that announces it.
 4. Whatever is neither on disk nor acknowledged stands in :meth:`Sender.evicted`, until an ack covers it.
 """
 
@@ -19,8 +19,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
-
-import msgspec
 
 from linli_core.instant import SECOND, Instant
 from linli_core.log.intervals import IntervalSet, Range
@@ -39,9 +37,9 @@ class AckOutcome(Enum):
     REWOUND = "rewound"
     """It covers less: what it no longer covers is sent again."""
     FOREIGN = "foreign"
-    """It is of another epoch, or answers an earlier start: nothing changed."""
-    LOG_BEHIND = "log_behind"
-    """It covers numbers that this log never sent: start a new epoch (:meth:`Sender.rotated`)."""
+    """It is of another epoch: nothing changed."""
+    BEYOND = "beyond"
+    """It covers numbers this log never gave: another gateway uses the same name. What is ours in it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +74,6 @@ class LogState:
         next_seq: The number the next message gets; numbers begin at 1.
         gone: Ranges below ``next_seq`` that are no longer on disk.
         acked: Ranges acknowledged, as last written down (an older picture does no harm).
-        fork_at: The first number not certain to be this log's own: what ``next_seq`` was at the first start since the
-            platform last answered one. From there on an old copy's numbers differ from those the platform knows.
-            ``None``: all are certain (the log was made by this start, or the platform has answered).
         evicted: What was evicted without acknowledgement.
         urgent: Urgent messages that may still have to be sent, in order.
     """
@@ -87,7 +82,6 @@ class LogState:
     next_seq: int = 1
     gone: tuple[Range, ...] = ()
     acked: tuple[Range, ...] = ()
-    fork_at: int | None = None
     evicted: tuple[Evicted, ...] = ()
     urgent: tuple[int, ...] = ()
 
@@ -95,12 +89,10 @@ class LogState:
 class Sender:
     """Decides what a gateway's log sends."""
 
-    def __init__(self, state: LogState, boot_id: str = "", settings: SenderSettings | None = None) -> None:
+    def __init__(self, state: LogState, settings: SenderSettings | None = None) -> None:
         self._settings = settings or SenderSettings()
-        self._boot_id = boot_id
         self._epoch = state.epoch
         self._next_seq = state.next_seq
-        self._fork_at = state.fork_at
         self._acked = IntervalSet(state.acked)
         self._held = IntervalSet(IntervalSet(state.gone).missing(1, state.next_seq - 1))
         self._urgent = IntervalSet((seq, seq) for seq in state.urgent)
@@ -128,24 +120,9 @@ class Sender:
         return self._next_seq
 
     @property
-    def announced_next(self) -> int:
-        """``next_seq`` as a status may say it: numbers from ``fork_at`` on are not certain to be this log's own yet."""
-        return self._next_seq if self._fork_at is None else self._fork_at
-
-    @property
     def first_seq(self) -> int:
         """The oldest message still on disk; ``next_seq`` when there is none."""
         return self._held.first or self._next_seq
-
-    @property
-    def fork_at(self) -> int | None:
-        """The first number not certain to be this log's own (:class:`LogState`); until ``None`` nothing is sent."""
-        return self._fork_at
-
-    @property
-    def awaits_confirmation(self) -> bool:
-        """Whether the platform has answered, and the log is to write down that ``fork_at`` is settled."""
-        return self._resumed and self._fork_at is not None
 
     @property
     def in_flight(self) -> int:
@@ -164,7 +141,7 @@ class Sender:
 
     @property
     def foreign_acks(self) -> int:
-        """How many acks were of another epoch or an earlier start."""
+        """How many acks were of another epoch."""
         return self._foreign_acks
 
     @property
@@ -182,16 +159,8 @@ class Sender:
         return self._held.difference(self._acked).count()
 
     def evicted(self) -> tuple[Evicted, ...]:
-        """Return what is neither on disk nor acknowledged, oldest first, at most ``evicted_shown`` ranges.
-
-        Only numbers below :attr:`announced_next` are spoken of.
-        """
-        end = self.announced_next - 1
-        waiting = (
-            entry if entry.last <= end else msgspec.structs.replace(entry, last=end, readings=None)
-            for entry in self._declared
-            if self._acked.missing(entry.first, min(entry.last, end))
-        )
+        """Return what is neither on disk nor acknowledged, oldest first, at most ``evicted_shown`` ranges."""
+        waiting = (entry for entry in self._declared if self._acked.missing(entry.first, entry.last))
         return tuple(entry for entry, _ in zip(waiting, range(self._settings.evicted_shown), strict=False))
 
     def appended(self, first: int, last: int, urgent: Iterable[int] = ()) -> None:
@@ -207,10 +176,6 @@ class Sender:
         self._next_seq = last + 1
         for seq in urgent:
             self._urgent.add(seq)
-
-    def confirmed(self) -> None:
-        """All numbers are this log's own; the log has written that down."""
-        self._fork_at = None
 
     def connected(self, now: Instant) -> None:  # noqa: ARG002 - every input carries its time
         """A connection stands: resume at what the platform acknowledges next; forget what was in flight."""
@@ -230,18 +195,17 @@ class Sender:
 
     def ack(self, ack: Ack, now: Instant) -> AckOutcome:  # noqa: ARG002 - every input carries its time
         """Take the platform's picture of this log."""
-        fresh_start = not self._boot_id or ack.boot_id == self._boot_id
-        if ack.epoch != self._epoch or not (self._resumed or fresh_start):
+        if ack.epoch != self._epoch:
             self._foreign_acks += 1
             return AckOutcome.FOREIGN
         covered = IntervalSet([(1, ack.seq), *ack.ranges])
-        behind = covered.next_from(self.announced_next) is not None
-        if behind:
-            covered.remove(self.announced_next, covered.last)
+        beyond = covered.next_from(self._next_seq) is not None
+        if beyond:
+            covered.remove(self._next_seq, covered.last)
         gained = bool(covered.difference(self._acked))
         rewound = bool(self._acked.difference(covered))
         self._acked = covered
-        self._resumed = self._connected and not behind
+        self._resumed = self._connected
         if gained:
             self._retry_delay = self._settings.retry_after
             for seq in [seq for seq in self._in_flight if seq in covered]:
@@ -251,19 +215,11 @@ class Sender:
             self._declare_missing()
         if gained or rewound:
             self._plan()
-        if behind:
-            return AckOutcome.LOG_BEHIND
+        if beyond:
+            return AckOutcome.BEYOND
         if rewound:
             return AckOutcome.REWOUND
         return AckOutcome.PROGRESS if gained else AckOutcome.UNCHANGED
-
-    def rotated(self, epoch: str) -> None:
-        """The log has a new name, and so has no past that could differ; the next ack to count is one of that name."""
-        self._epoch = epoch
-        self._fork_at = None
-        self._resumed = False
-        self._in_flight.clear()
-        self._plan()
 
     def evict(self, entry: Evicted) -> None:
         """Take note of messages that left the disk without acknowledgement (the log has written that down)."""
@@ -279,7 +235,7 @@ class Sender:
 
     def next_to_send(self, now: Instant) -> int | None:
         """Return the message to offer now, urgent before live before backlog; ``None``: nothing may be offered."""
-        if not self._resumed or self._fork_at is not None:
+        if not self._resumed:
             return None
         self._offer_again(now)
         seq = self._choose()

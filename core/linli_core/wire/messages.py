@@ -32,7 +32,7 @@ class Evicted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """Messages that live on in a new log under their old numbers.
+    """Messages that live on in a new epoch under their old numbers.
 
     ``(epoch, n)`` and ``(the status's epoch, n)`` are the same message for every ``n`` up to ``last``; above it the
     numbers of the two logs have nothing to do with each other.
@@ -73,12 +73,12 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         gateway: The sender's id, which must be the topic's.
         state: ``online``, ``offline`` (said by the gateway) or ``lost`` (said by the broker: last will).
-        epoch: Name of the log; new whenever the log is new.
+        epoch: Name of the log since the gateway's last start; random, so that no number is ever given twice.
         first_seq: Oldest message still in the log.
         next_seq: The next message's number: the log holds ``first_seq … next_seq - 1`` less what is evicted.
         boot_id: Random name of the gateway's running process; the platform's ``ack`` repeats it.
         number: Counts the statuses of one ``boot_id``: a late or doubled one is known by it.
-        carried: Logs that this one goes on from.
+        carried: Epochs that this one goes on from, oldest first.
         evicted: What the platform will never get, until its ``ack`` covers the range.
         counters: Running totals since the log began: polled, refused, logged, sent…
     """
@@ -103,8 +103,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
 class Ack(msgspec.Struct, frozen=True):
     """``ack``: everything of ``epoch`` up to ``seq`` is committed, and the listed ranges above it. Retained.
 
-    ``boot_id`` repeats the latest status's: a gateway that has just started sends nothing before an ack that was made
-    for *this* start, because only such a one can tell it that its log is older than what the platform holds.
+    ``boot_id`` repeats the latest status's: which start of the gateway it answers.
     """
 
     epoch: str

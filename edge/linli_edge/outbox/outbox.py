@@ -30,7 +30,7 @@ from linli_edge.outbox.message import (
     StoredMessage,
 )
 from linli_edge.outbox.salvage import hold, open_or_salvage, replace_damaged
-from linli_edge.outbox.store import LogStore, new_epoch
+from linli_edge.outbox.store import LogStore
 
 RECENT_BYTES: Final = 1024**2
 """Messages just written that stay in memory, so that live ones are not read back from disk."""
@@ -50,7 +50,6 @@ class Outbox:
     """The gateway's log.
 
     Attributes:
-        boot_id: Random name of this start.
         on_change: Called after each change that may give the uplink something to do; one listener.
     """
 
@@ -59,7 +58,6 @@ class Outbox:
         self._limits = limits
         self._clock = clock
         self._settings = settings
-        self.boot_id = new_epoch()
         self.on_change: Callable[[], None] = _no_one
         self._stack = AsyncExitStack()
         self._executor: ThreadPoolExecutor | None = None
@@ -104,7 +102,7 @@ class Outbox:
             store, self._salvage = await self._work(open_or_salvage, self._path, self._limits, self._clock())
             self._store = store
             self._stack.callback(self._close)
-            self._sender = Sender(await self._work(store.state), self.boot_id, self._settings)
+            self._sender = Sender(await self._work(store.state), self._settings)
         except (OSError, sqlite3.Error) as exc:
             await self._stack.aclose()
             raise LogError(
@@ -196,25 +194,6 @@ class Outbox:
                 found[message.seq] = message
         return [found[seq] for seq in seqs if seq in found]
 
-    def confirm(self) -> None:
-        """Write down that the platform has answered this start; then the sender may send."""
-        self._wake_now()
-
-    async def rotate_epoch(self) -> str:
-        """Start a new epoch, because the platform holds what this log never offered; return its name.
-
-        Messages below ``fork_at`` keep their meaning (the status says so); those above are this log's alone.
-
-        Raises:
-            LogError: The disk cannot be written.
-        """
-        try:
-            epoch = await self._work(lambda: self._open_store.rotate(self.sender.announced_next - 1))
-        except sqlite3.OperationalError as exc:
-            raise LogError(f"{self._path}: cannot write ({exc})") from exc
-        self.sender.rotated(epoch)
-        return epoch
-
     def stats(self) -> OutboxStats:
         """Return how the outbox fares."""
         head, sender = self._open_store.head, self.sender
@@ -267,7 +246,7 @@ class Outbox:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue or self.sender.awaits_confirmation:
+            while self._queue:
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), COMMIT_MESSAGES))]
                 self._writing = len(batch)
                 try:
@@ -290,9 +269,9 @@ class Outbox:
     async def _commit(self, batch: list[Message]) -> None:
         sender = self.sender
         first = sender.next_seq
-        confirm, acked = sender.awaits_confirmation, sender.acked.ranges()
+        acked = sender.acked.ranges()
         changes = await self._work(
-            lambda: self._open_store.commit(batch, self._clock(), acked=acked, confirm=confirm),
+            lambda: self._open_store.commit(batch, self._clock(), acked=acked),
         )
         if self._trouble:
             _log.info("%s: written again", self._path)
@@ -304,8 +283,6 @@ class Outbox:
             self._forget(range(entry.first, entry.last + 1))
         for low, high in changes.removed:
             sender.removed(low, high)
-        if confirm:
-            sender.confirmed()
         async with self._written:
             self._written.notify_all()
         self.on_change()
@@ -320,7 +297,7 @@ class Outbox:
             )
 
         await self._work(salvage)
-        self._sender = Sender(await self._work(self._open_store.state), self.boot_id, self._settings)
+        self._sender = Sender(await self._work(self._open_store.state), self._settings)
         if was_connected:
             self._sender.connected(0)
         self._recent.clear()

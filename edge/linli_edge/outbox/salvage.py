@@ -106,12 +106,8 @@ def _salvage(aside: Path, path: Path, limits: OutboxLimits, head: Head | None) -
     fresh.bytes = saved.bytes
     last = fresh.next_seq - 1
     if head is not None:
-        certain = last if head.fork_at is None else min(last, head.fork_at - 1)
-        fresh.fork_at = None
-        fresh.carried = [
-            *(Carried(one.epoch, min(one.last, certain)) for one in head.carried[1 - CARRIED :]),
-            Carried(head.epoch, certain),
-        ]
+        fresh.began_at = fresh.next_seq
+        fresh.carried = [*head.carried[1 - CARRIED :], Carried(head.epoch, last)]
     gone = IntervalSet(saved.seqs.missing(1, last))
     lost = [Evicted(*span, "corruption") for span in gone.difference(IntervalSet(fresh.acked)).ranges()]
     fresh.evicted_messages = sum(entry.last - entry.first + 1 for entry in lost) + (

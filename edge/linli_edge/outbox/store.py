@@ -37,7 +37,7 @@ ROW_BYTES: Final = 40
 """What a message costs on disk beside its body, near enough."""
 CHUNK: Final = 500
 """Messages evicted at a time."""
-CARRIED: Final = 8
+CARRIED: Final = 32
 """Former epochs remembered."""
 EVICTED: Final = 1024
 """Evicted ranges remembered after the platform has booked them, should it be restored from a backup."""
@@ -52,7 +52,7 @@ class Head(msgspec.Struct):
 
     epoch: str
     next_seq: int = 1
-    fork_at: int | None = None
+    began_at: int = 1
     bytes: int = 0
     readings: int = 0
     messages: int = 0
@@ -118,9 +118,8 @@ class LogStore:
             if not existed:
                 store._create(first or Head(new_epoch()))
             store._load()
-            if existed and store.head.fork_at is None:
-                # Written with the first message that needs it: an old copy's numbers differ from here on.
-                store.head.fork_at = store.head.next_seq
+            if existed:
+                store.begin_epoch()
         except BaseException:
             connection.close()
             raise
@@ -141,7 +140,6 @@ class LogStore:
             self.head.next_seq,
             tuple(self.gone.ranges()),
             tuple(self.head.acked),
-            self.head.fork_at,
             tuple(self.evicted),
             tuple(sorted(seq for (seq,) in urgent if seq not in acked)),
         )
@@ -152,7 +150,6 @@ class LogStore:
         now: Instant,
         *,
         acked: list[Range] | None = None,
-        confirm: bool = False,
     ) -> Changes:
         """Make messages durable under the next numbers, and make room; all in one transaction.
 
@@ -160,7 +157,6 @@ class LogStore:
             messages: What to append.
             now: For the age of what is kept.
             acked: What the platform has acknowledged, to be written down and to be evicted first.
-            confirm: Whether the platform has answered this start, so that all numbers are this log's own.
 
         Raises:
             sqlite3.Error: Nothing was changed.
@@ -187,8 +183,6 @@ class LogStore:
             head.readings += message.readings
         head.messages += len(rows)
         head.next_seq = seq
-        if confirm:
-            head.fork_at = None
         changes = Changes()
         gone, evicted = self.gone, self.evicted
         aged_at = self._aged_at
@@ -210,17 +204,17 @@ class LogStore:
         self.head = head
         return changes
 
-    def rotate(self, carried_to: int) -> str:
-        """Give the log a new name: up to ``carried_to`` its numbers mean what they meant; return the name."""
+    def begin_epoch(self) -> None:
+        """Give the log a new name for this start; what it holds is carried on.
+
+        An epoch under which nothing was appended is not carried: what it held, its forerunners hold.
+        """
         head = msgspec.structs.replace(self.head)
-        head.carried = [
-            *(Carried(one.epoch, min(one.last, carried_to)) for one in head.carried[1 - CARRIED :]),
-            Carried(head.epoch, carried_to),
-        ]
-        head.epoch, head.fork_at = new_epoch(), None
+        if head.next_seq > head.began_at:
+            head.carried = [*head.carried[1 - CARRIED :], Carried(head.epoch, head.next_seq - 1)]
+        head.epoch, head.began_at = new_epoch(), head.next_seq
         self._connection.execute("UPDATE log SET head = ?", (_encode(head),))
         self.head = head
-        return head.epoch
 
     def read(self, seqs: Iterable[int]) -> list[StoredMessage]:
         """Return messages by number, in order; those no longer on disk are left out."""

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -48,7 +49,6 @@ class UplinkStats:
     acks: int = 0
     malformed_acks: int = 0
     rewinds: int = 0
-    epochs_rotated: int = 0
     error: str = ""
 
 
@@ -96,6 +96,7 @@ class Uplink:
         self._work_to_do = asyncio.Event()
         self._status_due = asyncio.Event()
         self._status_number = 0
+        self._boot_id = secrets.token_hex(8)
         self._said: tuple[object, ...] = ()
         self.stats = UplinkStats()
 
@@ -180,17 +181,11 @@ class Uplink:
         self.stats.acks += 1
         sender = self._outbox.sender
         outcome = sender.ack(ack, self._monotonic())
-        if outcome is AckOutcome.LOG_BEHIND:
-            old = sender.epoch
-            epoch = await self._outbox.rotate_epoch()
-            self.stats.epochs_rotated += 1
-            _log.warning("the platform holds more of log %s than this copy of it: going on as log %s", old, epoch)
-            self._status_due.set()
+        if outcome is AckOutcome.BEYOND:
+            _log.warning("the platform acknowledges what this gateway never sent: is %s used twice?", self._gateway)
         elif outcome is AckOutcome.REWOUND:
             self.stats.rewinds += 1
             self._log_changed()
-        if sender.awaits_confirmation:
-            self._outbox.confirm()
         self._work_to_do.set()
 
     async def _send(self, client: aiomqtt.Client) -> None:
@@ -257,9 +252,9 @@ class Uplink:
             self._gateway,
             "lost",
             sender.epoch,
-            min(sender.first_seq, sender.announced_next),
-            sender.announced_next,
-            boot_id=self._outbox.boot_id,
+            sender.first_seq,
+            sender.next_seq,
+            boot_id=self._boot_id,
             carried=self._outbox.carried,
         )
 
@@ -271,10 +266,10 @@ class Uplink:
             gateway=self._gateway,
             state="online" if state == "online" else "offline",
             epoch=sender.epoch,
-            first_seq=min(sender.first_seq, sender.announced_next),
-            next_seq=sender.announced_next,
+            first_seq=sender.first_seq,
+            next_seq=sender.next_seq,
             version=health.version,
-            boot_id=outbox.boot_id,
+            boot_id=self._boot_id,
             number=self._status_number,
             carried=outbox.carried,
             backlog=stats.backlog,
