@@ -7,7 +7,7 @@ to fetch afresh (``resync``), for which it needs no history here.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 import msgspec
@@ -169,7 +169,7 @@ class LiveFeed:
         """Forget a client."""
         self._clients.discard(client)
 
-    async def stream(self, client: Client) -> AsyncIterator[bytes]:
+    async def stream(self, client: Client) -> AsyncGenerator[bytes]:
         """Yield a client's messages, with heartbeats, until it goes away; it leaves the feed then."""
         try:
             yield b"retry: 2000\n\n" + self._resync()

@@ -28,7 +28,8 @@ _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": a browser would send a form's origin as "null", and the form would be refused.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
@@ -115,7 +116,7 @@ class Guard:
             )
         if scope["method"] not in _SAFE:
             origin = headers.get("origin")
-            if origin is not None and urlsplit(origin).netloc != host:
+            if origin is not None and origin.partition("://")[2] != host:
                 return Problem(403, "foreign-origin", where="Origin", found=f"{origin[:80]!r}", remedy="use this site")
             # A chunked body has no stated length; an absent one has neither header.
             length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")

@@ -122,22 +122,23 @@ def furnish(site: Site, now: Instant) -> None:
         [Gateway("gw-kitchen", State.ACTIVE, {"zh": "一号楼厨房", "en": "Kitchen, building 1"})],
         [Device("gw-kitchen", "cold-room-1", State.ACTIVE, "cold_room", {"zh": "一号冷库", "en": "Cold room 1"})],
     )
+    kitchen: list[tuple[str, Instant, float | str | None]] = []
+    electric: list[tuple[str, Instant, float | str | None]] = []
     for minute in range(60, 0, -1):
         at = now - minute * MINUTE
         wave = (minute % 12) / 4
-        site.commit("gw-kitchen", [(ROOM, at, 3.1 + wave), (DOOR, at, 0.0)])
-        site.commit(
-            "gw-electric",
-            [
-                ("meter-1/voltage.l1", at, 219.0 + wave),
-                ("meter-1/voltage.l2", at, 220.5),
-                ("meter-1/active_power", at, 900.0 + 400 * wave),
-                ("meter-1/energy_import", at, 1_234_500.0 + (60 - minute) * 20),
-                ("meter-1/current.l1", at, 4.1 + wave / 3),
-                ("meter-1/frequency", at, 50.01),
-                ("meter-2/active_power", at, None if minute < 20 else 310.0),
-            ],
-        )
+        kitchen += [(ROOM, at, 3.1 + wave), (DOOR, at, 0.0)]
+        electric += [
+            ("meter-1/voltage.l1", at, 219.0 + wave),
+            ("meter-1/voltage.l2", at, 220.5),
+            ("meter-1/active_power", at, 900.0 + 400 * wave),
+            ("meter-1/energy_import", at, 1_234_500.0 + (60 - minute) * 20),
+            ("meter-1/current.l1", at, 4.1 + wave / 3),
+            ("meter-1/frequency", at, 50.01),
+            ("meter-2/active_power", at, None if minute < 20 else 310.0),
+        ]
+    site.commit("gw-kitchen", kitchen)
+    site.commit("gw-electric", electric)
     status = Status(
         gateway="gw-electric",
         state="online",
@@ -180,3 +181,17 @@ async def client(furnished: Site) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(create_app(furnished.context))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as opened:
         yield opened
+
+
+@pytest.fixture
+def open_community() -> object:
+    """Return what opens a furnished community on a folder and a clock."""
+
+    @asynccontextmanager
+    async def opened(folder: Path, clock: Callable[[], Instant]) -> AsyncIterator[Site]:
+        async with open_site(folder, clock) as site:
+            furnish(site, clock())
+            await site.settle()
+            yield site
+
+    return opened

@@ -142,9 +142,7 @@ async def test_a_return_without_an_alarm_is_refused_whole(site: Site) -> None:
         records.write([change], [], [])
 
 
-async def test_a_flood_skips_readings_and_judges_the_newest_afterwards(
-    site: Site, clock: Clock
-) -> None:
+async def test_a_flood_skips_readings_and_judges_the_newest_afterwards(site: Site, clock: Clock) -> None:
     service = AlarmService(site.registry, site.store, site.rules, clock, pending_limit=0)
     async with service:
         site.alarms = service

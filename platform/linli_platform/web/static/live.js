@@ -32,6 +32,7 @@ function countAges() {
 
 // Parts of the page, rendered by the server.
 const pending = new Map();
+const asked = new Map(); // an answer that a later question overtook is stale
 function refresh(part, after = 0) {
   if (pending.has(part)) return;
   pending.set(part, setTimeout(() => replace(part), after));
@@ -42,6 +43,8 @@ async function replace(part) {
   pending.delete(part);
   const root = document.querySelector(`[data-fragment="${part}"]`);
   if (busy(root)) return refresh(part, 3 * SECOND); // somebody is writing a note there
+  const turn = (asked.get(part) ?? 0) + 1;
+  asked.set(part, turn);
   let response;
   try {
     response = await fetch(`/fragments/${part}?lang=${lang}`, { headers: { accept: "text/html" } });
@@ -52,6 +55,7 @@ async function replace(part) {
   if (!response.ok) return refresh(part, 5 * SECOND);
   const fresh = document.createElement("template");
   fresh.innerHTML = await response.text();
+  if (asked.get(part) !== turn) return;
   if (busy(root)) return refresh(part, 3 * SECOND);
   for (const closed of root.querySelectorAll("details.group:not([open])")) {
     fresh.content.getElementById(closed.id)?.removeAttribute("open");
@@ -65,6 +69,7 @@ async function replace(part) {
     if (spoken.textContent !== words) spoken.textContent = words;
   }
   root.replaceChildren(fresh.content);
+  newest.forEach(show); // what came while the server was rendering
   countAges();
 }
 
@@ -73,10 +78,9 @@ function show(reading) {
   const values = document.querySelectorAll(`[data-series="${reading.series}"]`);
   if (!values.length) return false;
   const at = Date.parse(reading.time);
-  for (const age of document.querySelectorAll(`[data-age="${reading.series}"]`)) {
-    if (Number(age.dataset.at) > at) return true; // older than what is shown
-    age.dataset.at = at;
-  }
+  const ages = [...document.querySelectorAll(`[data-age="${reading.series}"]`)];
+  if (ages.some((age) => Number(age.dataset.at) > at)) return true; // older than what is shown
+  for (const age of ages) age.dataset.at = at;
   const missing = reading.value === null && reading.text === null;
   for (const value of values) {
     if (value.textContent !== reading.shown) {
@@ -97,12 +101,12 @@ function show(reading) {
   return true;
 }
 
-const known = new Set();
+const newest = new Map();
 function onReadings({ readings }) {
   let door = false;
   for (const reading of readings) {
-    const fresh = !known.has(reading.series);
-    known.add(reading.series);
+    const fresh = !newest.has(reading.series);
+    newest.set(reading.series, reading);
     if (!show(reading) && fresh) refresh("devices", 2 * SECOND); // a card may leave points out: ask once
     door ||= reading.point.endsWith("/door_open");
   }
