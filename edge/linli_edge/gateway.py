@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Final
 
 from linli_core.vocabulary import vocabulary
-
 from linli_core.wire import senml
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.link import Link

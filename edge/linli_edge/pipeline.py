@@ -14,10 +14,9 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final, Protocol
 
-from linli_core.wire.event import Event, encode
-
 from linli_core.instant import SECOND
 from linli_core.model import Point, Quality, Reading, Reason, missing
+from linli_core.wire.event import Event, encode
 from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, MessageTooLarge, OutboxFull
 from linli_edge.outbox.message import URGENT

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-from linli_core.vocabulary import vocabulary
-
 from linli_core.errors import ConfigError, DeviceError, LinkError, LinkTimeout, LinliError, ProtocolError
 from linli_core.model import Quality, Reading, Reason, Value, missing, quality_label
+from linli_core.vocabulary import vocabulary
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.driver import Driver, PlannedPoll
 from linli_edge.link import LinkSettings
@@ -119,8 +118,9 @@ async def _poll(driver: Driver, planned: PlannedPoll) -> Polled:
     error: LinliError | None = None
     readings: list[Reading] = []
     try:
-        readings = await driver.poll(planned)
-    except (LinkError, ProtocolError, DeviceError) as exc:
+        # Confined poll by poll: what a driver's bug does to one device, it need not do to the next.
+        readings = await confine(driver.poll(planned))
+    except LinliError as exc:
         error = exc
         readings = [missing(point, wall_clock(), _reason(exc)) for point in planned.points]
     return Polled(planned, readings, (time.monotonic_ns() - started) // 1000, error)

@@ -1,6 +1,7 @@
 """A TCP connection: a serial-to-Ethernet converter, a Modbus TCP device, a simulator."""
 
 import asyncio
+import os
 import socket
 from types import TracebackType
 from typing import Final, Self
@@ -35,7 +36,9 @@ class TcpTransport:
         except TimeoutError as exc:
             raise LinkTimeout(f"{place}: no connection within {self.connect_limit:g} s") from exc
         except OSError as exc:
-            raise LinkError(f"{place}: no connection ({exc.strerror or exc})") from exc
+            # asyncio puts the address in place of the reason.
+            reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else str(exc)
+            raise LinkError(f"{place}: no connection ({reason})") from exc
         connection = self._writer.get_extra_info("socket")
         # A converter that lost its power says nothing: without keepalive a dead line looks like a silent device.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
