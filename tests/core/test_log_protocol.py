@@ -51,9 +51,11 @@ class World:
         self.down: list[Ack] = []
         self.retained_ack: Ack | None = None
         self.retained_status: Status | None = None
-        # The oracle: which (epoch, seq) a payload goes under, and what vanished with a card.
+        # The oracle: which (epoch, seq) a payload goes under, what vanished with a card, and what may be lost: evicted
+        # before the platform had it, or let go since and then forgotten by a platform restored from its backup.
         self.aliases: dict[int, set[tuple[str, int]]] = {}
         self.destroyed: set[int] = set()
+        self.excused: set[int] = set()
         # Platform, durable.
         self.stored: list[int] = []
         self.marks: bytes | None = None
@@ -174,6 +176,7 @@ class World:
             self.disk.acked = self.sender.acked.copy()
             self.sender.removed(seq, seq)
             return
+        self.excused.add(self.disk.history[seq])
         entry = Evicted(seq, seq, "space", readings=1)
         self.declare_eviction(entry)
 
@@ -249,6 +252,7 @@ class World:
     def restore_backup(self) -> None:
         assert self.backup is not None
         stored, self.marks, ledger = self.backup
+        self.excused |= set(self.stored) - set(stored)
         self.stored, self.ledger = list(stored), set(ledger)
         self.crash_platform()
 
@@ -311,6 +315,7 @@ class World:
                 assert not booked, f"{payload} is stored and stands in the ledger as {booked}"
             elif payload not in self.destroyed:
                 assert booked, f"{payload} ({aliases}) is neither stored nor in the ledger"
+                assert payload in self.excused, f"{payload} stands in the ledger ({booked}), and need not be lost"
         assert self.ledger <= set(named), f"in the ledger, but never were: {self.ledger - set(named)}"
         assert not self.sender.evicted(), "the platform has not acknowledged all evictions"
 
