@@ -283,6 +283,7 @@ class Outbox:
             self._forget(range(entry.first, entry.last + 1))
         for low, high in changes.removed:
             sender.removed(low, high)
+            self._forget(range(low, high + 1))
         async with self._written:
             self._written.notify_all()
         self.on_change()

@@ -1,0 +1,355 @@
+import asyncio
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from linli_core.errors import LogError
+from linli_core.instant import DAY
+from linli_core.log import AckOutcome
+from linli_core.wire.messages import Ack
+from linli_edge.outbox import Message, MessageTooLarge, Outbox, OutboxFull, OutboxLimits
+from linli_edge.outbox.message import NORMAL, URGENT
+from linli_edge.outbox.store import ROW_BYTES, LogStore
+
+EAGER = OutboxLimits(group_delay=0, retry_delay=1)
+
+
+class SteppedClock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "var" / "outbox.db"
+
+
+def telemetry(
+    body: bytes = b'[{"n":"m/x","v":1}]', *, priority: int = NORMAL, at: int = 0, readings: int = 1
+) -> Message:
+    return Message("telemetry", body, priority, at, at, readings)
+
+
+def rubbish(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all" * 1000)
+
+
+def damage(path: Path, rng: random.Random) -> None:
+    """Overwrite four pages, sparing those of the small tables at the beginning."""
+    content = bytearray(path.read_bytes())
+    for _ in range(4):
+        page = rng.randrange(8, len(content) // 4096)
+        content[page * 4096 : page * 4096 + 4096] = rng.randbytes(4096)
+    path.write_bytes(content)
+
+
+async def acknowledge(outbox: Outbox, seq: int) -> AckOutcome:
+    outcome = outbox.sender.ack(Ack(outbox.sender.epoch, seq), 0)
+    outbox.append(telemetry())
+    await outbox.flush()
+    return outcome
+
+
+async def test_messages_come_back_as_they_went_in(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert outbox.append(telemetry(b"[{}]")) == 1
+        assert outbox.append(Message("event", b"{}", URGENT)) == 2
+        await outbox.flush()
+        found = await outbox.read([2, 1])
+        assert [(one.seq, one.kind, one.body) for one in found] == [(2, "event", b"{}"), (1, "telemetry", b"[{}]")]
+
+
+async def test_what_was_durable_is_there_after_opening_again(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        for number in range(10):
+            outbox.append(telemetry(b"[%d]" % number, readings=3))
+        first_epoch = outbox.sender.epoch
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        stats = outbox.stats()
+        assert (stats.first_seq, stats.next_seq, stats.backlog, stats.readings) == (1, 11, 10, 30)
+        assert [one.body for one in await outbox.read([1, 10])] == [b"[0]", b"[9]"]
+        assert outbox.sender.epoch != first_epoch
+        assert [(one.epoch, one.last) for one in outbox.carried] == [(first_epoch, 10)]
+
+
+async def test_a_start_that_appends_nothing_leaves_no_trace(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.append(telemetry())
+        epoch = outbox.sender.epoch
+    for _ in range(100):
+        async with Outbox.open(path, EAGER, clock) as outbox:
+            assert [one.epoch for one in outbox.carried] == [epoch]
+
+
+async def test_an_urgent_message_waits_for_no_group(path: Path, clock: SteppedClock) -> None:
+    patient = OutboxLimits(group_delay=3600 * 1_000_000)
+    async with Outbox.open(path, patient, clock) as outbox:
+        outbox.append(telemetry())
+        seq = outbox.append(Message("event", b"{}", URGENT))
+        await outbox.durable(seq)
+        outbox.sender.connected(0)
+        outbox.sender.ack(Ack(outbox.sender.epoch, 0), 0)
+        assert outbox.sender.next_to_send(0) == seq
+
+
+async def test_a_full_group_waits_no_longer(path: Path, clock: SteppedClock) -> None:
+    patient = OutboxLimits(group_delay=3600 * 1_000_000, group_messages=5)
+    async with Outbox.open(path, patient, clock) as outbox:
+        for _ in range(5):
+            seq = outbox.append(telemetry())
+        await outbox.durable(seq)
+
+
+async def test_urgent_messages_keep_their_precedence_over_a_restart(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        for _ in range(5):
+            outbox.append(telemetry())
+        outbox.append(Message("event", b"{}", URGENT))
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.sender.connected(0)
+        outbox.sender.ack(Ack(outbox.sender.epoch, 0), 0)
+        assert outbox.sender.next_to_send(0) == 6
+
+
+async def test_acknowledged_messages_stay_while_there_is_room_and_go_first(path: Path, clock: SteppedClock) -> None:
+    body = b"x" * 1000
+    limits = OutboxLimits(group_delay=0, max_bytes=10 * (1000 + ROW_BYTES))
+    async with Outbox.open(path, limits, clock) as outbox:
+        for _ in range(10):
+            outbox.append(telemetry(body))
+        await outbox.flush()
+        outbox.sender.ack(Ack(outbox.sender.epoch, 4), 0)
+        assert outbox.stats().first_seq == 1
+        for _ in range(4):
+            outbox.append(telemetry(body))
+        await outbox.flush()
+        assert outbox.stats().first_seq == 5
+        assert outbox.stats().evicted_messages == 0
+        assert outbox.sender.evicted() == ()
+        assert await outbox.read([4]) == []
+
+
+async def test_evicted_messages_are_declared_with_times_and_readings(path: Path, clock: SteppedClock) -> None:
+    body = b"x" * 1000
+    limits = OutboxLimits(group_delay=0, max_bytes=10 * (1000 + ROW_BYTES))
+    async with Outbox.open(path, limits, clock) as outbox:
+        for number in range(13):
+            outbox.append(telemetry(body, at=number, readings=2))
+        await outbox.flush()
+    async with Outbox.open(path, limits, clock) as outbox:
+        (entry,) = outbox.sender.evicted()
+        assert (entry.first, entry.last, entry.cause) == (1, 3, "space")
+        assert (entry.observed_from, entry.observed_to, entry.readings) == (0, 2, 6)
+        stats = outbox.stats()
+        assert (stats.evicted_messages, stats.evicted_readings, stats.backlog) == (3, 6, 10)
+        outbox.sender.ack(Ack(outbox.sender.epoch, 3), 0)
+        assert outbox.sender.evicted() == ()
+
+
+async def test_the_least_important_unacknowledged_messages_go_first(path: Path, clock: SteppedClock) -> None:
+    body = b"x" * 1000
+    limits = OutboxLimits(group_delay=0, max_bytes=4 * (1000 + ROW_BYTES))
+    async with Outbox.open(path, limits, clock) as outbox:
+        for priority in (URGENT, NORMAL, 3, 2, URGENT, NORMAL, NORMAL):
+            outbox.append(telemetry(body, priority=priority))
+        await outbox.flush()
+        assert [one.seq for one in await outbox.read(list(range(1, 8)))] == [1, 5, 6, 7]
+        assert [(one.first, one.last) for one in outbox.sender.evicted()] == [(2, 4)]
+
+
+async def test_acknowledged_messages_go_when_they_are_old(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.append(telemetry(at=clock.now))
+        outbox.append(telemetry(at=clock.now))
+        await outbox.flush()
+        clock.now += 8 * DAY
+        await acknowledge(outbox, 1)
+        assert [one.seq for one in await outbox.read([1, 2])] == [2]
+        assert outbox.sender.evicted() == ()
+
+
+async def test_a_message_too_large_is_refused_and_counted(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, OutboxLimits(message_bytes=100), clock) as outbox:
+        with pytest.raises(MessageTooLarge, match="101 bytes; at most 100 are taken: make smaller packs"):
+            outbox.append(telemetry(b"x" * 101, readings=7))
+        assert (outbox.stats().refused_messages, outbox.stats().refused_readings) == (1, 7)
+
+
+async def test_a_disk_that_refuses_keeps_messages_waiting_up_to_a_bound(
+    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = OutboxLimits(group_delay=0, queue_messages=3, retry_delay=1)
+    refused = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    commit = LogStore.commit
+
+    def full(*_: object, **__: object) -> None:
+        loop.call_soon_threadsafe(refused.set)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with Outbox.open(path, limits, clock) as outbox:
+        monkeypatch.setattr(LogStore, "commit", full)
+        outbox.append(telemetry(b"[1]"))
+        await refused.wait()
+        while outbox.stats().state != "waiting":
+            refused.clear()
+            await refused.wait()
+        assert "database or disk is full" in outbox.stats().detail
+        outbox.append(telemetry(b"[2]"))
+        monkeypatch.setattr(LogStore, "commit", commit)
+        await outbox.flush()
+        assert [one.body for one in await outbox.read([1, 2])] == [b"[1]", b"[2]"]
+        assert outbox.stats().state == "ok"
+
+
+async def test_a_queue_that_is_full_refuses_and_counts(path: Path, clock: SteppedClock) -> None:
+    patient = OutboxLimits(group_delay=3600 * 1_000_000, queue_messages=3)
+    async with Outbox.open(path, patient, clock) as outbox:
+        for _ in range(3):
+            outbox.append(telemetry())
+        with pytest.raises(OutboxFull, match="3 messages"):
+            outbox.append(telemetry(readings=5))
+        assert (outbox.stats().refused_messages, outbox.stats().refused_readings) == (1, 5)
+        await outbox.flush()
+        assert outbox.append(telemetry()) == 4
+
+
+async def test_a_full_file_system_is_survived(path: Path, clock: SteppedClock) -> None:
+    """SQLite's own page limit stands for the disk's: the same error, and the same way out."""
+    limits = OutboxLimits(group_delay=0, retry_delay=1, max_bytes=10**6)
+    async with Outbox.open(path, limits, clock) as outbox:
+        outbox.append(telemetry(b"x" * 5000))
+        await outbox.flush()
+        assert outbox._store is not None
+        connection = outbox._store._connection
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        waiting = asyncio.create_task(outbox.durable(outbox.append(telemetry(b"y" * 50_000))))
+        while outbox.stats().state != "waiting":
+            await asyncio.get_running_loop().run_in_executor(outbox._executor, int)
+        assert "full" in outbox.stats().detail
+        connection.execute("PRAGMA max_page_count = 100000")
+        await waiting
+        assert outbox.stats().next_seq == 3
+
+
+async def test_a_second_gateway_on_the_same_log_is_told_so(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.append(telemetry())
+        with pytest.raises(LogError, match=r"cannot be opened .* no other gateway uses it"):
+            await Outbox.open(path, EAGER, clock).__aenter__()
+        await outbox.flush()
+
+
+async def test_an_error_inside_the_block_comes_out_as_it_is(path: Path, clock: SteppedClock) -> None:
+    async def fail() -> None:
+        async with Outbox.open(path, EAGER, clock) as outbox:
+            outbox.append(telemetry())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert outbox.stats().next_seq == 2
+
+
+async def test_a_file_of_rubbish_is_set_aside_and_a_new_log_begun(path: Path, clock: SteppedClock) -> None:
+    rubbish(path)
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert outbox.stats().state == "salvaged"
+        assert "damaged" in outbox.stats().detail
+        assert outbox.append(telemetry()) == 1
+    (aside,) = path.parent.glob("outbox.db.damaged-*")
+    assert aside.read_bytes().startswith(b"no database at all")
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_reads_of_a_damaged_log_is_saved_and_the_rest_declared(
+    path: Path, clock: SteppedClock, seed: int
+) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        for number in range(400):
+            outbox.append(telemetry(b"[%d]%s" % (number + 1, b"x" * 400)))
+        await outbox.flush()
+        outbox.sender.ack(Ack(outbox.sender.epoch, 50), 0)
+        outbox.append(telemetry(b"[401]"))
+    damage(path, random.Random(seed))
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        everything = list(range(1, 402))
+        # The first reading finds the damage, the second reads what was saved.
+        saved = await outbox.read(everything) or await outbox.read(everything)
+        numbers = {one.seq for one in saved}
+        assert all(one.body.startswith(b"[%d]" % one.seq) for one in saved)
+        assert len(numbers) > 250
+        declared = outbox.sender.evicted()
+        assert {one.cause for one in declared} == {"corruption"}
+        lost = {seq for one in declared for seq in range(one.first, one.last + 1)}
+        assert lost == set(range(51, 402)) - numbers
+        assert outbox.stats().state == "salvaged"
+        assert outbox.append(telemetry()) == 402
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from linli_edge.outbox import Message, Outbox, OutboxLimits
+
+async def main():
+    async with Outbox.open(Path(sys.argv[1]), OutboxLimits(group_delay=1000), lambda: 1_700_000_000_000_000) as outbox:
+        while True:
+            for _ in range(20):
+                seq = outbox.append(Message("telemetry", b"x" * 300, 1, 0, 0, 1))
+            await outbox.durable(seq)
+            print(seq, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_killed_at_any_moment_it_keeps_whatever_it_called_durable(path: Path) -> None:
+    for lines in (3, 40):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(lines):
+                last = int(writer.stdout.readline())
+            writer.send_signal(signal.SIGKILL)
+        with sqlite3.connect(path) as connection:
+            (count, highest) = connection.execute("SELECT count(*), max(seq) FROM message").fetchone()
+        connection.close()
+        assert count == highest >= last
+
+
+def test_opening_reads_a_few_pages_however_long_the_log_is(path: Path, clock: SteppedClock) -> None:
+    path.parent.mkdir()
+    store = LogStore.open(path, OutboxLimits())
+    store.commit([telemetry(b"x" * 50) for _ in range(30_000)], clock.now)
+    store.close()
+    store = LogStore.open(path, OutboxLimits())
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    store._connection.set_progress_handler(count, 100)
+    store._load()
+    state = store.state()
+    store.close()
+    assert state.next_seq == 30_001
+    assert steps < 10
