@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linli_core.model import Quality, Reading, Reason
-from linli_edge.drivers.modbus.decode import BlockDecoder, decimals, shortest_float32
+from linli_edge.drivers.modbus.decode import BlockDecoder, decimals
 from linli_edge.drivers.modbus.registers import DataType, MappedPoint, RegisterTable, WordOrder
 from linli_sim.modbus_values import words_of
 
@@ -72,7 +72,8 @@ def test_every_float32_comes_back_as_the_same_float32(number: float, order: Word
 @given(st.integers(-9_999_999, 9_999_999), st.integers(0, 6))
 def test_a_decimal_of_seven_digits_survives_float32(digits: int, places: int) -> None:
     number = digits / 10**places
-    assert shortest_float32(struct.unpack(">f", struct.pack(">f", number))[0])[0] == number
+    item = entry(DataType.FLOAT32)
+    assert value_of(item, words_of(item, number)) == number
 
 
 @settings(deadline=None)

@@ -72,50 +72,52 @@ def linear_int(factor: Fraction, offset: Fraction) -> Converter | None:
 
 
 _LOWEST: Final = -149
-# For |x| in [2^(e-1), 2^e): decimals that leave seven digits at least, and half of the distance to the next float32.
-_PLACES: Final = tuple(6 - math.floor((e - 1) * math.log10(2)) for e in range(_LOWEST, 130))
-_HALF_STEP: Final = tuple(2.0 ** (max(e, -125) - 25) for e in range(_LOWEST, 130))
+_HIGHEST: Final = 128
 
 
-def shortest_float32(value: float) -> tuple[float, int]:
-    """Return the shortest decimal that names the same float32, and its number of decimals.
+def _power_for(exponent: int) -> int:
+    """Return the power of ten that turns a float in [2^(e-1), 2^e) into an integer of seven digits or a few more."""
+    places = 6 - math.floor((exponent - 1) * math.log10(2))
+    # Below, powers of ten are no exact floats any more; above, a float32 is a whole number of many digits itself.
+    return 10 ** max(0, places) if -6 <= places <= 20 else 0
 
-    Args:
-        value: A finite float that a float32 can hold exactly.
-    """
-    if not value:
-        return 0.0, 0
-    mantissa, exponent = math.frexp(value)
-    place = exponent - _LOWEST
-    places = _PLACES[place]
-    short = round(value, places)
-    # At a power of two the next float32 below is only half as far; nine digits are enough for any.
-    half_step = _HALF_STEP[place] if abs(mantissa) != 0.5 else 0.0
-    if abs(short - value) >= half_step:
-        places += 1
-        short = round(value, places)
-        if abs(short - value) >= half_step:
-            places += 1
-            short = round(value, places)
-    return short, places
+
+_POWER: Final = tuple(_power_for(exponent) for exponent in range(_LOWEST, _HIGHEST + 1))
+_HALF_STEP: Final = tuple(2.0 ** (max(exponent, -125) - 25) for exponent in range(_LOWEST, _HIGHEST + 1))
+"""Half of the distance to the next float32, by binary exponent."""
 
 
 def linear_float32(factor: Fraction, offset: Fraction, nan: Reason) -> Converter:
-    """Return the converter of a float32."""
-    factor_places, offset_places = decimals(factor), decimals(offset)
-    times, plus = float(factor), float(offset)
+    """Return the converter of a float32.
+
+    It looks for the shortest decimal that names the same float32: seven digits, else eight, else nine (which are
+    enough for any). Factor and offset are applied to that decimal in integers, with one rounding at the end.
+    """
     plain = factor == 1 and not offset
+    common = math.lcm(factor.denominator, offset.denominator)
+    times, plus = int(factor * common), int(offset * common)
+    rough_times, rough_plus = float(factor), float(offset)
+    frexp, powers, half_steps = math.frexp, _POWER, _HALF_STEP
 
     def convert(raw: float) -> Value | Reason:
         if raw - raw != 0.0:  # NaN and the infinities, in one comparison
             return nan
-        value, places = shortest_float32(raw)
+        mantissa, exponent = frexp(raw)
+        power = powers[exponent - _LOWEST]
+        if not power:
+            return raw * rough_times + rough_plus
+        whole = round(raw * power)
+        # At a power of two the next float32 below is only half as far: nine digits, without looking.
+        step = half_steps[exponent - _LOWEST] if mantissa not in {0.5, -0.5} else 0.0
+        if abs(whole / power - raw) >= step:
+            power *= 10
+            whole = round(raw * power)
+            if abs(whole / power - raw) >= step:
+                power *= 10
+                whole = round(raw * power)
         if plain:
-            return value
-        value = value * times + plus
-        if factor_places is None or offset_places is None:
-            return value
-        return round(value, max(places + factor_places, offset_places))
+            return whole / power  # int / int is correctly rounded: this is the decimal's own float
+        return (whole * times + plus * power) / (power * common)
 
     return convert
 
