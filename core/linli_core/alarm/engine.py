@@ -85,13 +85,30 @@ class Engine:
             observed_at: Event time.
             now: The time of learning.
         """
+        return self.observe_all((bound,), (value,), (quality,), (observed_at,), now)
+
+    def observe_all(
+        self,
+        bounds: Iterable[Bound],
+        values: Iterable[Value],
+        qualities: Iterable[Quality],
+        times: Iterable[Instant],
+        now: Instant,
+    ) -> list[AlarmChange]:
+        """Take readings as columns of one length, as :meth:`observe` takes one; return the changes in that order."""
         out: list[AlarmChange] = []
-        for watch in bound.levels:
-            self._feed(watch, value, quality, observed_at, now, out)
-        for absence in bound.absences:
-            # The points of one poll share their time: the first of them has said all there is to say.
-            if absence.memory.last_at != observed_at:
-                self._feed(absence, value, quality, observed_at, now, out)
+        calm = 0
+        for (levels, absences), value, quality, at in zip(bounds, values, qualities, times, strict=True):
+            for level in levels:
+                if level.calm(value, quality, at, now):
+                    calm += 1
+                else:
+                    self._feed(level, value, quality, at, now, out)
+            for absence in absences:
+                # The points of one poll share their time: the first of them has said all there is to say.
+                if absence.memory.last_at != at:
+                    self._feed(absence, value, quality, at, now, out)
+        self.evaluations += calm
         return out
 
     def _feed(

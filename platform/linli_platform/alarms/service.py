@@ -23,7 +23,7 @@ from linli_core.alarm import (
 )
 from linli_core.errors import LinliError
 from linli_core.instant import SECOND, Instant
-from linli_core.model import Quality, quality_from_code
+from linli_core.model import Quality, Value, quality_from_code
 from linli_platform.alarms.records import AlarmRecords, Filter, encode_memory
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
 from linli_platform.clock import Clock
@@ -142,16 +142,14 @@ class AlarmService:
             self._behind = True
             return
         now = self._clock()
-        bound_of, observe, pending = self._bound, self.engine.observe, self._pending
-        for series, at, value, text, code in zip(
-            committed.series, committed.times, committed.values, committed.texts, committed.quality, strict=True
-        ):
-            bound = bound_of.get(series.id)
-            if bound is None:
-                bound = self._bind(series)
-            changes = observe(bound, value if text is None else text, _QUALITY[code], at, now)
-            if changes:
-                pending.extend(changes)
+        bound_of = self._bound
+        bounds = [bound_of.get(series.id) or self._bind(series) for series in committed.series]
+        values: list[Value] = [*committed.values]
+        for index, words in enumerate(committed.texts):
+            if words is not None:
+                values[index] = words
+        qualities = [_QUALITY[code] for code in committed.quality]
+        self._pending.extend(self.engine.observe_all(bounds, values, qualities, committed.times, now))
         due = self.engine.next_due()
         if self._pending or (due is not None and due < self._nap_until):
             self._wake.set()
