@@ -143,7 +143,7 @@ class LevelWatch:
         return -1 if level <= self._back else 0
 
     def calm(self, value: Value, quality: Quality, at: Instant, now: Instant) -> bool:
-        """Take a reading that settles nothing because nothing is amiss, quickly; ``False`` leaves it to :meth:`observe`.
+        """Take a reading that settles nothing, as nothing is amiss, quickly; ``False`` leaves it to :meth:`observe`.
 
         Nearly every reading of a healthy site goes this way.
         """
