@@ -116,6 +116,17 @@ async def test_one_silent_unit_does_not_cost_the_others_their_connection() -> No
     assert server.connections == 1
 
 
+async def test_a_late_answer_on_the_socket_is_counted_and_not_taken() -> None:
+    server = ModbusServer({1: words(), 2: words(1, 0)}, Faults(delay={2: 0.1}))
+    late = device(2, 0, timeout="20 ms")
+    async with server.listen() as port, opened(link(port, device(1, 0), late)) as driver:
+        with pytest.raises(LinkTimeout):
+            await driver.poll(poll_of(driver, "meter-2"))
+        # The line answers in turn: the late answer comes first, under the transaction id of the request before.
+        assert shown(await driver.poll(poll_of(driver, "meter-1"))) == {0: 100}
+        assert sum(driver.port.late.values()) == 1
+
+
 async def test_a_unit_that_hangs_up_is_a_closed_link_and_stays_one() -> None:
     server = ModbusServer({1: words(), 2: words()}, Faults(drop={2}))
     async with server.listen() as port, opened(link(port, device(1, 0), device(2, 0))) as driver:
