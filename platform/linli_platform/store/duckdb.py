@@ -363,8 +363,9 @@ class DuckDBStore:
             self._series = {(info.gateway, info.name): info for info in by_id if info is not None}
             self._connection = connection
             self._broken = False
-        self._journal_rows = _FOLD_AFTER
-        self._fold()
+        self._journal_rows = connection.execute("SELECT count(*) FROM mark_journal").fetchall()[0][0]
+        if self._journal_rows:
+            self._fold()
 
     def _reopen(self) -> None:
         with self._state:
