@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command == "registry":
             return _registry(args, settings)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for noisy in ("alembic", "uvicorn"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
         return asyncio.run(_serve(settings))
     except LinliError as exc:
         print(f"linli-platform: {exc}", file=sys.stderr)

@@ -7,7 +7,7 @@ gateway spoke or two hundred.
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -156,7 +156,9 @@ class DuckDBStore:
                 self._journal += 1
                 self._journal_rows += 1
             if self._journal_rows >= _FOLD_AFTER:
-                self._fold()
+                # The batch is committed whatever becomes of this; a journal that cannot be folded now grows on.
+                with suppress(StoreError):
+                    self._fold()
             return Appended(appended.new, appended.duplicates, appended.conflicts, new_events)
 
     def _append_readings(
