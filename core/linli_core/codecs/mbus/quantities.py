@@ -58,9 +58,7 @@ GENERIC: Final = {
     _M.CURRENT: "current",
     _M.FREQUENCY: "frequency",
     _M.REACTIVE_ENERGY: "reactive_energy_import",
-    _M.APPARENT_ENERGY: "apparent_energy_import",
     _M.REACTIVE_POWER: "reactive_power",
-    _M.APPARENT_POWER: "apparent_power",
     _M.HEAT_COST: "heat_cost_units",
     _M.FABRICATION_NUMBER: "serial_number",
     _M.DATE: "meter_date",
@@ -114,7 +112,6 @@ BACKWARD: Final = {
     (_M.ENERGY, Domain.ELECTRICITY): "energy_export",
     (_M.ENERGY, Domain.HEAT): "cooling_energy",
     (_M.REACTIVE_ENERGY, Domain.ELECTRICITY): "reactive_energy_export",
-    (_M.APPARENT_ENERGY, Domain.ELECTRICITY): "apparent_energy_export",
 }
 """What only negative contributions add up to."""
 
