@@ -1,7 +1,7 @@
 """The policy of one Modbus link: its polls, what a refusal teaches, and when a silence is a silence."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -74,38 +74,48 @@ class ModbusDriver:
         if changed_at is not None and self._clock() - changed_at >= RELEARN:
             task.requests.forget()
         readings: list[Reading] = []
+        answered = False
+        malformed: ProtocolError | None = None
         queue = list(reversed(task.requests.blocks))
         while queue:
             block = queue.pop()
             try:
                 data = await self._ask(task.device, block)
-            except (LinkError, ProtocolError) as exc:
-                if not readings:
+            except LinkError as exc:
+                if not answered:
                     raise
-                reason = Reason.MALFORMED_ANSWER if isinstance(exc, ProtocolError) else Reason.NO_COMMUNICATION
                 _LOG.info("%s: %s; %d requests left out", planned.key, exc, len(queue) + 1)
-                now = self._clock()
-                readings += [missing(point, now, reason) for left in (block, *queue) for point in left.points]
+                readings += self._missing((block, *queue), Reason.NO_COMMUNICATION)
                 break
+            except ProtocolError as exc:
+                malformed = exc
+                readings += self._missing((block,), Reason.MALFORMED_ANSWER)
             except DeviceError as exc:
+                answered = True
                 queue.extend(reversed(self._refused(task, block, exc, readings)))
             else:
+                answered = True
                 readings += block.decoder.decode(data, self._clock())
+        if malformed is not None and not answered:
+            raise malformed
         now = self._clock()
         readings += [missing(point, now, Reason.REFUSED_BY_DEVICE) for point in task.requests.denied]
         return readings
 
+    def _missing(self, blocks: Iterable[Block], reason: Reason) -> list[Reading]:
+        now = self._clock()
+        return [missing(point, now, reason) for block in blocks for point in block.points]
+
     def _refused(self, task: _Task, block: Block, error: DeviceError, readings: list[Reading]) -> Sequence[Block]:
         """Return the blocks to ask for instead; add the BAD readings of a block that is not to be split."""
-        now = self._clock()
         if error.code in _SPLITTING or error.code == _ILLEGAL_FUNCTION:
-            parts = task.requests.refused(block, now, whole=error.code == _ILLEGAL_FUNCTION)
+            parts = task.requests.refused(block, self._clock(), whole=error.code == _ILLEGAL_FUNCTION)
             if not parts:
                 names = ", ".join(point.name for point in block.points)
                 _LOG.warning("%s; not asked again for an hour: %s", error, names)
             return parts
         reason = Reason.DEVICE_FAILURE if error.code not in _BUSY else Reason.REFUSED_BY_DEVICE
-        readings += [missing(point, now, reason) for point in block.points]
+        readings += self._missing((block,), reason)
         return ()
 
     async def _ask(self, device: DeviceSettings, block: Block) -> bytes:
