@@ -84,7 +84,7 @@ def shown(series: SeriesInfo, value: float | None, words: str | None, lang: Lang
     if value is None:
         return "–"
     known = facts(series.quantity)
-    if known.kind is Kind.STATE and not known.unit and value in {0.0, 1.0}:
+    if known.kind is Kind.STATE and known.unit in {"", "/"} and value in {0.0, 1.0}:
         if series.quantity.endswith(_DOORS):
             return text("value.open" if value else "value.closed", lang)
         return text("value.yes" if value else "value.no", lang)
