@@ -10,6 +10,7 @@ from typing import Final
 
 from linli_core.vocabulary import Vocabulary, vocabulary
 
+from linli_core.errors import LinliError
 from linli_core.model import Phase, Statistic
 from linli_edge.config.table import Table
 from linli_edge.drivers.modbus.registers import (
@@ -226,7 +227,7 @@ def _scale(table: Table, kind: DataType, words: Vocabulary) -> tuple[Fraction, F
         return scale, shift
     try:
         zero, one = (Fraction(words.convert(name, Decimal(number), unit)) for number in (0, 1))
-    except ValueError as exc:
+    except (ValueError, LinliError) as exc:
         table.problem("unit", f'"{unit}" is no unit of {name} ({exc})', f'such as "{quantity.unit}"')
         return scale, shift
     return scale * (one - zero), shift * (one - zero) + zero
