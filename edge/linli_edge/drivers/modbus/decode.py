@@ -76,8 +76,11 @@ _HIGHEST: Final = 128
 
 
 def _power_for(exponent: int) -> int:
-    """Return the power of ten that turns a float in [2^(e-1), 2^e) into an integer of seven digits or a few more."""
-    places = 6 - math.floor((exponent - 1) * math.log10(2))
+    """Return the power of ten that turns a float in [2^(e-1), 2^e) into an integer of seven digits.
+
+    Where a power of ten lies between the bounds, those below it get six: eight would hide a decimal of seven.
+    """
+    places = 6 - math.floor(exponent * math.log10(2))
     # Below, powers of ten are no exact floats any more; above, a float32 is a whole number of many digits itself.
     return 10 ** max(0, places) if -6 <= places <= 20 else 0
 
@@ -115,6 +118,9 @@ def linear_float32(factor: Fraction, offset: Fraction, nan: Reason) -> Converter
             if abs(whole / power - raw) >= step:
                 power *= 10
                 whole = round(raw * power)
+                if abs(whole / power - raw) >= step:
+                    power *= 10
+                    whole = round(raw * power)
         if plain:
             return whole / power  # int / int is correctly rounded: this is the decimal's own float
         return (whole * times + plus * power) / (power * common)
