@@ -8,9 +8,9 @@ from linli_core.log.receiver import Offer
 from linli_core.wire.messages import decode_status
 from linli_core.wire.topics import Address, Channel, parse_topic
 from linli_platform.clock import Clock
-from linli_platform.ingest import decode
 from linli_platform.ingest.admission import Admission, Sender
 from linli_platform.ingest.batch import Pending
+from linli_platform.ingest.decode import MessageDecoder, Pack
 from linli_platform.ingest.mqtt import Publish
 from linli_platform.ingest.refusals import NOBODY, Refusals
 from linli_platform.ingest.settings import Limits
@@ -21,6 +21,7 @@ from linli_platform.store import EventRow, Quarantined
 
 _CACHED_TOPICS: Final = 50_000
 _TOPIC_SHOWN: Final = 200
+_NAME_LENGTH: Final = 64
 
 
 class Intake:
@@ -40,6 +41,7 @@ class Intake:
         self._refusals = refusals
         self._metrics = metrics
         self._limits = limits
+        self._decoder = MessageDecoder(limits)
         self._clock = clock
         self._addresses: dict[bytes, Address] = {}
         self._count = {channel: metrics.messages.labels(channel=channel.value) for channel in Channel}
@@ -117,7 +119,7 @@ class Intake:
     def _telemetry(self, sender: Sender, message: Publish, now: Instant) -> None:
         try:
             self._check_size(message)
-            pack = decode.telemetry(message.payload, sender.id, now, self._limits)
+            pack = self._decoder.telemetry(message.payload, sender.id, now)
         except Refused as refused:
             self._poisoned(sender, message, refused, now)
             raise
@@ -144,7 +146,7 @@ class Intake:
             loss = Loss(sender.id, pack.epoch, pack.seq, pack.seq, cause, readings=len(pack.refused))
             self._book_refused(loss, message, now)
 
-    def _meet(self, sender: Sender, pack: decode.Pack) -> None:
+    def _meet(self, sender: Sender, pack: Pack) -> None:
         """Find each record's series where some are new; records whose series may not be made leave the pack."""
         ids: list[int | None] = []
         for name in pack.names:
@@ -159,7 +161,7 @@ class Intake:
 
     def _poisoned(self, sender: Sender, message: Publish, refused: Refused, now: Instant) -> None:
         """Settle a message that can never be taken, if it says which one it is: else it would come for ever."""
-        sequence = decode.sequence(message.payload)
+        sequence = self._decoder.sequence(message.payload)
         if sequence is None:
             return
         epoch, seq = sequence
@@ -176,7 +178,7 @@ class Intake:
     def _event(self, sender: Sender, message: Publish, now: Instant) -> None:
         try:
             self._check_size(message)
-            event = decode.event(message.payload, sender.id, now, self._limits)
+            event = self._decoder.event(message.payload, sender.id, now)
         except Refused as refused:
             self._poisoned(sender, message, refused, now)
             raise
@@ -204,6 +206,8 @@ class Intake:
             raise Refused(
                 RefusalReason.FOREIGN_GATEWAY, f"a status of {status.gateway[:80]!r} on the topic of {sender.id!r}"
             )
+        if max(len(status.epoch), len(status.boot_id)) > _NAME_LENGTH:
+            raise Refused(RefusalReason.MALFORMED, f"status: epoch or boot_id longer than {_NAME_LENGTH}")
         for entry in sender.receiver.status(status, now):
             self.pending.losses.append(
                 Loss(

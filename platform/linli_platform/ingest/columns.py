@@ -1,0 +1,137 @@
+"""The fast way through a telemetry message: the canonical form our gateways send, as columns.
+
+Anything else (CBOR, base units, names that are not the vocabulary's, a missing unit, an unknown label) is not judged
+here: the answer is ``None``, and the full decoder of :mod:`linli_core.wire.senml` decides.
+"""
+
+import math
+from typing import Final
+
+import msgspec
+
+from linli_core.instant import SECOND
+from linli_core.model import Quality, parse_point, quality_code, quality_from_label
+from linli_core.vocabulary import vocabulary
+
+_CACHED: Final = 100_000
+_RELATIVE: Final = 2.0**28
+"""RFC 8428 §4.5.3: a time below this many seconds is relative to now; gateways send absolute ones."""
+
+_BAD: Final = quality_code(Quality.BAD)
+_NAN: Final = float("nan")
+
+
+class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """One SenML record (RFC 8428 §4.3) as far as the canonical form uses it, with this contract's own labels."""
+
+    bn: str = ""
+    bt: float = 0.0
+    epoch: str = ""
+    seq: int = 0
+    n: str = ""
+    u: str = ""
+    v: float | None = None
+    vb: bool | None = None
+    vs: str | None = None
+    t: float = 0.0
+    q: str = ""
+    dt: float | None = None
+
+
+class Columns(msgspec.Struct, gc=False):
+    """Readings of one message, parallel; NaN where the value is missing or text."""
+
+    epoch: str
+    seq: int
+    names: list[str]
+    times: list[int]
+    values: list[float]
+    quality: list[int]
+    texts: dict[int, str]
+
+
+class ColumnDecoder:
+    """Decodes canonical packs; remembers the units of points and the codes of quality labels it has seen."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(list[_Record]).decode
+        self._units: dict[str, str] = {}
+        self._codes: dict[str, int] = {"": 0}
+
+    def decode(self, payload: bytes, gateway: str) -> Columns | None:
+        """Return a pack's readings, or ``None`` if it is not in the canonical form."""
+        try:
+            records = self._decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        if not records or not _is_canonical(records[0], gateway):
+            return None
+        names = [record.n for record in records]
+        if self._expected(names) != [record.u for record in records]:
+            return None
+        columns = self._values(records)
+        if columns is None or any(record.bn or record.bt for record in records[1:]):
+            return None
+        first, (values, quality, texts) = records[0], columns
+        base = first.bt
+        times = [round((base + record.t) * SECOND) for record in records]
+        return Columns(first.epoch, first.seq, names, times, values, quality, texts)
+
+    def _expected(self, names: list[str]) -> list[str] | None:
+        """Return the unit each point must have; ``None`` if one is no point of the vocabulary."""
+        units = self._units
+        try:
+            return [units[name] for name in names]
+        except KeyError:
+            return [units[name] for name in names] if self._learn(names) else None
+
+    def _values(self, records: list[_Record]) -> tuple[list[float], list[int], dict[int, str]] | None:
+        plain = [record.v for record in records if record.v is not None]
+        if len(plain) == len(records) and not any(
+            record.q or record.vs is not None or record.vb is not None for record in records
+        ):
+            return (plain, [0] * len(plain), {}) if math.isfinite(sum(plain)) else None
+        values, quality, texts = [], [], {}
+        for row, record in enumerate(records):
+            held = (record.v is not None) + (record.vb is not None) + (record.vs is not None)
+            code = self._codes.get(record.q)
+            if code is None and (code := self._learn_label(record.q)) is None:
+                return None
+            if held > 1 or (not held and code < _BAD) or (record.v is not None and not math.isfinite(record.v)):
+                return None
+            value = record.v if record.vb is None else float(record.vb)
+            values.append(_NAN if value is None else value)
+            quality.append(code)
+            if record.vs is not None:
+                texts[row] = record.vs
+        return values, quality, texts
+
+    def _learn(self, names: list[str]) -> bool:
+        """Look up the units of points not seen yet; ``False`` if one is no point of the vocabulary."""
+        if len(self._units) >= _CACHED:
+            self._units.clear()
+        words = vocabulary()
+        for name in names:
+            if name not in self._units:
+                try:
+                    quantity = words.get(parse_point(name).quantity)
+                except ValueError:
+                    return False
+                if quantity is None:
+                    return False
+                self._units[name] = quantity.unit or ""
+        return True
+
+    def _learn_label(self, label: str) -> int | None:
+        if len(self._codes) >= _CACHED:
+            return None
+        try:
+            code = quality_code(*quality_from_label(label))
+        except ValueError:
+            return None
+        self._codes[label] = code
+        return code
+
+
+def _is_canonical(first: _Record, gateway: str) -> bool:
+    return first.bn == f"{gateway}/" and bool(first.epoch) and first.seq >= 1 and first.bt >= _RELATIVE
