@@ -430,3 +430,53 @@ async def test_a_broker_that_is_gone_and_back_gets_the_acks_again(
             await gateway.send(2)
             await gateway.acked(2)
         assert hub.store.count() == 2
+
+
+def _event(seq: int, **more: Any) -> bytes:
+    body = {
+        "specversion": "1.0",
+        "id": "event-1",
+        "source": "linli/gw-a",
+        "type": "linli.device.silent",
+        "time": "2025-11-24T16:00:00Z",
+        "subject": "meter-1",
+        "datacontenttype": "application/json",
+        "data": {"since": 5},
+        "epoch": "e1",
+        "seq": seq,
+        **more,
+    }
+    return json.dumps(body).encode()
+
+
+async def test_events_are_stored_once_and_told(site: Site, gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        for seq in (1, 1, 2):  # once more as it was, once under another number
+            await gateway.publish(Channel.EVENT, _event(seq))
+        await gateway.acked(2)
+        (event,) = hub.store.events(0, 2**60)
+        assert (event.gateway, event.id, event.time) == ("gw-a", "event-1", NOW)
+        assert (event.type, event.subject, json.loads(event.body)) == ("linli.device.silent", "meter-1", {"since": 5})
+        assert [told.events for told in hub.committed] == [(event,)]
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"source": "linli/gw-b"}, RefusalReason.FOREIGN_GATEWAY),
+        ({"time": "1970-01-01T00:00:09Z"}, RefusalReason.TIME_OUT_OF_RANGE),
+        ({"time": "yesterday"}, RefusalReason.MALFORMED),
+        ({"id": 7}, RefusalReason.MALFORMED),
+    ],
+)
+async def test_a_bad_event_is_refused_and_settled(
+    site: Site, gateway: "GatewayStandIn", more: dict[str, Any], reason: RefusalReason
+) -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.publish(Channel.EVENT, _event(1, **more))
+        await gateway.acked(1)
+        assert await hub.refusals() == {("gw-a", reason): 1}
+        assert [(loss.first, loss.cause) for loss in hub.registry.losses()] == [(1, f"refused:{reason}")]
+        assert hub.store.events(0, 2**60) == []
