@@ -138,4 +138,4 @@ def pack(gateway: str, seq: int, *records: dict[str, Any], epoch: str = EPOCH, *
     """Return a SenML pack as a gateway writes it; keys of ``base`` replace those of the first record."""
     body = [dict(record) for record in records or ({"n": "meter-1/energy_import", "u": "Wh", "v": seq, "t": seq},)]
     body[0] = {"bn": f"{gateway}/", "bt": NOW / 1e6, "epoch": epoch, "seq": seq, **base, **body[0]}
-    return json.dumps(body).encode()
+    return json.dumps(body, separators=(",", ":")).encode()

@@ -21,20 +21,43 @@ _BAD: Final = quality_code(Quality.BAD)
 _NAN: Final = float("nan")
 
 
-class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """One SenML record (RFC 8428 §4.3) as far as the canonical form uses it, with this contract's own labels."""
+class _First(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A pack's first record (RFC 8428 §4) as far as the canonical form uses it, with this contract's own labels."""
 
-    bn: str = ""
-    bt: float = 0.0
-    epoch: str = ""
-    seq: int = 0
-    n: str = ""
+    bn: str
+    bt: float
+    epoch: str
+    seq: int
+    n: str
     u: str = ""
     v: float | None = None
     vb: bool | None = None
     vs: str | None = None
     t: float = 0.0
     q: str = ""
+    dt: float | None = None
+
+
+class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """Any other record."""
+
+    n: str
+    u: str = ""
+    v: float | None = None
+    vb: bool | None = None
+    vs: str | None = None
+    t: float = 0.0
+    q: str = ""
+    dt: float | None = None
+
+
+class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A record that is what most are: a good number."""
+
+    n: str
+    v: float
+    u: str = ""
+    t: float = 0.0
     dt: float | None = None
 
 
@@ -54,25 +77,53 @@ class ColumnDecoder:
     """Decodes canonical packs; remembers the units of points and the codes of quality labels it has seen."""
 
     def __init__(self) -> None:
-        self._decode = msgspec.json.Decoder(list[_Record]).decode
+        self._decode_first = msgspec.json.Decoder(_First).decode
+        self._decode_plain = msgspec.json.Decoder(list[_Plain]).decode
+        self._decode_any = msgspec.json.Decoder(list[_Record]).decode
         self._units: dict[str, str] = {}
         self._codes: dict[str, int] = {"": 0}
 
     def decode(self, payload: bytes, gateway: str) -> Columns | None:
         """Return a pack's readings, or ``None`` if it is not in the canonical form."""
+        # The cut may fall into a text that looks like it; then neither part is JSON, and the full decoder is asked.
+        cut = payload.find(b"},{")
+        head, rest = (payload[1:-1], b"[]") if cut < 0 else (payload[1 : cut + 1], b"[" + payload[cut + 2 :])
+        if payload[:1] != b"[" or payload[-1:] != b"]":
+            return None
         try:
-            records = self._decode(payload)
+            first = self._decode_first(head)
+            if first.bn != f"{gateway}/" or not first.epoch or first.seq < 1 or first.bt < _RELATIVE:
+                return None
+            value = first.v
+            if value is None or first.q or first.vb is not None or first.vs is not None:
+                return self._mixed(first, self._decode_any(rest))
+            try:
+                return self._plain(first, value, self._decode_plain(rest))
+            except msgspec.ValidationError:
+                return self._mixed(first, self._decode_any(rest))
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        if not records or not _is_canonical(records[0], gateway):
+
+    def _plain(self, first: _First, value: float, others: list[_Plain]) -> Columns | None:
+        records: list[_First | _Plain] = [first, *others]
+        values = [value]
+        values += [record.v for record in others]
+        names = [record.n for record in records]
+        if self._expected(names) != [record.u for record in records] or not math.isfinite(sum(values)):
             return None
+        base = first.bt
+        times = [round((base + record.t) * SECOND) for record in records]
+        return Columns(first.epoch, first.seq, names, times, values, [0] * len(names), {})
+
+    def _mixed(self, first: _First, others: list[_Record]) -> Columns | None:
+        records: list[_First | _Record] = [first, *others]
         names = [record.n for record in records]
         if self._expected(names) != [record.u for record in records]:
             return None
         columns = self._values(records)
-        if columns is None or any(record.bn or record.bt for record in records[1:]):
+        if columns is None:
             return None
-        first, (values, quality, texts) = records[0], columns
+        values, quality, texts = columns
         base = first.bt
         times = [round((base + record.t) * SECOND) for record in records]
         return Columns(first.epoch, first.seq, names, times, values, quality, texts)
@@ -85,13 +136,10 @@ class ColumnDecoder:
         except KeyError:
             return [units[name] for name in names] if self._learn(names) else None
 
-    def _values(self, records: list[_Record]) -> tuple[list[float], list[int], dict[int, str]] | None:
-        plain = [record.v for record in records if record.v is not None]
-        if len(plain) == len(records) and not any(
-            record.q or record.vs is not None or record.vb is not None for record in records
-        ):
-            return (plain, [0] * len(plain), {}) if math.isfinite(sum(plain)) else None
-        values, quality, texts = [], [], {}
+    def _values(self, records: list[_First | _Record]) -> tuple[list[float], list[int], dict[int, str]] | None:
+        values: list[float] = []
+        quality: list[int] = []
+        texts: dict[int, str] = {}
         for row, record in enumerate(records):
             held = (record.v is not None) + (record.vb is not None) + (record.vs is not None)
             code = self._codes.get(record.q)
@@ -131,7 +179,3 @@ class ColumnDecoder:
             return None
         self._codes[label] = code
         return code
-
-
-def _is_canonical(first: _Record, gateway: str) -> bool:
-    return first.bn == f"{gateway}/" and bool(first.epoch) and first.seq >= 1 and first.bt >= _RELATIVE
