@@ -1,6 +1,7 @@
 """What waits for the next commit: readings as growing columns, and everything that must be committed with them."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from linli_core.instant import Instant
 from linli_core.wire.messages import Status
 from linli_platform.registry import Loss
 from linli_platform.store import Batch, EventRow, Quarantined
+
+_LARGE: Final = 200
 
 
 @dataclass(slots=True)
@@ -46,6 +49,10 @@ class Pending:
         self.seqs.setdefault(gateway, {}).setdefault(epoch, []).append(seq)
         self.touched.add(gateway)
         self.moved.add(gateway)
+
+    def weight(self) -> int:
+        """Return how much waits, in readings: an event or a quarantined message counts for as many as fill its bytes."""
+        return len(self.series) + _LARGE * (len(self.events) + len(self.quarantined))
 
     def columns(self) -> Batch:
         """Return the readings as the store takes them."""

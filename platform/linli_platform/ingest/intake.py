@@ -17,7 +17,7 @@ from linli_platform.ingest.settings import Limits
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Loss
 from linli_platform.registry.ledger import REFUSED
-from linli_platform.store import EventRow, Quarantined
+from linli_platform.store import QUARANTINE_BYTES, EventRow, Quarantined
 
 _CACHED_TOPICS: Final = 50_000
 _TOPIC_SHOWN: Final = 200
@@ -44,15 +44,23 @@ class Intake:
         self._decoder = MessageDecoder(limits)
         self._clock = clock
         self._addresses: dict[bytes, Address] = {}
-        self._count = {channel: metrics.messages.labels(channel=channel.value) for channel in Channel}
+        self._received = dict.fromkeys(Channel, 0)
         self._doubled = metrics.duplicates.labels(stage="message")
 
     def take_pending(self) -> Pending:
         """Return what waits, and begin anew."""
+        self.publish_counts()
         taken = self.pending
         taken.held = self._admission.take_held()
         self.pending = Pending(self._clock())
         return taken
+
+    def publish_counts(self) -> None:
+        """Bring the messages counted into the metrics: too dear for each single one."""
+        for channel, count in self._received.items():
+            if count:
+                self._metrics.messages.labels(channel=channel.value).inc(count)
+                self._received[channel] = 0
 
     @property
     def is_empty(self) -> bool:
@@ -68,7 +76,7 @@ class Intake:
             self._refusals.count(NOBODY, refused, now)
             return
         gateway, channel = address.gateway, address.channel
-        self._count[channel].inc()
+        self._received[channel] += 1
         if channel not in _TAKEN:
             return
         if not self.pending.touched:
@@ -138,7 +146,6 @@ class Intake:
         pending.quality += pack.quality
         for index, text in pack.texts.items():
             pending.texts[row + index] = text
-        self._metrics.readings.inc(len(pack.names))
         if pack.refused:
             for reason in pack.refused:
                 self._refusals.count(sender.id, reason, now)
@@ -172,7 +179,7 @@ class Intake:
     def _book_refused(self, loss: Loss, message: Publish, now: Instant) -> None:
         self.pending.losses.append(loss)
         self.pending.quarantined.append(
-            Quarantined(loss.gateway, loss.epoch, loss.first, loss.cause, message.payload, now)
+            Quarantined(loss.gateway, loss.epoch, loss.first, loss.cause, message.payload[:QUARANTINE_BYTES], now)
         )
 
     def _event(self, sender: Sender, message: Publish, now: Instant) -> None:

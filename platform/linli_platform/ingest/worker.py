@@ -72,6 +72,7 @@ class Ingest:
         self._connection = Connection(
             address, [subscription()], self._on_message, self._on_connected, 2 * limits.payload_bytes
         )
+        metrics.queued.set_function(lambda: len(self._intake.pending.series))
         self._listeners: list[Listener] = []
         self._gateway_listeners: list[GatewayListener] = []
         self._filled = asyncio.Event()
@@ -143,7 +144,7 @@ class Ingest:
         if was_empty:
             self._begun = asyncio.get_running_loop().time()
             self._filled.set()
-        waiting = len(intake.pending.series)
+        waiting = intake.pending.weight()
         if waiting >= self._grouping.readings:
             self._full.set()
             if waiting >= self._grouping.queued_readings:
@@ -261,6 +262,7 @@ class Ingest:
         metrics = self._metrics
         metrics.commit_seconds.observe(self._commit_s)
         metrics.batch_readings.observe(len(batch))
+        metrics.readings.inc(len(batch))
         metrics.stored.inc(len(appended.new))
         metrics.events.inc(len(appended.events))
         metrics.duplicates.labels(stage="reading").inc(appended.duplicates)
@@ -328,6 +330,7 @@ class Ingest:
 
     async def _write_counts(self) -> None:
         """Write refusals and sightings, and take in what an operator may have changed in the registry."""
+        self._intake.publish_counts()
         refusals = self._refusals.take()
         seen, self._intake.seen = self._intake.seen, {}
         try:

@@ -8,13 +8,17 @@ Which of two *different* values for one identity stays is written down in ``docs
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.errors import LinliError
 from linli_core.instant import Instant
+
+
+QUARANTINE_BYTES: Final = 16_384
+"""How much of a quarantined message is kept."""
 
 
 class StoreError(LinliError):
@@ -148,7 +152,10 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A message that was accounted for but could not be taken; the newest are kept for people to look at."""
+    """A message that was accounted for but could not be taken; the newest are kept for people to look at.
+
+    ``payload`` holds at most its first :data:`QUARANTINE_BYTES`.
+    """
 
     gateway: str
     epoch: str

@@ -9,10 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linli_platform.store import Batch, EventRow, Quarantined, SeriesInfo
+from linli_platform.store import QUARANTINE_BYTES, Batch, EventRow, Quarantined, SeriesInfo
 
 _QUARANTINE_ROWS: Final = 1000
-_QUARANTINE_BYTES: Final = 16_384
 
 _marks_decoder: Final = msgspec.msgpack.Decoder(dict[str, bytes])
 
@@ -104,7 +103,7 @@ def insert_quarantined(connection: duckdb.DuckDBPyConnection, quarantined: Seque
                 item.epoch,
                 item.seq,
                 item.reason,
-                item.payload[:_QUARANTINE_BYTES],
+                item.payload[:QUARANTINE_BYTES],
                 item.received_at,
             ],
         )
