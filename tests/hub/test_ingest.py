@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from linli_core.errors import RefusalReason
+from linli_core.log.receiver import Receiver
 from linli_core.model import Quality, Reason, quality_code
-from linli_core.wire.messages import Evicted
+from linli_core.wire.messages import Evicted, Status
 from linli_core.wire.topics import Channel
 from linli_platform.ingest import Committed
+from linli_platform.ingest.admission import Sender
 from linli_platform.ingest.connection import BrokerAddress
 from linli_platform.ingest.settings import Grouping, Limits
 from linli_platform.ingest.worker import Ingest
@@ -305,6 +308,22 @@ async def test_a_status_the_broker_kept_or_said_is_no_sighting(site: Site, gatew
         await gateway.acked(1)
         await hub.ingest._write_counts()
         assert [row.last_seen for row in hub.registry.gateways()] == [NOW + 60 * SECOND]
+
+
+def test_a_status_overtaken_by_a_newer_one_is_no_news() -> None:
+    sender = Sender("gw-a", Receiver(), pending=False)
+    for boot, number, state, is_news in (
+        ("b1", 5, "online", True),
+        ("b1", 4, "offline", False),  # kept by the broker, told after the newer one
+        ("b1", 1, "lost", True),  # the last will carries the number of the connection's begin
+        ("b1", 6, "online", True),
+        ("b2", 1, "online", True),
+        ("b1", 9, "lost", False),  # the will of the start before
+        ("b2", 2, "offline", True),
+        ("", 0, "lost", True),
+    ):
+        status = msgspec.convert({"gateway": "gw-a", "boot_id": boot, "number": number, "state": state}, Status)
+        assert sender.is_news(status) is is_news
 
 
 async def test_unknown_senders_are_bounded_and_the_known_live(

@@ -7,12 +7,14 @@ from typing import Final
 from linli_core.errors import LogError, RefusalReason, Refused
 from linli_core.log.receiver import LateArrival, Receiver
 from linli_core.model import parse_point
+from linli_core.wire.messages import Status
 from linli_platform.ingest.settings import Limits
 from linli_platform.registry import Device, Gateway, State
 from linli_platform.store import Store
 
 _log = logging.getLogger(__name__)
 
+_FORMER_BOOTS: Final = 16
 _REMEDY: Final = "accept or retire some, or look for a sender that makes up names"
 
 
@@ -35,6 +37,31 @@ class Sender:
         self.devices: set[str] = set()
         self.pending_devices: set[str] = set()
         self.series: dict[str, int] = {}
+        self._boot_id = ""
+        self._number = 0
+        self._former_boots: dict[str, None] = {}
+
+    def is_news(self, status: Status) -> bool:
+        """Tell whether a status says how the gateway fares now, and note it.
+
+        A broker may hand out the status it kept after a newer one that came live. The last will was written when the
+        connection began, so its number says nothing; it counts unless the gateway has started anew since.
+        """
+        boot = status.boot_id
+        if not boot:
+            return True
+        if boot == self._boot_id:
+            if status.number < self._number and status.state != "lost":
+                return False
+            self._number = max(self._number, status.number)
+            return True
+        if boot in self._former_boots:
+            return False
+        self._former_boots[self._boot_id] = None
+        while len(self._former_boots) > _FORMER_BOOTS:
+            del self._former_boots[next(iter(self._former_boots))]
+        self._boot_id, self._number = boot, status.number
+        return True
 
 
 class Admission:
@@ -84,6 +111,8 @@ class Admission:
             sender = self._senders.get(gateway.id)
             if sender is None:
                 sender = self._senders[gateway.id] = Sender(gateway.id, Receiver(), pending=False)
+                if gateway.status is not None:
+                    sender.is_news(gateway.status)
             sender.pending = gateway.state is State.PENDING
         for device in devices:
             sender = self._senders[device.gateway]

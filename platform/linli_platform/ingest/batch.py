@@ -51,7 +51,7 @@ class Pending:
         self.moved.add(gateway)
 
     def weight(self) -> int:
-        """Return how much waits, in readings: an event or a quarantined message counts for as many as fill its bytes."""
+        """Return how much waits, in readings: events and quarantined messages count for as many."""
         return len(self.series) + _LARGE * (len(self.events) + len(self.quarantined))
 
     def columns(self) -> Batch:

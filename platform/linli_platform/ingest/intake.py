@@ -229,12 +229,13 @@ class Intake:
                     booked_at=entry.booked_at,
                 )
             )
-        # Always: what is known of its log may have moved, and it sends nothing before the ack to its status.
-        # One that the broker had kept was said earlier, and does not mean that the gateway is there now.
-        moment = status.sent_at if message.retain and status.sent_at is not None else now
+        if sender.is_news(status):
+            # One that the broker had kept was said earlier, and does not mean that the gateway is there now.
+            moment = status.sent_at if message.retain and status.sent_at is not None else now
+            self.pending.statuses[sender.id] = (status, min(moment, now))
         if not message.retain and status.state != "lost":  # lost is the broker's word, not the gateway's
             self.seen[sender.id] = now
-        self.pending.statuses[sender.id] = (status, min(moment, now))
+        # Acknowledged whatever it says: a gateway that has just started sends nothing before the ack to its status.
         self.pending.moved.add(sender.id)
         self.pending.touched.add(sender.id)
 
