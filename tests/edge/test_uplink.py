@@ -149,6 +149,9 @@ class Platform:
     async def say(self, ack: Ack) -> None:
         assert self.client is not None
         await self.client.publish(topic(GATEWAY, Channel.ACK), encode_message(ack), qos=1, retain=True)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError  # ``asyncio.wait_for`` inside aiomqtt can swallow it (Python 3.11)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with self.changed:

@@ -61,6 +61,23 @@ def _nothing() -> GatewayHealth:
     return GatewayHealth()
 
 
+def _hand_over(client: aiomqtt.Client, topic_: str, payload: bytes, *, retain: bool = False) -> None:
+    """Publish without waiting for the PUBACK: aiomqtt's own ``publish`` costs a round trip or a task each."""
+    info = client._client.publish(topic_, payload, qos=1, retain=retain)  # noqa: SLF001
+    if info.rc != MQTT_ERR_SUCCESS:
+        raise aiomqtt.MqttCodeError(info.rc, "could not publish")
+
+
+def _notice_cancellation() -> None:
+    """Raise a cancellation that ``asyncio.wait_for`` swallowed (Python 3.11, inside aiomqtt's calls).
+
+    It does so where what it waits for comes at the very moment of the cancellation; an orderly stop would hang.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Uplink:
     """Carries one outbox to the platform.
 
@@ -163,6 +180,7 @@ class Uplink:
             self.stats.error = ""
             self._outbox.sender.connected(self._monotonic())
             await client.subscribe(self._ack_topic, qos=1)
+            _notice_cancellation()
             self._status_due.set()
             try:
                 async with asyncio.TaskGroup() as group:
@@ -222,18 +240,14 @@ class Uplink:
                 await self._work_to_do.wait()
 
     def _publish(self, client: aiomqtt.Client, epoch: str, message: StoredMessage) -> None:
-        # aiomqtt's own ``publish`` returns with the PUBACK, one message per round trip or one task per message.
-        paho = client._client  # noqa: SLF001
-        info = paho.publish(self._topics[message.kind], stamp(epoch, message), qos=1)
-        if info.rc != MQTT_ERR_SUCCESS:
-            raise aiomqtt.MqttCodeError(info.rc, "could not publish")
+        _hand_over(client, self._topics[message.kind], stamp(epoch, message))
         self.stats.sent += 1
 
     async def _say_status(self, client: aiomqtt.Client) -> None:
         """Say the status at once, when the log's name or losses change, and now and then; ask until answered."""
         while True:
             self._status_due.clear()
-            await self._publish_status(client, self._status("online"))
+            self._publish_status(client, self._status("online"))
             sender = self._outbox.sender
             interval = self._settings.status_interval if sender.resumed else self._settings.ask_interval
             await asyncio.sleep(STATUS_SPACING)
@@ -246,9 +260,9 @@ class Uplink:
             payload = encode_message(self._status("offline"))
             await client.publish(self._status_topic, payload, qos=1, retain=True, timeout=GOODBYE_TIMEOUT)
 
-    async def _publish_status(self, client: aiomqtt.Client, status: Status) -> None:
+    def _publish_status(self, client: aiomqtt.Client, status: Status) -> None:
         self._said = (status.epoch, status.evicted)
-        await client.publish(self._status_topic, encode_message(status), qos=1, retain=True)
+        _hand_over(client, self._status_topic, encode_message(status), retain=True)
 
     def _log_changed(self) -> None:
         sender = self._outbox.sender
