@@ -39,6 +39,7 @@ class Broker:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+        self.up = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -53,10 +54,12 @@ class Broker:
         while line := await self._process.stdout.readline():
             lines.append(line)
             if b"ready on" in line:
+                self.up.set()
                 return
         raise AssertionError(b"".join(lines).decode())
 
     async def kill(self) -> None:
+        self.up.clear()
         if self._process is not None:
             if self._process.returncode is None:
                 self._process.kill()
@@ -75,8 +78,8 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
 class Platform:
     """The least platform there is: it stores, and acknowledges what it has stored."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
         self.receiver = Receiver()
         self.stored: list[tuple[str, int]] = []
         self.bodies: list[object] = []
@@ -92,18 +95,11 @@ class Platform:
             try:
                 await self._connection()
             except* aiomqtt.MqttError:
-                await asyncio.to_thread(self._port_answers)
-
-    def _port_answers(self) -> None:
-        """Wait for the broker in the kernel, as long as it takes."""
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+                await self.broker.up.wait()
 
     async def _connection(self) -> None:
         async with aiomqtt.Client(
-            *("127.0.0.1", self.port),
+            *("127.0.0.1", self.broker.port),
             identifier="platform",
             clean_session=False,
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
@@ -177,7 +173,7 @@ def settings(port: int) -> UplinkSettings:
 
 @asynccontextmanager
 async def platform_on(broker: Broker) -> AsyncIterator[Platform]:
-    platform = Platform(broker.port)
+    platform = Platform(broker)
     async with running(asyncio.create_task(platform.run())):
         yield platform
 
