@@ -20,6 +20,9 @@ _LOG: Final = logging.getLogger(__name__)
 FLUSH_LIMIT: Final = 5.0
 """Seconds an orderly stop waits for a disk that refuses to write."""
 
+DRAIN_LIMIT: Final = 5.0
+"""Seconds an orderly stop waits for the platform to acknowledge; what it has not by then waits in the log."""
+
 
 def plausible(quantity: str) -> Bounds:
     """Return the vocabulary's bounds of a quantity; none where it knows none."""
@@ -82,6 +85,7 @@ class Gateway:
                 await asyncio.wait((*reading, packing))
                 pipeline.flush()
                 await self._written(outbox)
+                await self._delivered(uplink, outbox)
                 carrying.cancel()
 
     def health(self) -> GatewayHealth:
@@ -107,6 +111,16 @@ class Gateway:
                 await outbox.flush()
         except TimeoutError:
             _LOG.error("the disk did not take %d messages within %g s", outbox.stats().queued, FLUSH_LIMIT)
+
+    async def _delivered(self, uplink: Uplink, outbox: Outbox) -> None:
+        """Wait for the last acknowledgements while there is a connection that may bring them."""
+        if not uplink.stats.connected:
+            return
+        try:
+            async with asyncio.timeout(DRAIN_LIMIT):
+                await uplink.drained()
+        except TimeoutError:
+            _LOG.warning("%d messages stay in the log until the next start", outbox.stats().backlog)
 
 
 async def run(config: GatewayConfig) -> None:

@@ -83,7 +83,7 @@ def add_arguments(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--vectors",
         type=Path,
-        default=_default_folder(),
+        default=default_folder(),
         help="folder of the recordings (default %(default)s, or mbus in LINLI_VECTORS)",
     )
     parser.add_argument("--port", type=int, default=PORT, help="TCP port; 0 for a free one (default %(default)s)")
@@ -107,6 +107,7 @@ def _slave(meter: ReplayedMeter) -> Slave:
     return Slave(meter.address, decode_telegram(meter.frame).identity, lambda: [data])
 
 
-def _default_folder() -> Path:
+def default_folder() -> Path:
+    """Return where the recordings are looked for unless a folder is named."""
     folder = os.environ.get("LINLI_VECTORS")
     return Path(folder) / "mbus" if folder else DEFAULT_VECTORS

@@ -1,0 +1,282 @@
+"""A small community as separate processes: broker, platform, two gateways and what they read.
+
+::
+
+    async with Community(folder, seed=1) as community:
+        await community.gateways["gw-heat"].kill()
+        await community.gateways["gw-heat"].start()
+
+Everything listens on loopback only, on ports that stay the same over a restart; every program can be stopped, killed
+and started again by itself. Configurations, data and logs are in the folder.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from linli_sim import coldroom
+from linli_sim.mbus_meters import make_meters
+from linli_sim.mbus_vectors import load
+from linli_sim.processes import Program, command, free_ports
+from linli_sim.replay import replayed
+
+ELECTRIC: Final = "gw-electric"
+HEAT: Final = "gw-heat"
+GATEWAYS: Final = (ELECTRIC, HEAT)
+COLD_ROOM: Final = "cold-room-1"
+SIMULATED_MBUS_METERS: Final = 9
+
+_HOST: Final = "127.0.0.1"
+_NO_ID: Final = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of the community.
+
+    Attributes:
+        id: Its id, unique in its gateway.
+        kind: For the registry.
+        zh, en: Its title.
+        settings: Its line in the link's table, beside the id.
+    """
+
+    id: str
+    kind: str
+    zh: str
+    en: str
+    settings: str
+
+
+_SWITCH_ROOM: Final = (
+    Device("meter-main", "electricity_meter", "总表", "Main meter", 'unit = 1\nprofile = "eastron-sdm630"'),
+    Device("meter-lifts", "electricity_meter", "电梯电表", "Lifts", 'unit = 2\nprofile = "eastron-sdm630"'),
+    Device("meter-pumps", "electricity_meter", "水泵电表", "Water pumps", 'unit = 3\nprofile = "eastron-sdm630"'),
+)
+_FLATS: Final = tuple(
+    Device(
+        f"flat-{100 + unit}",
+        "electricity_meter",
+        f"{100 + unit} 室电表",
+        f"Flat {100 + unit}",
+        f'unit = {unit}\nprofile = "eastron-sdm120"',
+    )
+    for unit in range(1, 5)
+)
+_COLD_ROOMS: Final = (
+    Device(COLD_ROOM, "cold_room", "食堂冷库", "Canteen cold room", 'unit = 1\nprofile = "linli-coldroom"'),
+)
+
+
+class Community:
+    """Broker, platform, gateways and devices as processes; ``async with`` starts and ends them.
+
+    Attributes:
+        folder: Where configurations, data and logs are.
+        vectors: Folder of recorded M-Bus frames that are played back; ``None``: meters are simulated.
+        url: The platform's page.
+        broker, platform: Their programs.
+        gateways: By gateway id.
+        simulators: By name: ``switch-room``, ``flats``, ``cold-room``, ``mbus``.
+        devices: Of each gateway.
+        cold_room_port: Where the door can be opened.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int = 1,
+        port: int | None = None,
+        vectors: Path | None = None,
+        engine: str = "auto",
+    ) -> None:
+        """Plan a community; nothing is written or started.
+
+        Args:
+            folder: Made if it is not there; an earlier run's data in it is gone on with.
+            seed: Of all simulated devices.
+            port: Of the platform's page; any free one if left out.
+            vectors: Folder of recorded M-Bus frames.
+            engine: The broker's.
+        """
+        broker, page, switch_room, flats, cold_room, mbus = free_ports(6)
+        self.folder = folder
+        self.vectors = vectors
+        self.broker_port = broker
+        self.url = f"http://{_HOST}:{port or page}"
+        self.cold_room_port = cold_room
+        self.devices = {ELECTRIC: (*_SWITCH_ROOM, *_FLATS, *_COLD_ROOMS), HEAT: _mbus_devices(vectors, seed)}
+        self._links = {
+            ELECTRIC: (
+                ("switch-room", "modbus", switch_room, _SWITCH_ROOM, "1 s"),
+                ("flats", "modbus", flats, _FLATS, "1 s"),
+                ("cold-room", "modbus", cold_room, _COLD_ROOMS, "1 s"),
+            ),
+            HEAT: (("bus", "mbus", mbus, self.devices[HEAT], "5 s"),),
+        }
+        self._stack = AsyncExitStack()
+        self.broker = self._program(
+            "broker",
+            ("linli-broker", "serve", "--listen", f"{_HOST}:{broker}", "--data", str(folder / "broker")),
+            ("--engine", engine),
+            ready=r"ready on ",
+        )
+        self.platform = self._program(
+            "platform",
+            ("linli-platform", "serve", "--data", str(folder / "platform"), "--mqtt", f"{_HOST}:{broker}"),
+            ("--listen", f"{_HOST}:{port or page}"),
+            ready=r"linli-platform: ready on ",
+        )
+        seeded = ("--seed", str(seed))
+        modbus = ("linli-sim", "modbus", *seeded)
+        self.simulators = {
+            "switch-room": self._simulator("switch-room", (*modbus, "--meters", "3"), switch_room),
+            "flats": self._simulator("flats", (*modbus, "--meters", "4", "--profile", "eastron-sdm120"), flats),
+            "cold-room": self._simulator("cold-room", ("linli-sim", "coldroom", *seeded), cold_room),
+            "mbus": self._simulator("mbus", _mbus_command(vectors, seed), mbus),
+        }
+        self.gateways = {
+            gateway: self._program(
+                gateway, ("linli-edge", "run", str(self.config(gateway))), ready=rf"gateway {gateway}: \d+ links"
+            )
+            for gateway in GATEWAYS
+        }
+
+    @property
+    def programs(self) -> Iterator[Program]:
+        """All of them."""
+        yield from (self.broker, self.platform, *self.simulators.values(), *self.gateways.values())
+
+    @property
+    def store(self) -> Path:
+        """The platform's store."""
+        return self.folder / "platform" / "store.duckdb"
+
+    @property
+    def registry(self) -> Path:
+        """The platform's registry."""
+        return self.folder / "platform" / "registry.sqlite"
+
+    @property
+    def outboxes(self) -> dict[str, Path]:
+        """Each gateway's log."""
+        return {gateway: self.folder / gateway / "outbox.db" for gateway in GATEWAYS}
+
+    def config(self, gateway: str) -> Path:
+        """Return the path of a gateway's configuration."""
+        return self.folder / f"{gateway}.toml"
+
+    async def __aenter__(self) -> Self:
+        self._write()
+        async with AsyncExitStack() as stack:
+            for program in self.programs:
+                # The last started is the first ended: gateways go before what they need.
+                stack.push_async_callback(program.stop)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._start_platform(), name="start[platform]")
+                for program in (self.broker, *self.simulators.values()):
+                    group.create_task(program.start(), name=f"start[{program.name}]")
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def start_gateways(self) -> None:
+        """Start the gateways; readings begin to flow."""
+        async with asyncio.TaskGroup() as group:
+            for program in self.gateways.values():
+                group.create_task(program.start(), name=f"start[{program.name}]")
+
+    async def stop_gateways(self) -> None:
+        """Stop the gateways in good order: what they polled is acknowledged first."""
+        async with asyncio.TaskGroup() as group:
+            for program in self.gateways.values():
+                group.create_task(program.stop(), name=f"stop[{program.name}]")
+
+    async def set_door(self, *, is_open: bool) -> None:
+        """Open or close the cold room's door."""
+        await coldroom.set_door(_HOST, self.cold_room_port, is_open=is_open)
+
+    async def _start_platform(self) -> None:
+        declared = self._program(
+            "registry",
+            ("linli-platform", "registry", "import", str(self.folder / "registry.toml")),
+            ("--data", str(self.folder / "platform")),
+            ready=r"\d+ areas",
+        )
+        async with declared:
+            await declared.wait()
+        await self.platform.start()
+
+    def _program(self, name: str, argv: Sequence[str], more: Sequence[str] = (), *, ready: str) -> Program:
+        script, *rest = (*argv, *more)
+        return Program(name, (command(script), *rest), self.folder / "logs" / f"{name}.log", ready)
+
+    def _simulator(self, name: str, argv: Sequence[str], port: int) -> Program:
+        return self._program(f"sim-{name}", argv, ("--port", str(port)), ready=r"^ready on ")
+
+    def _write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "registry.toml").write_text("\n".join(self._declaration()), encoding="utf-8")
+        for gateway in GATEWAYS:
+            self.config(gateway).write_text("\n".join(self._configuration(gateway)), encoding="utf-8")
+
+    def _configuration(self, gateway: str) -> Iterator[str]:
+        yield f'[gateway]\nid = "{gateway}"\ndata = "{gateway}"\n'
+        yield f'[uplink]\nhost = "{_HOST}"\nport = {self.broker_port}\n'
+        for link, driver, port, devices, interval in self._links[gateway]:
+            yield f'[[links]]\nid = "{link}"\ndriver = "{driver}"\ntransport = "tcp"\nhost = "{_HOST}"\nport = {port}\n'
+            for device in devices:
+                yield f'[[links.devices]]\nid = "{device.id}"\n{device.settings}\ninterval = "{interval}"\n'
+
+    def _declaration(self) -> Iterator[str]:
+        area = "jasmine-garden"
+        yield f'[[areas]]\nid = "{area}"\nkind = "community"\n{_titles("茉莉花园", "Jasmine Garden")}'
+        for gateway, zh, en in ((ELECTRIC, "配电间网关", "Switch room"), (HEAT, "换热站网关", "Heat station")):
+            yield f'[[gateways]]\nid = "{gateway}"\narea = "{area}"\n{_titles(zh, en)}'
+            for device in self.devices[gateway]:
+                titles = _titles(device.zh, device.en)
+                yield f'[[gateways.devices]]\nid = "{device.id}"\nkind = "{device.kind}"\n{titles}'
+
+
+def _titles(zh: str, en: str) -> str:
+    # A JSON string without escapes beyond the usual is a TOML string too.
+    return f"titles = {{ zh = {json.dumps(zh, ensure_ascii=False)}, en = {json.dumps(en, ensure_ascii=False)} }}\n"
+
+
+def _mbus_command(vectors: Path | None, seed: int) -> tuple[str, ...]:
+    if vectors is not None:
+        return ("linli-sim", "replay", "mbus", "--vectors", str(vectors))
+    return ("linli-sim", "mbus", "--meters", str(SIMULATED_MBUS_METERS), "--seed", str(seed))
+
+
+def _mbus_devices(vectors: Path | None, seed: int) -> tuple[Device, ...]:
+    if vectors is None:
+        titles = {"water": ("水表", "Water meter"), "heat": ("热量表", "Heat meter"), "electricity": ("电表", "Meter")}
+        return tuple(
+            Device(
+                f"{meter.kind}-{meter.address}",
+                f"{meter.kind}_meter",
+                f"{titles[meter.kind][0]} {meter.address}",
+                f"{titles[meter.kind][1]} {meter.address}",
+                f"address = {meter.address}",
+            )
+            for meter in make_meters(SIMULATED_MBUS_METERS, seed, 0)
+        )
+    devices: list[Device] = []
+    for meter in replayed(load(vectors)):
+        name = meter.vector.name.rpartition("__")[2]
+        slug = _NO_ID.sub("-", name.lower()).strip("-")[:50]
+        title = name.replace("_", " ")
+        devices.append(Device(f"{slug}-{meter.address}", "mbus_meter", title, title, f"address = {meter.address}"))
+    return tuple(devices)
