@@ -13,7 +13,7 @@ and started again by itself. Configurations, data and logs are in the folder.
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,10 +179,8 @@ class Community:
             for program in self.programs:
                 # The last started is the first ended: gateways go before what they need.
                 stack.push_async_callback(program.stop)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._start_platform(), name="start[platform]")
-                for program in (self.broker, *self.simulators.values()):
-                    group.create_task(program.start(), name=f"start[{program.name}]")
+            starts = [program.start() for program in (self.broker, *self.simulators.values())]
+            await _together(self._start_platform(), *starts)
             self._stack = stack.pop_all()
         return self
 
@@ -193,15 +191,11 @@ class Community:
 
     async def start_gateways(self) -> None:
         """Start the gateways; readings begin to flow."""
-        async with asyncio.TaskGroup() as group:
-            for program in self.gateways.values():
-                group.create_task(program.start(), name=f"start[{program.name}]")
+        await _together(*(program.start() for program in self.gateways.values()))
 
     async def stop_gateways(self) -> None:
-        """Stop the gateways in good order: what they polled is acknowledged first."""
-        async with asyncio.TaskGroup() as group:
-            for program in self.gateways.values():
-                group.create_task(program.stop(), name=f"stop[{program.name}]")
+        """Stop the gateways in good order: what they polled is acknowledged first, if the platform is there."""
+        await _together(*(program.stop() for program in self.gateways.values()))
 
     async def set_door(self, *, is_open: bool) -> None:
         """Open or close the cold room's door."""
@@ -247,6 +241,16 @@ class Community:
             for device in self.devices[gateway]:
                 titles = _titles(device.zh, device.en)
                 yield f'[[gateways.devices]]\nid = "{device.id}"\nkind = "{device.kind}"\n{titles}'
+
+
+async def _together(*starts: Coroutine[object, object, object]) -> None:
+    """Await all; raise the first failure plainly, so that its text reaches whoever started the community."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number, start in enumerate(starts):
+                group.create_task(start, name=f"community[{number}]")
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
 
 
 def _titles(zh: str, en: str) -> str:

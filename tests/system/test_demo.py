@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from linli_sim.audit import pack_records
 from linli_sim.processes import command
 
 
@@ -47,11 +46,3 @@ def test_it_says_what_ran_and_where(books: dict[str, Any], ended: subprocess.Com
     assert books["url"].startswith("http://127.0.0.1:")
     assert f"{books['url']}/" in ended.stderr
     assert "M-Bus: " in ended.stderr
-
-
-def test_a_pack_is_read_without_the_codec() -> None:
-    body = b'[{"bn":"gw-1/","bt":1700000000.5,"n":"a/power","v":1},{"n":"b/power","t":-0.25,"q":"bad/stale"}]'
-    assert list(pack_records(body)) == [
-        ("gw-1/a/power", 1_700_000_000_500_000, False),
-        ("gw-1/b/power", 1_700_000_000_250_000, True),
-    ]
