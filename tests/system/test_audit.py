@@ -3,7 +3,6 @@
 import sqlite3
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from linli_edge.outbox.store import SCHEMA
