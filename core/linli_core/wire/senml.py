@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 import cbor2
 import msgspec
@@ -33,7 +33,6 @@ MAX_BYTES: Final = 1 << 20
 MAX_RECORDS: Final = 10_000
 MAX_TEXT: Final = 4_096
 """Longest text of one record, in characters."""
-_MAX_DEPTH: Final = 8
 VERSION: Final = 10
 """The SenML version this is (RFC 8428 §4.1: ``bver`` 10)."""
 RELATIVE_BELOW: Final = 2.0**28
@@ -148,7 +147,7 @@ def _records(gateway: str, readings: Sequence[Reading]) -> list[dict[str, object
 
 
 def encode(gateway: str, readings: Sequence[Reading]) -> bytes:
-    """Return readings (at least one) as a JSON pack without ``epoch`` and ``seq``; the log stamps it when it is sent."""
+    """Return readings (at least one) as a JSON pack without ``epoch`` and ``seq``: the log stamps it when sent."""
     return _json.encode(_records(gateway, readings))
 
 
@@ -215,13 +214,15 @@ def _place(first: Record) -> tuple[str | None, int | None]:
     return (str(epoch), int(str(seq))) if sound else (None, None)
 
 
+# Decimal: a register's digits as they were sent.
+_json_records: Final = msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal)
+
+
 def _load_json(payload: bytes) -> list[dict[str, object]]:
     try:
-        # Decimal: a register's digits as they were sent. msgspec refuses what nests too deep.
-        found = msgspec.json.decode(payload, type=list[dict[str, object]], float_hook=Decimal)
+        return _json_records.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError) as exc:
         raise Refused(RefusalReason.MALFORMED, f"no JSON array of objects: {exc}") from exc
-    return found
 
 
 def _load_cbor(payload: bytes) -> list[dict[str, object]]:

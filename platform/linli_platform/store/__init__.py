@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from linli_core.errors import LinliError
 from linli_core.instant import Instant
 
-
 QUARANTINE_BYTES: Final = 16_384
 """How much of a quarantined message is kept."""
 
