@@ -12,7 +12,15 @@ import msgspec
 from linli_core.errors import LinliError
 from linli_sim.bench import REGISTRY, Bench, CannotRun
 
-BENCHES: Final[Mapping[str, str]] = {}
+BENCHES: Final[Mapping[str, str]] = {
+    "codec.mbus.telegrams_per_cpu_second": "linli_sim.bench.mbus",
+    "edge.points_per_cpu_second": "linli_sim.bench.edge",
+    "edge.rss_mb": "linli_sim.bench.edge",
+    "edge.cold_start_s": "linli_sim.bench.edge",
+    "ingest.pack100.readings_per_cpu_second": "linli_sim.bench.ingest",
+    "ingest.pack5.readings_per_second": "linli_sim.bench.ingest",
+    "store.bytes_per_reading": "linli_sim.bench.store",
+}
 """The module of each benchmark, by the benchmark's name; imported when it is asked for."""
 
 
