@@ -1,0 +1,189 @@
+"""The smallest whole installation: a broker, a platform, a gateway and its devices, each a process that can be killed.
+
+What became of every reading is found with :mod:`linli_sim.audit` once all have stopped.
+"""
+
+import asyncio
+import json
+import sqlite3
+import time
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from linli_edge.config.gateway import load_config
+from linli_edge.outbox import Outbox
+from linli_edge.outbox.store import Head
+from linli_edge.uplink import Uplink
+from linli_sim.audit import Audit, audit
+from linli_sim.processes import Program, command, free_port
+from linli_sim.waiting import eventually
+
+GATEWAY: Final = "gw-rig"
+
+_ASK_LIMIT: Final = 10.0
+_DRAIN_LIMIT: Final = 60.0
+
+
+@dataclass
+class Rig:
+    """One installation in a folder.
+
+    Attributes:
+        folder: Holds everything: configuration, logs, stores.
+        broker, platform, gateway: The processes; the gateway's after :meth:`configure`.
+        url: Where the platform answers, after :meth:`start_platform`.
+    """
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    url: str = ""
+    broker: Program = field(init=False)
+    platform: Program = field(init=False)
+    gateway: Program = field(init=False)
+    _devices: list[Program] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self.broker = self._broker("broker")
+        self.platform = Program(
+            "platform",
+            [
+                *(command("linli-platform"), "serve"),
+                *("--data", str(self.folder / "platform")),
+                *("--mqtt", f"127.0.0.1:{self.port}"),
+                *("--listen", "127.0.0.1:0"),
+            ],
+            self.folder / "platform.log",
+            ready=r"ready on http://",
+        )
+        self.gateway = Program(
+            "gateway", [command("linli-edge"), "run", str(self.config)], self.folder / "gateway.log", ready=r"gateway "
+        )
+
+    @property
+    def config(self) -> Path:
+        """The gateway's configuration."""
+        return self.folder / "gateway.toml"
+
+    @property
+    def outbox(self) -> Path:
+        """The gateway's log."""
+        return self.folder / "gateway" / "outbox.db"
+
+    def _broker(self, name: str) -> Program:
+        argv = [command("linli-broker"), "serve", "--listen", f"127.0.0.1:{self.port}"]
+        return Program(
+            "broker",
+            [*argv, "--data", str(self.folder / name)],
+            self.folder / "broker.log",
+            ready=r"ready on 127\.0\.0\.1",
+        )
+
+    def forget_broker(self) -> None:
+        """Give the stopped broker an empty memory: nothing retained, no session."""
+        self.broker = self._broker("broker-anew")
+
+    async def start_device(self, *words: str) -> int:
+        """Start a simulated device (``linli-sim`` and these words, on a free port); return its port."""
+        name = f"device-{len(self._devices) + 1}"
+        argv = [command("linli-sim"), *words, "--port", "0"]
+        device = Program(name, argv, self.folder / f"{name}.log", ready=r"ready on 127\.0\.0\.1:\d+")
+        self._devices.append(device)
+        return int((await device.start()).rpartition(":")[2])
+
+    def configure(self, links: str, packs: str = "") -> None:
+        """Write the gateway's configuration: its ``[[links]]``, and more lines of ``[gateway]``."""
+        self.config.write_text(
+            f'[gateway]\nid = "{GATEWAY}"\ndata = "gateway"\n{packs}\n'
+            f'[uplink]\nhost = "127.0.0.1"\nport = {self.port}\n{links}\n',
+            encoding="utf-8",
+        )
+
+    async def start_platform(self) -> None:
+        """Start the platform and note where it answers."""
+        line = await self.platform.start()
+        self.url = line.rpartition("ready on ")[2].strip()
+
+    async def stop(self) -> None:
+        """Stop every process."""
+        for program in (self.gateway, *self._devices, self.platform, self.broker):
+            await program.stop()
+
+    async def get(self, path: str, **query: str | int) -> Any:
+        """Return what the platform's API answers; ``OSError`` if nobody does."""
+        return json.loads(await self.get_text(f"/api/v1{path}", **query))
+
+    async def get_text(self, path: str, **query: str | int) -> str:
+        """Return the text at a path of the platform; ``OSError`` if nobody answers or the answer is an error."""
+        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+
+        def ask() -> str:
+            with urllib.request.urlopen(url, timeout=_ASK_LIMIT) as answer:  # noqa: S310 - our own platform
+                body: bytes = answer.read()
+            return body.decode()
+
+        return await asyncio.to_thread(ask)
+
+    async def stored(self) -> int:
+        """Return how many readings the platform holds."""
+        count: int = (await self.get("/counts"))["readings"]
+        return count
+
+    async def until_more_stored(self, count: int, limit: float = 30.0) -> int:
+        """Wait until the platform holds this many readings more than it does now; return how many it holds."""
+        before = await eventually(self._answering, "the platform answers", limit)
+
+        async def grown() -> int:
+            now = await self.stored()
+            return now if now >= before[0] + count else 0
+
+        return await eventually(grown, f"{count} more readings than {before[0]} in the store", limit)
+
+    async def _answering(self) -> tuple[int]:
+        return (await self.stored(),)
+
+    def log_head(self) -> Head:
+        """Return the totals in the gateway's log, as they are in the file at this moment."""
+        connection = sqlite3.connect(f"file:{self.outbox}?mode=ro", uri=True)
+        try:
+            (head,) = connection.execute("SELECT head FROM log").fetchone()
+        finally:
+            connection.close()
+        return msgspec.msgpack.decode(head, type=Head)
+
+    async def until_logged(self, messages: int, limit: float = 30.0) -> Head:
+        """Wait until the gateway's log has taken so many messages more than now; return its totals."""
+        before = self.log_head().messages
+
+        async def grown() -> Head | None:
+            head = self.log_head()
+            return head if head.messages >= before + messages else None
+
+        head = await eventually(grown, f"{messages} more messages in the log than {before}", limit)
+        assert head is not None
+        return head
+
+    async def settle(self) -> Audit:
+        """Stop the gateway, carry what its log still holds to the platform, stop that too, and draw up the account."""
+        await self.gateway.stop()
+        config = load_config(self.config)
+
+        def clock() -> int:
+            return time.time_ns() // 1000
+
+        async with Outbox.open(config.data / "outbox.db", config.outbox, clock) as outbox:
+            uplink = Uplink(config.uplink, config.id, outbox, clock)
+            carrying = asyncio.create_task(uplink.run(), name="carry the rest")
+            try:
+                async with asyncio.timeout(_DRAIN_LIMIT):
+                    await uplink.drained()
+            finally:
+                carrying.cancel()
+                await asyncio.wait([carrying])
+        await self.platform.stop()
+        data = self.folder / "platform"
+        return await asyncio.to_thread(audit, {GATEWAY: self.outbox}, data / "store.duckdb", data / "registry.sqlite")

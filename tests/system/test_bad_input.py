@@ -1,0 +1,102 @@
+"""A hostile client at the real broker: every bad message is refused with its reason, and nothing else suffers."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+
+import aiomqtt
+import cbor2
+import pytest
+
+from linli_core.errors import RefusalReason
+from linli_core.wire.messages import Status, encode_message
+from linli_core.wire.topics import Channel, topic
+from linli_sim.rig import Rig
+from linli_sim.waiting import eventually
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
+
+HOSTILE = "gw-hostile"
+EPOCH = "e1"
+TELEMETRY = topic(HOSTILE, Channel.TELEMETRY)
+OVERSIZED = 300_000
+
+
+def pack(seq: int, **fields: object) -> bytes:
+    """Return a pack of one sound record, but for the fields given."""
+    sound: Mapping[str, object] = {
+        "bn": f"{HOSTILE}/",
+        "bt": round(time.time(), 3),
+        "epoch": EPOCH,
+        "seq": seq,
+        "n": "meter-1/voltage",
+        "u": "V",
+        "v": 230.5,
+    }
+    return json.dumps([{**sound, **fields}]).encode()
+
+
+def not_a_number(seq: int) -> bytes:
+    record = {-2: f"{HOSTILE}/", -3: time.time(), "epoch": EPOCH, "seq": seq, 0: "meter-1/voltage", 1: "V", 2: math.nan}
+    return cbor2.dumps([record])
+
+
+BAD: tuple[tuple[RefusalReason, bytes], ...] = (
+    (RefusalReason.MALFORMED, b'[{"bn":'),
+    (RefusalReason.MALFORMED, b"\x80\x00"),
+    (RefusalReason.WRONG_TYPE, pack(1, v="high")),
+    (RefusalReason.NOT_FINITE, not_a_number(2)),
+    (RefusalReason.TIME_OUT_OF_RANGE, pack(3, bt=30_000_000)),  # 1970, if it were no time relative to now
+    (RefusalReason.TIME_OUT_OF_RANGE, pack(4, bt=1 << 28)),
+    (RefusalReason.TIME_OUT_OF_RANGE, pack(5, bt=4_102_444_800)),  # 2100
+    (RefusalReason.TOO_LARGE, pack(6, n="meter-1/voltage", padding="x" * OVERSIZED)),
+    (RefusalReason.UNKNOWN_UNIT, pack(7, u="furlong")),
+    (RefusalReason.UNKNOWN_QUANTITY, pack(8, n="meter-1/happiness")),
+    (RefusalReason.FOREIGN_GATEWAY, pack(9, bn="gw-victim/")),
+)
+
+
+async def test_bad_messages_are_refused_and_counted_and_a_good_one_is_stored(rig: Rig) -> None:
+    async with aiomqtt.Client("127.0.0.1", rig.port, identifier=HOSTILE) as client:
+        status = Status(HOSTILE, "online", epoch=EPOCH, next_seq=11, boot_id="b1", number=1)
+        await client.publish(topic(HOSTILE, Channel.STATUS), encode_message(status), qos=1)
+        await client.publish(f"linli/1/zz/{HOSTILE}/telemetry", pack(1), qos=1)
+        await client.publish(f"{TELEMETRY}/more", pack(1), qos=1)
+        for _, payload in BAD:
+            await client.publish(TELEMETRY, payload, qos=1)
+        await client.publish(TELEMETRY, pack(10), qos=1)
+
+        point = f"{HOSTILE}/meter-1/voltage"
+
+        async def stored() -> object:
+            latest = await rig.get("/latest", gateway=HOSTILE)
+            return latest.get(point)
+
+        # Over the same connection, after all that.
+        good = await eventually(stored, "the good pack in the store")
+        assert isinstance(good, dict)
+        assert (good["value"], good["quality"]) == (230.5, "good")
+
+    expected: dict[str, int] = {}
+    for reason, _ in BAD:
+        expected[reason.value] = expected.get(reason.value, 0) + 1
+
+    async def refusals() -> dict[str, int]:
+        detail = await rig.get(f"/gateways/{HOSTILE}")
+        found = {item["reason"]: item["count"] for item in detail["refusals"]}
+        return found if sum(found.values()) >= len(BAD) else {}
+
+    assert await eventually(refusals, f"{len(BAD)} refusals on the gateway's page") == expected
+    metrics = (await rig.get_text("/metrics")).splitlines()
+    counted = expected | {"unknown_topic": 1, "wrong_shard": 1}
+    for reason_name, count in counted.items():
+        assert f'linli_refused_total{{reason="{reason_name}"}} {count:.1f}' in metrics
+    assert "linli_broker_connected 1.0" in metrics
+
+    detail = await rig.get(f"/gateways/{HOSTILE}")
+    assert all(item["example"] for item in detail["refusals"])
+    # Each that said which message of the log it was stands in the ledger, so it is not sent for ever.
+    assert {loss["first"] for loss in detail["losses"]} == {1, 2, 3, 4, 5, 6, 7, 8, 9}
+    assert (await rig.get("/counts"))["readings"] == 1
+    assert rig.platform.running
