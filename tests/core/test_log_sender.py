@@ -44,6 +44,20 @@ def test_urgent_goes_first_then_live_and_the_backlog_has_its_share() -> None:
     assert drain(sender) == [108, 101, 102, 1, 103, 104, 2, 105]
 
 
+def test_live_goes_first_after_an_outage_however_much_was_sent_before() -> None:
+    sender = connected()
+    for seq in range(1, 10):
+        sender.appended(seq, seq)
+        assert drain(sender) == [seq]
+        sender.ack(Ack("a", seq), 0)
+    sender.disconnected()
+    sender.appended(10, 20)
+    sender.connected(0)
+    sender.appended(21, 30)
+    sender.ack(Ack("a", 9), 0)
+    assert drain(sender)[:4] == [21, 22, 10, 23]
+
+
 def test_an_urgent_message_finds_a_place_in_a_full_window() -> None:
     sender = connected(count=100)
     sender.appended(101, 120)

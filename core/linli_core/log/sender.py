@@ -182,6 +182,7 @@ class Sender:
         self._connected = True
         self._resumed = False
         self._live_from = self._next_seq
+        self._since_backlog = 0  # live messages sent before the outage do not count: what is new goes first
         self._retry_delay = self._settings.retry_after
         self._in_flight.clear()
         self._plan()
