@@ -98,8 +98,14 @@ async def run(args: argparse.Namespace) -> int:
         raise ConfigError("--port", f"found {args.port}", "choose one from 1 to 65535")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def told_to_stop() -> None:
+        # A second Ctrl-C interrupts at once; what runs is ended all the same.
+        loop.remove_signal_handler(signal.SIGINT)
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told_to_stop)
     with ExitStack() as stack:
         folder = args.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linli-demo-")))
         recordings = default_folder()
