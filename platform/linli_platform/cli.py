@@ -26,7 +26,6 @@ from linli_platform.config import (
 )
 from linli_platform.registry import Registry
 from linli_platform.registry.declaration import Declaration, apply
-from linli_platform.service import Platform
 
 _log = logging.getLogger("linli_platform")
 
@@ -98,6 +97,9 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 async def _serve(settings: Settings) -> int:
+    # Half of the start-up time is the web framework's, which the registry's commands need not wait for.
+    from linli_platform.service import Platform  # noqa: PLC0415
+
     async with Platform(settings) as platform:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
