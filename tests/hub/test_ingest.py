@@ -255,9 +255,9 @@ async def test_a_bad_record_is_refused_and_its_neighbours_live(
 @pytest.mark.parametrize(
     ("topic", "payload", "key"),
     [
-        ("linli/1/00/gw-a/gossip", b"1", ("", RefusalReason.UNKNOWN_TOPIC)),
+        ("linli/1/00/gw-a/gossip", b"1", ("gw-a", RefusalReason.UNKNOWN_TOPIC)),
         ("linli/1/00/GW-A/telemetry", b"1", ("", RefusalReason.UNKNOWN_TOPIC)),
-        ("linli/1/3f/gw-a/telemetry", b"1", ("", RefusalReason.WRONG_SHARD)),
+        ("linli/1/3f/gw-a/telemetry", b"1", ("gw-a", RefusalReason.WRONG_SHARD)),
         (None, without("seq"), ("gw-a", RefusalReason.NO_SEQUENCE)),
         (None, b"\xff\xfe", ("gw-a", RefusalReason.MALFORMED)),
         (None, b"", ("gw-a", RefusalReason.MALFORMED)),

@@ -136,6 +136,10 @@ class Admission:
         """Return every sender known."""
         return list(self._senders.values())
 
+    def knows(self, gateway: str) -> bool:
+        """Tell whether a sender is let in already, as pending or as one accepted."""
+        return gateway in self._senders
+
     def sender(self, gateway: str) -> Sender:
         """Return the sender of a topic's gateway, held as pending if new.
 

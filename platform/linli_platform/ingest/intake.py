@@ -73,7 +73,7 @@ class Intake:
         try:
             address = self._address(message.topic)
         except Refused as refused:
-            self._refusals.count(NOBODY, refused, now)
+            self._refusals.count(self._named_in(message.topic), refused, now)
             return
         gateway, channel = address.gateway, address.channel
         self._received[channel] += 1
@@ -106,6 +106,11 @@ class Intake:
                 self._addresses.clear()
             self._addresses[topic] = known
         return known
+
+    def _named_in(self, topic: bytes) -> str:
+        """Return the gateway that a topic which is none of ours names, if it is a known one: its page shows it."""
+        parts = topic[:_TOPIC_SHOWN].decode(errors="replace").split("/")
+        return parts[3] if len(parts) > 4 and self._admission.knows(parts[3]) else NOBODY
 
     def _check_size(self, message: Publish) -> None:
         if message.size > self._limits.payload_bytes:
