@@ -4,8 +4,11 @@ Our packs name the gateway in the first record's ``bn`` and carry four labels of
 ``epoch`` and ``seq`` (first record: the message's place in the gateway's log), ``q`` (quality; absent: good) and
 ``dt`` (the device's own time, seconds since 1970). A missing value is a record without a value and with ``q``.
 
-Unknown labels are ignored; one that ends in ``_`` must be understood and refuses the pack (RFC 8428 §4.4). What is
+Unknown labels are ignored; one that ends in ``_`` must be understood and refuses its record (RFC 8428 §4.4). What is
 wrong with one record costs that record only.
+
+A pack that has a place in a log needs absolute times: one relative to now (RFC 8428 §4.5.3) would mean another
+instant each time the log offers it, and so another reading.
 """
 
 import binascii
@@ -177,8 +180,7 @@ def decode(payload: bytes) -> Pack:
     """Return a pack as it was sent.
 
     Raises:
-        Refused: It is no pack at all: malformed, too large, too deep, of another version, with a label that must be
-            understood and is not.
+        Refused: It is no pack at all: malformed, too large, too deep, of another version.
     """
     if len(payload) > MAX_BYTES:
         raise Refused(RefusalReason.TOO_LARGE, f"{len(payload)} bytes; a pack has {MAX_BYTES} at most")
@@ -190,13 +192,6 @@ def decode(payload: bytes) -> Pack:
     if len(records) > MAX_RECORDS:
         raise Refused(RefusalReason.TOO_MANY_RECORDS, f"{len(records)} records; a pack has {MAX_RECORDS} at most")
     for index, record in enumerate(records):
-        for label in record:
-            if label.endswith("_"):
-                raise Refused(
-                    RefusalReason.UNKNOWN_LABEL,
-                    f"label {label[:80]!r} must be understood and is not",
-                    where=f"record[{index}]",
-                )
         version = record.get("bver")
         if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version > VERSION):
             raise Refused(
@@ -222,7 +217,20 @@ def _load_json(payload: bytes) -> list[dict[str, object]]:
     try:
         return _json_records.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError) as exc:
-        raise Refused(RefusalReason.MALFORMED, f"no JSON array of objects: {exc}") from exc
+        found = _load_lenient(payload)
+        if found is None:
+            raise Refused(RefusalReason.MALFORMED, f"no JSON array of objects: {exc}") from exc
+        return found
+
+
+def _load_lenient(payload: bytes) -> list[dict[str, Any]] | None:
+    """Return what some writers call JSON (``NaN``, ``Infinity``), so that one such value costs its record only."""
+    try:
+        found = json.loads(payload, parse_float=Decimal)
+    except (ValueError, RecursionError, ArithmeticError):
+        return None
+    sound = isinstance(found, list) and all(isinstance(record, dict) for record in found)
+    return found if sound else None
 
 
 def _load_cbor(payload: bytes) -> list[dict[str, object]]:
@@ -296,7 +304,7 @@ def resolve(pack: Pack, now: Instant) -> tuple[list[ResolvedRecord], list[Refuse
         where = f"record[{index}]"
         try:
             _check_types(record, where)
-            resolved = _resolve(record, _carried(base, record), now, where)
+            resolved = _resolve(record, _carried(base, record), now if pack.seq is None else None, where)
         except Refused as exc:
             refused.append(exc)
         else:
@@ -307,6 +315,10 @@ def resolve(pack: Pack, now: Instant) -> tuple[list[ResolvedRecord], list[Refuse
 
 def _check_types(record: Record, where: str) -> None:
     for label, value in record.items():
+        if label.endswith("_"):
+            raise Refused(
+                RefusalReason.UNKNOWN_LABEL, f"label {label[:80]!r} must be understood and is not", where=where
+            )
         if label in _NUMBERS:
             if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
                 raise Refused(RefusalReason.WRONG_TYPE, f"{_shown(value)} is no number", where=f"{where}.{label}")
@@ -346,7 +358,7 @@ def _number(value: object, default: Number) -> Number:
     return value if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else default
 
 
-def _resolve(record: Record, base: _Base, now: Instant, where: str) -> ResolvedRecord | None:
+def _resolve(record: Record, base: _Base, now: Instant | None, where: str) -> ResolvedRecord | None:
     held = [label for label in _VALUES if label in record]
     if not held and "s" not in record and "q" not in record and "n" not in record:
         return None  # a record that only sets base fields
@@ -432,10 +444,15 @@ def _in_own_unit(
     return (value if isinstance(value, str | bool) or value is None else converted), own
 
 
-def _time(base: Number, offset: object, now: Instant, where: str) -> Instant:
+def _time(base: Number, offset: object, now: Instant | None, where: str) -> Instant:
     # float arithmetic as in the platform's fast way: both give the same microsecond.
     seconds = float(base) + float(_number(offset, 0))
-    if seconds < RELATIVE_BELOW:
+    if 0 < seconds < RELATIVE_BELOW:
+        # Relative, it would lie ahead, where nothing can have been read; more likely a clock still stands in the 1970s.
+        raise Refused(
+            RefusalReason.TIME_OUT_OF_RANGE, f"{seconds:g} s: the 1970s, or ahead of the present", where=where
+        )
+    if seconds <= 0:
         return _instant(seconds, where) + now
     return _instant(seconds, where)
 
