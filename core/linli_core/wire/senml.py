@@ -41,6 +41,9 @@ VERSION: Final = 10
 RELATIVE_BELOW: Final = 2.0**28
 """A time below this is relative to now (RFC 8428 §4.5.3)."""
 
+_FARTHEST: Final = 4.0e12
+"""Seconds from 1970 that still fit a column of 64-bit microseconds."""
+
 # RFC 8428 §6, table 4; our own labels stay text.
 _CBOR_LABELS: Final = {
     -1: "bver",
@@ -452,16 +455,22 @@ def _time(base: Number, offset: object, now: Instant | None, where: str) -> Inst
         raise Refused(
             RefusalReason.TIME_OUT_OF_RANGE, f"{seconds:g} s: the 1970s, or ahead of the present", where=where
         )
-    if seconds <= 0:
-        return _instant(seconds, where) + now
-    return _instant(seconds, where)
+    if seconds > 0:
+        return _instant(seconds, where)
+    if now is None:
+        raise Refused(
+            RefusalReason.TIME_OUT_OF_RANGE,
+            f"{seconds:g} s is relative to now; a logged pack needs a date",
+            where=where,
+        )
+    return _instant(seconds, where) + now
 
 
 def _instant(seconds: float, where: str) -> Instant:
-    instant = from_seconds(seconds)
-    if not -(1 << 62) < instant < 1 << 62:
+    # Compared as a float: beyond about 1e302 s the microseconds are infinite, and no int.
+    if not -_FARTHEST < seconds < _FARTHEST:
         raise Refused(RefusalReason.TIME_OUT_OF_RANGE, f"{seconds:g} s since 1970", where=where)
-    return instant
+    return from_seconds(seconds)
 
 
 def _shown(value: object) -> str:
