@@ -37,7 +37,7 @@ max_age = "30 d"
 
 [[report]]
 device = "heat-1"
-quantity = "volume"
+quantity = "water_volume"
 deadband = 0.5
 max_silence = "15 min"
 
@@ -80,7 +80,7 @@ def test_a_right_configuration_comes_back_whole(tmp_path: Path) -> None:
     assert config.uplink.password() == "secret"
     assert config.uplink.keepalive == 60
     assert (config.outbox.max_bytes, config.outbox.max_age) == (64 * 1024**2, 30 * DAY)
-    assert config.report == (ReportRule("heat-1", "volume", 0.5, 15 * MINUTE),)
+    assert config.report == (ReportRule("heat-1", "water_volume", 0.5, 15 * MINUTE),)
     (link,) = config.links
     assert (link.id, link.spec.name) == ("bus-1", "mbus")
     assert link.schedule.breaker.silent_share == 0.1

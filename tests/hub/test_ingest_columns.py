@@ -54,7 +54,8 @@ def test_both_ways_say_the_same(records: list[dict[str, Any]]) -> None:
     fast = ColumnDecoder().decode(payload, "gw-a")
     assert full.refused == []
     if fast is None:
-        assert any("},{" in str(record.get("vs")) for record in records)
+        overflows = not math.isfinite(math.fsum(abs(float(record.get("v", 0))) / 1e300 for record in records) * 1e300)
+        assert overflows or any("},{" in str(record.get("vs")) for record in records)
         return
     values = [None if math.isnan(value) else value for value in fast.values]
     assert values == [None if math.isnan(value) else value for value in full.values]

@@ -41,8 +41,10 @@ VERSION: Final = 10
 RELATIVE_BELOW: Final = 2.0**28
 """A time below this is relative to now (RFC 8428 §4.5.3)."""
 
-_FARTHEST: Final = 4.0e12
+FARTHEST: Final = 4.0e12
 """Seconds from 1970 that still fit a column of 64-bit microseconds."""
+MAX_SEQ: Final = 10**18 - 1
+"""Highest message number: it fits 64 bits with room to count on."""
 
 # RFC 8428 §6, table 4; our own labels stay text.
 _CBOR_LABELS: Final = {
@@ -208,8 +210,9 @@ def decode(payload: bytes) -> Pack:
 
 def _place(first: Record) -> tuple[str | None, int | None]:
     epoch, seq = first.get("epoch"), first.get("seq")
-    sound = isinstance(epoch, str) and epoch and isinstance(seq, int) and not isinstance(seq, bool) and seq > 0
-    return (str(epoch), int(str(seq))) if sound else (None, None)
+    if not isinstance(epoch, str) or not epoch or isinstance(seq, bool) or not isinstance(seq, int):
+        return None, None
+    return (epoch, seq) if 1 <= seq <= MAX_SEQ else (None, None)
 
 
 # Decimal: a register's digits as they were sent.
@@ -468,7 +471,7 @@ def _time(base: Number, offset: object, now: Instant | None, where: str) -> Inst
 
 def _instant(seconds: float, where: str) -> Instant:
     # Compared as a float: beyond about 1e302 s the microseconds are infinite, and no int.
-    if not -_FARTHEST < seconds < _FARTHEST:
+    if not -FARTHEST < seconds < FARTHEST:
         raise Refused(RefusalReason.TIME_OUT_OF_RANGE, f"{seconds:g} s since 1970", where=where)
     return from_seconds(seconds)
 
