@@ -5,17 +5,24 @@ here: the answer is ``None``, and the full decoder of :mod:`linli_core.wire.senm
 """
 
 import math
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from linli_core.instant import SECOND
-from linli_core.model import Quality, parse_point, quality_code, quality_from_label
+from linli_core.model import Quality, parse_point, quality_code, quality_from_label, quality_label
 from linli_core.vocabulary import vocabulary
+from linli_core.wire import senml
 
 _CACHED: Final = 100_000
 _RELATIVE: Final = 2.0**28
 """RFC 8428 §4.5.3: a time below this many seconds is relative to now; gateways send absolute ones."""
+_EARLIEST: Final = round(_RELATIVE) * SECOND
+_GOOD: Final = quality_label(Quality.GOOD)
+
+# The full decoder's bounds, held while parsing: no arithmetic below can overflow, no text is longer than it allows.
+_Seconds = Annotated[float, msgspec.Meta(gt=-senml.FARTHEST, lt=senml.FARTHEST)]
+_Text = Annotated[str, msgspec.Meta(max_length=senml.MAX_TEXT)]
 
 _BAD: Final = quality_code(Quality.BAD)
 _NAN: Final = float("nan")
@@ -25,17 +32,17 @@ class _First(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A pack's first record (RFC 8428 §4) as far as the canonical form uses it, with this contract's own labels."""
 
     bn: str
-    bt: float
+    bt: _Seconds
     epoch: str
     seq: int
     n: str
     u: str = ""
     v: float | None = None
     vb: bool | None = None
-    vs: str | None = None
-    t: float = 0.0
-    q: str = ""
-    dt: float | None = None
+    vs: _Text | None = None
+    t: _Seconds = 0.0
+    q: str = _GOOD
+    dt: _Seconds | None = None
 
 
 class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -45,10 +52,10 @@ class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     u: str = ""
     v: float | None = None
     vb: bool | None = None
-    vs: str | None = None
-    t: float = 0.0
-    q: str = ""
-    dt: float | None = None
+    vs: _Text | None = None
+    t: _Seconds = 0.0
+    q: str = _GOOD
+    dt: _Seconds | None = None
 
 
 class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -57,8 +64,8 @@ class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     n: str
     v: float
     u: str = ""
-    t: float = 0.0
-    dt: float | None = None
+    t: _Seconds = 0.0
+    dt: _Seconds | None = None
 
 
 class Columns(msgspec.Struct, gc=False):
@@ -81,21 +88,22 @@ class ColumnDecoder:
         self._decode_plain = msgspec.json.Decoder(list[_Plain]).decode
         self._decode_any = msgspec.json.Decoder(list[_Record]).decode
         self._units: dict[str, str] = {}
-        self._codes: dict[str, int] = {"": 0}
+        self._codes: dict[str, int] = {_GOOD: 0}
 
     def decode(self, payload: bytes, gateway: str) -> Columns | None:
         """Return a pack's readings, or ``None`` if it is not in the canonical form."""
         # The cut may fall into a text that looks like it; then neither part is JSON, and the full decoder is asked.
         cut = payload.find(b"},{")
         head, rest = (payload[1:-1], b"[]") if cut < 0 else (payload[1 : cut + 1], b"[" + payload[cut + 2 :])
-        if payload[:1] != b"[" or payload[-1:] != b"]":
+        array = payload[:1] == b"[" and payload[-1:] == b"]" and len(payload) <= senml.MAX_BYTES
+        if not array or b"null" in payload:  # null is no SenML value, but would pass for an absent one
             return None
         try:
             first = self._decode_first(head)
-            if first.bn != f"{gateway}/" or not first.epoch or first.seq < 1 or first.bt < _RELATIVE:
+            if first.bn != f"{gateway}/" or not first.epoch or not 1 <= first.seq <= senml.MAX_SEQ:
                 return None
             value = first.v
-            if value is None or first.q or first.vb is not None or first.vs is not None:
+            if value is None or first.q != _GOOD or first.vb is not None or first.vs is not None:
                 return self._mixed(first, self._decode_any(rest))
             try:
                 return self._plain(first, value, self._decode_plain(rest))
@@ -113,6 +121,8 @@ class ColumnDecoder:
             return None
         base = first.bt
         times = [round((base + record.t) * SECOND) for record in records]
+        if min(times) < _EARLIEST:
+            return None
         return Columns(first.epoch, first.seq, names, times, values, [0] * len(names), {})
 
     def _mixed(self, first: _First, others: list[_Record]) -> Columns | None:
@@ -126,6 +136,8 @@ class ColumnDecoder:
         values, quality, texts = columns
         base = first.bt
         times = [round((base + record.t) * SECOND) for record in records]
+        if min(times) < _EARLIEST:
+            return None
         return Columns(first.epoch, first.seq, names, times, values, quality, texts)
 
     def _expected(self, names: list[str]) -> list[str] | None:
