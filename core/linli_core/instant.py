@@ -43,7 +43,7 @@ def from_rfc3339(text: str) -> Instant:
 
 
 def from_seconds(seconds: float) -> Instant:
-    """Return the instant nearest to seconds since the epoch (SenML's time); exact to the microsecond until 2106 (2^32 s)."""
+    """Return the instant nearest to seconds since 1970 (SenML's time); exact to the microsecond until 2106 (2^32 s)."""
     return round(seconds * SECOND)
 
 
