@@ -5,7 +5,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from linli_core.vocabulary import vocabulary
 
 from linli_core.codecs.mbus import Identity, Interpreter, LongFrame, Telegram, decode_frame, decode_telegram
 from linli_core.codecs.mbus.encode import encode_answer
@@ -22,6 +21,7 @@ from linli_core.codecs.mbus.quantities import (
 from linli_core.codecs.mbus.vif import FIRST_EXTENSION, PRIMARY, SECOND_EXTENSION
 from linli_core.instant import from_rfc3339
 from linli_core.model import Quality, Reason, parse_point, quality_label
+from linli_core.vocabulary import vocabulary
 from linli_sim.mbus_expectations import expected_quantity, expected_readings
 from linli_sim.mbus_vectors import load
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from linli_core.vocabulary import vocabulary
 
 from linli_core.errors import ConfigError
+from linli_core.vocabulary import vocabulary
 from linli_edge.drivers.modbus import SPEC, device_profile
 from linli_edge.drivers.modbus.plan import Limits, blocks_of
 

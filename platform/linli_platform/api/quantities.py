@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from linli_core.vocabulary import vocabulary
-
 from linli_core.model import Kind
+from linli_core.vocabulary import vocabulary
 
 
 @dataclass(frozen=True, slots=True)

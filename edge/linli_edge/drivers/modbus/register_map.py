@@ -8,10 +8,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
-from linli_core.vocabulary import Vocabulary, vocabulary
-
 from linli_core.errors import LinliError
 from linli_core.model import Phase, Statistic
+from linli_core.vocabulary import Vocabulary, vocabulary
 from linli_edge.config.table import Table
 from linli_edge.drivers.modbus.registers import (
     ADDRESSES,
