@@ -60,7 +60,7 @@ def test_readings_come_back_as_they_went(readings: list[Reading], encode: Any) -
 
 def test_a_registers_digits_survive() -> None:
     body = senml.encode("gw-a", [Reading(POINTS[0], Decimal("12345.670"), NOW)])
-    assert body == b'[{"bn":"gw-a/","bt":1795000000,"n":"meter-1/energy_import.t1","u":"Wh","v":12345.670}]'
+    assert body == b'[{"bver":26,"bn":"gw-a/","bt":1795000000,"n":"meter-1/energy_import.t1","u":"Wh","v":12345.670}]'
     (record,) = resolved(body)
     assert str(record.value) == "12345.670"
 

@@ -4,6 +4,9 @@ Our packs name the gateway in the first record's ``bn`` and carry four labels of
 ``epoch`` and ``seq`` (first record: the message's place in the gateway's log), ``q`` (quality; absent: good) and
 ``dt`` (the device's own time, seconds since 1970). A missing value is a record without a value and with ``q``.
 
+The vocabulary keeps some quantities in secondary units (Wh, ppm), so our packs are of version 26 (RFC 9100 §4).
+Sums and update times are checked and let go: the store keeps values.
+
 Unknown labels are ignored; one that ends in ``_`` must be understood and refuses its record (RFC 8428 §4.4). What is
 wrong with one record costs that record only.
 
@@ -17,8 +20,9 @@ import math
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 
@@ -36,8 +40,9 @@ MAX_BYTES: Final = 1 << 20
 MAX_RECORDS: Final = 10_000
 MAX_TEXT: Final = 4_096
 """Longest text of one record, in characters."""
-VERSION: Final = 10
-"""The SenML version this is (RFC 8428 §4.1: ``bver`` 10)."""
+VERSIONS: Final = frozenset({10, 26})
+"""The SenML versions understood: 10 (RFC 8428 §4.1), and 26, which is 10 with secondary units (RFC 9100 §4)."""
+_OURS: Final = 26
 RELATIVE_BELOW: Final = 2.0**28
 """A time below this is relative to now (RFC 8428 §4.5.3)."""
 
@@ -69,6 +74,7 @@ _NUMBERS: Final = frozenset({"bt", "bv", "bs", "v", "s", "t", "ut", "dt"})
 _TEXTS: Final = frozenset({"bn", "bu", "n", "u", "vs", "q", "epoch"})
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*")
 _VALUES: Final = ("v", "vs", "vb", "vd")
+_BASES: Final = ("bn", "bt", "bu", "bv")
 
 Number = int | float | Decimal
 Record = Mapping[str, object]
@@ -129,29 +135,40 @@ def _records(gateway: str, readings: Sequence[Reading]) -> list[dict[str, object
         raise ValueError("a pack holds at least one reading")
     # A whole number of seconds as base keeps every relative time short and exact.
     base = min(reading.observed_at for reading in readings) // SECOND
-    records = []
-    for reading in readings:
-        point = reading.point
-        record: dict[str, object] = {"n": point.name}
-        if unit := _unit(point.quantity):
-            record["u"] = unit
-        value = reading.value
-        if isinstance(value, bool):
-            record["vb"] = value
-        elif isinstance(value, str):
-            record["vs"] = value
-        elif value is not None:
-            record["v"] = value
-        if offset := reading.observed_at - base * SECOND:
-            record["t"] = offset / SECOND
-        if reading.quality or value is None:
-            quality = Quality.BAD if value is None else reading.quality
-            record["q"] = quality_label(quality, reading.reason)
-        if reading.device_time is not None:
-            record["dt"] = reading.device_time / SECOND
-        records.append(record)
-    records[0] = {"bn": f"{gateway}/", "bt": base, **records[0]}
+    records = [_record(reading, base * SECOND) for reading in readings]
+    records[0] = {"bver": _OURS, "bn": f"{gateway}/", "bt": base, **records[0]}
     return records
+
+
+def _record(reading: Reading, base: Instant) -> dict[str, object]:
+    point = reading.point
+    record: dict[str, object] = {"n": point.name}
+    if unit := _unit(point.quantity):
+        record["u"] = unit
+    quality, reason, value = reading.quality, reading.reason, reading.value
+    if value is None:
+        quality = Quality.BAD
+    elif isinstance(value, bool):
+        record["vb"] = value
+    elif isinstance(value, str):
+        record["vs"] = value
+    elif _is_finite(value):
+        record["v"] = value
+    else:  # SenML has no way to say it
+        quality, reason = Quality.BAD, reason or Reason.NOT_A_NUMBER
+    if offset := reading.observed_at - base:
+        record["t"] = offset / SECOND
+    if quality:
+        record["q"] = quality_label(quality, reason)
+    if reading.device_time is not None:
+        record["dt"] = reading.device_time / SECOND
+    return record
+
+
+def _is_finite(value: Number) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, Decimal) or value.is_finite()
 
 
 def encode(gateway: str, readings: Sequence[Reading]) -> bytes:
@@ -191,17 +208,20 @@ def decode(payload: bytes) -> Pack:
         raise Refused(RefusalReason.TOO_LARGE, f"{len(payload)} bytes; a pack has {MAX_BYTES} at most")
     if not payload:
         raise Refused(RefusalReason.MALFORMED, "an empty payload")
+    # Before anything is built: a mebibyte of "{}," would become 350,000 objects. Twice, for braces within texts.
+    if payload.count(b"{") > 2 * MAX_RECORDS and payload.lstrip()[:1] == b"[":
+        raise Refused(RefusalReason.TOO_MANY_RECORDS, f"far more records than the {MAX_RECORDS} a pack has at most")
     records = _load_json(payload) if payload.lstrip()[:1] in (b"[", b"{") else _load_cbor(payload)
     if not records:
         raise Refused(RefusalReason.MALFORMED, "a pack without a record")
     if len(records) > MAX_RECORDS:
         raise Refused(RefusalReason.TOO_MANY_RECORDS, f"{len(records)} records; a pack has {MAX_RECORDS} at most")
     for index, record in enumerate(records):
-        version = record.get("bver")
-        if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version > VERSION):
+        version = record.get("bver", 10)
+        if isinstance(version, bool) or not isinstance(version, int) or version not in VERSIONS:
             raise Refused(
                 RefusalReason.VERSION,
-                f"SenML version {version!r}; known up to {VERSION}",
+                f"SenML version {_shown(version)}; known: {', '.join(map(str, sorted(VERSIONS)))}",
                 where=f"record[{index}].bver",
             )
     epoch, seq = _place(records[0])
@@ -242,7 +262,7 @@ def _load_lenient(payload: bytes) -> list[dict[str, Any]] | None:
 def _load_cbor(payload: bytes) -> list[dict[str, object]]:
     stream = BytesIO(payload)
     try:
-        found = cbor2.CBORDecoder(stream, tag_hook=_refuse_tag).decode()
+        found = cbor2.CBORDecoder(stream, tag_hook=_refuse_tag, semantic_decoders=_FORBIDDEN).decode()
     except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, OverflowError, MemoryError) as exc:
         raise Refused(RefusalReason.MALFORMED, f"neither JSON nor CBOR: {exc}") from exc
     if stream.tell() != len(payload) and stream.read(1):
@@ -263,8 +283,15 @@ def _load_cbor(payload: bytes) -> list[dict[str, object]]:
     return records
 
 
-def _refuse_tag(*arguments: object) -> object:
-    raise ValueError(f"a tag ({arguments[-1]!r:.80}) where SenML has none")
+def _refuse_tag(*_: object) -> object:
+    raise ValueError("a tag where SenML has none")
+
+
+# Decimal fractions (tag 4) are numbers of SenML (RFC 8428 §6). The other tags the library would follow are not: some
+# cost far more than their bytes (a bigfloat's exponent, a shared reference to itself), none is a SenML value.
+_FORBIDDEN: Final = dict.fromkeys(
+    (0, 1, 2, 3, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799), _refuse_tag
+)
 
 
 _EPOCH: Final = re.compile(rb'"epoch"\s*:\s*"([^"\\]{1,128})"')
@@ -289,13 +316,43 @@ def parse_sequence(payload: bytes) -> tuple[str, int] | None:
 
 @dataclass(slots=True)
 class _Base:
-    """The base fields in force (RFC 8428 §4.1): each holds until another record changes it."""
+    """The base fields in force (RFC 8428 §4.1): each holds until another record changes it.
+
+    One that cannot be used is remembered in ``broken`` until a sound one follows: what would rest on it is refused,
+    for without it a reading would be another point's, or of another time.
+    """
 
     name: str = ""
     time: Number = 0
     unit: str = ""
     value: Number | None = None
-    total: Number | None = None
+    broken: dict[str, int] = field(default_factory=dict)
+
+    def take(self, record: Record, index: int) -> None:
+        """Take over the base fields of a record."""
+        for label in _BASES:
+            if label not in record:
+                continue
+            value = record[label]
+            if _fault(label, value) is not None:
+                self.broken[label] = index
+                continue
+            self.broken.pop(label, None)
+            if label == "bn":
+                self.name = _text(value, "")
+            elif label == "bu":
+                self.unit = _text(value, "")
+            elif label == "bt":
+                self.time = _number(value, 0)
+            else:
+                self.value = _number(value, 0)
+
+    def need(self, label: str, where: str) -> None:
+        """Refuse a record that rests on a base field which cannot be used."""
+        if label in self.broken:
+            raise Refused(
+                RefusalReason.WRONG_TYPE, f"rests on {label} of record[{self.broken[label]}], refused", where=where
+            )
 
 
 def resolve(pack: Pack, now: Instant) -> tuple[list[ResolvedRecord], list[Refused]]:
@@ -308,9 +365,10 @@ def resolve(pack: Pack, now: Instant) -> tuple[list[ResolvedRecord], list[Refuse
     refused: list[Refused] = []
     for index, record in enumerate(pack.records):
         where = f"record[{index}]"
+        base.take(record, index)
         try:
             _check_types(record, where)
-            resolved = _resolve(record, _carried(base, record), now if pack.seq is None else None, where)
+            resolved = _resolve(record, base, now if pack.seq is None else None, where)
         except Refused as exc:
             refused.append(exc)
         else:
@@ -325,35 +383,30 @@ def _check_types(record: Record, where: str) -> None:
             raise Refused(
                 RefusalReason.UNKNOWN_LABEL, f"label {label[:80]!r} must be understood and is not", where=where
             )
-        if label in _NUMBERS:
-            if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-                raise Refused(RefusalReason.WRONG_TYPE, f"{_shown(value)} is no number", where=f"{where}.{label}")
-            if not math.isfinite(value) if not isinstance(value, int) else abs(value) > 1 << 1023:
-                raise Refused(
-                    RefusalReason.NOT_FINITE, f"{_shown(value)} is no finite number", where=f"{where}.{label}"
-                )
-        elif label in _TEXTS and not isinstance(value, str):
-            raise Refused(RefusalReason.WRONG_TYPE, f"{_shown(value)} is no text", where=f"{where}.{label}")
-        elif label == "vb" and not isinstance(value, bool):
-            raise Refused(RefusalReason.WRONG_TYPE, f"{_shown(value)} is neither true nor false", where=f"{where}.vb")
-        elif label == "vd" and not isinstance(value, str | bytes):
-            raise Refused(RefusalReason.WRONG_TYPE, f"{_shown(value)} is no data", where=f"{where}.vd")
-        if isinstance(value, str | bytes) and len(value) > MAX_TEXT:
-            raise Refused(
-                RefusalReason.TOO_LARGE, f"{len(value)} characters; {MAX_TEXT} at most", where=f"{where}.{label}"
-            )
+        fault = _fault(label, value)
+        if fault is not None:
+            raise Refused(fault[0], fault[1], where=f"{where}.{label}")
 
 
-def _carried(base: _Base, record: Record) -> _Base:
-    """Take a record's base fields over into ``base``."""
-    base.name = _text(record.get("bn"), base.name)
-    base.unit = _text(record.get("bu"), base.unit)
-    base.time = _number(record.get("bt"), base.time)
-    if "bv" in record:
-        base.value = _number(record["bv"], 0)
-    if "bs" in record:
-        base.total = _number(record["bs"], 0)
-    return base
+def _fault(label: str, value: object) -> tuple[RefusalReason, str] | None:
+    """Return what is wrong with a field by itself; ``None`` if nothing, or if the label is unknown."""
+    wrong = ""
+    if label in _NUMBERS:
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            wrong = "is no number"
+        elif not math.isfinite(value) if not isinstance(value, int) else abs(value) > 1 << 1023:
+            return RefusalReason.NOT_FINITE, f"{_shown(value)} is no finite number"
+    elif label in _TEXTS and not isinstance(value, str):
+        wrong = "is no text"
+    elif label == "vb" and not isinstance(value, bool):
+        wrong = "is neither true nor false"
+    elif label == "vd" and not isinstance(value, str | bytes):
+        wrong = "is no data"
+    if wrong:
+        return RefusalReason.WRONG_TYPE, f"{_shown(value)} {wrong}"
+    if isinstance(value, str | bytes) and len(value) > MAX_TEXT:
+        return RefusalReason.TOO_LARGE, f"{len(value)} characters; {MAX_TEXT} at most"
+    return None
 
 
 def _text(value: object, default: str) -> str:
@@ -368,6 +421,7 @@ def _resolve(record: Record, base: _Base, now: Instant | None, where: str) -> Re
     held = [label for label in _VALUES if label in record]
     if not held and "s" not in record and "q" not in record and "n" not in record:
         return None  # a record that only sets base fields
+    base.need("bn", where)
     name = base.name + _text(record.get("n"), "")
     if not _NAME.fullmatch(name):
         raise Refused(RefusalReason.BAD_NAME, f"{name[:80]!r} is no SenML name", where=f"{where}.n")
@@ -377,7 +431,12 @@ def _resolve(record: Record, base: _Base, now: Instant | None, where: str) -> Re
     value = _value(record, base, held, where)
     if value is None and quality is not Quality.BAD:
         raise Refused(RefusalReason.NO_VALUE, "neither a value nor q = bad", where=where)
+    if "u" not in record:
+        base.need("bu", where)
     value, unit = _in_own_unit(name, value, _text(record.get("u"), base.unit), where)
+    if isinstance(value, Decimal | float) and not math.isfinite(value):
+        raise Refused(RefusalReason.NOT_FINITE, f"{_shown(value)} is no finite number", where=f"{where}.v")
+    base.need("bt", where)
     stamp_ = record.get("dt")
     return ResolvedRecord(
         name,
@@ -405,6 +464,7 @@ def _value(record: Record, base: _Base, held: list[str], where: str) -> Number |
         return None
     value = record[held[0]]
     if held[0] == "v":
+        base.need("bv", where)
         number = _number(value, 0)
         if base.value is None:
             return number
@@ -427,13 +487,18 @@ def _data(value: object, where: str) -> str:
         raise Refused(RefusalReason.WRONG_TYPE, f"no base64url: {exc}", where=f"{where}.vd") from None
 
 
+@lru_cache(maxsize=1 << 14)
+def _quantity_of(name: str) -> str:
+    """Return the quantity of a point by its name with the gateway before it; ``ValueError`` if it is no point."""
+    return parse_point(name.partition("/")[2]).quantity
+
+
 def _in_own_unit(
     name: str, value: Number | str | bool | None, unit: str, where: str
 ) -> tuple[Number | str | bool | None, str]:
     """Return the value in the vocabulary's unit of the quantity that the name ends in."""
-    _, _, below = name.partition("/")
     try:
-        quantity = parse_point(below).quantity
+        quantity = _quantity_of(name)
     except ValueError as exc:
         raise Refused(RefusalReason.BAD_NAME, str(exc)[:200], where=f"{where}.n") from None
     words = vocabulary()

@@ -43,6 +43,7 @@ class _First(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     t: _Seconds = 0.0
     q: str = _GOOD
     dt: _Seconds | None = None
+    bver: int = 10
 
 
 class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -100,7 +101,8 @@ class ColumnDecoder:
             return None
         try:
             first = self._decode_first(head)
-            if first.bn != f"{gateway}/" or not first.epoch or not 1 <= first.seq <= senml.MAX_SEQ:
+            placed = first.epoch and 1 <= first.seq <= senml.MAX_SEQ
+            if first.bn != f"{gateway}/" or not placed or first.bver not in senml.VERSIONS:
                 return None
             value = first.v
             if value is None or first.q != _GOOD or first.vb is not None or first.vs is not None:
