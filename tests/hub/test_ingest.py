@@ -25,6 +25,7 @@ from linli_platform.metrics import Metrics
 from linli_platform.registry import Registry, State
 from linli_platform.store import Appended, Batch, EventRow, Quarantined, StoreError
 from linli_platform.store.duckdb import DuckDBStore
+from linli_sim.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.hub.conftest import BrokerProcess, GatewayStandIn
@@ -294,6 +295,8 @@ async def test_a_status_in_anothers_name_is_refused(site: Site, gateway: "Gatewa
 async def test_a_status_the_broker_kept_or_said_is_no_sighting(site: Site, gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         await gateway.announce()
+        # The ack of a status may come before the registry has its row.
+        await eventually(lambda: asyncio.to_thread(hub.registry.gateways), "the gateway in the registry")
         await hub.ingest._write_counts()
         (row,) = hub.registry.gateways()
         assert (row.last_seen, row.status_at) == (NOW, NOW)

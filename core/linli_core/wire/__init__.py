@@ -1,1 +1,1 @@
-"""The wire contract: topics, SenML packs, events, status and ack (``docs/asyncapi.yaml``)."""
+"""The wire contract: topics, SenML packs, events, status and ack."""
