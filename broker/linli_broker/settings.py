@@ -18,9 +18,7 @@
 """
 
 import difflib
-import ipaddress
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -29,6 +27,7 @@ import msgspec
 
 from linli_core.errors import ConfigError
 from linli_core.model import is_id
+from linli_core.settings import is_loopback, parse_toml
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:1883"
 DEFAULT_DATA: Final = "var/broker"
@@ -129,14 +128,6 @@ def split_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine only, without asking a name server."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def load(path: Path) -> Settings:
     """Return the settings in a file; raise :class:`ConfigError`."""
     try:
@@ -150,10 +141,7 @@ def load(path: Path) -> Settings:
 
 def parse(text: str, where: str) -> Settings:
     """Return the settings in a TOML text; ``where`` names it in errors."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(where, f"no TOML: {exc}", "correct this line or the one before it") from exc
+    table = parse_toml(text, where)
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as exc:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from linli_core.errors import ConfigError, LinliError
+from linli_core.settings import parse_toml
 from linli_platform.config import (
     DEFAULT_DATA,
     DEFAULT_LISTEN,
@@ -21,7 +22,6 @@ from linli_platform.config import (
     check,
     convert,
     load,
-    parse_toml,
     split_address,
 )
 from linli_platform.registry import Registry

@@ -1,10 +1,8 @@
 """The platform's settings: a TOML file, with the command line's over it; every default is safe on one machine."""
 
 import difflib
-import ipaddress
 import re
 import ssl
-import tomllib
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -12,6 +10,7 @@ import msgspec
 
 from linli_core.errors import ConfigError
 from linli_core.model import is_id
+from linli_core.settings import is_loopback, parse_toml
 from linli_platform.ingest.connection import BrokerAddress
 from linli_platform.ingest.settings import Grouping, Limits
 
@@ -141,14 +140,6 @@ def split_address(text: str, where: str) -> tuple[str, int]:
     return host[1:-1] if bracketed else host, int(port)
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine only, without asking a name server."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def load(path: Path) -> Settings:
     """Return the settings in a file.
 
@@ -167,14 +158,6 @@ def load(path: Path) -> Settings:
 def parse(text: str, where: str) -> Settings:
     """Return the settings in a TOML text; ``where`` names it in errors."""
     return convert(parse_toml(text, where), Settings)
-
-
-def parse_toml(text: str, where: str) -> dict[str, object]:
-    """Return a TOML text as a table, or raise :class:`ConfigError`."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(where, f"no TOML: {exc}", "correct this line or the one before it") from exc
 
 
 def convert(table: dict[str, object], kind: type[StructT]) -> StructT:

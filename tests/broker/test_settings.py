@@ -9,8 +9,9 @@ from linli_broker import embedded, mosquitto
 from linli_broker.access import GATEWAY_WRITES, PLATFORM_WRITES, render_acl
 from linli_broker.choose import choose
 from linli_broker.cli import main
-from linli_broker.settings import Settings, is_loopback, load, parse, split_address
+from linli_broker.settings import Settings, load, parse, split_address
 from linli_core.errors import ConfigError
+from linli_core.settings import is_loopback
 from linli_core.wire.topics import Channel
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,8 +13,9 @@ from sqlalchemy import inspect
 
 import linli_platform.alarms.models  # noqa: F401 - its tables belong to the same schema
 from linli_core.errors import ConfigError, RefusalReason
+from linli_core.settings import parse_toml
 from linli_core.wire.messages import Status
-from linli_platform.config import convert, parse_toml
+from linli_platform.config import convert
 from linli_platform.registry import Area, Device, Gateway, Loss, NotFound, Refusal, Registry, State
 from linli_platform.registry.database import migration_settings, open_engine
 from linli_platform.registry.declaration import Declaration, apply
