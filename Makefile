@@ -1,17 +1,18 @@
-# The only entry points a newcomer needs: setup, demo, test, check, bench.
+# The only entry points a newcomer needs: setup, demo, test, check, bench; with recordings, vectors.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := locks/dev.txt
 ONLY ?= *
 
-.PHONY: help setup demo test check bench lock format
+.PHONY: help setup demo test check bench vectors lock format
 
 help:
 	@echo "make demo    a community, live: open the printed address"
 	@echo "make test    prove it (about 5 minutes)"
 	@echo "make check   lint, types, layers"
 	@echo "make bench   figures, one JSON line each  [ONLY=GLOB]"
+	@echo "make vectors judge recorded frames of real devices  [LINLI_VECTORS=DIR]"
 	@echo "make setup   install into $(VENV) (the others call it)"
 
 # The stamp holds the lock's name: a changed lock or pyproject.toml installs again.
@@ -35,6 +36,9 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m linli_sim.bench --only '$(ONLY)'
+
+vectors: setup
+	$(BIN)/python -m linli_sim.vectors
 
 format: setup
 	$(BIN)/ruff check --fix

@@ -22,9 +22,9 @@ from typing import Final, Self
 
 from linli_sim import coldroom
 from linli_sim.mbus_meters import make_meters
-from linli_sim.mbus_vectors import load
 from linli_sim.processes import Program, command, free_ports
 from linli_sim.replay import replayed
+from linli_sim.vectors.mbus_recordings import load
 
 ELECTRIC: Final = "gw-electric"
 HEAT: Final = "gw-heat"

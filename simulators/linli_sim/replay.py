@@ -23,7 +23,7 @@ from linli_sim.cli import Subparsers
 from linli_sim.mbus import PORT
 from linli_sim.mbus_server import MbusServer
 from linli_sim.mbus_slave import BusSegment, Slave
-from linli_sim.mbus_vectors import Vector, load
+from linli_sim.vectors.mbus_recordings import Recording, load
 
 DEFAULT_VECTORS: Final = Path("..") / "shared" / "vectors" / "mbus"
 
@@ -43,7 +43,7 @@ class ReplayedMeter:
     """
 
     address: int
-    vector: Vector
+    vector: Recording
     frame: LongFrame
 
     @property
@@ -52,9 +52,9 @@ class ReplayedMeter:
         return encode_frame(self.frame) != self.vector.frame
 
 
-def replayed(vectors: Sequence[Vector]) -> list[ReplayedMeter]:
+def replayed(vectors: Sequence[Recording]) -> list[ReplayedMeter]:
     """Return the valid recordings with the addresses they are served at, the same each time."""
-    frames: list[tuple[Vector, LongFrame]] = []
+    frames: list[tuple[Recording, LongFrame]] = []
     for vector in vectors:
         frame = decode_frame(vector.frame) if vector.kind == "valid" else None
         if isinstance(frame, LongFrame):

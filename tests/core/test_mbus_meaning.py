@@ -22,8 +22,8 @@ from linli_core.codecs.mbus.vif import FIRST_EXTENSION, PRIMARY, SECOND_EXTENSIO
 from linli_core.instant import from_rfc3339
 from linli_core.model import Quality, Reason, parse_point, quality_label
 from linli_core.vocabulary import vocabulary
-from linli_sim.mbus_expectations import expected_quantity, expected_readings
-from linli_sim.mbus_vectors import load
+from linli_sim.vectors.mbus_expectations import expected_quantity, expected_readings
+from linli_sim.vectors.mbus_recordings import load
 
 NOW = from_rfc3339("2026-11-23T04:00:00Z")
 MEDIA = {"electricity": 0x02, "gas": 0x03, "heat": 0x04, "water": 0x07, "warm water": 0x06, "cooling": 0x0A, "other": 0}

@@ -16,7 +16,7 @@ from linli_core.codecs.mbus.vif import Measurand
 from linli_core.errors import ConfigError
 from linli_edge import decode
 from linli_sim.mbus_meters import record
-from linli_sim.mbus_vectors import load
+from linli_sim.vectors.mbus_recordings import load
 
 METER = Identity("12345678", "LNL", 1, 0x07)
 RECORDS = [

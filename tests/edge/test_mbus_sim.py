@@ -19,11 +19,11 @@ from linli_core.instant import DAY, HOUR, MINUTE, from_rfc3339
 from linli_core.model import Reading
 from linli_edge.drivers.mbus import SPEC
 from linli_sim import mbus, replay
-from linli_sim.mbus_expectations import expected_readings
 from linli_sim.mbus_meters import Consumption, SimulatedMeter, make_meters
 from linli_sim.mbus_server import CONNECTIONS, MbusServer
 from linli_sim.mbus_slave import BusSegment, Slave
-from linli_sim.mbus_vectors import Vector, load
+from linli_sim.vectors.mbus_expectations import expected_readings
+from linli_sim.vectors.mbus_recordings import Recording, load
 
 NOW = from_rfc3339("2026-11-23T04:00:00Z")
 
@@ -159,12 +159,12 @@ def test_a_slave_keeps_silent_where_nobody_means_it() -> None:
 
 
 @pytest.fixture(scope="module")
-def recorded(vectors: Path) -> list[Vector]:
+def recorded(vectors: Path) -> list[Recording]:
     return load(vectors / "mbus")
 
 
 @pytest.mark.vectors
-def test_replayed_meters_keep_their_bytes_and_where_they_can_their_address(recorded: list[Vector]) -> None:
+def test_replayed_meters_keep_their_bytes_and_where_they_can_their_address(recorded: list[Recording]) -> None:
     meters = replay.replayed(recorded)
     assert len(meters) == sum(vector.kind == "valid" for vector in recorded)
     assert len({meter.address for meter in meters}) == len(meters)
@@ -181,7 +181,7 @@ def test_replayed_meters_keep_their_bytes_and_where_they_can_their_address(recor
 
 @pytest.mark.vectors
 async def test_replayed_meters_read_through_the_driver_give_the_expected_values(
-    vectors: Path, recorded: list[Vector], capsys: pytest.CaptureFixture[str]
+    vectors: Path, recorded: list[Recording], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("replay", "mbus", "--vectors", str(vectors / "mbus"), "--port", "0")
     async with Command(capsys).running(replay, *words) as command:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from linli_core.codecs.mbus.quantities import UNMAPPED
-from linli_sim.mbus_expectations import ExpectedReading, expected_readings
-from linli_sim.mbus_vectors import load
 from linli_sim.replay import ReplayedMeter, replayed
 from linli_sim.rig import GATEWAY, Rig
+from linli_sim.vectors.mbus_expectations import ExpectedReading, expected_readings
+from linli_sim.vectors.mbus_recordings import load
 from linli_sim.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.vectors, pytest.mark.timeout(120)]

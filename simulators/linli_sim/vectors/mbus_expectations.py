@@ -12,7 +12,8 @@ from typing import Final
 from linli_core.codecs.mbus import Interpreter, decode_frame, decode_telegram
 from linli_core.codecs.mbus.quantities import UNMAPPED
 from linli_core.codecs.mbus.values import REAL
-from linli_sim.mbus_vectors import ExpectedRecord, Vector
+from linli_sim.vectors.mbus_recordings import ExpectedRecord, Recording
+from linli_sim.vectors.mbus_records import NO_SUCH_DAY
 
 _DOMAINS: Final = {
     "Electricity": "electricity",
@@ -65,8 +66,6 @@ _QUANTITIES: Final[Mapping[tuple[str, str], str | Mapping[str, str]]] = {
 _TO_VOCABULARY: Final = {"m^3/h": Decimal(3600)}
 """libmbus's unit → by what to divide for the vocabulary's, where that is another."""
 
-_NO_DATE: Final = ("2000-00-00", "1900-01-00T00:00:00Z")
-
 
 @dataclass(frozen=True)
 class ExpectedReading:
@@ -89,14 +88,14 @@ def expected_quantity(record: ExpectedRecord, medium: str) -> str | None:
     return names if isinstance(names, str) or names is None else names.get(_DOMAINS.get(medium.replace("Â", ""), ""))
 
 
-def expected_readings(vector: Vector) -> list[ExpectedReading]:
+def expected_readings(recorded: Recording) -> list[ExpectedReading]:
     """Return the readings that must come of a valid frame, in order; records that have no quantity are left out.
 
     The names are the gateway's, the values are libmbus's.
     """
-    telegram = decode_telegram(decode_frame(vector.frame))
+    telegram = decode_telegram(decode_frame(recorded.frame))
     found: list[ExpectedReading] = []
-    for explained, record in zip(Interpreter("meter").explain(telegram, 0), vector.records, strict=True):
+    for explained, record in zip(Interpreter("meter").explain(telegram, 0), recorded.records, strict=True):
         point = explained.reading.point
         if point.quantity != UNMAPPED:
             value = _value(record)
@@ -107,7 +106,7 @@ def expected_readings(vector: Vector) -> list[ExpectedReading]:
 
 def _value(record: ExpectedRecord) -> Decimal | str | None:
     """Return libmbus's value in the vocabulary's unit, ``None`` where it made one of something that is none."""
-    if record.value in _NO_DATE:
+    if record.value in NO_SUCH_DAY:
         return None
     if isinstance(record.value, str):
         return record.value.removesuffix("Z") if record.quantity == "Time point (date & time)" else record.value

@@ -35,7 +35,7 @@ class ExpectedRecord:
 
 
 @dataclass(frozen=True)
-class Vector:
+class Recording:
     """One recorded frame.
 
     Attributes:
@@ -55,17 +55,19 @@ class Vector:
     records: tuple[ExpectedRecord, ...]
 
 
-def load(folder: Path) -> list[Vector]:
-    """Return the vectors of a folder, in the order of their names."""
-    return [_vector(path) for path in sorted(folder.glob("*.json"))]
+def load(folder: Path) -> list[Recording]:
+    """Return the recordings in a folder, in the order of their names."""
+    return [
+        recording(json.loads(path.read_text(encoding="utf-8")), path.stem) for path in sorted(folder.glob("*.json"))
+    ]
 
 
-def _vector(path: Path) -> Vector:
-    document = json.loads(path.read_text(encoding="utf-8"))
+def recording(document: Mapping[str, Any], name: str) -> Recording:
+    """Return the recording that a parsed file holds."""
     expected = document["expected"]
     normalized = expected.get("normalized", {})
-    return Vector(
-        path.stem,
+    return Recording(
+        name,
         document["kind"],
         bytes.fromhex(document["input"]["data"]),
         expected.get("error", ""),
