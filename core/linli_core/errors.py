@@ -12,6 +12,7 @@
     ├── ProtocolError        the peer sent bytes that the protocol does not allow
     │   └── ChecksumError
     ├── DeviceError          the device understood the request and said no
+    ├── WriteRefused         a write that was not begun: nothing went to the device; carries a reason code
     ├── Refused              a message on the wire contract that may not be taken; carries a reason code
     └── LogError             the gateway's log or the receiver's marks contradict each other
 
@@ -93,6 +94,32 @@ class DeviceError(LinliError):
         super().__init__(message)
         self.code = code
         self.kind = kind
+
+
+class WriteRefusal(StrEnum):
+    """Why a write was not begun. The codes are API: never renamed."""
+
+    DISABLED = "disabled"
+    NOT_ALLOWED = "not_allowed"
+    UNKNOWN_POINT = "unknown_point"
+    NOT_WRITABLE = "not_writable"
+    BAD_VALUE = "bad_value"
+    EXPIRED = "expired"
+    ALREADY_RUN = "already_run"
+    NOT_CONFIRMED = "not_confirmed"
+    TOO_MANY = "too_many"
+
+
+class WriteRefused(LinliError):
+    """A write that was not begun: the device has not been asked for anything.
+
+    Attributes:
+        reason: The stable code, told in the reply and in the log.
+    """
+
+    def __init__(self, reason: WriteRefusal, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class RefusalReason(StrEnum):

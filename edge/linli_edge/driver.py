@@ -9,17 +9,22 @@ An import that fails names the driver and the remedy; it is never swallowed.
 """
 
 import difflib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, Protocol
+from statistics import median
+from typing import Any, Final, Protocol, Self, runtime_checkable
 
 from linli_core.errors import ConfigError, DriverUnavailable, UnknownDriver
 from linli_core.instant import Instant
-from linli_core.model import Point, Reading
+from linli_core.model import Point, Reading, Value
 
 GROUP: Final = "linli.drivers"
+
+_REMEMBERED: Final = 31
+"""Answer times that are kept of each device."""
 
 Clock = Callable[[], Instant]
 """Returns the present instant; injected, so that tests move time instead of waiting for it."""
@@ -65,6 +70,124 @@ class Driver(Protocol):
             LinkError: Nothing (usable) came back: the link makes the BAD readings.
             ProtocolError: What came back is no answer of this protocol.
             DeviceError: The device refused the whole poll.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class UnitCounters:
+    """What one device did with the requests to it, since the driver was opened.
+
+    A request ends as one of ``answers``, ``timeouts``, ``checksum`` or ``malformed``; an answer may be a refusal.
+
+    Attributes:
+        requests: Frames sent to it, repetitions included.
+        answers: Requests that were answered, those ``refused`` included.
+        refused: Answers by which the device said no.
+        timeouts: Requests that nothing (usable) answered.
+        checksum: Answers with a wrong checksum.
+        malformed: Answers that the protocol does not allow, their checksum right.
+        late: Answers, or pieces of them, that came when nobody waited any more.
+        foreign: Frames of another device, or to another request, while this one was asked.
+        took: Microseconds from a request's first byte to its answer's last one, of the latest answers.
+    """
+
+    requests: int = 0
+    answers: int = 0
+    refused: int = 0
+    timeouts: int = 0
+    checksum: int = 0
+    malformed: int = 0
+    late: int = 0
+    foreign: int = 0
+    took: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), repr=False, compare=False)
+
+    @property
+    def median(self) -> int | None:
+        """The median of the latest answers' microseconds; ``None`` before the first."""
+        return round(median(self.took)) if self.took else None
+
+    def answered(self, took: int) -> None:
+        """Note an answer that took so many microseconds."""
+        self.answers += 1
+        self.took.append(took)
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the running totals by name."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "took"}
+
+    def add(self, other: Self) -> None:
+        """Add what another has counted."""
+        for name, count in other.as_dict().items():
+            setattr(self, name, getattr(self, name) + count)
+        self.took.extend(other.took)
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A driver that counts what happens to single requests; of others the link counts whole polls."""
+
+    def counters(self) -> Mapping[str, UnitCounters]:
+        """Return the counters of each device, by its id, since the driver was opened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """One value to be written into one device, once.
+
+    Attributes:
+        id: Names the request; unique, so that it runs once at most.
+        point_name: Which point: its name below the gateway (``cold-room-1/temperature_setpoint``).
+        value: What it shall hold, in the vocabulary's unit; for a relay or valve ``True`` closes the contact or
+            opens the valve, so that supply flows.
+        expires_at: When it is too late to begin.
+        by: Who asked for it, for the record.
+    """
+
+    id: str
+    point_name: str
+    value: Value
+    expires_at: Instant
+    by: str
+
+    @property
+    def device(self) -> str:
+        """Id of the device."""
+        return self.point_name.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """What came of a write that was begun.
+
+    Attributes:
+        ok: Whether the device was read afterwards and holds what was asked for (as far as its register can say it).
+        before: What it held before; ``None`` where that could not be read.
+        after: What was read back; ``None`` where nothing could be.
+        error: What went wrong, for people; empty if nothing did.
+    """
+
+    ok: bool
+    before: Value = None
+    after: Value = None
+    error: str = ""
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """A driver whose devices can be written to. Who may write what is the gateway's business, not the driver's."""
+
+    async def write(self, request: WriteRequest) -> WriteOutcome:
+        """Write one value, read it back, and tell both. Send the write itself once only: never repeat it.
+
+        A device that takes the value but holds another afterwards is an outcome that is not ``ok``; so is one whose
+        answer to the write or to the reading back stayed away: what it did is unknown, and ``error`` says so.
+
+        Raises:
+            WriteRefused: Nothing was sent: no such point, not writable, no such value.
+            DeviceError: The device refused.
+            LinkError: The line broke.
         """
         ...
 

@@ -2,23 +2,43 @@
 
 Nothing that happens to a device or to the line ends a link: what could not be read becomes BAD readings at each due
 time, a broken line is opened again with growing pauses, and a driver's bug counts as a broken line
-(:mod:`linli_edge.supervisor`). Each loss is told once, and each return.
+(:mod:`linli_edge.supervisor`). Each loss is told once, and each return. Writes go before reads: one that was
+submitted waits for the poll that runs, and for no other.
 """
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from linli_core.errors import DeviceError, LinkError, LinkTimeout, LinliError, ProtocolError
+from linli_core.errors import (
+    ChecksumError,
+    DeviceError,
+    LinkError,
+    LinkTimeout,
+    LinliError,
+    ProtocolError,
+    WriteRefusal,
+    WriteRefused,
+)
 from linli_core.instant import SECOND, Instant
 from linli_core.model import Point, Reading, Reason, missing
 from linli_core.wire.messages import LinkState
-from linli_edge.driver import Driver, DriverSpec, PlannedPoll
-from linli_edge.scheduler import DeviceBack, DeviceSilent, Load, Miss, Rest, Run, Scheduler, ScheduleSettings, Why
+from linli_edge.driver import (
+    Counting,
+    Driver,
+    DriverSpec,
+    PlannedPoll,
+    UnitCounters,
+    WriteOutcome,
+    WriteRequest,
+    Writing,
+)
+from linli_edge.scheduler import DeviceBack, DeviceSilent, Load, Rest, Run, Scheduler, ScheduleSettings, Why
 from linli_edge.supervisor import DriverBug, confine
 from linli_edge.timekeeping import Timekeeper
+from linli_edge.writes import Pending, WriteQueue
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -113,6 +133,9 @@ class Link:
         self._down_since: int | None = None
         self._error = ""
         self._overloaded = False
+        self._writes = WriteQueue()
+        self._counting: Counting | None = None
+        self._counted: dict[str, UnitCounters] = {}
         # Spreads gateways that lost the same converter; nothing here is a secret.
         self._random = random.Random()  # noqa: S311
 
@@ -127,17 +150,39 @@ class Link:
                 self._broken(exc)
                 await self._pause()
 
+    async def submit(self, request: WriteRequest) -> WriteOutcome:
+        """Carry out a write before the next poll and return what came of it.
+
+        While the line is down the write waits for it, until it expires.
+
+        Raises:
+            WriteRefused: It was not begun.
+        """
+        return await self._writes.submit(request)
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """Ids of the devices on this link; empty before its plan is known."""
+        return frozenset(planned.device for planned in self._plan)
+
+    def counters(self) -> dict[str, UnitCounters]:
+        """Return what each device did with the requests to it since the start, by its id."""
+        totals = {device: UnitCounters() for device in sorted(self.devices)}
+        for counted in (self._counted, self._counted_now()):
+            for device, counters in counted.items():
+                totals.setdefault(device, UnitCounters()).add(counters)
+        return totals
+
     def state(self) -> LinkState:
         """Return how the link fares, for the gateway's status."""
         load = self.load()
-        devices = {planned.device for planned in self._plan}
         silent = load.silent if load else ()
         down = self._down_since is not None
         return LinkState(
             id=self.settings.id,
             driver=self.settings.spec.name,
             state="down" if down else "degraded" if silent else "up",
-            devices=len(devices),
+            devices=len(self.devices),
             silent=silent,
             use=round(load.use, 3) if load and load.use is not None else None,
             stretched=round(load.stretched, 2) if load and load.stretched > 1 else None,
@@ -151,42 +196,86 @@ class Link:
     async def _session(self) -> None:
         """Open the line and poll until the line must be opened again."""
         async with self.settings.spec.open(self.settings.config, self._time.clock) as driver:
-            scheduler = self._opened(driver)
-            answered = False
-            while True:
-                again = self._running is not None
-                run = self._running = self._running or await self._next(scheduler)
-                started = self._time.steady()
-                try:
-                    readings = await driver.poll(run.planned)
-                except LinkTimeout as exc:
-                    self._no_answer(started, Reason.NO_COMMUNICATION, exc)
-                    if len(scheduler.load(self._time.clock()).silent) == len({poll.device for poll in self._plan}):
-                        # All silent: perhaps it is the line, whose other end lost its power without a word.
-                        return
-                except LinkError as exc:
-                    if answered and not again:
-                        # The other end hung up after an earlier answer, as many converters do: nothing is lost yet,
-                        # and the same poll runs on the new connection.
-                        return
-                    self._no_answer(started, Reason.NO_COMMUNICATION, exc)
-                    self._attempt += 1
-                    if self._attempt > 1:
-                        raise
-                    # Asking a dead unit makes some converters hang up: that alone is no broken line.
+            self._counting = driver if isinstance(driver, Counting) else None
+            try:
+                await self._conversation(driver, self._opened(driver))
+            finally:
+                for device, counters in self._counted_now().items():
+                    self._counted.setdefault(device, UnitCounters()).add(counters)
+                self._counting = None
+
+    async def _conversation(self, driver: Driver, scheduler: Scheduler) -> None:
+        """Write and poll until the line must be opened again."""
+        answered = False
+        while True:
+            if (pending := self._writes.next(self._time.clock())) is not None:
+                if await self._write(driver, scheduler, pending):
+                    continue
+                return
+            again = self._running is not None
+            run = self._running = self._running or await self._next(scheduler)
+            if run is None:
+                continue
+            started = self._time.steady()
+            try:
+                spoke = await self._poll(driver, run, started)
+            except LinkError as exc:
+                if answered and not again:
+                    # The other end hung up after an earlier answer, as many converters do: nothing is lost yet,
+                    # and the same poll runs on the new connection.
                     return
-                except ProtocolError as exc:
-                    self._no_answer(started, Reason.MALFORMED_ANSWER, exc)
-                except DeviceError as exc:
-                    _LOG.info("link %s: %s refused: %s", self.settings.id, run.planned.key, exc)
-                    self._answered(started)
-                    self._missing(run.planned, self._time.clock(), Reason.REFUSED_BY_DEVICE)
-                    answered = True
-                else:
-                    self._answered(started)
-                    self._seen[run.planned.key] = readings
-                    self._sink.take(readings)
-                    answered = True
+                self._no_answer(started, Reason.NO_COMMUNICATION, exc)
+                self._attempt += 1
+                if self._attempt > 1:
+                    raise
+                # Asking a dead unit makes some converters hang up: that alone is no broken line.
+                return
+            answered = answered or spoke
+            if not spoke and scheduler.all_silent:
+                # Perhaps it is the line, whose other end lost its power without a word.
+                return
+
+    async def _poll(self, driver: Driver, run: Run, started: int) -> bool:
+        """Carry out a poll; return whether the device answered. Raise ``LinkError`` where the line broke."""
+        try:
+            readings = await driver.poll(run.planned)
+        except LinkTimeout as exc:
+            self._no_answer(started, Reason.NO_COMMUNICATION, exc)
+        except ProtocolError as exc:
+            self._no_answer(started, Reason.MALFORMED_ANSWER, exc)
+        except DeviceError as exc:
+            _LOG.info("link %s: %s refused: %s", self.settings.id, run.planned.key, exc)
+            self._answered(started, refused=True)
+            self._missing(run.planned, self._time.clock(), Reason.REFUSED_BY_DEVICE)
+            return True
+        else:
+            self._answered(started)
+            self._seen[run.planned.key] = readings
+            self._sink.take(readings)
+            return True
+        return False
+
+    async def _write(self, driver: Driver, scheduler: Scheduler, pending: Pending) -> bool:
+        """Carry out a write; return whether the line may be used further. A write is never repeated."""
+        if not isinstance(driver, Writing):
+            pending.refuse(WriteRefusal.NOT_WRITABLE, f"driver {self.settings.spec.name!r} does not write")
+            return True
+        started = self._time.steady()
+        outcome = WriteOutcome(ok=False, error="the driver broke off: whether the device took the value is unknown")
+        usable = True
+        try:
+            outcome = await driver.write(pending.request)
+        except WriteRefused as exc:
+            pending.refuse(exc.reason, str(exc))
+        except DeviceError as exc:
+            outcome = WriteOutcome(ok=False, error=f"the device refused: {exc}")
+        except (LinkError, ProtocolError) as exc:
+            outcome = WriteOutcome(ok=False, error=f"{exc}: whether the device took the value is unknown")
+            usable = isinstance(exc, LinkTimeout | ProtocolError)
+        finally:
+            scheduler.spent(self._time.clock(), self._time.steady() - started)
+            pending.settle(outcome)
+        return usable
 
     def _opened(self, driver: Driver) -> Scheduler:
         scheduler = self._take_up(driver.plan)
@@ -208,31 +297,55 @@ class Link:
             self._scheduler = Scheduler(polls, self.settings.schedule, self._time.clock())
         return self._scheduler
 
-    async def _next(self, scheduler: Scheduler) -> Run:
-        """Return the next poll, as soon as it is due."""
+    async def _next(self, scheduler: Scheduler) -> Run | None:
+        """Return the next poll, as soon as it is due; ``None`` as soon as there is a write to be carried out."""
         while not isinstance(action := scheduler.next(self._time.clock()), Run):
-            await self._idle(action, _LOOK_UP)
+            if isinstance(action, Rest):
+                await self._writes.interrupt(self._rest(action, _LOOK_UP))
+            else:
+                self._missing(action.planned, action.due, Reason.NO_COMMUNICATION)
+            if self._writes:
+                return None
         return action
 
-    async def _idle(self, action: Miss | Rest, longest: int) -> None:
-        if isinstance(action, Miss):
-            self._missing(action.planned, action.due, Reason.NO_COMMUNICATION)
-        else:
-            await self._time.wait(max(1, min(action.until - self._time.clock(), longest)))
+    async def _rest(self, action: Rest, longest: int) -> None:
+        await self._time.wait(max(1, min(action.until - self._time.clock(), longest)))
 
-    def _answered(self, started: int) -> None:
+    def _answered(self, started: int, *, refused: bool = False) -> None:
         self.polls += 1
         self._attempt = 0
+        if (counters := self._counted_here()) is not None:
+            counters.answered(self._time.steady() - started)
+            counters.refused += refused
         self._finished(started, answered=True)
 
     def _no_answer(self, started: int, reason: Reason, error: LinliError) -> None:
         self.polls += 1
         self.failed += 1
+        if (counters := self._counted_here()) is not None:
+            if isinstance(error, ChecksumError):
+                counters.checksum += 1
+            elif isinstance(error, ProtocolError):
+                counters.malformed += 1
+            else:
+                counters.timeouts += 1
         run = self._running
         # A failed retry or probe says nothing new: its due time has been reported.
         if run is not None and run.why is Why.DUE:
             self._missing(run.planned, self._time.clock(), reason)
         self._finished(started, answered=False, error=str(error))
+
+    def _counted_now(self) -> Mapping[str, UnitCounters]:
+        """Return what the present driver has counted itself."""
+        return self._counting.counters() if self._counting is not None else {}
+
+    def _counted_here(self) -> UnitCounters | None:
+        """Return where the poll that runs is counted; ``None`` if the driver counts itself."""
+        if self._running is None or self._counting is not None:
+            return None
+        counters = self._counted.setdefault(self._running.planned.device, UnitCounters())
+        counters.requests += 1
+        return counters
 
     def _finished(self, started: int, *, answered: bool, error: str = "") -> None:
         self._running = None
@@ -296,4 +409,8 @@ class Link:
             now = self._time.clock()
             action = self._scheduler.next(now) if self._scheduler is not None else Rest(now + left)
             assert not isinstance(action, Run), "nothing runs on a line that is down"
-            await self._idle(action, min(left, _LOOK_UP))
+            if isinstance(action, Rest):
+                await self._rest(action, min(left, _LOOK_UP))
+            else:
+                self._missing(action.planned, action.due, Reason.NO_COMMUNICATION)
+            self._writes.expire(now)

@@ -265,6 +265,10 @@ class Scheduler:
             self._push(self._waiting, now + self._settings.retry_after, entry, Why.RETRY, entry.version)
         return None
 
+    def spent(self, now: Instant, cost: int) -> None:
+        """Book line time that no poll took: a write, in microseconds, that ended now."""
+        self._meter.add(now, cost)
+
     def link_down(self, now: Instant) -> None:
         """The line is down: from now on due times are misses."""
         if self._down_since is None:
@@ -290,6 +294,11 @@ class Scheduler:
     def overloaded(self) -> bool:
         """Whether the plan is more than the line can carry; once true, until it fits with some room."""
         return self._overloaded
+
+    @property
+    def all_silent(self) -> bool:
+        """Whether no device answers."""
+        return all(device.breaker.silent for device in self._devices.values())
 
     def load(self, now: Instant) -> Load:
         """Return how the line fares."""

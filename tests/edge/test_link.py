@@ -9,10 +9,27 @@ from typing import Any, Protocol, Self
 
 import pytest
 
-from linli_core.errors import DeviceError, LinkClosed, LinkError, LinkTimeout, ProtocolError
+from linli_core.errors import (
+    ChecksumError,
+    DeviceError,
+    LinkClosed,
+    LinkError,
+    LinkTimeout,
+    ProtocolError,
+    WriteRefusal,
+    WriteRefused,
+)
 from linli_core.instant import MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason
-from linli_edge.driver import Clock, Driver, DriverSpec, PlannedPoll
+from linli_edge.driver import (
+    Clock,
+    Driver,
+    DriverSpec,
+    PlannedPoll,
+    UnitCounters,
+    WriteOutcome,
+    WriteRequest,
+)
 from linli_edge.link import Link, LinkDown, LinkOverloaded, LinkRelieved, LinkSettings, LinkUp, Report
 from linli_edge.scheduler import DeviceBack, DeviceSilent
 from linli_edge.timekeeping import Timekeeper
@@ -46,6 +63,16 @@ class World:
     asked: list[str] = field(default_factory=list)
     cost: int = 20 * MS
     after: Callable[[str], None] | None = None
+    write_error: BaseException | None = None
+    held: dict[str, object] = field(default_factory=dict)
+
+    async def write(self, request: WriteRequest) -> WriteOutcome:
+        self.asked.append(f"write {request.id}")
+        await self.time.wait(self.cost)
+        if self.write_error is not None:
+            raise self.write_error
+        self.held[request.point_name] = request.value
+        return WriteOutcome(ok=True, before=1.0, after=request.value)
 
     @property
     def plan(self) -> Sequence[PlannedPoll]:
@@ -342,3 +369,155 @@ async def test_a_clock_set_back_by_an_hour_does_not_stop_the_readings(fake_time:
         before = len(bench.sink.readings)
         await fake_time.advance(15 * SECOND)
         assert len(bench.sink.readings) - before >= 18
+
+
+def write(time: Time, number: int = 1, lifetime: int = MINUTE) -> WriteRequest:
+    return WriteRequest(f"w{number}", "m1/temperature_setpoint", 2.5, time.now + lifetime, "li")
+
+
+async def test_a_write_goes_before_every_read_that_waits(fake_time: Time) -> None:
+    async with Bench(fake_time, *(planned(f"m{number}", 10 * SECOND) for number in range(20))) as bench:
+        await fake_time.advance(50 * MS)
+        before = len(bench.world.asked)
+        assert before <= 4, "there are reads left to do"
+        written = asyncio.create_task(bench.link.submit(write(fake_time)))
+        await fake_time.advance(2 * SECOND)
+        assert "write w1" in bench.world.asked[before : before + 2]
+        assert await written == WriteOutcome(ok=True, before=1.0, after=2.5)
+
+
+async def test_a_write_does_not_wait_for_the_next_read(fake_time: Time) -> None:
+    async with Bench(fake_time, planned("m1", 60 * MINUTE)) as bench:
+        await fake_time.advance(10 * SECOND)
+        written = asyncio.create_task(bench.link.submit(write(fake_time)))
+        await fake_time.advance(bench.world.cost)
+        assert written.done()
+        assert (await written).ok
+
+
+async def test_writes_keep_their_order_and_only_so_many_wait(fake_time: Time) -> None:
+    async with Bench(fake_time, planned("m1")) as bench:
+        await fake_time.advance(5 * SECOND)
+        bench.world.asked.clear()
+        tasks = [asyncio.create_task(bench.link.submit(write(fake_time, number))) for number in range(17)]
+        await fake_time.advance(2 * SECOND)
+        assert [asked for asked in bench.world.asked if asked.startswith("write")] == [f"write w{n}" for n in range(16)]
+        with pytest.raises(WriteRefused, match="16 writes wait") as caught:
+            await tasks[16]
+        assert caught.value.reason is WriteRefusal.TOO_MANY
+
+
+async def test_a_write_waits_for_a_line_that_is_down_until_it_expires(fake_time: Time) -> None:
+    async with Bench(fake_time, planned("m1")) as bench:
+        bench.world.open_error = LinkError("no")
+        await fake_time.advance(5 * SECOND)
+        late = asyncio.create_task(bench.link.submit(write(fake_time, 1, 3 * SECOND)))
+        patient = asyncio.create_task(bench.link.submit(write(fake_time, 2, 10 * MINUTE)))
+        await fake_time.advance(MINUTE)
+        with pytest.raises(WriteRefused, match="expired") as caught:
+            await late
+        assert caught.value.reason is WriteRefusal.EXPIRED
+        assert not patient.done()
+        bench.world.open_error = None
+        await fake_time.advance(MINUTE)
+        assert (await patient).ok
+        assert "write w1" not in bench.world.asked
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (DeviceError("exception 2", code=2), "the device refused: exception 2"),
+        (LinkTimeout("no answer"), "no answer: whether the device took the value is unknown"),
+        (LinkClosed("hung up"), "hung up: whether the device took the value is unknown"),
+        (ZeroDivisionError("oh"), "the driver broke off: whether the device took the value is unknown"),
+    ],
+)
+async def test_a_write_that_fails_is_never_repeated(fake_time: Time, error: Exception, text: str) -> None:
+    async with Bench(fake_time, planned("m1")) as bench:
+        await fake_time.advance(2 * SECOND)
+        bench.world.write_error = error
+        written = asyncio.create_task(bench.link.submit(write(fake_time)))
+        await fake_time.advance(10 * SECOND)
+        assert await written == WriteOutcome(ok=False, error=text)
+        assert bench.world.asked.count("write w1") == 1
+        assert bench.sink.of("m1")[-1].quality is Quality.GOOD, "reading goes on"
+
+
+async def test_a_driver_that_does_not_write_says_so(fake_time: Time) -> None:
+    class ReadOnly:
+        def __init__(self, world: World) -> None:
+            self.plan, self.poll = world.plan, world.poll
+
+    async with Bench(fake_time, planned("m1")) as bench:
+
+        @asynccontextmanager
+        async def opened(_config: Any, _clock: Clock) -> AsyncIterator[Driver]:
+            yield ReadOnly(bench.world)
+
+        bench.link.settings = LinkSettings("bus-1", DriverSpec("deaf", lambda *_: None, opened, None), None)
+        await fake_time.advance(2 * SECOND)
+        written = asyncio.create_task(bench.link.submit(write(fake_time)))
+        await fake_time.advance(SECOND)
+        with pytest.raises(WriteRefused, match="driver 'deaf' does not write"):
+            await written
+
+
+async def test_whoever_stops_waiting_for_a_write_stops_it(fake_time: Time) -> None:
+    async with Bench(fake_time, planned("m1", 10 * SECOND), planned("m2", 10 * SECOND)) as bench:
+        await fake_time.advance(MS)
+        written = asyncio.create_task(bench.link.submit(write(fake_time)))
+        await fake_time.advance(MS)
+        written.cancel()
+        await fake_time.advance(5 * SECOND)
+        assert "write w1" not in bench.world.asked
+
+
+async def test_whole_polls_are_counted_where_the_driver_does_not_count(fake_time: Time) -> None:
+    async with Bench(fake_time, planned("m1"), planned("m2"), planned("m3"), planned("m4")) as bench:
+        bench.world.errors = {
+            "m2": LinkTimeout("silent"),
+            "m3": DeviceError("no", code=2),
+            "m4": ChecksumError("wrong checksum"),
+        }
+        await fake_time.advance(3 * SECOND)
+        counters = bench.link.counters()
+        asked = {device: bench.world.asked.count(device) for device in counters}
+        assert {device: counted.requests for device, counted in counters.items()} == asked
+        assert counters["m1"].as_dict() == UnitCounters(requests=asked["m1"], answers=asked["m1"]).as_dict()
+        assert counters["m1"].median == bench.world.cost
+        assert (counters["m2"].timeouts, counters["m2"].answers) == (2, 0)
+        assert counters["m3"].refused == counters["m3"].answers == asked["m3"] >= 2
+        assert counters["m4"].checksum == 2
+
+
+async def test_what_a_driver_counts_outlives_its_connection(fake_time: Time) -> None:
+    class Counted:
+        def __init__(self, world: World) -> None:
+            self.plan, self.world = world.plan, world
+            self.own = UnitCounters()
+
+        def counters(self) -> dict[str, UnitCounters]:
+            return {"m1": self.own}
+
+        async def poll(self, planned: PlannedPoll) -> list[Reading]:
+            self.own.requests += 1
+            readings = await self.world.poll(planned)
+            self.own.answered(20 * MS)
+            return readings
+
+    async with Bench(fake_time, planned("m1")) as bench:
+
+        @asynccontextmanager
+        async def opened(_config: Any, _clock: Clock) -> AsyncIterator[Driver]:
+            yield Counted(bench.world)
+
+        bench.link.settings = LinkSettings("bus-1", DriverSpec("counted", lambda *_: None, opened, None), None)
+        await fake_time.advance(3 * SECOND)
+        bench.world.errors["m1"] = LinkClosed("hung up")
+        await fake_time.advance(10 * SECOND)
+        bench.world.errors.clear()
+        await fake_time.advance(60 * SECOND)
+        counters = bench.link.counters()["m1"]
+        assert counters.requests > counters.answers >= 50
+        assert counters.requests == len(bench.world.asked)
