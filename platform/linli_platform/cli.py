@@ -13,6 +13,7 @@ import msgspec
 
 from linli_core.errors import ConfigError, LinliError
 from linli_core.settings import parse_toml
+from linli_platform.backup import cli as backup
 from linli_platform.config import (
     DEFAULT_DATA,
     DEFAULT_LISTEN,
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = _settings(args)
         if args.command == "registry":
             return _registry(args, settings)
+        if args.command in backup.COMMANDS:
+            return backup.run(args, settings)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         for noisy in ("alembic", "uvicorn"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -72,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("device", metavar="DEVICE", nargs="?")
     for action in (load_file, listing, accept, retire):
         _common(action)
+    backup.add_arguments(commands, _common)
     return parser
 
 

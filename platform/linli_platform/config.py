@@ -11,6 +11,8 @@ import msgspec
 from linli_core.errors import ConfigError
 from linli_core.model import is_id
 from linli_core.settings import is_loopback, parse_toml
+from linli_platform.backup.settings import BackupSettings
+from linli_platform.backup.settings import check as check_backup
 from linli_platform.ingest.connection import BrokerAddress
 from linli_platform.ingest.settings import Grouping, Limits
 
@@ -93,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api: ApiSettings = ApiSettings()
     store: StoreSettings = StoreSettings()
     ingest: IngestSettings = IngestSettings()
+    backup: BackupSettings = BackupSettings()
 
     @property
     def store_path(self) -> Path:
@@ -196,6 +199,7 @@ def check(settings: Settings) -> None:
             raise ConfigError(f"ingest.{name}", f"found {found}", f"choose one from {lowest} to {highest}")
     if settings.store.threads < 1:
         raise ConfigError("store.threads", f"found {settings.store.threads}", "choose 1 or more")
+    check_backup(settings.backup)
 
 
 def broker_address(mqtt: MqttSettings) -> BrokerAddress:

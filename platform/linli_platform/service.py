@@ -14,6 +14,8 @@ import uvicorn
 from linli_core.errors import ConfigError
 from linli_platform.alarms import AlarmService, load_rules
 from linli_platform.api import ApiContext, LiveFeed, Part, create_app
+from linli_platform.backup.restore import refuse_half_restored
+from linli_platform.backup.service import BackupService
 from linli_platform.clock import Clock, wall_clock
 from linli_platform.config import Settings, broker_address, read_secret
 from linli_platform.ingest.worker import Ingest
@@ -33,7 +35,7 @@ class Platform:
 
     Attributes:
         settings, clock, metrics: As given, or made.
-        store, registry, ingest, alarms, live: The parts, once open.
+        store, registry, ingest, alarms, live, backups: The parts, once open.
         url: Where API and pages are served, once open.
     """
 
@@ -42,6 +44,7 @@ class Platform:
     ingest: Ingest
     alarms: AlarmService
     live: LiveFeed
+    backups: BackupService
     url: str
 
     def __init__(self, settings: Settings, *, clock: Clock = wall_clock) -> None:
@@ -65,6 +68,7 @@ class Platform:
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
         address = broker_address(settings.mqtt)
+        refuse_half_restored(settings.store_path)
         token = read_secret(settings.api.token_file, "api.token_file") if settings.api.token_file else None
         rules = load_rules(Path(settings.rules) if settings.rules else None)
         self._listener = stack.enter_context(_bind(*settings.listen))
@@ -88,6 +92,9 @@ class Platform:
         )
         await self.ingest.open()
         self.alarms = await stack.enter_async_context(AlarmService(self.registry, self.store, rules, self.clock))
+        self.backups = BackupService(
+            settings.backup, self.store, settings.registry_path, Path(settings.data), self.clock
+        )
         self.live = LiveFeed(shown)
         self.ingest.listen(self.alarms.on_committed)
         self.ingest.listen(self.live.on_committed)
@@ -100,6 +107,7 @@ class Platform:
             store=self.store,
             alarms=self.alarms,
             live=self.live,
+            backups=self.backups,
             clock=self.clock,
             version=version("linli"),
             parts=self._parts,
@@ -126,7 +134,10 @@ class Platform:
             else Part("down", f"no connection to {settings.host}:{settings.port}")
         )
         store = Part("degraded", self.ingest.failing) if self.ingest.failing else Part("ok")
-        return {"broker": broker, "store": store}
+        parts = {"broker": broker, "store": store}
+        if self.backups.is_configured:
+            parts["backup"] = Part(*self.backups.health(self.clock()))
+        return parts
 
     def stop(self) -> None:
         """Let :meth:`run` finish: no more messages, one last commit, then the pages close."""
@@ -139,6 +150,7 @@ class Platform:
         async with asyncio.TaskGroup() as group:
             alarms = group.create_task(self.alarms.run(), name="alarms")
             ingest = group.create_task(self.ingest.run(), name="ingest")
+            backups = group.create_task(self.backups.run(), name="backups")
             pages = group.create_task(self._server.serve(sockets=[self._listener]), name="api")
             await self._server.is_up.wait()
             ready()
@@ -148,6 +160,7 @@ class Platform:
             self._server.should_exit = True
             await pages
             alarms.cancel()
+            backups.cancel()
         await asyncio.to_thread(self.store.checkpoint)
 
 

@@ -35,12 +35,14 @@ class Rig:
 
     Attributes:
         folder: Holds everything: configuration, logs, stores.
+        settings: Lines of the platform's settings file.
         broker, platform, gateway: The processes; the gateway's after :meth:`configure`.
         url: Where the platform answers, after :meth:`start_platform`.
     """
 
     folder: Path
     port: int = field(default_factory=free_port)
+    settings: str = ""
     url: str = ""
     broker: Program = field(init=False)
     platform: Program = field(init=False)
@@ -53,7 +55,8 @@ class Rig:
             "platform",
             [
                 *(command("linli-platform"), "serve"),
-                *("--data", str(self.folder / "platform")),
+                *("--config", str(self.platform_config)),
+                *("--data", str(self.data)),
                 *("--mqtt", f"127.0.0.1:{self.port}"),
                 *("--listen", "127.0.0.1:0"),
             ],
@@ -63,6 +66,16 @@ class Rig:
         self.gateway = Program(
             "gateway", [command("linli-edge"), "run", str(self.config)], self.folder / "gateway.log", ready=r"gateway "
         )
+
+    @property
+    def data(self) -> Path:
+        """The platform's data folder."""
+        return self.folder / "platform"
+
+    @property
+    def platform_config(self) -> Path:
+        """The platform's settings file."""
+        return self.folder / "platform.toml"
 
     @property
     def config(self) -> Path:
@@ -105,6 +118,7 @@ class Rig:
 
     async def start_platform(self) -> None:
         """Start the platform and note where it answers."""
+        self.platform_config.write_text(self.settings, encoding="utf-8")
         line = await self.platform.start()
         self.url = line.rpartition("ready on ")[2].strip()
 
@@ -185,5 +199,6 @@ class Rig:
                 carrying.cancel()
                 await asyncio.wait([carrying])
         await self.platform.stop()
-        data = self.folder / "platform"
-        return await asyncio.to_thread(audit, {GATEWAY: self.outbox}, data / "store.duckdb", data / "registry.sqlite")
+        return await asyncio.to_thread(
+            audit, {GATEWAY: self.outbox}, self.data / "store.duckdb", self.data / "registry.sqlite"
+        )

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import OperationalError
 
 from linli_platform.api.alarms import alarm_routes
+from linli_platform.api.backups import backup_routes
 from linli_platform.api.community import community_routes
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import Problem, install
@@ -35,7 +36,13 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     pages = Pages(context)
     install(app, pages.problem)
-    for routes in (community_routes(context), reading_routes(context), alarm_routes(context), stream_routes(context)):
+    for routes in (
+        community_routes(context),
+        reading_routes(context),
+        alarm_routes(context),
+        backup_routes(context),
+        stream_routes(context),
+    ):
         app.include_router(routes, prefix="/api/v1")
     pages.mount(app)
     if context.metrics is not None:

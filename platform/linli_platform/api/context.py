@@ -6,6 +6,7 @@ from typing import Literal
 
 from linli_platform.alarms import AlarmService
 from linli_platform.api.live import LiveFeed
+from linli_platform.backup.service import BackupService
 from linli_platform.clock import Clock
 from linli_platform.registry import Registry
 from linli_platform.store import Store
@@ -29,6 +30,7 @@ class ApiContext:
         registry, store, alarms, live: The platform's parts, open.
         clock: The platform's clock.
         version: Shown by ``health``.
+        backups: Makes backups; ``None`` where the application runs without a platform around it.
         parts: Returns the state of ``broker``, ``store``, …, at the moment of asking.
         token: Bearer token that every request must bear; ``None`` where only loopback is served.
         hosts: Names by which the platform may be addressed without a token, besides ``localhost`` and IP addresses.
@@ -41,6 +43,7 @@ class ApiContext:
     live: LiveFeed
     clock: Clock
     version: str
+    backups: BackupService | None = None
     parts: Callable[[], Mapping[str, Part]] = dict
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)

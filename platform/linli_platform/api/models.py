@@ -257,3 +257,39 @@ class Counts(BaseModel):
     alarms_raised: int
     alarms_cleared: int = Field(description="Conditions that ended.")
     alarms_acknowledged: int
+
+
+class DrillCheck(BaseModel):
+    """One thing a drill looked at."""
+
+    name: str = Field(examples=["readings"])
+    passed: bool
+    expected: str
+    found: str
+
+
+class Drill(BaseModel):
+    """A backup that was brought back beside the platform, and read."""
+
+    at: str
+    backup: str = Field(description="Its name; empty if there was none.")
+    taken_at: str
+    passed: bool
+    error: str = Field(default="", description="Why it could not be brought back.")
+    checks: list[DrillCheck] = []
+    readings: int = Field(default=0, description="Readings that were read back.")
+    seconds: float = Field(default=0.0, description="What a restore would take here.")
+
+
+class Backups(BaseModel):
+    """How backups fare."""
+
+    running: bool = Field(description="One is being made.")
+    tried_at: str = Field(description="When the last one was begun; empty for never.")
+    made_at: str = Field(description="Instant of the last good one; empty for never.")
+    name: str
+    size: int = Field(description="Bytes.")
+    readings: int
+    seconds: float
+    error: str = Field(description="Why the last one failed; empty if it did not.")
+    drilled: Drill | None

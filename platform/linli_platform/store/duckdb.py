@@ -6,7 +6,7 @@ gateway spoke or two hundred.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,8 @@ from linli_platform.store import (
 )
 from linli_platform.store.arrange import QUALITY_SPAN, arrange, same_reading
 from linli_platform.store.heads import NEVER, Heads
-from linli_platform.store.schema import connect
+from linli_platform.store.schema import connect, installation_of
+from linli_platform.store.snapshot import Snapshot
 
 _BAD: Final = quality_code(Quality.BAD)
 _FOLD_AFTER: Final = 4096
@@ -61,6 +62,10 @@ class DuckDBStore:
         path: The file.
         memory_limit: What DuckDB may hold in memory, as DuckDB writes it (``512MB``).
         threads: Threads DuckDB may use for one query.
+
+    Attributes:
+        path: The file.
+        installation: Whose store it is, once it is open; random, and the same for its whole life.
     """
 
     def __init__(self, path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
@@ -77,6 +82,7 @@ class DuckDBStore:
         self._unsaved: list[SeriesInfo] = []
         self._journal = 0
         self._journal_rows = 0
+        self.installation = ""
 
     def __enter__(self) -> Self:
         self._open()
@@ -313,6 +319,32 @@ class DuckDBStore:
             except duckdb.Error as exc:
                 raise StoreError(f"{self.path}: checkpoint: {exc}") from exc
 
+    @contextmanager
+    def snapshot(self, pin: Callable[[], None] = lambda: None) -> Iterator[Snapshot]:
+        """Yield the store as it is at one instant between two commits; it goes on meanwhile.
+
+        Args:
+            pin: Called at that instant: whatever else belongs to the same picture is fixed there.
+        """
+        with self._write:
+            if self._broken:
+                self._reopen()
+            cursor = self._connected().cursor()
+            try:
+                cursor.begin()
+                cursor.execute("SELECT count(*) FROM meta").fetchall()
+                pin()
+            except duckdb.Error as exc:
+                cursor.close()
+                raise StoreError(f"{self.path}: no snapshot can be taken: {exc}") from exc
+            except BaseException:
+                cursor.close()
+                raise
+        try:
+            yield Snapshot(self.path, cursor)
+        finally:
+            cursor.close()
+
     # The connection
 
     def _rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
@@ -365,6 +397,7 @@ class DuckDBStore:
             self._series = {(info.gateway, info.name): info for info in by_id if info is not None}
             self._connection = connection
             self._broken = False
+        self.installation = installation_of(connection)
         self._journal_rows = connection.execute("SELECT count(*) FROM mark_journal").fetchall()[0][0]
         if self._journal_rows:
             self._fold()

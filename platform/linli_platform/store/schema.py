@@ -1,5 +1,6 @@
 """The DuckDB file: its settings, its tables, its version."""
 
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -37,8 +38,6 @@ def connect(path: Path, memory_limit: str, threads: int) -> duckdb.DuckDBPyConne
                 "threads": threads,
                 # A checkpoint rewrites the newest row groups: a longer log makes fewer of them, each a longer pause.
                 "wal_autocheckpoint": "64MB",
-                # Queries come from the API: they may read the tables and nothing else.
-                "enable_external_access": "false",
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
             },
@@ -56,8 +55,12 @@ def connect(path: Path, memory_limit: str, threads: int) -> duckdb.DuckDBPyConne
 
 def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
+        # Queries come from the API: they may read the tables. Snapshots are written to this folder, and nowhere else.
+        connection.execute("SET allowed_directories = [?]", [str(path.resolve().parent)])
+        connection.execute("SET enable_external_access = false")
         connection.execute(_TABLES)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", [str(VERSION)])
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('installation', ?)", [secrets.token_hex(16)])
         found = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchall()
     except duckdb.Error as exc:
         raise StoreUnavailable(f"{path}: {exc}; restore the file from a backup, or start with another --data") from exc
@@ -66,3 +69,19 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise StoreUnavailable(
             f"{path}: written as store version {version}, this program knows {VERSION}; install the newer linli"
         )
+
+
+def installation_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the name of the installation whose store this is: 32 hexadecimal digits, random, for its whole life."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'installation'").fetchone()
+    return str(row[0]) if row else ""
+
+
+def read_installation(path: Path) -> str:
+    """Return the installation of a store that nobody has open; :class:`StoreUnavailable` if it cannot be read."""
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            return installation_of(connection)
+    except duckdb.Error as exc:
+        remedy = "is linli-platform running on this data folder? stop it first"
+        raise StoreUnavailable(f"{path}: {exc}; {remedy}") from exc

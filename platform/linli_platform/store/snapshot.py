@@ -1,0 +1,142 @@
+"""The DuckDB file as it was at one instant, written out while it goes on; and a file made of that again.
+
+A snapshot is a read transaction: what is committed afterwards is not in it, and it holds up nobody. The readings go
+into one Parquet file for each day they were observed on, sorted by series and time, so that years of history cost
+little memory and a person can open any day with other tools.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from linli_core.instant import DAY, Instant
+from linli_platform.store import StoreError
+from linli_platform.store.schema import VERSION, connect
+from linli_platform.store.statements import read_marks
+
+READINGS: Final = "reading"
+TABLES: Final = ("meta", "series", "mark", "mark_journal", "event", "quarantine")
+"""Every table but the readings."""
+
+_COLUMNS: Final = "series, time, value, text, quality"
+_PARQUET: Final = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a snapshot holds.
+
+    Attributes:
+        readings, series, events: Rows.
+        gateways: Gateways with marks.
+        first, last: Observation times of the oldest and the newest reading; ``None`` where there are none.
+    """
+
+    readings: int
+    series: int
+    events: int
+    gateways: int
+    first: Instant | None
+    last: Instant | None
+
+
+class Snapshot:
+    """The store at one instant; made by :meth:`DuckDBStore.snapshot`, good until that block ends."""
+
+    def __init__(self, path: Path, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._path = path
+        self._cursor = cursor
+
+    def counts(self) -> Counts:
+        """Return what is in it."""
+        readings, first, last = self._one("SELECT count(*), min(time), max(time) FROM reading")
+        (series,) = self._one("SELECT count(*) FROM series")
+        (events,) = self._one("SELECT count(*) FROM event")
+        gateways = len(read_marks(self._cursor))
+        return Counts(readings, series, events, gateways, first, last)
+
+    def export(self, folder: Path, rest: Callable[[], None] = lambda: None) -> Iterator[Path]:
+        """Write everything as Parquet below ``folder`` and yield each file as soon as it is whole.
+
+        Args:
+            folder: Exists, and is empty.
+            rest: Called after each file: whoever must leave the machine to others waits there.
+        """
+        for table in TABLES:
+            yield self._copy(f"SELECT * FROM {table}", folder / f"{table}.parquet")  # noqa: S608 - from the table above
+            rest()
+        counts = self.counts()
+        if counts.first is None or counts.last is None:
+            return
+        (folder / READINGS).mkdir()
+        day = counts.first // DAY
+        while day <= counts.last // DAY:
+            start = day * DAY
+            (rows,) = self._one(f"SELECT count(*) FROM reading WHERE time >= {start} AND time < {start + DAY}")  # noqa: S608
+            if rows:
+                yield self._copy(
+                    f"SELECT {_COLUMNS} FROM reading WHERE time >= {start} AND time < {start + DAY}"  # noqa: S608
+                    " ORDER BY series, time",
+                    folder / READINGS / f"{day}.parquet",
+                )
+                rest()
+                day += 1
+                continue
+            # A reading of 1970 must not cost a look at every day since.
+            (following,) = self._maybe(f"SELECT min(time) FROM reading WHERE time >= {start + DAY}")  # noqa: S608
+            if following is None:
+                return
+            day = following // DAY
+
+    def _copy(self, query: str, path: Path) -> Path:
+        self._execute(f"COPY ({query}) TO '{_quoted(path)}' {_PARQUET}")
+        return path
+
+    def _one(self, query: str) -> tuple[int, ...]:
+        row = self._execute(query).fetchone()
+        assert row is not None
+        return tuple(row)
+
+    def _maybe(self, query: str) -> tuple[int | None, ...]:
+        return self._one(query)
+
+    def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._cursor.execute(query)
+        except duckdb.Error as exc:
+            raise StoreError(f"{self._path}: the snapshot cannot be read or written: {exc}") from exc
+
+
+def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
+    """Make a new DuckDB file of an exported folder.
+
+    Raises:
+        StoreError: The files are of another version, or cannot be read or written.
+    """
+    connection = connect(path, memory_limit, threads)
+    try:
+        version = connection.execute(
+            f"SELECT value FROM '{_quoted(folder / 'meta.parquet')}' WHERE key = 'version'"  # noqa: S608
+        ).fetchall()
+        if version != [(str(VERSION),)]:
+            found = version[0][0] if version else "none"
+            raise StoreError(f"the backup's store is of version {found}, this program knows {VERSION}")
+        connection.begin()
+        for table in TABLES:
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - from the table above
+            connection.execute(f"INSERT INTO {table} SELECT * FROM '{_quoted(folder / f'{table}.parquet')}'")  # noqa: S608
+        connection.commit()
+        for day in sorted((folder / READINGS).glob("*.parquet"), key=lambda file: int(file.stem)):
+            connection.execute(f"INSERT INTO reading SELECT {_COLUMNS} FROM '{_quoted(day)}'")  # noqa: S608
+        connection.checkpoint()
+    except duckdb.Error as exc:
+        raise StoreError(f"{path}: the backup cannot be loaded: {exc}") from exc
+    finally:
+        connection.close()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
