@@ -68,9 +68,13 @@ def _parser(command: str) -> argparse.ArgumentParser:
     # The decoder brings its codecs with it, which a gateway on a small machine need not hold.
     if command not in commands.choices:
         from linli_edge import decode  # noqa: PLC0415 - see above
+        from linli_edge.telegrams import explain  # noqa: PLC0415 - see above
 
         decode.add_arguments(commands)
         commands.choices["decode"].set_defaults(command=decode.run)
+        meters = commands.add_parser("meters", help="meters and their telegrams")
+        explain.add_arguments(kinds := meters.add_subparsers(required=True, metavar="WHAT"))
+        kinds.choices["explain"].set_defaults(command=lambda args: explain.run(args, language(args.lang)))
     return parser
 
 

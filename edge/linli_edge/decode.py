@@ -5,41 +5,26 @@ A protocol joins by one line in :data:`DECODERS`.
 
 import argparse
 import difflib
-import re
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
+from importlib import import_module
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from linli_core.errors import ConfigError, DeviceError, ProtocolError
-from linli_edge.drivers.mbus import telegram_json as mbus
+from linli_core.errors import ConfigError
+from linli_edge.telegrams.dialect import Dialect, Outcome
+from linli_edge.telegrams.hexadecimal import STANDARD_INPUT, Unreadable, inputs
+from linli_edge.telegrams.keys import read_keys
 
-Outcome = dict[str, Any] | ProtocolError | DeviceError
-Decoder = Callable[[bytes, bytes | None], Iterable[Outcome]]
-"""Yields, for the bytes of one input and the key if there is one, each telegram as an object, or what is wrong."""
+DECODERS: Final = {
+    "mbus": "linli_edge.drivers.mbus.dialect",
+}
+"""Protocols by the name the command takes → module with its ``DIALECT``; imported when it is needed."""
 
-DECODERS: Final[dict[str, Decoder]] = {"mbus": mbus.decode}
-"""Protocols by the name the command takes."""
-
-LARGEST: Final = 1024 * 1024
-"""Bytes of the largest file read; a telegram has a few hundred."""
-
-STANDARD_INPUT: Final = "-"
-_VALUED: Final = ("--key", "--hex")
-_KEY_SIZES: Final = (16, 24, 32)
-_HEX: Final = re.compile(rb"(?:0[xX])?[0-9A-Fa-f\s:_-]*")
-_SEPARATORS: Final = re.compile(r"[\s:_-]+")
+_VALUED: Final = ("--key", "--auth-key", "--hex")
 
 _encoder = msgspec.json.Encoder()
-
-
-class Unreadable(ProtocolError):
-    """A file that cannot be read, or a text that is no hexadecimal."""
-
-    kind = "unreadable"
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -50,7 +35,7 @@ def add_arguments(subparsers: Any) -> None:
         description="Decode recorded telegrams: one JSON object a line for each; exit 1 if any was bad.",
     )
     parser.add_argument("protocol", metavar="PROTOCOL", help=f"one of: {', '.join(sorted(DECODERS))}")
-    parser.add_argument("--key", metavar="HEX", help="the meter's key, for telegrams that are encrypted")
+    add_keys(parser)
     parser.add_argument("--hex", metavar="HEX", action="append", default=[], help="a telegram; may be given again")
     parser.add_argument(
         "files",
@@ -60,6 +45,24 @@ def add_arguments(subparsers: Any) -> None:
     )
     plain = parser.parse_known_args
     parser.parse_known_args = lambda args=None, namespace=None: plain(_options_first(args or ()), namespace)
+
+
+def add_keys(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name keys."""
+    parser.add_argument(
+        "--key",
+        metavar="[METER=]HEX",
+        action="append",
+        default=[],
+        help="key of encrypted telegrams: of one meter by its number, or of all others; may be given again",
+    )
+    parser.add_argument(
+        "--auth-key",
+        metavar="[METER=]HEX",
+        action="append",
+        default=[],
+        help="authentication key, where a protocol has one beside the key (DLMS)",
+    )
 
 
 def _options_first(words: Iterable[str]) -> list[str]:
@@ -85,13 +88,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: The command line makes no sense.
     """
-    decoder = _decoder(args.protocol)
-    key = _key(args.key)
+    dialect = dialect_of(args.protocol, "decode")
+    keys = read_keys(args.key, args.auth_key)
     if not args.hex and not args.files:
         raise ConfigError("decode", "there is nothing to decode", "give --hex HEX, a FILE, or - for standard input")
     bad = False
-    for data in _inputs(args.hex, args.files):
-        outcomes = [data] if isinstance(data, Unreadable) else decoder(data, key)
+    for data in inputs(args.hex, args.files):
+        outcomes: Iterable[Outcome] = [data] if isinstance(data, Unreadable) else dialect.decode(data, keys)
         for outcome in outcomes:
             bad = bad or not isinstance(outcome, dict)
             print(line(outcome))
@@ -104,65 +107,14 @@ def line(outcome: Outcome) -> str:
     return _encoder.encode(shown).decode()
 
 
-def parse_hex(text: str) -> bytes:
-    """Return the bytes of a hexadecimal text; blanks, line ends, colons and hyphens may separate them."""
-    digits = _SEPARATORS.sub("", text).removeprefix("0x").removeprefix("0X")
-    if not digits:
-        raise Unreadable("there are no digits")
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        wrong = next((digit for digit in digits if digit not in "0123456789abcdefABCDEF"), "")
-        problem = f"{wrong!r} is no hexadecimal digit" if wrong else f"{len(digits)} digits are no whole bytes"
-        raise Unreadable(problem) from None
-
-
-def _inputs(texts: Iterable[str], files: Iterable[str]) -> Iterator[bytes | Unreadable]:
-    for text in texts:
-        yield _from_text(text)
-    for name in files:
-        if name == STANDARD_INPUT:
-            yield from (_from_text(text) for text in sys.stdin if text.strip())
-        else:
-            yield _from_file(Path(name))
-
-
-def _from_text(text: str) -> bytes | Unreadable:
-    try:
-        return parse_hex(text)
-    except Unreadable as exc:
-        return exc
-
-
-def _from_file(path: Path) -> bytes | Unreadable:
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as exc:
-        return Unreadable(f"{path}: {exc.strerror}")
-    if len(data) > LARGEST:
-        return Unreadable(f"{path}: more than {LARGEST} bytes; a file holds one telegram")
-    # No frame of any protocol here is all hexadecimal digits: each begins or ends with a byte that is none.
-    return _from_text(data.decode("ascii")) if _HEX.fullmatch(data) else data
-
-
-def _decoder(protocol: str) -> Decoder:
-    try:
-        return DECODERS[protocol]
-    except KeyError:
+def dialect_of(protocol: str, where: str) -> Dialect:
+    """Return a protocol's dialect; ``ConfigError`` at ``where`` if no protocol has that name."""
+    module = DECODERS.get(protocol)
+    if module is None:
         near = difflib.get_close_matches(protocol, DECODERS, 1)
         known = f"known: {', '.join(sorted(DECODERS))}"
         remedy = f'did you mean "{near[0]}"? {known}' if near else known
-        raise ConfigError("decode", f'no protocol is called "{protocol}"', remedy) from None
-
-
-def _key(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    try:
-        key = parse_hex(text)
-    except Unreadable as exc:
-        raise ConfigError("--key", str(exc), "give the key as hexadecimal digits") from exc
-    if len(key) not in _KEY_SIZES:
-        raise ConfigError("--key", f"found {len(key)} bytes", "give 16, 24 or 32 bytes as hexadecimal digits")
-    return key
+        raise ConfigError(where, f'no protocol is called "{protocol}"', remedy)
+    dialect = import_module(module).DIALECT
+    assert isinstance(dialect, Dialect)
+    return dialect

@@ -15,9 +15,11 @@ from linli_core.codecs.mbus.frame import encode_frame
 from linli_core.codecs.mbus.vif import Measurand
 from linli_core.errors import ConfigError
 from linli_edge import decode
+from linli_edge.telegrams import hexadecimal
 from linli_sim.mbus_meters import record
 from linli_sim.vectors.mbus_recordings import load
 
+KNOWN = ", ".join(sorted(decode.DECODERS))
 METER = Identity("12345678", "LNL", 1, 0x07)
 RECORDS = [
     record(Measurand.VOLUME, "m3", -3, 2850.427),
@@ -153,7 +155,7 @@ def test_a_damaged_telegram_beside_a_good_one_is_not_passed_over(capsys: pytest.
 def test_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "odd").write_text("681")
-    (tmp_path / "large").write_bytes(bytes(decode.LARGEST + 1))
+    (tmp_path / "large").write_bytes(bytes(hexadecimal.LARGEST + 1))
     names = [str(tmp_path / name) for name in ("absent", "empty", "odd", "large")]
     assert run("mbus", *names) == 1
     messages = [shown["error"]["message"] for shown in printed(capsys)]
@@ -161,16 +163,28 @@ def test_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture
         f"{names[0]}: No such file or directory",
         "there are no digits",
         "3 digits are no whole bytes",
-        f"{names[3]}: more than {decode.LARGEST} bytes; a file holds one telegram",
+        f"{names[3]}: more than {hexadecimal.LARGEST} bytes; a file holds one telegram",
     ]
 
 
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["mbsu", "--hex", "00"], 'decode: no protocol is called "mbsu"; did you mean "mbus"? known: mbus'),
-        (["zigbee", "--hex", "00"], 'decode: no protocol is called "zigbee"; known: mbus'),
+        (["mbsu", "--hex", "00"], 'decode: no protocol is called "mbsu"; did you mean "mbus"? known: ' + KNOWN),
+        (["zigbee", "--hex", "00"], 'decode: no protocol is called "zigbee"; known: ' + KNOWN),
         (["mbus"], "decode: there is nothing to decode; give --hex HEX, a FILE, or - for standard input"),
+        (
+            ["mbus", "--key", "=00", "-"],
+            "--key: there is no meter before the =; write METER=HEX, or the key alone for all",
+        ),
+        (
+            ["mbus", "--auth-key", "1=" + "00" * 16, "--auth-key", "1=" + "01" * 16, "-"],
+            "--auth-key: there are two keys for meter 1; give METER=HEX for each meter",
+        ),
+        (
+            ["mbus", "--key", "00" * 16, "--key", "01" * 16, "-"],
+            "--key: there are two keys for all meters; give METER=HEX for each meter",
+        ),
         (["mbus", "--key", "0x", "-"], "--key: there are no digits; give the key as hexadecimal digits"),
         (["mbus", "--key", "0102", "-"], "--key: found 2 bytes; give 16, 24 or 32 bytes as hexadecimal digits"),
     ],

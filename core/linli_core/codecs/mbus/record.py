@@ -18,7 +18,7 @@ from linli_core.codecs.mbus.record_header import (
 from linli_core.codecs.mbus.vif import Measurand
 from linli_core.errors import ProtocolError
 
-__all__ = ["Function", "Header", "Record", "RecordValue", "parse_records"]
+__all__ = ["Function", "Header", "Record", "RecordValue", "parse_record", "parse_records"]
 
 FILLER: Final = 0x2F
 MANUFACTURER_DATA: Final = 0x0F
@@ -62,13 +62,13 @@ def parse_records(data: bytes) -> tuple[list[Record], bool]:
             records.append(Record(_MANUFACTURER, content, content))
             return records, dif == MORE_FOLLOW
         else:
-            record, at = _parse_record(data, at)
+            record, at = parse_record(data, at)
             records.append(record)
     return records, False
 
 
-def _parse_record(data: bytes, start: int) -> tuple[Record, int]:
-    """Return the record at a place, and where the next one starts."""
+def parse_record(data: bytes, start: int) -> tuple[Record, int]:
+    """Return the record at a place, and where the next one starts; ``ProtocolError`` if there is none."""
     length = -1
     try:
         at = _header_end(data, start)

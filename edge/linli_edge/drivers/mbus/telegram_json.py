@@ -21,18 +21,19 @@ from linli_core.codecs.mbus.quantities import UNMAPPED
 from linli_core.errors import ChecksumError, DeviceError, ProtocolError
 from linli_core.instant import to_rfc3339
 from linli_core.model import quality_label
+from linli_edge.telegrams.keys import Keys
 
 _CHUNK: Final = 4096
 _DEVICE: Final = "meter"
 
 
-def decode(data: bytes, _key: bytes | None) -> Iterator[dict[str, Any] | ProtocolError | DeviceError]:
+def decode(data: bytes, _keys: Keys) -> Iterator[dict[str, Any] | ProtocolError | DeviceError]:
     """Yield each telegram in some bytes, or what is wrong with it.
 
     Bytes around a telegram (an acknowledgement, the request, noise) are passed over. Where there is no telegram, the
     first thing that is wrong is what the person wants to know.
     """
-    frames, errors = _split(data)
+    frames, errors = split(data)
     telegrams = [frame for frame in frames if isinstance(frame, LongFrame)]
     damaged = [error for error in errors if isinstance(error, ChecksumError)] if telegrams else errors[:1]
     if not telegrams and not errors:
@@ -45,7 +46,8 @@ def decode(data: bytes, _key: bytes | None) -> Iterator[dict[str, Any] | Protoco
     yield from damaged
 
 
-def _split(data: bytes) -> tuple[list[Frame], list[ProtocolError]]:
+def split(data: bytes) -> tuple[list[Frame], list[ProtocolError]]:
+    """Return the frames in some bytes, and what is wrong with what looked like one."""
     reader = FrameReader()
     frames: list[Frame] = []
     errors: list[ProtocolError] = []
