@@ -46,6 +46,7 @@ class Entry(NamedTuple):
 COMMANDS: Final = {
     "demo": Entry("linli_sim.demo", "a whole community: broker, platform, gateways and devices"),
     "modbus": Entry("linli_sim.modbus", "electricity meters with daily load curves, over Modbus TCP"),
+    "line": Entry("linli_sim.line.command", "electricity meters on a serial bus with a speed, also behind a converter"),
     "coldroom": Entry("linli_sim.coldroom", "a cold room with a door and a compressor, over Modbus TCP"),
     "mbus": Entry("linli_sim.mbus", "M-Bus meters behind a TCP converter"),
     "replay": Entry("linli_sim.replay", "recorded frames of real meters, played back"),
