@@ -7,7 +7,9 @@ r"""When to leave a silent device alone and when to ask it again: a breaker for 
                                    \---------------- one failure ----------------/
 
 A device on probation that fails goes straight back, and its wait goes on doubling: one that answers every probe and
-nothing else costs no more than a dead one. Pure: every moment is an argument.
+nothing else costs no more than a dead one. A device that has never answered is on probation from the start: one
+failure is enough. And whoever answers now and then, but loses more than its share of the line in between, is left
+alone like a silent one. Pure: every moment is an argument.
 """
 
 from dataclasses import dataclass
@@ -28,12 +30,19 @@ class BreakerSettings:
         probe_first: Wait before the first probe.
         probe_last: Longest wait between probes.
         silent_share: Share of the line that all silent devices together may cost.
+        unit_share: Share of the line that the failed polls of one answering device may cost, taken over a minute.
     """
 
     failures: int = 2
     probe_first: int = 5_000_000
     probe_last: int = 60_000_000
     silent_share: float = 0.04
+    unit_share: float = 0.1
+
+
+_MINUTE: Final = 60_000_000
+_LEAST_LOST: Final = 3
+"""Failed polls that a device may always lose, however long they take."""
 
 
 class Allowance:
@@ -51,9 +60,10 @@ class Allowance:
         return self._free_at
 
     def spend(self, now: Instant, cost: int) -> None:
-        """Book a probe that ended now and took ``cost`` microseconds."""
+        """Book a probe, or the failure that made a device silent, that ended now and took ``cost`` microseconds."""
         # The probe's own time counts as elapsed: cost / share is from its start to the next one's.
-        self._free_at = now + round(cost * (1 / self._share - 1))
+        free_at = now + round(cost * (1 / self._share - 1))
+        self._free_at = free_at if self._free_at is None else max(self._free_at, free_at)
 
     def forget(self) -> None:
         """Drop the debt: the clock it was measured by has been set back."""
@@ -63,12 +73,15 @@ class Allowance:
 class Breaker:
     """What is known of one device's silence."""
 
-    __slots__ = ("_failures", "_probation", "_settings", "silent_since", "wait")
+    __slots__ = ("_failures", "_heard", "_lost", "_lost_at", "_probation", "_settings", "silent_since", "wait")
 
     def __init__(self, settings: BreakerSettings) -> None:
         self._settings = settings
         self._failures = 0
         self._probation = 0
+        self._heard = False
+        self._lost = 0.0
+        self._lost_at: Instant | None = None
         self.silent_since: Instant | None = None
         self.wait = settings.probe_first
 
@@ -82,9 +95,15 @@ class Breaker:
         """Whether what the device's failures cost comes out of the line's allowance."""
         return self.silent_since is not None or self._probation > 0
 
+    @property
+    def trusted(self) -> bool:
+        """Whether the device answered lately, so that one lost answer is worth asking again at once."""
+        return self._heard and not self._failures and not self.distrusted
+
     def answered(self) -> Instant | None:
         """Note an answer; return since when the device had been silent if it is back now."""
         self._failures = 0
+        self._heard = True
         if self.silent_since is not None:
             since, self.silent_since = self.silent_since, None
             self._probation = PROBATION
@@ -95,19 +114,29 @@ class Breaker:
                 self.wait = self._settings.probe_first
         return None
 
-    def failed(self, now: Instant) -> bool:
-        """Note a failure; return whether the device has just become silent."""
+    def failed(self, now: Instant, cost: int = 0) -> bool:
+        """Note a failure that took ``cost`` microseconds; return whether the device has just become silent."""
         self._failures += 1
+        lost = self._lose(now, cost)
         if self.silent_since is not None:
             self.wait = min(self.wait * 2, self._settings.probe_last)
             return False
         if self._probation:
             self.wait = min(self.wait * 2, self._settings.probe_last)
-        elif self._failures < self._settings.failures:
+        elif self._heard and self._failures < self._settings.failures and not lost:
             return False
         self._probation = 0
         self.silent_since = now
         return True
+
+    def _lose(self, now: Instant, cost: int) -> bool:
+        """Book what a failure cost; return whether that is more than the device may lose."""
+        share = self._settings.unit_share
+        if self._lost_at is not None:
+            self._lost = max(0.0, self._lost - max(0, now - self._lost_at) * share)
+        self._lost_at = now
+        self._lost += cost
+        return self._lost > max(share * _MINUTE, _LEAST_LOST * cost)
 
     def hurry(self) -> None:
         """Start the waits anew: the line was down, and its return may have brought the device back."""

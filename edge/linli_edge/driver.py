@@ -43,6 +43,8 @@ class PlannedPoll:
         priority: Lower goes first when the line cannot carry everything.
         cost: Microseconds of line time one poll is expected to take when the device answers; ``None`` where only
             measuring tells. It feeds ``linli-edge check`` and the first minute of the overload watch.
+        patient: Whether a request that nothing answers is worth repeating at once. The scheduler says no where the
+            device has not answered lately: one attempt tells as much, and the others wait for less.
     """
 
     key: str
@@ -51,6 +53,7 @@ class PlannedPoll:
     points: tuple[Point, ...] = ()
     priority: int = 1
     cost: int | None = None
+    patient: bool = True
 
 
 class Driver(Protocol):

@@ -1,7 +1,7 @@
 """How full a line is, and by how much its plan must stretch to fit. Pure."""
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Final, TypeVar
 
 from linli_core.instant import Instant
 
@@ -36,6 +36,24 @@ def stretches(wanted: Mapping[int, float], capacity: float) -> dict[int, float]:
         # Sums of floats: a plan that fits to the last digit must not be called stretched.
         factors[priority] = want / granted if want > granted + _ROUNDING else 1.0
     return factors
+
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+def fair(wanted: Mapping[KeyT, float], room: float) -> dict[KeyT, float]:
+    """Return what each is granted of a room that may be too small for all: max-min fair.
+
+    Who wants less than an equal part gets all of it; the others share what is left evenly. So one that wants far too
+    much takes nothing from those that do not.
+    """
+    granted: dict[KeyT, float] = {}
+    left = len(wanted)
+    for key in sorted(wanted, key=wanted.__getitem__):
+        granted[key] = min(wanted[key], room / left)
+        room -= granted[key]
+        left -= 1
+    return granted
 
 
 class UseMeter:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from linli_core.errors import ConfigError
-from linli_core.instant import DAY, MINUTE, SECOND
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_edge.config.gateway import load_config, parse_config
 from linli_edge.config.units import show_duration, show_size
 from linli_edge.outbox import OutboxLimits
@@ -21,6 +21,7 @@ BAD = sorted(CONFIGS.glob("*.toml"))
 RIGHT = """
 [gateway]
 id = "gw-electric"
+utc_offset = "+08:00"
 data = "var/gw-electric"
 pack_interval = "1 s"
 
@@ -49,6 +50,9 @@ port = 10001
 [links.schedule]
 silent_share = 0.1
 failures = 3
+[links.schedule.priority]
+heat-1 = 2
+"heat-1/water_volume" = 0
 [[links.devices]]
 id = "heat-1"
 address = 1
@@ -85,6 +89,8 @@ def test_a_right_configuration_comes_back_whole(tmp_path: Path) -> None:
     assert (link.id, link.spec.name) == ("bus-1", "mbus")
     assert link.schedule.breaker.silent_share == 0.1
     assert link.schedule.breaker.failures == 3
+    assert link.schedule.utc_offset == config.utc_offset == 8 * HOUR
+    assert link.schedule.priorities == {"heat-1": 2, "heat-1/water_volume": 0}
 
 
 def test_the_configuration_in_the_staff_page_is_right() -> None:
@@ -103,6 +109,7 @@ def test_the_staff_page_names_the_usual_values() -> None:
         f'`outbox.max_age` | `"{show_size(outbox.max_bytes)}"`, `"{show_duration(outbox.max_age)}"`',
         f'`outbox.group_delay` | `"{show_duration(outbox.group_delay)}"`',
         f"`links.schedule.silent_share` | `{schedule.breaker.silent_share}`",
+        f"`links.schedule.unit_share` | `{schedule.breaker.unit_share}`",
         f"`links.schedule.failures` | `{schedule.breaker.failures}`",
         f'`links.schedule.retry_after` | `"{show_duration(schedule.retry_after)}"`',
         f'`links.schedule.spread` | `"{show_duration(schedule.spread)}"`',

@@ -486,9 +486,9 @@ async def test_whole_polls_are_counted_where_the_driver_does_not_count(fake_time
         assert {device: counted.requests for device, counted in counters.items()} == asked
         assert counters["m1"].as_dict() == UnitCounters(requests=asked["m1"], answers=asked["m1"]).as_dict()
         assert counters["m1"].median == bench.world.cost
-        assert (counters["m2"].timeouts, counters["m2"].answers) == (2, 0)
+        assert (counters["m2"].timeouts, counters["m2"].answers) == (1, 0), "never heard: one failure tells"
         assert counters["m3"].refused == counters["m3"].answers == asked["m3"] >= 2
-        assert counters["m4"].checksum == 2
+        assert counters["m4"].checksum == 1
 
 
 async def test_what_a_driver_counts_outlives_its_connection(fake_time: Time) -> None:

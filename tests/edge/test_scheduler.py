@@ -198,12 +198,14 @@ def test_a_device_that_answers_only_probes_is_not_trusted_for_it() -> None:
 
 
 def test_a_failed_poll_with_a_long_interval_is_tried_once_more_soon() -> None:
-    bench = line(polls(1, 15 * MINUTE), 20 * MS, timeout=200 * MS)
+    bench = line(polls(1, 15 * MINUTE), 20 * MS, timeout=200 * MS).until(START + SECOND)
     bench.dead.add("meter-0")
-    bench.until(START + 3 * SECOND)
+    while bench.runs[-1][2]:
+        bench.until(bench.now + SECOND)
+    before = len(bench.runs)
     bench.dead.clear()
-    bench.until(START + 10 * SECOND)
-    assert [(run.why, answered) for _, run, answered in bench.runs[:2]] == [(Why.DUE, False), (Why.RETRY, True)]
+    bench.until(bench.now + 10 * SECOND)
+    assert [(run.why, answered) for _, run, answered in bench.runs[before:]] == [(Why.RETRY, True)]
     assert not bench.transitions
 
 
@@ -213,7 +215,8 @@ def test_overload_stretches_the_lower_priority_and_says_so() -> None:
     load = bench.scheduler.load(bench.now)
     assert load.planned == pytest.approx(1.6, rel=0.01)
     assert load.stretched > 2
-    assert load.use == pytest.approx(1.0, abs=0.01)
+    assert load.use is not None
+    assert load.use >= 0.98, "who is paced leaves nothing idle that was granted"
     assert load.missed > 0
     for number in range(6):
         assert len(bench.starts(f"high-{number}")) >= 0.97 * 300

@@ -1,6 +1,7 @@
 """A whole configuration: the gateway, its uplink, its outbox, its links; every mistake in it at once."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -23,6 +24,7 @@ from linli_edge.uplink.settings import UplinkSettings
 
 _PORT: Final = 1883
 _PORT_TLS: Final = 8883
+_OFFSET: Final = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class GatewayConfig:
     Attributes:
         id: The gateway's id.
         data: Folder of the outbox.
+        utc_offset: Microseconds that local time is ahead of UTC: days and billing periods begin at local midnight.
         packs: How readings become packs.
         uplink: Where the log goes.
         outbox: Bounds of the log.
@@ -41,6 +44,7 @@ class GatewayConfig:
 
     id: str
     data: Path
+    utc_offset: int
     packs: PackSettings
     uplink: UplinkSettings
     outbox: OutboxLimits
@@ -76,15 +80,26 @@ def parse_config(
         gateway = root.table("gateway", required=True)
         name = gateway.ident("id")
         data = folder / gateway.text("data")
+        utc_offset = _utc_offset(gateway)
         packs = PackSettings(
             interval=gateway.duration("pack_interval", SECOND // 2, minimum=0, maximum=MINUTE),
             records=gateway.integer("pack_records", 100, minimum=1, maximum=1000),
         )
         uplink = _uplink(root.table("uplink", required=True), folder)
         outbox = _outbox(root.table("outbox"))
-        links, devices = _links(root, drivers)
+        links, devices = _links(root, drivers, utc_offset)
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
-    return GatewayConfig(name, data, packs, uplink, outbox, report, links)
+    return GatewayConfig(name, data, utc_offset, packs, uplink, outbox, report, links)
+
+
+def _utc_offset(table: Table) -> int:
+    text = table.text("utc_offset", "+00:00")
+    match = _OFFSET.fullmatch(text)
+    if match is None or int(match[2]) > 14:
+        table.problem("utc_offset", f'found "{text}"', 'write how far local time is from UTC, such as "+08:00"')
+        return 0
+    offset = int(match[2]) * HOUR + int(match[3]) * MINUTE
+    return -offset if match[1] == "-" else offset
 
 
 def _uplink(table: Table, folder: Path) -> UplinkSettings:
@@ -156,7 +171,9 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
     return f'did you mean "{near[0]}"?' if near else "correct the name, or leave the key out: then it holds for all"
 
 
-def _links(root: Table, drivers: Mapping[str, EntryPoint] | None) -> tuple[tuple[LinkSettings, ...], dict[str, str]]:
+def _links(
+    root: Table, drivers: Mapping[str, EntryPoint] | None, utc_offset: int
+) -> tuple[tuple[LinkSettings, ...], dict[str, str]]:
     """Return the links, and where each device stands."""
     links: list[LinkSettings] = []
     ids: dict[str, str] = {}
@@ -165,8 +182,8 @@ def _links(root: Table, drivers: Mapping[str, EntryPoint] | None) -> tuple[tuple
         name = table.ident("id")
         if name and (first := ids.setdefault(name, table.where)) != table.where:
             table.problem("id", f'"{name}" is taken by {first}', "give each link its own id")
-        _note_devices(table, devices)
-        schedule = _schedule(table.table("schedule"))
+        here = _note_devices(table, devices)
+        schedule = _schedule(table.table("schedule"), utc_offset, here)
         spec = _driver(table, drivers)
         # What else is in the table is the driver's to judge.
         table.known(*table.raw)
@@ -196,22 +213,29 @@ def _driver(table: Table, drivers: Mapping[str, EntryPoint] | None) -> driver.Dr
         return None
 
 
-def _note_devices(link: Table, devices: dict[str, str]) -> None:
-    """Note where each device stands; one id on two links is a mistake (two on one link are the driver's to find)."""
+def _note_devices(link: Table, devices: dict[str, str]) -> set[str]:
+    """Note where each device stands; one id on two links is a mistake (two on one link are the driver's to find).
+
+    Returns:
+        The ids on this link.
+    """
     items = link.raw.get("devices")
+    here: set[str] = set()
     if not isinstance(items, list):
-        return
+        return here
     for number, item in enumerate(items):
         name = item.get("id") if isinstance(item, dict) else None
         if not isinstance(name, str):
             continue
+        here.add(name)
         where = f"{link.where}.devices[{number}]"
         first = devices.setdefault(name, where)
         if first.rpartition(".")[0] != link.where:
             link.add(ConfigError(f"{where}.id", f'"{name}" is taken by {first}', "give each device its own id"))
+    return here
 
 
-def _schedule(table: Table) -> ScheduleSettings:
+def _schedule(table: Table, utc_offset: int, devices: set[str]) -> ScheduleSettings:
     usual, breaker = ScheduleSettings(), BreakerSettings()
     return ScheduleSettings(
         spread=table.duration("spread", usual.spread, minimum=0, maximum=HOUR),
@@ -222,5 +246,21 @@ def _schedule(table: Table) -> ScheduleSettings:
             probe_first=table.duration("probe_first", breaker.probe_first, minimum=SECOND // 10, maximum=HOUR),
             probe_last=table.duration("probe_last", breaker.probe_last, minimum=SECOND // 10, maximum=DAY),
             silent_share=table.number("silent_share", breaker.silent_share, minimum=0.001, maximum=0.9),
+            unit_share=table.number("unit_share", breaker.unit_share, minimum=0.001, maximum=1.0),
         ),
+        utc_offset=utc_offset,
+        priorities=_priorities(table.table("priority"), devices),
     )
+
+
+def _priorities(table: Table, devices: set[str]) -> dict[str, int]:
+    """Return the priorities of devices (``meter-1``) and points (``meter-1/active_power``)."""
+    priorities: dict[str, int] = {}
+    for name in table.raw:
+        if (device := name.partition("/")[0]) not in devices:
+            table.known(name)
+            near = difflib.get_close_matches(device, devices, 1)
+            hint = f'did you mean "{near[0]}"?' if near else "name a device of this link, or device/point"
+            table.problem(name, f'no device of this link is called "{device}"', hint)
+        priorities[name] = table.integer(name, minimum=0, maximum=9)
+    return priorities

@@ -48,7 +48,7 @@ class MbusDriver:
     async def poll(self, planned: PlannedPoll) -> list[Reading]:
         """Read one meter out; see :class:`linli_edge.driver.Driver`."""
         meter = self._meters[planned.key]
-        telegrams = await meter.readout.read(self.bus)
+        telegrams = await meter.readout.read(self.bus, patient=planned.patient)
         now = self._clock()
         readings = meter.interpreter.readings(telegrams, now)
         points = tuple(reading.point for reading in readings)

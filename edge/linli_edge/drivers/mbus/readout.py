@@ -32,10 +32,14 @@ class Readout:
         self._known = known
         self._frame_count: bool | None = None
 
-    async def read(self, bus: Bus) -> list[Telegram]:
+    async def read(self, bus: Bus, *, patient: bool = True) -> list[Telegram]:
         """Return the telegrams of one readout.
 
         When a meter falls silent after its first telegram, what it has said counts; :attr:`complete` tells.
+
+        Args:
+            bus: The way to the meter.
+            patient: Whether a first request that nothing answers is repeated.
 
         Raises:
             LinkError: The meter did not answer.
@@ -43,9 +47,10 @@ class Readout:
             DeviceError: The meter reports that it cannot answer.
         """
         self.complete = True
+        retries = self._retries if patient else 0
         try:
-            address = await self._approach(bus)
-            telegrams = [await self._next(bus, address)]
+            address = await self._approach(bus, retries)
+            telegrams = [await self._next(bus, address, retries)]
         except (LinkError, ProtocolError, DeviceError):
             self._frame_count = None
             raise
@@ -62,7 +67,7 @@ class Readout:
                 self.complete, self._frame_count = False, None
                 return
             try:
-                telegram = await self._next(bus, address)
+                telegram = await self._next(bus, address, self._retries)
             except LinkClosed:
                 raise
             except (LinkTimeout, ProtocolError, DeviceError) as exc:
@@ -75,22 +80,22 @@ class Readout:
                 return
             telegrams.append(telegram)
 
-    async def _approach(self, bus: Bus) -> int:
+    async def _approach(self, bus: Bus, retries: int) -> int:
         """Select or reset the meter where it needs it; return the address to ask at."""
         address = self.settings.address
         if isinstance(address, Secondary):
-            await self._acknowledged(bus, address)
+            await self._acknowledged(bus, address, retries)
             self._frame_count = True
             return SELECTED
         # A readout of several telegrams must begin with the first, whichever was read last.
         if self._frame_count is None or self.settings.telegrams not in (None, 1):
-            await self._acknowledged(bus, address)
+            await self._acknowledged(bus, address, retries)
             self._frame_count = True
         return address
 
-    async def _acknowledged(self, bus: Bus, address: int | Secondary) -> None:
+    async def _acknowledged(self, bus: Bus, address: int | Secondary, retries: int) -> None:
         request = select(address) if isinstance(address, Secondary) else reset(address)
-        for left in range(self._retries, -1, -1):
+        for left in range(retries, -1, -1):
             try:
                 await bus.acknowledged(request)
             except LinkClosed:
@@ -101,10 +106,10 @@ class Readout:
             else:
                 return
 
-    async def _next(self, bus: Bus, address: int) -> Telegram:
+    async def _next(self, bus: Bus, address: int, retries: int) -> Telegram:
         """Return the next telegram; a repeated request has the same frame count bit, so that none is skipped."""
         request = request_data(address, frame_count=bool(self._frame_count))
-        for left in range(self._retries, -1, -1):
+        for left in range(retries, -1, -1):
             try:
                 frame = await bus.answered(request, self._is_answer)
                 telegram = decode_telegram(frame)

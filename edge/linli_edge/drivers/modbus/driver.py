@@ -80,7 +80,7 @@ class ModbusDriver:
         while queue:
             block = queue.pop()
             try:
-                data = await self._ask(task.device, block)
+                data = await self._ask(task.device, block, patient=planned.patient or answered)
             except LinkError as exc:
                 if not answered:
                     raise
@@ -118,12 +118,12 @@ class ModbusDriver:
         readings += self._missing((block,), reason)
         return ()
 
-    async def _ask(self, device: DeviceSettings, block: Block) -> bytes:
-        """Carry out one request, as often as the device may be asked."""
+    async def _ask(self, device: DeviceSettings, block: Block, *, patient: bool) -> bytes:
+        """Carry out one request, as often as the device may be asked; once only where it has not answered lately."""
         request = Request(device.unit, block.table.function, block.address, block.count)
         quirks = device.quirks
         pause = max(quirks.pause / SECOND, self._silence)
-        for left in range(quirks.retries, -1, -1):
+        for left in range(quirks.retries if patient else 0, -1, -1):
             try:
                 return await self.port.read(request, limit=quirks.timeout / SECOND, pause=pause)
             except LinkClosed:
