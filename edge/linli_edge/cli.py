@@ -65,11 +65,13 @@ def _parser(command: str) -> argparse.ArgumentParser:
     read.add_argument("--verbose", "-v", action="store_true", help="log what each part does")
     read.set_defaults(command=_read)
 
-    # The decoder brings its codecs with it, which a gateway on a small machine need not hold.
+    # These bring with them what a gateway on a small machine need not hold.
     if command not in commands.choices:
         from linli_edge import decode  # noqa: PLC0415 - see above
+        from linli_edge.commissioning import cli as commissioning  # noqa: PLC0415 - see above
         from linli_edge.telegrams import explain  # noqa: PLC0415 - see above
 
+        commissioning.add_arguments(commands)
         decode.add_arguments(commands)
         commands.choices["decode"].set_defaults(command=decode.run)
         meters = commands.add_parser("meters", help="meters and their telegrams")

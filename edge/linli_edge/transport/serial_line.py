@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -64,7 +65,7 @@ class SerialTransport:
                 timeout=0,
                 exclusive=True,
             )
-        except (serial.SerialException, OSError, ValueError) as exc:
+        except (serial.SerialException, termios.error, OSError, ValueError) as exc:
             raise LinkError(f"{self.path}: cannot be opened ({exc})") from exc
         if self.line.rs485:
             try:

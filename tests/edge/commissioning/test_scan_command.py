@@ -1,0 +1,204 @@
+"""``linli-edge scan`` as a process, on a line with byte timing."""
+
+import contextlib
+import json
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linli_edge.config.gateway import parse_config
+from linli_edge.transport.serial_line import Line, SerialTransport
+from linli_sim.modbus_registers import Unit
+from linli_sim.sick_line import SickLine, Sickness
+
+from .conftest import Run
+
+QUICK = ("--timeout", "40 ms")
+
+
+def units(*ids: int) -> dict[int, Unit]:
+    found = {}
+    for number in ids:
+        found[number] = Unit()
+        found[number].put("holding", 0, [number, 0, 0, 0])
+    return found
+
+
+async def scan(run: Run, *words: object) -> dict[str, Any]:
+    ended = await run("scan", "--json", *words)
+    answer: dict[str, Any] = json.loads(ended.out)
+    return answer | {"status": ended.status, "err": ended.err}
+
+
+async def test_who_answers_at_the_right_speed_is_found(run: Run) -> None:
+    line = SickLine(units(2, 5), Sickness(speed=19200))
+    async with line.on_terminal() as path:
+        ended = await run("scan", path, "--ids", "1-6", "--baud", "9600,19200", "--parity", "even", *QUICK)
+    assert ended.status == 0, ended.err
+    assert f"{path}: 14 questions, " in ended.out
+    assert f"✓ {path} 19200 8E1  id 2" in ended.out
+    assert "2 found." in ended.out
+    proposed = tomllib.loads(ended.out[ended.out.index("[[links]]") :])
+    config = proposed | {"gateway": {"id": "gw", "data": "d"}, "uplink": {"host": "h"}}
+    link = proposed["links"][0]
+    assert (link["baud"], link["parity"], [device["unit"] for device in link["devices"]]) == (19200, "even", [2, 5])
+    for device in link["devices"]:
+        device["points"] = [{"quantity": "voltage", "address": 0, "type": "uint16", "unit": "V"}]
+    # What it proposes, the gateway takes.
+    assert parse_config(config, Path()).links[0].id == "line-1"
+
+
+async def test_chinese(run: Run) -> None:
+    async with SickLine(units(2)).on_terminal() as path:
+        ended = await run("scan", path, "--ids", "2", "--baud", "9600", "--parity", "even", "--lang", "zh", *QUICK)
+    assert "找到 1 台。" in ended.out
+    assert "若无应答需 1 s" in ended.out
+
+
+async def test_progress_is_said_all_along(run: Run) -> None:
+    async with SickLine({}).on_terminal() as path:
+        ended = await run("scan", path, "--ids", "1-30", "--baud", "9600", "--parity", "even", "--timeout", "100 ms")
+    assert ended.status == 1
+    assert "Nobody answered." in ended.out
+    assert ended.err.count(" left · 9600 8E1 ") >= 3
+
+
+async def test_two_devices_on_one_id_are_hinted_at_and_a_healthy_line_is_not(run: Run) -> None:
+    sick, well = SickLine(units(1, 3, 5), Sickness(twins={3})), SickLine(units(1, 3, 5))
+    words = ("--ids", "1-6", "--baud", "9600", "--parity", "even", "--no-identify", *QUICK)
+    async with sick.on_terminal() as path:
+        found = await scan(run, path, *words)
+    assert [device["address"] for device in found["found"]] == ["1", "5"]
+    assert [hint["kind"] for hint in found["hints"]] == ["collision"]
+    async with well.on_terminal() as path:
+        found = await scan(run, path, *words)
+    assert [device["address"] for device in found["found"]] == ["1", "3", "5"]
+    assert found["hints"] == []
+
+
+async def test_a_slow_device_is_found(run: Run) -> None:
+    async with SickLine(units(2), Sickness(delay={2: 0.3})).on_terminal() as path:
+        found = await scan(run, path, "--ids", "1-5", "--baud", "9600", "--parity", "even", "--no-identify", *QUICK)
+    assert [device["address"] for device in found["found"]] == ["2"]
+
+
+async def test_stopped_and_gone_on_with(run: Run) -> None:
+    line = SickLine(units(3, 40))
+    words = ("scan", "--ids", "1-40", "--baud", "9600", "--parity", "even", "--no-identify", "--timeout", "60 ms")
+    async with line.on_terminal() as path:
+        ended = await run(*words, path, interrupt=line.answered)
+        assert ended.status == 130
+        assert "Stopped." in ended.err
+        assert "goes on where it stopped" in ended.err
+        before = len(line.asked)
+        ended = await run(*words, path)
+    assert ended.status == 0
+    assert "Going on with the scan kept in" in ended.out
+    assert "2 found." in ended.out
+    # Only the id whose answer was under way is asked again.
+    assert line.asked[:before] == list(range(1, before + 1))
+    assert line.asked[before:] == list(range(line.asked[before], 41))
+    assert line.asked[before] in {before, before + 1}
+
+
+async def test_an_adapter_unplugged_in_mid_scan_costs_nothing_learnt(run: Run, tmp_path: Path) -> None:
+    state = tmp_path / "kept.json"
+    words = ("scan", "--ids", "1-8", "--baud", "9600", "--parity", "even", "--no-identify", "--state", state, *QUICK)
+    async with SickLine(units(2, 7), Sickness(vanish_after=1)).on_terminal() as path:
+        link = tmp_path / "port"
+        link.symlink_to(path)
+        ended = await run(*words, link)
+    assert ended.status == 1
+    assert "was unplugged" in ended.err
+    assert state.exists()
+    async with SickLine(units(2, 7)).on_terminal() as path:
+        link.unlink()
+        link.symlink_to(path)
+        ended = await run(*words, link)
+    assert ended.status == 0
+    assert "2 found." in ended.out
+    assert not state.exists()
+
+
+@contextlib.asynccontextmanager
+async def converter(sickness: Sickness | None = None) -> AsyncIterator[str]:
+    async with SickLine(units(4), sickness).listen() as port:
+        yield f"rtu+tcp://127.0.0.1:{port}"
+
+
+async def test_through_a_converter(run: Run) -> None:
+    async with converter() as link:
+        ended = await run("scan", link, "--ids", "3-5", *QUICK)
+    assert ended.status == 0, ended.err
+    assert 'framing = "rtu"' in ended.out
+
+
+async def test_through_a_converter_that_hangs_up(run: Run) -> None:
+    async with converter(Sickness(close_after=1, close_on_silence=True)) as link:
+        found = await scan(run, link, "--ids", "3-6", "--no-identify", *QUICK)
+    assert [device["address"] for device in found["found"]] == ["4"]
+    assert "closed" in [hint["kind"] for hint in found["hints"]]
+
+
+async def test_modbus_tcp(run: Run) -> None:
+    async with SickLine(units(4)).listen(rtu_frames=False) as port:
+        found = await scan(run, f"tcp://127.0.0.1:{port}", "--ids", "3-5", *QUICK)
+    assert [device["address"] for device in found["found"]] == ["4"]
+    assert tomllib.loads(found["toml"])["links"][0]["port"] == port
+
+
+async def test_a_line_of_a_configuration(run: Run, tmp_path: Path) -> None:
+    async with SickLine(units(1)).on_terminal() as path:
+        file = tmp_path / "gw.toml"
+        file.write_text(
+            f'[gateway]\nid = "g"\ndata = "d"\n[uplink]\nhost = "h"\n[[links]]\nid = "cellar"\ndriver = "modbus"\n'
+            f'transport = "serial"\npath = "{path}"\nbaud = 19200\n'
+            '[[links.devices]]\nid = "m"\nunit = 1\nprofile = "eastron-sdm120"\n'
+        )
+        found = await scan(run, "--config", file, "--link", "cellar", "--ids", "1", "--no-identify", *QUICK)
+        wrong = await run("scan", "--config", file, "--link", "celar")
+    assert found["found"][0]["setting"] == f"{path} 19200 8E1"
+    assert (wrong.status, wrong.err) == (2, '--link: no link is called "celar"; did you mean "cellar"?\n')
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("/dev/no-such-port",), "There is no such port"),
+        (("/dev/null",), "no serial port that can be used"),
+        (("tcp://127.0.0.1:1",), "Nobody listens there"),
+    ],
+)
+async def test_a_line_that_does_not_open(run: Run, words: tuple[str, ...], said: str) -> None:
+    ended = await run("scan", *words, "--ids", "1")
+    assert ended.status == 1
+    assert said in ended.err
+    assert "kept" not in ended.err
+
+
+async def test_a_port_that_the_gateway_uses(run: Run) -> None:
+    line = SickLine(units(1))
+    async with line.on_terminal() as path, SerialTransport(path, Line(9600)):
+        ended = await run("scan", path, "--ids", "1", *QUICK)
+    assert ended.status == 1
+    assert "systemctl stop linli-edge" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("scan",), "LINK: missing; "),
+        (("scan", "tcp://h", "--ids", "0-900"), '--ids: found "0-900"; write numbers from 0 to 255'),
+        (("scan", "/dev/x", "--baud", "9600 8E1"), '--baud: found "9600 8E1"; write speeds'),
+        (("scan", "/dev/x", "--parity", "e"), '--parity: found "e"; write one or more of none,even,odd'),
+        (("scan", "/dev/x", "--timeout", "5"), '--timeout: found "5"; write a duration'),
+        (("scan", "/dev/x", "--protocol", "modbsu"), 'did you mean "modbus"?'),
+    ],
+)
+async def test_what_is_written_wrongly(run: Run, words: tuple[str, ...], said: str) -> None:
+    ended = await run(*words)
+    assert ended.status == 2
+    assert said in ended.err
