@@ -1,0 +1,121 @@
+"""From data sets to readings: OBIS codes, reduced ones included; whatever is none stays visible as its text."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from linli_core.codecs.iec62056.dataset import DataSet, split_value
+from linli_core.instant import MINUTE, Instant, from_datetime
+from linli_core.model import Reading, Reason
+from linli_core.obis import Booking, Obis, meaning_of, parse, unit_of
+from linli_core.vocabulary import vocabulary
+
+_TIME: Final = (0, 9, 1)
+_DATE: Final = (0, 9, 2)
+_CLOCK: Final = (1, 0, 0)
+_FILLED: Final = frozenset("Ff")
+
+
+class Interpreter:
+    """Turns one device's data sets into readings.
+
+    Attributes:
+        device: Id of the device the points belong to.
+        unmapped: Data sets without a quantity of their own, since it was made.
+    """
+
+    def __init__(self, device: str, *, utc_offset: int = 0) -> None:
+        """Store the device's id and how many minutes its clock is east of UTC."""
+        self.device = device
+        self.unmapped = 0
+        self._utc_offset = utc_offset
+
+    def readings(self, datasets: Sequence[DataSet], observed_at: Instant) -> list[Reading]:
+        """Return a reading for each data set that carries a value, in order."""
+        booking = Booking(self.device, observed_at)
+        codes = [code_of(dataset) for dataset in datasets]
+        clock = clock_of(datasets, codes)
+        device_time = from_datetime(clock) - self._utc_offset * MINUTE if clock is not None else None
+        for dataset, code in zip(datasets, codes, strict=True):
+            self._book(booking, dataset, code, device_time)
+        self.unmapped += booking.raw
+        return booking.readings
+
+    def _book(self, booking: Booking, dataset: DataSet, code: Obis | None, device_time: Instant | None) -> None:
+        meaning = meaning_of(code) if code is not None else None
+        if code is None or meaning is None:
+            booking.text(None, dataset.raw, device_time=device_time)
+            return
+        # Only what is of now has the clock's time; a stored value is of its own date.
+        stamp = None if meaning.storage is not None else device_time
+        value = dataset.values[0] if dataset.values else ""
+        number, unit_text = split_value(value)
+        unit = unit_of(unit_text) if unit_text else ""
+        is_number = bool(vocabulary()[meaning.quantities[0]].unit)
+        if not is_number:
+            booking.text(meaning, value.strip(), device_time=stamp)
+        elif not value.strip() or set(value) <= _FILLED:
+            booking.missing(meaning, Reason.NOT_IMPLEMENTED, device_time=stamp)
+        elif number is None or unit is None:
+            booking.text(None, dataset.raw, device_time=stamp)
+        else:
+            booking.meant(meaning, number, unit or guessed_unit(meaning.quantities[0]), dataset.raw, device_time=stamp)
+            if len(dataset.values) > 1:
+                # What else stands beside it (a demand's time, the register before) is kept as it is.
+                booking.text(None, dataset.raw, device_time=stamp)
+
+
+def guessed_unit(quantity: str) -> str:
+    """Return the unit of a register that is sent without one: none, so that it stays raw; counts have none anyway."""
+    return "count" if vocabulary()[quantity].unit == "count" else ""
+
+
+def code_of(dataset: DataSet) -> Obis | None:
+    """Return a data set's OBIS code; ``None`` if its identifier is none."""
+    try:
+        return parse(dataset.identifier)
+    except ValueError:
+        return None
+
+
+def identity_of(datasets: Sequence[DataSet]) -> str:
+    """Return the number by which a meter is known: ``C.1.0``, ``0.0.0``; empty if it sends none."""
+    for wanted in ((96, 1, 0), (96, 1, 1), (0, 0, 0), (42, 0, 0)):
+        for dataset in datasets:
+            code = code_of(dataset)
+            if code is None or (code.c, code.d, code.e) != wanted or code.channel:
+                continue
+            if text := dataset.values[0].strip():
+                return text
+    return ""
+
+
+def clock_of(datasets: Sequence[DataSet], codes: Sequence[Obis | None]) -> datetime | None:
+    """Return the meter's own date and time; ``None`` if it sends none that is one. Zone: the meter's, taken as UTC."""
+    found: dict[tuple[int, int, int], str] = {}
+    for dataset, code in zip(datasets, codes, strict=True):
+        if code is not None and dataset.values:
+            found.setdefault((code.c, code.d, code.e), dataset.values[0])
+    if whole := found.get(_CLOCK):
+        return _moment(_digits(whole))
+    date, time = _digits(found.get(_DATE, "")), _digits(found.get(_TIME, ""))
+    # A leading digit for season or day of week stands before the date in some meters.
+    date = date[1:] if len(date) == 7 else date
+    time = time[1:] if len(time) == 7 else time
+    return _moment(date + time) if len(date) == 6 and len(time) == 6 else None
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character.isascii() and character.isdigit())
+
+
+def _moment(digits: str) -> datetime | None:
+    digits = digits[1:] if len(digits) == 13 else digits
+    digits = digits + "00" if len(digits) == 10 else digits
+    if len(digits) != 12:
+        return None
+    year, month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(0, 12, 2))
+    try:
+        return datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
