@@ -8,6 +8,8 @@ from typing import Any, Final, Protocol, cast
 from linli_sim.vectors.verdict import Verdict
 
 PROTOCOLS: Final = {
+    "dsmr-p1": "linli_sim.vectors.p1",
+    "iec62056-21": "linli_sim.vectors.iec62056",
     "mbus": "linli_sim.vectors.mbus",
 }
 """Folder of recordings → module with its judge."""

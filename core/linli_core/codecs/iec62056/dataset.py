@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from linli_core.errors import ProtocolError
+from linli_core.obis import unit_of
 
 LONGEST_BLOCK: Final = 64 * 1024
 """Bytes of one data message; profiles are read in pieces, registers are a few hundred lines."""
@@ -105,13 +106,17 @@ def split_value(value: str) -> tuple[Decimal | None, str]:
     """
     value = value.strip()
     match = _NUMBER.fullmatch(value)
-    if match is None or ("*" not in value and match["unit"] is not None and _STAMP.fullmatch(value)):
+    if match is None or ("*" not in value and match["unit"] is not None and not _is_unit(value, match["unit"])):
         return None, ""
     number = match["number"]
     # A register has ten digits, not a thousand: what is longer is a text that happens to be all digits.
     if len(number) > 24:
         return None, ""
     return Decimal(number), match["unit"] or ""
+
+
+def _is_unit(value: str, unit: str) -> bool:
+    return unit_of(unit) is not None and _STAMP.fullmatch(value) is None
 
 
 def _shown(text: str) -> str:

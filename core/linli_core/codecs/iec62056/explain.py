@@ -44,7 +44,7 @@ def explain(data: bytes) -> list[Part]:
     if not data:
         return []
     if data[:1] not in {b"/", b"\x01", b"\x02", b"\x06", b"\x15"}:
-        return explain_datasets(data, 0, 0)
+        return explain_datasets(data, 0)
     try:
         frame = decode_frame(data)
     except ChecksumError as exc:
@@ -116,35 +116,35 @@ def _block(data: bytes, wrong: str) -> list[Part]:
     mark = body.rstrip(b"\r\n")
     if mark.endswith(b"!"):
         cut = len(mark) - 1
-        parts += explain_datasets(body[:cut], at, 1)
+        parts += explain_datasets(body[:cut], at)
         parts.append(Part(at + cut, body[cut:], "end", "end of the readout", STANDARD))
     elif body:
-        parts += explain_datasets(body, at, 1)
+        parts += explain_datasets(body, at)
     parts.append(Part(end, data[end : end + 1], "end mark", "more follows" if data[end] == 4 else "ETX", STANDARD))
     found = "as the bytes give" if not wrong else f"the bytes give {checksum(data[1 : end + 1]):02X}"
     parts.append(Part(end + 1, data[end + 1 :], "BCC", found, STANDARD, wrong=wrong))
     return parts
 
 
-def explain_datasets(data: bytes, offset: int, depth: int) -> list[Part]:
+def explain_datasets(data: bytes, offset: int) -> list[Part]:
     """Return the parts of a run of data sets that begins at ``offset``; line ends between them are parts, too."""
     if not data:
         return []
     try:
         datasets = parse_data(data)
     except ProtocolError as exc:
-        return [Part(offset, data, "data", "no data sets", STANDARD, depth, str(exc))]
+        return [Part(offset, data, "data", "no data sets", STANDARD, wrong=str(exc))]
     parts: list[Part] = []
     at = 0
     for dataset in datasets:
         if dataset.offset > at:
-            parts.append(Part(offset + at, data[at : dataset.offset], "between", "line end", "", depth))
+            parts.append(Part(offset + at, data[at : dataset.offset], "between", "line end"))
         at = dataset.offset + dataset.size
         code = code_of(dataset)
         clause = _CODES if code is not None else STANDARD
-        parts.append(Part(offset + dataset.offset, data[dataset.offset : at], "data set", told(dataset), clause, depth))
+        parts.append(Part(offset + dataset.offset, data[dataset.offset : at], "data set", told(dataset), clause))
     if at < len(data):
-        parts.append(Part(offset + at, data[at:], "between", "line end", "", depth))
+        parts.append(Part(offset + at, data[at:], "between", "line end"))
     return parts
 
 

@@ -29,7 +29,7 @@ def explain(data: bytes) -> list[Part]:
     parts.append(Part(head.start(3), head[3], "end", "line end and an empty line", DOCUMENT))
     end = _END.search(data, head.end())
     body = data[head.end() : end.start() if end else len(data)]
-    parts += explain_datasets(body, head.end(), 0)
+    parts += explain_datasets(body, head.end())
     if end is None:
         return parts
     parts.append(Part(end.start(), b"!", "end", "end of the data", DOCUMENT))
