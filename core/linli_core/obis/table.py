@@ -21,6 +21,9 @@ _PHASES: Final = (Phase.L1, Phase.L2, Phase.L3)
 _NEUTRAL: Final = {91: 11, 92: 12}
 """Group C of the neutral's current and voltage → group C of any phase's."""
 
+_BY_TARIFF: Final = frozenset({4, 6, 8})
+"""Values of group D whose group E is the tariff: demand of the running period, maximum demand, registers."""
+
 ELECTRICITY: Final = 1
 ABSTRACT: Final = 0
 
@@ -112,7 +115,11 @@ def _table() -> _Table:
             table.codes[_key(code)] = _Entry(_known(row.quantity, code))
     for name, quantity in vocabulary().items():
         own = parse(quantity.obis) if quantity.obis is not None else None
-        if own is not None and own.a not in (None, ABSTRACT, ELECTRICITY):
+        if own is None or own.a is None:
+            continue
+        if own.a == ELECTRICITY and own.d in _BY_TARIFF:
+            table.electricity.setdefault((own.d, own.c, None), _Entry((name,), None, tariff=True))
+        else:
             table.codes.setdefault((own.a, own.c, own.d, own.e), _Entry((name,)))
     return table
 
