@@ -59,7 +59,7 @@ def parse_records(data: bytes) -> tuple[list[Record], bool]:
             if dif not in (MANUFACTURER_DATA, MORE_FOLLOW):
                 raise ProtocolError(f"DIF {dif:02X} has no place in an answer", kind="unsupported", offset=at)
             content = data[at + 1 :]
-            records.append(Record(_MANUFACTURER, content, content))
+            records.append(Record(MANUFACTURER, content, content))
             return records, dif == MORE_FOLLOW
         else:
             record, at = parse_record(data, at)
@@ -116,7 +116,7 @@ def _variable(header: Header, length: int, data: bytes) -> RecordValue:
     return scaled(lambda _: value, header.exponent, header.multiplier, header.offset)(data)
 
 
-_MANUFACTURER: Final = Header(
+MANUFACTURER: Final = Header(
     dib=b"\x0f",
     vib=b"",
     coding=0x0F,

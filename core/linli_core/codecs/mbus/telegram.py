@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from linli_core.codecs.mbus import fixed
+from linli_core.codecs.mbus.compact_profile import expand_profiles
 from linli_core.codecs.mbus.frame import Ack, Frame, LongFrame, ShortFrame
 from linli_core.codecs.mbus.header import Identity, decode_identity
 from linli_core.codecs.mbus.record import FILLER, Record, parse_records
@@ -97,7 +98,9 @@ def decode_telegram(frame: Frame) -> Telegram:
             return _short_header(frame)
         case Ci.NO_HEADER:
             records, more = parse_records(frame.data)
-            return Telegram(frame.address, frame.control, frame.ci, records=tuple(records), more_follow=more)
+            return Telegram(
+                frame.address, frame.control, frame.ci, records=tuple(expand_profiles(records)), more_follow=more
+            )
         case Ci.FIXED:
             return _fixed(frame)
         case Ci.ERROR:
@@ -139,7 +142,7 @@ def _records(data: bytes, signature: int) -> tuple[tuple[Record, ...], bool]:
     if mode == ENCRYPTED_MODE and 0 < 16 * blocks <= len(data) and data[:2] != bytes((FILLER, FILLER)):
         raise ProtocolError(f"{16 * blocks} bytes are encrypted (mode {mode})", kind="encrypted")
     records, more = parse_records(data)
-    return tuple(records), more
+    return tuple(expand_profiles(records)), more
 
 
 def _long_header(frame: LongFrame) -> Telegram:
