@@ -100,7 +100,8 @@ def _plain_vib(vib: bytes) -> bytes:
     table = kept[0] in (0xFB, 0xFD)
     last = len(kept) - 1
     return bytes(
-        (code if table and not index else code & 0x7F) | (0x80 if index < last else 0) for index, code in enumerate(kept)
+        (code if table and not index else code & 0x7F) | (0x80 if index < last else 0)
+        for index, code in enumerate(kept)
     )
 
 
@@ -180,9 +181,7 @@ def _days(year: int, month: int) -> int:
 def _element_header(profile: Header, vib: bytes, coding: int, storage: int) -> Header:
     """Return the header of an element: one object for all alike, as :func:`parse_header` gives."""
     element = parse_header(bytes((coding,)) + vib)
-    return replace(
-        element, storage=storage, tariff=profile.tariff, subunit=profile.subunit, function=profile.function
-    )
+    return replace(element, storage=storage, tariff=profile.tariff, subunit=profile.subunit, function=profile.function)
 
 
 @lru_cache(maxsize=_HEADERS_KEPT)

@@ -65,8 +65,10 @@ def _bcd_date_year_first(data: bytes) -> Coded:
 
 
 def _day_month(data: bytes) -> Coded:
-    """Day 5 bits from bit 4, month 4 bits from bit 9, without a year, behind an earlier packed date in the first two
-    bytes: the first such day after it. Used by Techem."""
+    """A day without a year behind an earlier packed date in the first two bytes: the first such day after that.
+
+    Day 5 bits from bit 4, month 4 bits from bit 9.
+    """
     earlier = int.from_bytes(data[:2], "little")
     number = int.from_bytes(data[-2:], "little")
     year, month, day = 2000 + (earlier >> 9 & 0x7F), number >> 9 & 0x0F, number >> 4 & 0x1F

@@ -94,7 +94,9 @@ def expand(data: bytes, formats: Formats) -> bytes:
         ProtocolError: The data are fewer or more than the format's.
     """
     if len(data) < HEADER:
-        raise ProtocolError(f"a compact frame has {HEADER} bytes before its data, there are {len(data)}", kind="truncated")
+        raise ProtocolError(
+            f"a compact frame has {HEADER} bytes before its data, there are {len(data)}", kind="truncated"
+        )
     signature, checksum = int.from_bytes(data[:2], "little"), int.from_bytes(data[2:4], "little")
     headers = formats.get(signature)
     if headers is None:

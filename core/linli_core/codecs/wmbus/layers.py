@@ -160,9 +160,9 @@ def read_authentication(data: bytes, at: int) -> tuple[Authentication, int]:
     for bit, count in ((_HAS_MCL, 1), (_HAS_KI, 2), (_HAS_MCR, 4), (_HAS_MAC, -1), (_HAS_ML, 2)):
         if not control & bit:
             continue
-        count = mac_size if count < 0 else count
-        fields[bit] = data[place : place + count]
-        place += count
+        end = place + (mac_size if count < 0 else count)
+        fields[bit] = data[place:end]
+        place = end
         if bit == _HAS_MCL and place <= size:
             mac_size = MAC_SIZE.get(fields[bit][0] & 0x0F, 0)
     if place != size or (control & _HAS_MAC and not mac_size):

@@ -53,9 +53,7 @@ def raw(part: bytes) -> Record:
     return Record(MANUFACTURER, part, part)
 
 
-def read_parts(
-    ciphers: Ciphers, sender: Sender, ci: int, records: list[Record]
-) -> tuple[list[Record], Layout | None]:
+def read_parts(ciphers: Ciphers, sender: Sender, ci: int, records: list[Record]) -> tuple[list[Record], Layout | None]:
     """Return records with those replaced that a layout reads, and the layout; others stay as they were sent."""
     used: Layout | None = None
     read: list[Record] = []

@@ -19,7 +19,7 @@ from linli_core.ciphers import Ciphers
 from linli_core.codecs.mbus.header import decode_manufacturer
 from linli_core.codecs.wmbus.crc import crc16
 from linli_core.codecs.wmbus.layers import EXTENDED_MODE, Authentication, ExtendedLink, Transport
-from linli_core.errors import ProtocolError
+from linli_core.errors import ChecksumError, ProtocolError
 
 KEY_SIZE: Final = 16
 BLOCK: Final = 16
@@ -54,7 +54,7 @@ def encryption_key(ciphers: Ciphers, key: bytes, counter: bytes, number: bytes) 
     return derived_key(ciphers, key, _ENCRYPTION, counter, number)
 
 
-def message_code(  # noqa: PLR0913 - what the code covers
+def message_code(
     ciphers: Ciphers, key: bytes, layer: Authentication, number: bytes, message: bytes, size: int
 ) -> bytes:
     """Return the authentication code of a message.
@@ -70,25 +70,25 @@ def message_code(  # noqa: PLR0913 - what the code covers
 def open_payload(ciphers: Ciphers, key: bytes | None, link: ExtendedLink, sender: bytes, payload: bytes) -> bytes:
     """Return what is behind an extended link layer with session number, in plain and with its checksum proved.
 
-    Receivers that decrypt hand it on in plain, which the checksum proves as well; with a key only what the key opens
-    is taken.
+    The cipher covers the checksum too (EN 13757-4, extended link layer). Receivers that decrypt hand both on in plain,
+    which the checksum proves as well; with a key only what the key opens is taken.
 
     Raises:
         KeyFault: The checksum is wrong: no key, the wrong one, or bytes were changed.
     """
-    if link.encryption and key is not None:
-        start = sender + bytes((link.communication,)) + link.session + b"\x00\x00\x00"
-        plain = ciphers.ctr(key, start, payload)
-        if _checksum(plain) == link.payload_crc:
-            return plain
-        raise KeyFault("the payload's checksum is wrong: wrong key, or the bytes were changed")
     if link.encryption > 1:
         raise ProtocolError(f"encryption {link.encryption} of the extended link layer", kind="unsupported")
+    if link.encryption and key is not None:
+        start = sender + bytes((link.communication,)) + link.session + b"\x00\x00\x00"
+        plain = ciphers.ctr(key, start, link.payload_crc + payload)
+        if _checksum(plain[2:]) == plain[:2]:
+            return plain[2:]
+        raise KeyFault("the payload's checksum is wrong: wrong key, or the bytes were changed")
     if _checksum(payload) == link.payload_crc:
         return payload
     if link.encryption:
         raise KeyFault("the payload is encrypted, and no key is given for this meter")
-    raise ProtocolError("the payload's checksum is wrong", kind="checksum")
+    raise ChecksumError("the payload's checksum is wrong")
 
 
 def _checksum(data: bytes) -> bytes:
@@ -149,12 +149,12 @@ def _decrypt(ciphers: Ciphers, key: bytes, sealed: Protected, data: bytes) -> by
         start = sealed.address + bytes((sealed.header.access_number,)) * 8
         return ciphers.cbc_decrypt(key, start, data)
     layer = sealed.layer
-    if layer is None or not layer.counter:
-        raise ProtocolError("mode 7 without a message counter", kind="unsupported")
+    if layer is None or not layer.counter or not layer.mac:
+        raise ProtocolError("mode 7 without counter and code of the message", kind="unsupported")
     if sealed.header.extension >> 4 & 0x03 != _DERIVATION_A:
         raise ProtocolError(f"key derivation of extension {sealed.header.extension:02X}", kind="unsupported")
     number = sealed.address[2:6]
-    if layer.mac and message_code(ciphers, key, layer, number, sealed.message, len(layer.mac)) != layer.mac:
+    if message_code(ciphers, key, layer, number, sealed.message, len(layer.mac)) != layer.mac:
         raise KeyFault("the message's authentication code is wrong: wrong key, or the bytes were changed")
     return ciphers.cbc_decrypt(encryption_key(ciphers, key, layer.counter, number), bytes(BLOCK), data)
 
