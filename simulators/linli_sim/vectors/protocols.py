@@ -10,6 +10,8 @@ from linli_sim.vectors.verdict import Verdict
 PROTOCOLS: Final = {
     "dsmr-p1": "linli_sim.vectors.p1",
     "iec62056-21": "linli_sim.vectors.iec62056",
+    "cjt188": "linli_sim.vectors.cjt188",
+    "dlt645": "linli_sim.vectors.dlt645",
     "mbus": "linli_sim.vectors.mbus",
 }
 """Folder of recordings → module with its judge."""
