@@ -1,16 +1,18 @@
 """What the benchmarks stand on: the flood is what gateways send, the gateway's configuration is a sound one."""
 
 import os
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from linli_core.model import Point, Reading, Reason, missing
 from linli_core.wire.topics import Channel, topic
-from linli_edge.config.gateway import load_config
+from linli_edge.config.gateway import load_config, parse_config
 from linli_platform.ingest.columns import ColumnDecoder
 from linli_platform.ingest.mqtt import Decoder, Publish
-from linli_sim.bench import CannotRun, edge, flood, process, store
+from linli_sim.bench import CannotRun, bus, edge, flood, process, store
 from linli_sim.modbus import entries_of
 
 
@@ -55,3 +57,22 @@ def test_a_process_is_looked_at_and_one_that_is_gone_is_told() -> None:
     assert process.peak_rss_bytes(os.getpid()) > 1_000_000
     with pytest.raises(CannotRun, match="process 4194305 cannot be looked at"):
         process.cpu_seconds(4_194_305)  # above the most a Linux kernel gives
+
+
+def test_the_line_under_test_has_as_many_points_as_it_says() -> None:
+    text = bus.line_config('driver = "modbus"\nhost = "127.0.0.1"', range(1, 31), 40, "1 s", "retries = 1")
+    (link,) = parse_config(tomllib.loads(text), Path()).links
+    assert link.spec.plan is not None
+    polls = link.spec.plan(link.config)
+    assert [len(planned.points) for planned in polls] == [40] * 30
+    assert len(bus.unit(40).tables["holding"]) == 80
+
+
+def test_only_a_whole_poll_counts_as_one() -> None:
+    tally = bus.Tally(2)
+    one, other = Point("unit-1", "energy_import", tariff=1), Point("unit-1", "energy_import", tariff=2)
+    tally.take([Reading(one, 1.0, 5), Reading(other, 1.0, 6)])
+    tally.take([Reading(one, 1.0, 7), missing(other, 7, Reason.NO_COMMUNICATION)])
+    tally.take([missing(one, 8, Reason.NO_COMMUNICATION), missing(other, 8, Reason.NO_COMMUNICATION)])
+    assert tally.observed["unit-1"] == [6]
+    assert len(tally.whole["unit-1"]) == tally.partial == 1

@@ -13,6 +13,11 @@ from linli_core.errors import LinliError
 from linli_sim.bench import REGISTRY, Bench, CannotRun
 
 BENCHES: Final[Mapping[str, str]] = {
+    "bus.silent_unit.healthy_share": "linli_sim.bench.bus",
+    "bus.plan200.requests_per_cycle": "linli_sim.bench.bus",
+    "bus.plan200.complete_share": "linli_sim.bench.bus",
+    "bus.rtu9600.use": "linli_sim.bench.bus",
+    "bus.rtu9600.use_3dead": "linli_sim.bench.bus",
     "codec.mbus.telegrams_per_cpu_second": "linli_sim.bench.mbus",
     "edge.points_per_cpu_second": "linli_sim.bench.edge",
     "edge.rss_mb": "linli_sim.bench.edge",
