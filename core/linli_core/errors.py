@@ -143,6 +143,7 @@ class RefusalReason(StrEnum):
     FOREIGN_GATEWAY = "foreign_gateway"
     NO_SEQUENCE = "no_sequence"
     TOO_MANY_PENDING = "too_many_pending"
+    NOT_STORABLE = "not_storable"
 
 
 class Refused(LinliError):

@@ -25,6 +25,7 @@ from linli_platform.config import (
     load,
     split_address,
 )
+from linli_platform.ingest import cli as quarantine
 from linli_platform.registry import Registry
 from linli_platform.registry.declaration import Declaration, apply
 
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = _settings(args)
         if args.command == "registry":
             return _registry(args, settings)
+        if args.command == "quarantine":
+            return quarantine.run(args, settings)
         if args.command in backup.COMMANDS:
             return backup.run(args, settings)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -75,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("device", metavar="DEVICE", nargs="?")
     for action in (load_file, listing, accept, retire):
         _common(action)
+    quarantine.add_arguments(commands, _common)
     backup.add_arguments(commands, _common)
     return parser
 

@@ -108,6 +108,7 @@ class Platform:
             alarms=self.alarms,
             live=self.live,
             backups=self.backups,
+            replay=self.ingest.replay,
             clock=self.clock,
             version=version("linli"),
             parts=self._parts,

@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,17 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from linli_core.errors import RefusalReason
 from linli_core.wire.messages import Ack, Status, decode_ack, encode_message
 from linli_core.wire.topics import Channel, topic
+from linli_platform.ingest import Committed
+from linli_platform.ingest.connection import BrokerAddress
+from linli_platform.ingest.settings import Grouping, Limits
+from linli_platform.ingest.worker import Ingest
+from linli_platform.metrics import Metrics
+from linli_platform.registry import Registry
+from linli_platform.store import Appended, Batch, EventRow, Quarantined, StoreError
+from linli_platform.store.duckdb import DuckDBStore
 
 EPOCH = "e1"
 NOW = 1_764_000_000_000_000
@@ -139,3 +148,90 @@ def pack(gateway: str, seq: int, *records: dict[str, Any], epoch: str = EPOCH, *
     body = [dict(record) for record in records or ({"n": "meter-1/energy_import", "u": "Wh", "v": seq, "t": seq},)]
     body[0] = {"bn": f"{gateway}/", "bt": NOW / 1e6, "epoch": epoch, "seq": seq, **base, **body[0]}
     return json.dumps(body, separators=(",", ":")).encode()
+
+
+class FailingStore(DuckDBStore):
+    """A real store whose disk fails as often as a test says."""
+
+    failures = 0
+    poison: float | None = None
+    """A value that no batch may hold."""
+
+    def append(
+        self,
+        batch: Batch,
+        marks: Mapping[str, bytes],
+        *,
+        events: Sequence[EventRow] = (),
+        quarantined: Sequence[Quarantined] = (),
+    ) -> Appended:
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("no space left on device")
+        if self.poison is not None and self.poison in batch.value:
+            raise StoreError(f"value {self.poison:g} breaks the store")
+        return super().append(batch, marks, events=events, quarantined=quarantined)
+
+
+@dataclass
+class Hub:
+    """The platform's ingest and what it writes to."""
+
+    ingest: Ingest
+    store: FailingStore
+    registry: Registry
+    metrics: Metrics
+    committed: list[Committed] = field(default_factory=list)
+    heard: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    async def refusals(self) -> dict[tuple[str, RefusalReason], int]:
+        await self.ingest._write_counts()
+        return {(refusal.gateway, refusal.reason): refusal.count for refusal in self.registry.refusals()}
+
+    def metric(self, line: str) -> float:
+        found = [text for text in self.metrics.render().decode().splitlines() if text.startswith(line)]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+
+@dataclass
+class Site:
+    """A data folder and a broker; ``run()`` as often as the platform is started."""
+
+    folder: Path
+    port: int
+    limits: Limits = field(default_factory=Limits)
+    grouping: Grouping = field(default_factory=Grouping)
+    now: int = NOW
+
+    @asynccontextmanager
+    async def run(self, *, failures: int = 0) -> AsyncIterator[Hub]:
+        metrics = Metrics()
+        with (
+            Registry(self.folder / "registry.sqlite") as registry,
+            FailingStore(self.folder / "store.duckdb") as store,
+        ):
+            store.failures = failures
+            ingest = Ingest(
+                store,
+                registry,
+                BrokerAddress(port=self.port, client_id="platform-under-test"),
+                clock=lambda: self.now,
+                metrics=metrics,
+                limits=self.limits,
+                grouping=self.grouping,
+            )
+            hub = Hub(ingest, store, registry, metrics)
+            ingest.listen(hub.committed.append)
+            ingest.listen_to_gateways(hub.heard.put_nowait)
+            await ingest.open()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ingest.run(), name="ingest")
+                try:
+                    yield hub
+                finally:
+                    ingest.stop()
+
+
+@pytest.fixture
+def site(tmp_path: Path, broker: BrokerProcess) -> Site:
+    return Site(tmp_path, broker.port)

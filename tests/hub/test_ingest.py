@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,19 +15,13 @@ from linli_core.log.receiver import Receiver
 from linli_core.model import Quality, Reason, quality_code
 from linli_core.wire.messages import Evicted, Status
 from linli_core.wire.topics import Channel
-from linli_platform.ingest import Committed
 from linli_platform.ingest.admission import Sender
-from linli_platform.ingest.connection import BrokerAddress
-from linli_platform.ingest.settings import Grouping, Limits
-from linli_platform.ingest.worker import Ingest
-from linli_platform.metrics import Metrics
-from linli_platform.registry import Registry, State
-from linli_platform.store import Appended, Batch, EventRow, Quarantined, StoreError
-from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.ingest.settings import Limits
+from linli_platform.registry import State
 from linli_sim.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.hub.conftest import BrokerProcess, GatewayStandIn
+    from tests.hub.conftest import BrokerProcess, GatewayStandIn, Site
 
 NOW = 1_764_000_000_000_000
 SECOND = 1_000_000
@@ -36,90 +29,7 @@ ENERGY = {"n": "meter-1/energy_import", "u": "Wh"}
 GOOD = {**ENERGY, "v": 1.5}
 
 
-class FailingStore(DuckDBStore):
-    """A real store whose disk fails as often as a test says."""
-
-    failures = 0
-
-    def append(
-        self,
-        batch: Batch,
-        marks: Mapping[str, bytes],
-        *,
-        events: Sequence[EventRow] = (),
-        quarantined: Sequence[Quarantined] = (),
-    ) -> Appended:
-        if self.failures:
-            self.failures -= 1
-            raise StoreError("no space left on device")
-        return super().append(batch, marks, events=events, quarantined=quarantined)
-
-
-@dataclass
-class Hub:
-    """The platform's ingest and what it writes to."""
-
-    ingest: Ingest
-    store: FailingStore
-    registry: Registry
-    metrics: Metrics
-    committed: list[Committed] = field(default_factory=list)
-    heard: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-
-    async def refusals(self) -> dict[tuple[str, RefusalReason], int]:
-        await self.ingest._write_counts()
-        return {(refusal.gateway, refusal.reason): refusal.count for refusal in self.registry.refusals()}
-
-    def metric(self, line: str) -> float:
-        found = [text for text in self.metrics.render().decode().splitlines() if text.startswith(line)]
-        return float(found[0].rpartition(" ")[2]) if found else 0.0
-
-
-@dataclass
-class Site:
-    """A data folder and a broker; ``run()`` as often as the platform is started."""
-
-    folder: Path
-    port: int
-    limits: Limits = field(default_factory=Limits)
-    grouping: Grouping = field(default_factory=Grouping)
-    now: int = NOW
-
-    @asynccontextmanager
-    async def run(self, *, failures: int = 0) -> AsyncIterator[Hub]:
-        metrics = Metrics()
-        with (
-            Registry(self.folder / "registry.sqlite") as registry,
-            FailingStore(self.folder / "store.duckdb") as store,
-        ):
-            store.failures = failures
-            ingest = Ingest(
-                store,
-                registry,
-                BrokerAddress(port=self.port, client_id="platform-under-test"),
-                clock=lambda: self.now,
-                metrics=metrics,
-                limits=self.limits,
-                grouping=self.grouping,
-            )
-            hub = Hub(ingest, store, registry, metrics)
-            ingest.listen(hub.committed.append)
-            ingest.listen_to_gateways(hub.heard.put_nowait)
-            await ingest.open()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(ingest.run(), name="ingest")
-                try:
-                    yield hub
-                finally:
-                    ingest.stop()
-
-
-@pytest.fixture
-def site(tmp_path: Path, broker: "BrokerProcess") -> Site:
-    return Site(tmp_path, broker.port)
-
-
-async def test_readings_are_stored_and_then_acknowledged(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_readings_are_stored_and_then_acknowledged(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         ack = await gateway.announce()
         assert (ack.seq, ack.ranges) == (0, ())
@@ -145,7 +55,7 @@ async def test_readings_are_stored_and_then_acknowledged(site: Site, gateway: "G
         assert committed.times == [NOW, NOW + SECOND, NOW, NOW]
 
 
-async def test_the_unknown_is_held_as_pending_and_its_readings_stored(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_the_unknown_is_held_as_pending_and_its_readings_stored(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         await gateway.announce(version="1.2", backlog=7)
         await gateway.send(1, GOOD, {"n": "room-1/temperature", "u": "Cel", "v": 4})
@@ -161,7 +71,7 @@ async def test_the_unknown_is_held_as_pending_and_its_readings_stored(site: Site
         assert hub.store.count() == 2
 
 
-async def test_what_comes_twice_is_stored_once(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_what_comes_twice_is_stored_once(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         await gateway.announce()
         for _ in range(3):
@@ -217,7 +127,7 @@ RECORDS: dict[str, tuple[dict[str, Any], RefusalReason]] = {
 
 
 @pytest.mark.parametrize("case", POISONED)
-async def test_a_poisoned_pack_is_refused_settled_and_kept(site: Site, gateway: "GatewayStandIn", case: str) -> None:
+async def test_a_poisoned_pack_is_refused_settled_and_kept(site: "Site", gateway: "GatewayStandIn", case: str) -> None:
     payload, reason = POISONED[case]
     site.limits = Limits(records=50)
     async with site.run() as hub:
@@ -240,7 +150,7 @@ async def test_a_poisoned_pack_is_refused_settled_and_kept(site: Site, gateway: 
 
 @pytest.mark.parametrize("case", RECORDS)
 async def test_a_bad_record_is_refused_and_its_neighbours_live(
-    site: Site, gateway: "GatewayStandIn", case: str
+    site: "Site", gateway: "GatewayStandIn", case: str
 ) -> None:
     record, reason = RECORDS[case]
     async with site.run() as hub:
@@ -265,7 +175,7 @@ async def test_a_bad_record_is_refused_and_its_neighbours_live(
     ],
 )
 async def test_what_cannot_be_settled_is_counted_and_the_connection_lives(
-    site: Site, gateway: "GatewayStandIn", topic: str | None, payload: bytes, key: tuple[str, RefusalReason]
+    site: "Site", gateway: "GatewayStandIn", topic: str | None, payload: bytes, key: tuple[str, RefusalReason]
 ) -> None:
     async with site.run() as hub:
         await gateway.announce()
@@ -279,7 +189,7 @@ async def test_what_cannot_be_settled_is_counted_and_the_connection_lives(
         assert hub.registry.losses() == []
 
 
-async def test_a_status_in_anothers_name_is_refused(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_a_status_in_anothers_name_is_refused(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         await gateway.announce()
         await gateway.publish(Channel.STATUS, b'{"gateway":"gw-b","state":"online","epoch":"x"}')
@@ -292,7 +202,7 @@ async def test_a_status_in_anothers_name_is_refused(site: Site, gateway: "Gatewa
         assert [row.id for row in hub.registry.gateways()] == ["gw-a"]
 
 
-async def test_a_status_the_broker_kept_or_said_is_no_sighting(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_a_status_the_broker_kept_or_said_is_no_sighting(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         await gateway.announce()
         # The ack of a status may come before the registry has its row.
@@ -330,7 +240,7 @@ def test_a_status_overtaken_by_a_newer_one_is_no_news() -> None:
 
 
 async def test_unknown_senders_are_bounded_and_the_known_live(
-    site: Site,
+    site: "Site",
     gateway: "GatewayStandIn",
     stand_in: "Callable[[str], AbstractAsyncContextManager[GatewayStandIn]]",
 ) -> None:
@@ -354,7 +264,7 @@ async def test_unknown_senders_are_bounded_and_the_known_live(
         assert [row.id for row in hub.registry.gateways()] == ["gw-a", "gw-b"]
 
 
-async def test_nothing_is_acknowledged_before_it_is_stored(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_nothing_is_acknowledged_before_it_is_stored(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         await gateway.announce()
         hub.store.failures = 2
@@ -368,7 +278,7 @@ async def test_nothing_is_acknowledged_before_it_is_stored(site: Site, gateway: 
 
 
 async def test_a_platform_that_ends_while_its_store_fails_acknowledges_nothing(
-    site: Site, gateway: "GatewayStandIn"
+    site: "Site", gateway: "GatewayStandIn"
 ) -> None:
     async with site.run() as hub:
         await gateway.announce()
@@ -384,7 +294,7 @@ async def test_a_platform_that_ends_while_its_store_fails_acknowledges_nothing(
         assert hub.store.count() == 1
 
 
-async def test_a_platform_that_starts_again_knows_what_it_has(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_a_platform_that_starts_again_knows_what_it_has(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run():
         await gateway.announce()
         await gateway.send(1)
@@ -403,7 +313,9 @@ async def test_a_platform_that_starts_again_knows_what_it_has(site: Site, gatewa
         assert hub.metric('linli_duplicates_total{stage="message"}') == 2
 
 
-async def test_what_waits_is_committed_when_the_platform_is_told_to_stop(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_what_waits_is_committed_when_the_platform_is_told_to_stop(
+    site: "Site", gateway: "GatewayStandIn"
+) -> None:
     site.grouping = replace(site.grouping, readings=10**9)
     async with site.run():
         await gateway.announce()
@@ -415,7 +327,7 @@ async def test_what_waits_is_committed_when_the_platform_is_told_to_stop(site: S
 
 
 async def test_the_gateways_losses_are_booked_once_and_taken_back_when_they_come(
-    site: Site, gateway: "GatewayStandIn"
+    site: "Site", gateway: "GatewayStandIn"
 ) -> None:
     evicted = Evicted(2, 4, "space", observed_from=NOW, observed_to=NOW + SECOND, readings=30)
     async with site.run() as hub:
@@ -438,7 +350,7 @@ async def test_the_gateways_losses_are_booked_once_and_taken_back_when_they_come
 
 
 async def test_a_broker_that_is_gone_and_back_gets_the_acks_again(
-    site: Site, broker: "BrokerProcess", stand_in: "Callable[[str], AbstractAsyncContextManager[GatewayStandIn]]"
+    site: "Site", broker: "BrokerProcess", stand_in: "Callable[[str], AbstractAsyncContextManager[GatewayStandIn]]"
 ) -> None:
     async with site.run() as hub:
         async with stand_in("gw-a") as gateway:
@@ -471,7 +383,7 @@ def _event(seq: int, **more: Any) -> bytes:
     return json.dumps(body).encode()
 
 
-async def test_events_are_stored_once_and_told(site: Site, gateway: "GatewayStandIn") -> None:
+async def test_events_are_stored_once_and_told(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         await gateway.announce()
         for seq in (1, 1, 2):  # once more as it was, once under another number
@@ -493,7 +405,7 @@ async def test_events_are_stored_once_and_told(site: Site, gateway: "GatewayStan
     ],
 )
 async def test_a_bad_event_is_refused_and_settled(
-    site: Site, gateway: "GatewayStandIn", more: dict[str, Any], reason: RefusalReason
+    site: "Site", gateway: "GatewayStandIn", more: dict[str, Any], reason: RefusalReason
 ) -> None:
     async with site.run() as hub:
         await gateway.announce()

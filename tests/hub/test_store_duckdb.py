@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linli_core.model import Quality, Reason, quality_code
-from linli_platform.store import Aggregate, Batch, EventRow, Quarantined, Row, StoreUnavailable
+from linli_platform.store import QUARANTINE_BYTES, Aggregate, Batch, EventRow, Quarantined, Row, StoreUnavailable
 from linli_platform.store.duckdb import DuckDBStore
 
 GOOD = quality_code(Quality.GOOD)
@@ -194,7 +194,11 @@ def test_the_quarantine_is_bounded(store: DuckDBStore) -> None:
     kept = store.quarantine(limit=5_000)
     assert len(kept) == 1000
     assert kept[0].seq == 599
-    assert len(kept[0].payload) == 16_384
+    assert len(kept[0].payload) == 20_000
+    large = Quarantined("gw", "e", 1, "malformed", b"x" * (QUARANTINE_BYTES // 3), NOW)
+    for _ in range(4):
+        store.append(batch_of([]), {}, quarantined=[large])
+    assert len(store.quarantine()) == 3
     assert store.quarantine(gateway="gx") == []
 
 

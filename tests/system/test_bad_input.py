@@ -1,7 +1,9 @@
 """A hostile client at the real broker: every bad message is refused with its reason, and nothing else suffers."""
 
+import asyncio
 import json
 import math
+import subprocess
 import time
 from collections.abc import Mapping
 
@@ -12,6 +14,7 @@ import pytest
 from linli_core.errors import RefusalReason
 from linli_core.wire.messages import Status, encode_message
 from linli_core.wire.topics import Channel, topic
+from linli_sim.processes import command
 from linli_sim.rig import Rig
 from linli_sim.waiting import eventually
 
@@ -100,3 +103,46 @@ async def test_bad_messages_are_refused_and_counted_and_a_good_one_is_stored(rig
     assert {loss["first"] for loss in detail["losses"]} == {1, 2, 3, 4, 5, 6, 7, 8, 9}
     assert (await rig.get("/counts"))["readings"] == 1
     assert rig.platform.running
+
+
+async def quarantine(rig: Rig, *words: str) -> tuple[int, str]:
+    """Run ``linli-platform quarantine`` against the running platform; return its exit code and what it says."""
+    settings = rig.folder / "asking.toml"
+    settings.write_text(f'[api]\nlisten = "{rig.url.removeprefix("http://")}"\n')
+    argv = [command("linli-platform"), "quarantine", *words, "--config", str(settings)]
+    done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_the_quarantine_is_worked_off_by_command(rig: Rig) -> None:
+    async with aiomqtt.Client("127.0.0.1", rig.port, identifier=HOSTILE) as client:
+        status = Status(HOSTILE, "online", epoch=EPOCH, next_seq=3, boot_id="b1", number=1)
+        await client.publish(topic(HOSTILE, Channel.STATUS), encode_message(status), qos=1)
+        for seq, unit in ((1, "furlong"), (2, "parsec")):
+            await client.publish(TELEMETRY, pack(seq, u=unit), qos=1)
+
+        async def set_aside() -> bool:
+            return len(await rig.get("/quarantine")) == 2
+
+        await eventually(set_aside, "two messages in the quarantine")
+    code, said = await quarantine(rig, "list", "--gateway", HOSTILE)
+    assert code == 0
+    second, first = said.splitlines()
+    assert first.startswith("1  ")
+    assert "refused:unknown_unit" in first
+    assert second.startswith("2  ")
+    code, said = await quarantine(rig, "show", "1")
+    assert (code, json.loads(said.splitlines()[1])[0]["u"]) == (0, "furlong")
+    code, said = await quarantine(rig, "replay", "--all")
+    assert code == 1
+    assert "1: 0 readings and 0 events stored, 0 known; still refused: unknown_unit: record[0].u: " in said
+    code, said = await quarantine(rig, "replay")
+    assert (code, said) == (
+        2,
+        "linli-platform: quarantine replay: neither or both of N and --all; give the number of one, or --all\n",
+    )
+    assert await quarantine(rig, "discard", "1") == (0, "1 is let go; the loss ledger keeps its line\n")
+    code, said = await quarantine(rig, "discard", "1")
+    assert code == 2
+    assert "the platform says no: number: no message 1 is in the quarantine; see /api/v1/quarantine" in said
+    assert len((await rig.get(f"/gateways/{HOSTILE}"))["losses"]) == 2

@@ -12,6 +12,7 @@ from linli_platform.api.backups import backup_routes
 from linli_platform.api.community import community_routes
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import Problem, install
+from linli_platform.api.quarantine import quarantine_routes
 from linli_platform.api.readings import reading_routes
 from linli_platform.api.security import Guard
 from linli_platform.api.stream import stream_routes
@@ -41,6 +42,7 @@ def create_app(context: ApiContext) -> FastAPI:
         reading_routes(context),
         alarm_routes(context),
         backup_routes(context),
+        quarantine_routes(context),
         stream_routes(context),
     ):
         app.include_router(routes, prefix="/api/v1")

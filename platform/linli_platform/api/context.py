@@ -1,6 +1,6 @@
 """What the API and the pages need of the platform, in one argument."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,8 +8,9 @@ from linli_platform.alarms import AlarmService
 from linli_platform.api.live import LiveFeed
 from linli_platform.backup.service import BackupService
 from linli_platform.clock import Clock
+from linli_platform.ingest.replay import Replayed
 from linli_platform.registry import Registry
-from linli_platform.store import Store
+from linli_platform.store import Quarantined, Store
 
 PartState = Literal["ok", "degraded", "down"]
 
@@ -31,6 +32,7 @@ class ApiContext:
         clock: The platform's clock.
         version: Shown by ``health``.
         backups: Makes backups; ``None`` where the application runs without a platform around it.
+        replay: Tries a quarantined message again; ``None`` where nothing takes messages.
         parts: Returns the state of ``broker``, ``store``, …, at the moment of asking.
         token: Bearer token that every request must bear; ``None`` where only loopback is served.
         hosts: Names by which the platform may be addressed without a token, besides ``localhost`` and IP addresses.
@@ -44,6 +46,7 @@ class ApiContext:
     clock: Clock
     version: str
     backups: BackupService | None = None
+    replay: Callable[[Quarantined], Awaitable[Replayed]] | None = None
     parts: Callable[[], Mapping[str, Part]] = dict
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -293,3 +293,30 @@ class Backups(BaseModel):
     seconds: float
     error: str = Field(description="Why the last one failed; empty if it did not.")
     drilled: Drill | None
+
+
+class QuarantinedMessage(BaseModel):
+    """A message that could not be stored, wholly or in part, set aside whole."""
+
+    number: int
+    gateway: Id
+    epoch: str
+    seq: int
+    reason: str = Field(description="As in the loss ledger.", examples=["refused:unknown_unit"])
+    size: int = Field(description="Bytes.")
+    received_at: Rfc3339
+
+
+class QuarantinedPayload(QuarantinedMessage):
+    """The same with the message."""
+
+    payload: str = Field(description="As it came, in base 64.")
+
+
+class Replayed(BaseModel):
+    """What became of a message that was tried again."""
+
+    readings: int = Field(description="Stored, and not there before.")
+    known: int = Field(description="There already.")
+    events: int = Field(description="Stored, and not there before.")
+    refused: list[str] = Field(description="Why the rest is still refused; empty when it has left the quarantine.")

@@ -1,10 +1,7 @@
 """``linli-platform backup``, ``restore`` and ``drill``."""
 
 import argparse
-import json
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +9,7 @@ import msgspec
 
 from linli_core.catalogue import Language, text
 from linli_core.errors import ConfigError, LinliError
+from linli_platform.asking import ask
 from linli_platform.backup import restore as restoring
 from linli_platform.backup.drill import Report, drill
 from linli_platform.backup.errors import BackupError
@@ -20,7 +18,7 @@ from linli_platform.backup.service import State
 from linli_platform.backup.take import take
 from linli_platform.backup.targets import Target, open_target
 from linli_platform.clock import wall_clock
-from linli_platform.config import Settings, read_secret
+from linli_platform.config import Settings
 from linli_platform.registry import Registry
 from linli_platform.store import StoreUnavailable
 from linli_platform.store.duckdb import DuckDBStore
@@ -29,7 +27,6 @@ from linli_platform.store.schema import read_installation
 COMMANDS: Final = frozenset({"backup", "restore", "drill"})
 
 _ASK_AGAIN_S: Final = 0.5
-_ANSWER_S: Final = 10
 
 
 def add_arguments(commands: Any, common: Any) -> None:
@@ -91,32 +88,19 @@ def _backup(args: argparse.Namespace, settings: Settings) -> int:
 
 def _ask_platform(settings: Settings) -> int:
     """Have the running platform make the backup: the store is its own while it runs."""
-    before = _call(settings, "GET").made_at
-    state = _call(settings, "POST")
+    before = _state(ask(settings, "/backups")).made_at
+    state = _state(ask(settings, "/backups", method="POST"))
     while state.running or (not state.error and state.made_at == before):
         time.sleep(_ASK_AGAIN_S)
-        state = _call(settings, "GET")
+        state = _state(ask(settings, "/backups"))
     if state.error:
         raise BackupError("backup", state.error, "see the platform's log")
     print(f"{state.name}: {state.readings} readings, {state.size} bytes")
     return 0
 
 
-def _call(settings: Settings, method: str) -> State:
-    host, port = settings.listen
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v1/backups"
-    request = urllib.request.Request(url, method=method)
-    if settings.api.token_file:
-        request.add_header("Authorization", f"Bearer {read_secret(settings.api.token_file, 'api.token_file')}")
-    try:
-        with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310
-            return msgspec.json.decode(answer.read(), type=State)
-    except urllib.error.HTTPError as exc:
-        detail = json.loads(exc.read() or b"{}").get("detail", exc.reason)
-        raise BackupError(url, f"the platform refuses: {detail}", "correct it and try again") from exc
-    except (OSError, msgspec.MsgspecError) as exc:
-        remedy = "give --config with the running platform's settings, or stop it and run this again"
-        raise BackupError(url, f"the store is in use, and no platform answers here ({exc})", remedy) from exc
+def _state(answer: object) -> State:
+    return msgspec.convert(answer, State)
 
 
 def _restore(args: argparse.Namespace, settings: Settings) -> int:

@@ -5,12 +5,33 @@ from typing import Final
 
 import numpy as np
 
+from linli_core.errors import RefusalReason
 from linli_core.instant import Instant
 from linli_core.wire.messages import Status
 from linli_platform.registry import Loss
+from linli_platform.registry.ledger import REFUSED
 from linli_platform.store import Batch, EventRow, Quarantined
 
 _LARGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One message in a batch, so that it can be told from its neighbours.
+
+    Attributes:
+        gateway, epoch, seq: Which message.
+        payload: As it came.
+        row: Its first row in the columns; the last one stands before the next message's.
+        event: Its place among the events; ``None`` for readings.
+    """
+
+    gateway: str
+    epoch: str
+    seq: int
+    payload: bytes
+    row: int
+    event: int | None = None
 
 
 @dataclass(slots=True)
@@ -27,6 +48,7 @@ class Pending:
         held: Gateways and devices heard of for the first time.
         statuses: Newest status of each gateway, and when it came.
         losses: New lines of the ledger.
+        messages: The messages that brought readings and events, in order.
     """
 
     received_at: Instant
@@ -43,6 +65,7 @@ class Pending:
     losses: list[Loss] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    messages: list[Taken] = field(default_factory=list)
 
     def settle(self, gateway: str, epoch: str, seq: int) -> None:
         """Note that this commit settles a message's fate."""
@@ -64,3 +87,48 @@ class Pending:
             received_at=self.received_at,
             texts=self.texts,
         )
+
+    def apart(self) -> "tuple[Pending, list[Pending]]":
+        """Return what belongs to no message that can be stored, and each such message alone, in order."""
+        rest = Pending(
+            self.received_at,
+            touched=set(self.touched),
+            moved=set(self.moved),
+            held=self.held,
+            statuses=self.statuses,
+            losses=self.losses,
+            quarantined=self.quarantined,
+        )
+        alone = []
+        ends = [message.row for message in self.messages[1:]] + [len(self.series)]
+        for message, end in zip(self.messages, ends, strict=True):
+            part = Pending(self.received_at)
+            part.settle(message.gateway, message.epoch, message.seq)
+            rows = slice(message.row, end)
+            part.series, part.times = self.series[rows], self.times[rows]
+            part.values, part.quality = self.values[rows], self.quality[rows]
+            part.texts = {row - message.row: text for row, text in self.texts.items() if message.row <= row < end}
+            if message.event is not None:
+                part.events.append(self.events[message.event])
+            part.messages.append(message)
+            alone.append(part)
+        settled = {(message.gateway, message.epoch, message.seq) for message in self.messages}
+        for gateway, epochs in self.seqs.items():
+            for epoch, seqs in epochs.items():
+                for seq in seqs:
+                    if (gateway, epoch, seq) not in settled:
+                        rest.settle(gateway, epoch, seq)
+        return rest, alone
+
+    def set_aside(self) -> "Pending":
+        """Return what stands for the one message in this batch if the store cannot take it: itself, whole."""
+        (message,) = self.messages
+        cause = f"{REFUSED}{RefusalReason.NOT_STORABLE}"
+        aside = Pending(self.received_at)
+        aside.settle(message.gateway, message.epoch, message.seq)
+        readings = len(self.series) or None
+        aside.losses.append(Loss(message.gateway, message.epoch, message.seq, message.seq, cause, readings=readings))
+        aside.quarantined.append(
+            Quarantined(message.gateway, message.epoch, message.seq, cause, message.payload, self.received_at)
+        )
+        return aside

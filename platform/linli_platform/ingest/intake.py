@@ -9,15 +9,15 @@ from linli_core.wire.messages import decode_status
 from linli_core.wire.topics import Address, Channel, parse_topic
 from linli_platform.clock import Clock
 from linli_platform.ingest.admission import Admission, Sender
-from linli_platform.ingest.batch import Pending
-from linli_platform.ingest.decode import MessageDecoder, Pack
+from linli_platform.ingest.batch import Pending, Taken
+from linli_platform.ingest.decode import DecodedEvent, MessageDecoder, Pack
 from linli_platform.ingest.mqtt import Publish
 from linli_platform.ingest.refusals import NOBODY, Refusals
 from linli_platform.ingest.settings import Limits
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Loss
 from linli_platform.registry.ledger import REFUSED
-from linli_platform.store import QUARANTINE_BYTES, EventRow, Quarantined
+from linli_platform.store import EventRow, Quarantined
 
 _CACHED_TOPICS: Final = 50_000
 _TOPIC_SHOWN: Final = 200
@@ -140,36 +140,15 @@ class Intake:
             return
         pending = self.pending
         pending.settle(sender.id, pack.epoch, pack.seq)
-        row = len(pending.series)
-        known = sender.series
-        try:
-            pending.series += [known[name] for name in pack.names]
-        except KeyError:
-            self._meet(sender, pack)
-        pending.times += pack.times
-        pending.values += pack.values
-        pending.quality += pack.quality
-        for index, text in pack.texts.items():
-            pending.texts[row + index] = text
+        if pack.names:
+            pending.messages.append(Taken(sender.id, pack.epoch, pack.seq, message.payload, len(pending.series)))
+            add_pack(pending, sender, pack, self._admission)
         if pack.refused:
             for reason in pack.refused:
                 self._refusals.count(sender.id, reason, now)
             cause = f"{REFUSED}{pack.refused[0].reason}"
             loss = Loss(sender.id, pack.epoch, pack.seq, pack.seq, cause, readings=len(pack.refused))
             self._book_refused(loss, message, now)
-
-    def _meet(self, sender: Sender, pack: Pack) -> None:
-        """Find each record's series where some are new; records whose series may not be made leave the pack."""
-        ids: list[int | None] = []
-        for name in pack.names:
-            try:
-                ids.append(self._admission.series(sender, name))
-            except Refused as refused:
-                pack.refused.append(refused)
-                ids.append(None)
-        if None in ids:
-            pack.keep([number for number, found in enumerate(ids) if found is not None])
-        self.pending.series += [found for found in ids if found is not None]
 
     def _poisoned(self, sender: Sender, message: Publish, refused: Refused, now: Instant) -> None:
         """Settle a message that can never be taken, if it says which one it is: else it would come for ever."""
@@ -184,7 +163,7 @@ class Intake:
     def _book_refused(self, loss: Loss, message: Publish, now: Instant) -> None:
         self.pending.losses.append(loss)
         self.pending.quarantined.append(
-            Quarantined(loss.gateway, loss.epoch, loss.first, loss.cause, message.payload[:QUARANTINE_BYTES], now)
+            Quarantined(loss.gateway, loss.epoch, loss.first, loss.cause, message.payload, now)
         )
 
     def _event(self, sender: Sender, message: Publish, now: Instant) -> None:
@@ -196,18 +175,11 @@ class Intake:
             raise
         if not self._is_new(sender, event.epoch, event.seq):
             return
-        self.pending.settle(sender.id, event.epoch, event.seq)
-        self.pending.events.append(
-            EventRow(
-                gateway=sender.id,
-                id=event.id,
-                time=event.time,
-                type=event.type,
-                subject=event.subject,
-                body=event.body,
-                received_at=now,
-            )
-        )
+        pending = self.pending
+        pending.settle(sender.id, event.epoch, event.seq)
+        place = len(pending.events)
+        pending.messages.append(Taken(sender.id, event.epoch, event.seq, message.payload, len(pending.series), place))
+        pending.events.append(event_row(sender.id, event, now))
 
     def _status(self, sender: Sender, message: Publish, now: Instant) -> None:
         if not message.size:
@@ -243,6 +215,48 @@ class Intake:
         # Acknowledged whatever it says: a gateway that has just started sends nothing before the ack to its status.
         self.pending.moved.add(sender.id)
         self.pending.touched.add(sender.id)
+
+
+def add_pack(pending: Pending, sender: Sender, pack: Pack, admission: Admission) -> None:
+    """Append a pack's readings to a batch; records whose series may not be made leave the pack, as refused."""
+    row = len(pending.series)
+    known = sender.series
+    try:
+        pending.series += [known[name] for name in pack.names]
+    except KeyError:
+        _meet(pending, sender, pack, admission)
+    pending.times += pack.times
+    pending.values += pack.values
+    pending.quality += pack.quality
+    for index, text in pack.texts.items():
+        pending.texts[row + index] = text
+
+
+def _meet(pending: Pending, sender: Sender, pack: Pack, admission: Admission) -> None:
+    """Find each record's series where some are new."""
+    ids: list[int | None] = []
+    for name in pack.names:
+        try:
+            ids.append(admission.series(sender, name))
+        except Refused as refused:
+            pack.refused.append(refused)
+            ids.append(None)
+    if None in ids:
+        pack.keep([number for number, found in enumerate(ids) if found is not None])
+    pending.series += [found for found in ids if found is not None]
+
+
+def event_row(gateway: str, event: DecodedEvent, now: Instant) -> EventRow:
+    """Return an event as the store takes it."""
+    return EventRow(
+        gateway=gateway,
+        id=event.id,
+        time=event.time,
+        type=event.type,
+        subject=event.subject,
+        body=event.body,
+        received_at=now,
+    )
 
 
 _TAKEN: Final = frozenset({Channel.TELEMETRY, Channel.EVENT, Channel.STATUS})

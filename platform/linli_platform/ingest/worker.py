@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
 
+from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
 from linli_core.log.receiver import LateArrival
 from linli_core.wire.messages import encode_message
@@ -20,16 +21,19 @@ from linli_platform.ingest.connection import BrokerAddress, Connection
 from linli_platform.ingest.intake import Intake
 from linli_platform.ingest.mqtt import Publish
 from linli_platform.ingest.refusals import NOBODY, Refusals
+from linli_platform.ingest.replay import Replayed, Replaying
 from linli_platform.ingest.settings import Grouping, Limits
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Device, Gateway, Refusal, Registry
-from linli_platform.store import Appended, Batch, Store, StoreError
+from linli_platform.store import Appended, Batch, Quarantined, Store, StoreError, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_LAST_S: Final = 10.0
 _HOUSEKEEPING_S: Final = 5.0
+_SUSPECT_AFTER: Final = 3
+"""Failed commits of one batch after which it is suspected itself."""
 
 GatewayListener = Callable[[str], None]
 """Called on the event loop with a gateway whose status, refusals or ledger changed; must neither block nor raise."""
@@ -68,6 +72,7 @@ class Ingest:
         self._grouping = grouping or Grouping()
         self._admission = Admission(store, limits)
         self._refusals = Refusals(metrics)
+        self._replaying = Replaying(self._admission, limits)
         self._intake = Intake(self._admission, self._refusals, metrics, limits, clock)
         self._connection = Connection(
             address, [subscription()], self._on_message, self._on_connected, 2 * limits.payload_bytes
@@ -217,6 +222,7 @@ class Ingest:
         marks = self._marks(pending)
         batch = pending.columns()
         delay = _RETRY_FIRST_S
+        failures = 0
         loop = asyncio.get_running_loop()
         while True:
             begun = loop.time()
@@ -224,6 +230,9 @@ class Ingest:
                 appended = await asyncio.to_thread(self._write, pending, batch, marks)
             except (StoreError, SQLAlchemyError) as exc:
                 self._metrics.commit_failures.inc()
+                failures += 1
+                if failures % _SUSPECT_AFTER == 0 and await self._is_the_batchs_fault(exc):
+                    return await self._commit_apart(pending)
                 if not self._failing:
                     _log.error("commit failed, trying again until it succeeds; nothing is acknowledged: %s", exc)
                 self._failing = str(exc)
@@ -243,6 +252,41 @@ class Ingest:
             _log.warning("commits succeed again")
             self._failing = ""
         await self._committed(pending, batch, appended)
+        return True
+
+    async def _is_the_batchs_fault(self, error: Exception) -> bool:
+        """Tell whether a store that refuses a batch is sound otherwise: then it is the batch that is not."""
+        if not isinstance(error, StoreError) or isinstance(error, StoreUnavailable):
+            return False
+        try:
+            await asyncio.to_thread(self._store.probe)
+        except StoreError:
+            return False
+        return True
+
+    async def _commit_apart(self, pending: Pending) -> bool:
+        """Commit each message of a batch alone; set those aside that the store refuses, so that the others live on."""
+        _log.error("the store refuses a batch, not others: its %d messages are tried one by one", len(pending.messages))
+        rest, alone = pending.apart()
+        if not await self._commit_stubbornly(rest):
+            return False
+        for part in alone:
+            try:
+                marks, batch = self._marks(part), part.columns()
+                appended = await asyncio.to_thread(self._write, part, batch, marks)
+            except StoreError as exc:
+                message = part.messages[0]
+                if not await self._is_the_batchs_fault(exc):
+                    done = await self._commit_stubbornly(part)
+                else:
+                    refused = Refused(RefusalReason.NOT_STORABLE, f"message {message.seq}: {exc}")
+                    self._refusals.count(message.gateway, refused, self._clock())
+                    done = await self._commit_stubbornly(part.set_aside())
+                if not done:
+                    return False
+            else:
+                await self._committed(part, batch, appended)
+        self._failing = ""
         return True
 
     def _marks(self, pending: Pending) -> dict[str, bytes]:
@@ -319,6 +363,31 @@ class Ingest:
         for gateway in gateways:
             for listener in self._gateway_listeners:
                 listener(gateway)
+
+    async def replay(self, item: Quarantined) -> Replayed:
+        """Try a quarantined message again, by today's rules; what is taken leaves quarantine and ledger.
+
+        Raises:
+            Refused: Nothing of it can be taken today either; it stays where it is.
+            StoreError: The store cannot take it; it stays where it is.
+        """
+        pending, refused = self._replaying.unpack(item, self._clock())
+        batch = pending.columns()
+        appended = await asyncio.to_thread(self._write, pending, batch, {})
+        if self._listeners and (len(appended.new) or appended.events):
+            committed = self._describe(pending, batch, appended)
+            for listener in self._listeners:
+                listener(committed)
+        done = Replayed(len(appended.new), appended.duplicates + appended.conflicts, len(appended.events), refused)
+        if not refused:
+            await asyncio.to_thread(self._settle, item)
+            self._tell_of_gateways({item.gateway})
+        return done
+
+    def _settle(self, item: Quarantined) -> None:
+        # The ledger first: a crash between leaves a message that can be replayed again, and changes nothing.
+        self._registry.amend(item.gateway, item.epoch, [(item.seq, item.seq)], self._clock())
+        self._store.discard(item.number)
 
     # Housekeeping
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from linli_core.errors import LinliError
 from linli_core.instant import Instant
 
-QUARANTINE_BYTES: Final = 16_384
-"""How much of a quarantined message is kept."""
+QUARANTINE_ROWS: Final = 1_000
+QUARANTINE_BYTES: Final = 64 * 1024 * 1024
+"""What the quarantine holds at most; the oldest messages go first, and stay in the loss ledger."""
 
 
 class StoreError(LinliError):
@@ -151,9 +152,14 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A message that was accounted for but could not be taken; the newest are kept for people to look at.
+    """A message that was accounted for but could not be taken, wholly or in part: set aside whole, to be tried again.
 
-    ``payload`` holds at most its first :data:`QUARANTINE_BYTES`.
+    Attributes:
+        gateway, epoch, seq: Which message.
+        reason: Why, as the ledger has it: ``refused:unknown_unit``.
+        payload: The message as it came.
+        received_at: When.
+        number: By which the store knows it; given by the store.
     """
 
     gateway: str
@@ -162,6 +168,7 @@ class Quarantined:
     reason: str
     payload: bytes
     received_at: Instant
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +247,18 @@ class Store(Protocol):
         """Return events with ``start <= time < end``, newest first."""
         ...
 
-    def quarantine(self, *, gateway: str | None = None, limit: int = 100) -> list[Quarantined]:
+    def quarantine(
+        self, *, gateway: str | None = None, number: int | None = None, limit: int = 100
+    ) -> list[Quarantined]:
         """Return quarantined messages, newest first."""
+        ...
+
+    def discard(self, number: int) -> bool:
+        """Take a message out of the quarantine; tell whether it was there."""
+        ...
+
+    def probe(self) -> None:
+        """Write something small, durably; :class:`StoreError` if that cannot be done either."""
         ...
 
     def count(self) -> int:

@@ -289,13 +289,31 @@ class DuckDBStore:
             for row in self._rows(query, {"start": start, "end": end, "gateway": gateway, "limit": max(0, limit)})
         ]
 
-    def quarantine(self, *, gateway: str | None = None, limit: int = 100) -> list[Quarantined]:
+    def quarantine(
+        self, *, gateway: str | None = None, number: int | None = None, limit: int = 100
+    ) -> list[Quarantined]:
         """Return quarantined messages, newest first."""
         query = (
-            "SELECT gateway, epoch, seq, reason, payload, received FROM quarantine"
-            " WHERE $gateway IS NULL OR gateway = $gateway ORDER BY number DESC LIMIT $limit"
+            "SELECT gateway, epoch, seq, reason, payload, received, number FROM quarantine"
+            " WHERE ($gateway IS NULL OR gateway = $gateway) AND ($number IS NULL OR number = $number)"
+            " ORDER BY number DESC LIMIT $limit"
         )
-        return [Quarantined(*row) for row in self._rows(query, {"gateway": gateway, "limit": max(0, limit)})]
+        values = {"gateway": gateway, "number": number, "limit": max(0, limit)}
+        return [Quarantined(*row) for row in self._rows(query, values)]
+
+    def discard(self, number: int) -> bool:
+        """Take a message out of the quarantine; tell whether it was there."""
+        with self._write, _transaction(self._connected(), self):
+            gone = self._connected().execute("DELETE FROM quarantine WHERE number = ? RETURNING number", [number])
+            return bool(gone.fetchall())
+
+    def probe(self) -> None:
+        """Write something small, durably."""
+        with self._write:
+            if self._broken:
+                self._reopen()
+            with _transaction(self._connected(), self):
+                self._connected().execute("INSERT OR REPLACE INTO meta VALUES ('probed', now()::VARCHAR)")
 
     def count(self) -> int:
         """Return the number of readings held."""

@@ -9,9 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linli_platform.store import QUARANTINE_BYTES, Batch, EventRow, Quarantined, SeriesInfo
-
-_QUARANTINE_ROWS: Final = 1000
+from linli_platform.store import QUARANTINE_BYTES, QUARANTINE_ROWS, Batch, EventRow, Quarantined, SeriesInfo
 
 _marks_decoder: Final = msgspec.msgpack.Decoder(dict[str, bytes])
 
@@ -103,11 +101,17 @@ def insert_quarantined(connection: duckdb.DuckDBPyConnection, quarantined: Seque
                 item.epoch,
                 item.seq,
                 item.reason,
-                item.payload[:QUARANTINE_BYTES],
+                item.payload,
                 item.received_at,
             ],
         )
-    connection.execute("DELETE FROM quarantine WHERE number <= ?", [newest + len(quarantined) - _QUARANTINE_ROWS])
+    connection.execute("DELETE FROM quarantine WHERE number <= ?", [newest + len(quarantined) - QUARANTINE_ROWS])
+    connection.execute(
+        "DELETE FROM quarantine WHERE number <= (SELECT max(number) FROM"
+        " (SELECT number, sum(octet_length(payload)) OVER (ORDER BY number DESC) AS held FROM quarantine)"
+        " WHERE held > ?)",
+        [QUARANTINE_BYTES],
+    )
 
 
 def read_marks(connection: duckdb.DuckDBPyConnection) -> dict[str, bytes]:
