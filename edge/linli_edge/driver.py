@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol, Self, runtime_checkable
 from linli_core.errors import ConfigError, DriverUnavailable, UnknownDriver
 from linli_core.instant import Instant
 from linli_core.model import Point, Reading, Value
+from linli_edge.transport import Transport
 
 GROUP: Final = "linli.drivers"
 
@@ -207,12 +208,17 @@ class DriverSpec:
         plan: The polls as far as the configuration alone tells, without opening anything. They let a line that
             never came up report its points as BAD, and ``linli-edge check`` count them. ``None`` where only the
             devices know.
+        guest: Makes the driver on a line that somebody else has opened and that devices of other protocols share
+            (:mod:`linli_edge.drivers.shared_bus`). While one of its polls or writes runs the line is its own, set as
+            ``config.transport`` says; before its requests it must throw away what is still coming in, which may be
+            another protocol's. ``None`` if it cannot share.
     """
 
     name: str
     parse: Callable[[Mapping[str, object], str], Any]
     open: Callable[[Any, Clock], AbstractAsyncContextManager[Driver]]
     plan: Callable[[Any], Sequence[PlannedPoll]] | None = None
+    guest: Callable[[Any, Transport, Clock], Driver] | None = None
 
 
 def catalogue() -> dict[str, EntryPoint]:

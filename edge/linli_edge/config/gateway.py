@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -219,20 +219,27 @@ def _note_devices(link: Table, devices: dict[str, str]) -> set[str]:
     Returns:
         The ids on this link.
     """
-    items = link.raw.get("devices")
     here: set[str] = set()
-    if not isinstance(items, list):
-        return here
-    for number, item in enumerate(items):
-        name = item.get("id") if isinstance(item, dict) else None
-        if not isinstance(name, str):
-            continue
+    for name, where in _devices(link.raw, link.where):
         here.add(name)
-        where = f"{link.where}.devices[{number}]"
         first = devices.setdefault(name, where)
-        if first.rpartition(".")[0] != link.where:
+        if not first.startswith(f"{link.where}."):
             link.add(ConfigError(f"{where}.id", f'"{name}" is taken by {first}', "give each device its own id"))
     return here
+
+
+def _devices(raw: Mapping[str, object], where: str) -> Iterator[tuple[str, str]]:
+    """Yield name and place of each device of a link, those below the protocols of a shared line among them."""
+    for number, item in enumerate(_tables(raw, "devices")):
+        if isinstance(name := item.get("id"), str):
+            yield name, f"{where}.devices[{number}]"
+    for number, item in enumerate(_tables(raw, "protocols")):
+        yield from _devices(item, f"{where}.protocols[{number}]")
+
+
+def _tables(raw: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+    items = raw.get(key)
+    return [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
 
 
 def _schedule(table: Table, utc_offset: int, devices: set[str]) -> ScheduleSettings:

@@ -82,6 +82,23 @@ class SerialTransport:
     ) -> None:
         await self.close()
 
+    def set_line(self, line: Line) -> None:
+        """Let bits stand on the wire in another way from now on; raise ``LinkError`` if the port cannot.
+
+        The caller waits until what was written is out, and throws away what comes meanwhile.
+        """
+        port = self._port
+        if port is None:
+            raise LinkClosed(f"{self.path}: the port is not open")
+        try:
+            port.baudrate = line.baud
+            port.bytesize = line.data_bits
+            port.parity = _PARITY[line.parity]
+            port.stopbits = line.stop_bits
+        except (serial.SerialException, OSError, ValueError) as exc:
+            raise LinkError(f"{self.path}: cannot be set to {line.baud} baud ({exc})") from exc
+        self.line = line
+
     async def read(self) -> bytes:
         """Return what has arrived, at least one byte; ``b""`` once the port is gone (unplugged)."""
         descriptor = self._descriptor()

@@ -18,12 +18,15 @@
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from linli_core.instant import MINUTE, SECOND
 from linli_edge.config.table import Table
 from linli_edge.transport import Transport
 from linli_edge.transport.tcp import TcpTransport
+
+if TYPE_CHECKING:
+    from linli_edge.transport.serial_line import Line
 
 Parity = Literal["none", "even", "odd"]
 
@@ -62,13 +65,19 @@ class SerialSettings:
         """Where it leads, for people: ``/dev/ttyUSB0 9600 8E1``."""
         return f"{self.path} {self.baud} {self.data_bits}{self.parity[0].upper()}{self.stop_bits}"
 
+    @property
+    def line(self) -> "Line":
+        """How bits stand on the wire."""
+        # Imported here: a gateway without a serial line does without pyserial.
+        from linli_edge.transport.serial_line import Line  # noqa: PLC0415
+
+        return Line(self.baud, self.parity, self.data_bits, self.stop_bits, self.rs485)
+
     def open(self) -> AbstractAsyncContextManager[Transport]:
         """Return the transport; ``async with`` opens the port, or raises ``LinkError``."""
-        # Imported here: a gateway without a serial line does without pyserial.
-        from linli_edge.transport.serial_line import Line, SerialTransport  # noqa: PLC0415
+        from linli_edge.transport.serial_line import SerialTransport  # noqa: PLC0415 - see above
 
-        line = Line(self.baud, self.parity, self.data_bits, self.stop_bits, self.rs485)
-        return SerialTransport(self.path, line)
+        return SerialTransport(self.path, self.line)
 
 
 TransportSettings = TcpSettings | SerialSettings

@@ -7,9 +7,9 @@ The protocol itself is :mod:`linli_core.codecs.mbus`.
 from typing import Final
 
 from linli_edge.driver import DriverSpec
-from linli_edge.drivers.mbus.driver import open_link, plan
+from linli_edge.drivers.mbus.driver import on_line, open_link, plan
 from linli_edge.drivers.mbus.settings import parse
 
-SPEC: Final = DriverSpec("mbus", parse, open_link, plan)
+SPEC: Final = DriverSpec("mbus", parse, open_link, plan, on_line)
 
 __all__ = ["SPEC"]

@@ -13,6 +13,7 @@ from linli_edge.driver import Clock, PlannedPoll
 from linli_edge.drivers.mbus.bus import Bus
 from linli_edge.drivers.mbus.readout import Readout
 from linli_edge.drivers.mbus.settings import DeviceSettings, LinkSettings
+from linli_edge.transport import Transport
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -75,4 +76,9 @@ def _planned(device: DeviceSettings) -> PlannedPoll:
 async def open_link(settings: LinkSettings, clock: Clock) -> AsyncIterator[MbusDriver]:
     """Open the line and yield the driver; raise ``LinkError`` where there is none."""
     async with settings.transport.open() as transport:
-        yield MbusDriver(settings, Bus(transport, settings.timeout / SECOND), clock)
+        yield on_line(settings, transport, clock)
+
+
+def on_line(settings: LinkSettings, transport: Transport, clock: Clock) -> MbusDriver:
+    """Return the driver on a line that is open, perhaps one that other protocols share."""
+    return MbusDriver(settings, Bus(transport, settings.timeout / SECOND), clock)
