@@ -91,11 +91,8 @@ class SerialTransport:
         if port is None:
             raise LinkClosed(f"{self.path}: the port is not open")
         try:
-            port.baudrate = line.baud
-            port.bytesize = line.data_bits
-            port.parity = _PARITY[line.parity]
-            port.stopbits = line.stop_bits
-        except (serial.SerialException, OSError, ValueError) as exc:
+            _set(port.fileno(), line)
+        except (termios.error, OSError, ValueError) as exc:
             raise LinkError(f"{self.path}: cannot be set to {line.baud} baud ({exc})") from exc
         self.line = line
 
@@ -132,6 +129,30 @@ class SerialTransport:
         if self._port is None:
             raise LinkClosed(f"{self.path}: the port is not open")
         return self._port.fileno()
+
+
+def _set(descriptor: int, line: Line) -> None:
+    """Set a terminal in one go.
+
+    Attribute by attribute, as pyserial does it, a terminal that cannot do one of them (a pseudo-terminal has no parity)
+    fails in the middle and is left half set.
+    """
+    speed = getattr(termios, f"B{line.baud}", None)
+    if speed is None:
+        raise ValueError("no speed that can be changed while the port is open")
+    flags = {7: termios.CS7, 8: termios.CS8}[line.data_bits]
+    flags |= termios.CSTOPB if line.stop_bits == 2 else 0
+    flags |= {"none": 0, "even": termios.PARENB, "odd": termios.PARENB | termios.PARODD}[line.parity]
+    attributes = termios.tcgetattr(descriptor)
+    kept = termios.CSIZE | termios.CSTOPB | termios.PARENB | termios.PARODD
+    attributes[2] = attributes[2] & ~kept | flags
+    attributes[4] = attributes[5] = speed
+    try:
+        termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+    except termios.error:
+        # Refused where nothing at all could be changed: a pseudo-terminal asked for another parity alone.
+        if not os.ttyname(descriptor).startswith("/dev/pts/") or termios.tcgetattr(descriptor)[4] != speed:
+            raise
 
 
 async def _until_ready(

@@ -15,6 +15,9 @@ _LOG: Final = logging.getLogger(__name__)
 QUIET: Final = 0.1
 """Seconds without a byte after which a late answer is over."""
 
+LEAST_LISTENING: Final = 0.001
+"""Seconds: long enough for the loop to look at the line once."""
+
 PATIENCE: Final = 1024
 """Bytes that may arrive in one exchange; four of the longest frames. More is a babbling device."""
 
@@ -115,7 +118,7 @@ class Bus:
         """Throw away what came too late; after a failure wait until the line is quiet."""
         dropped = len(self._codec.reader)
         self._codec.reader.clear()
-        quiet = QUIET if self._unsettled else 0
+        quiet = QUIET if self._unsettled else LEAST_LISTENING
         while dropped < PATIENCE and (data := await self._read(quiet)) is not None:
             dropped += len(data)
             self._codec.reader.skipped += len(data)

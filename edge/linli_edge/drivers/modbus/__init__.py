@@ -7,9 +7,9 @@ Profiles are data: ``register_map``, ``device_profile`` and ``profiles/*.toml``.
 from typing import Final
 
 from linli_edge.driver import DriverSpec
-from linli_edge.drivers.modbus.driver import open_link, plan
+from linli_edge.drivers.modbus.driver import on_line, open_link, plan
 from linli_edge.drivers.modbus.settings import parse
 
-SPEC: Final = DriverSpec("modbus", parse, open_link, plan)
+SPEC: Final = DriverSpec("modbus", parse, open_link, plan, on_line)
 
 __all__ = ["SPEC"]

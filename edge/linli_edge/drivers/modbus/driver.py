@@ -15,6 +15,7 @@ from linli_edge.drivers.modbus.framing import Request, RtuFraming, TcpFraming
 from linli_edge.drivers.modbus.plan import Block, Limits, RequestPlan
 from linli_edge.drivers.modbus.registers import MappedPoint
 from linli_edge.drivers.modbus.settings import DeviceSettings, LinkSettings
+from linli_edge.transport import Transport
 from linli_edge.transport.settings import SerialSettings
 
 _LOG: Final = logging.getLogger(__name__)
@@ -182,5 +183,10 @@ def _cost(block: Block, device: DeviceSettings, settings: LinkSettings) -> int:
 async def open_link(settings: LinkSettings, clock: Clock) -> AsyncIterator[ModbusDriver]:
     """Connect and yield the driver; raise ``LinkError`` where there is no connection."""
     async with settings.transport.open() as transport:
-        framing = TcpFraming() if settings.framing == "tcp" else RtuFraming()
-        yield ModbusDriver(settings, FramedPort(transport, framing), clock)
+        yield on_line(settings, transport, clock)
+
+
+def on_line(settings: LinkSettings, transport: Transport, clock: Clock) -> ModbusDriver:
+    """Return the driver on a line that is open, perhaps one that other protocols share."""
+    framing = TcpFraming() if settings.framing == "tcp" else RtuFraming()
+    return ModbusDriver(settings, FramedPort(transport, framing), clock)

@@ -47,7 +47,7 @@ class SharedBusDriver:
         """Carry out one poll by its own protocol; see :class:`linli_edge.driver.Driver`."""
         guest = self._host(planned.device)
         assert guest is not None, "what is polled was planned"
-        await self.line.turn(guest.line)
+        await self.line.turn(guest, guest.line)
         return await guest.driver.poll(planned)
 
     def counters(self) -> Mapping[str, UnitCounters]:
@@ -65,7 +65,7 @@ class SharedBusDriver:
             raise WriteRefused(WriteRefusal.UNKNOWN_POINT, f"no device is called {request.device}")
         if not isinstance(guest.driver, Writing):
             raise WriteRefused(WriteRefusal.NOT_WRITABLE, f"the protocol of {request.device} writes nothing")
-        await self.line.turn(guest.line)
+        await self.line.turn(guest, guest.line)
         return await guest.driver.write(request)
 
     def _host(self, device: str) -> Guest | None:

@@ -14,6 +14,9 @@ PATIENCE: Final = 4096
 """Bytes that may come while quiet is waited for. More is a device that never stops; on such a line nothing can be
 read."""
 
+_LEAST_LISTENING: Final = 0.001
+"""Seconds: long enough for the loop to look at the line once."""
+
 
 class SharedLine:
     """An open line and how it is set at present.
@@ -30,21 +33,27 @@ class SharedLine:
         self._transport = transport
         self._quiet = quiet
         self._sent_until = 0.0
+        self._holder: object = None
 
-    async def turn(self, line: Line | None) -> None:
-        """Give the line to a protocol that wants it set in a way (``None``: as it is).
+    async def turn(self, holder: object, line: Line | None) -> None:
+        """Give the line to a protocol, set as it wants it (``None``: as it is).
 
         Raises:
-            LinkError: The line is gone, or cannot be set so.
+            LinkError: The line is gone, does not fall quiet, or cannot be set so.
         """
+        if holder is self._holder:
+            return
         transport = self._transport
         if line is None or not isinstance(transport, SerialTransport) or transport.line == line:
-            return
-        await self._settle()
-        transport.set_line(line)
-        self.switches += 1
-        # A receiver that was set differently saw the last bits as something else: let it find the idle line.
-        await self._settle()
+            # What still comes in is an answer to the other protocol; this one would have to make sense of it.
+            await self._settle(_LEAST_LISTENING)
+        else:
+            await self._settle(self._quiet)
+            transport.set_line(line)
+            self.switches += 1
+            # A device of the other speed saw the last bits as something else: it needs an idle line to begin anew.
+            await self._settle(self._quiet)
+        self._holder = holder
 
     async def read(self) -> bytes:
         """Return what has arrived."""
@@ -60,13 +69,13 @@ class SharedLine:
     async def close(self) -> None:
         """Do nothing: the line is its opener's to close, and a protocol's end is not the others'."""
 
-    async def _settle(self) -> None:
+    async def _settle(self, quiet: float) -> None:
         """Wait until all is sent and nothing came for a while."""
         await asyncio.sleep(max(0.0, self._sent_until - asyncio.get_running_loop().time()))
         dropped = 0
         while dropped < PATIENCE:
             try:
-                async with asyncio.timeout(self._quiet):
+                async with asyncio.timeout(max(quiet, _LEAST_LISTENING)):
                     data = await self._transport.read()
             except TimeoutError:
                 break
