@@ -19,6 +19,8 @@ def transfer_time(setting: TransportSettings, count: int) -> int:
 def show_time(microseconds: int) -> str:
     """Return a time for a progress line: ``42 s``, ``5 min 13 s``, ``1 h 02 min``."""
     seconds = max(0, round(microseconds / SECOND))
+    if seconds < 1:
+        return "< 1 s"
     if seconds < 60:
         return f"{seconds} s"
     minutes, seconds = divmod(seconds, 60)
