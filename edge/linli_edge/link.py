@@ -24,7 +24,7 @@ from linli_core.errors import (
 )
 from linli_core.instant import SECOND, Instant
 from linli_core.model import Point, Reading, Reason, missing
-from linli_core.wire.messages import LinkState
+from linli_core.wire.messages import MOST_UNITS, LinkState, UnitState
 from linli_edge.driver import (
     Counting,
     Driver,
@@ -187,7 +187,30 @@ class Link:
             use=round(load.use, 3) if load and load.use is not None else None,
             stretched=round(load.stretched, 2) if load and load.stretched > 1 else None,
             error=self._error if down else "",
+            units=self._units(load, silent),
+            unlisted=max(0, len(self.devices) - MOST_UNITS),
         )
+
+    def _units(self, load: Load | None, silent: Sequence[str]) -> tuple[UnitState, ...]:
+        """Return the devices one by one, as many as a status may list: silent and failing ones first."""
+        counters = self.counters()
+        shares = load.shares if load is not None else {}
+
+        def rank(device: str) -> tuple[bool, float, float, str]:
+            counted = counters[device]
+            lost = (counted.requests - counted.answers + counted.refused) / max(1, counted.requests)
+            return device not in silent, -round(lost, 3), -shares.get(device, 0.0), device
+
+        def unit(device: str) -> UnitState:
+            took, share = counters[device].median, shares.get(device)
+            return UnitState(
+                device,
+                round(share, 4) if share is not None else None,
+                round(took / SECOND, 4) if took is not None else None,
+                **counters[device].as_dict(),
+            )
+
+        return tuple(unit(device) for device in sorted(self.devices, key=rank)[:MOST_UNITS])
 
     def load(self) -> Load | None:
         """Return how full the line is; ``None`` before its plan is known."""

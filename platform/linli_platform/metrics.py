@@ -3,12 +3,15 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from linli_platform.lines import LineCollector
+
 
 class Metrics:
     """Counters of each stage, in a collector registry of their own (so that two platforms fit in one test).
 
     Attributes:
         content_type: The HTTP content type of :meth:`render`.
+        lines: How the gateways' lines fare.
     """
 
     content_type = CONTENT_TYPE_LATEST
@@ -58,6 +61,8 @@ class Metrics:
         )
         self.queued = Gauge("linli_queued_readings", "Readings waiting for a commit.", registry=registry)
         self.paused = Gauge("linli_reading_paused", "1 while the broker is not read from.", registry=registry)
+        self.lines = LineCollector()
+        registry.register(self.lines)
         self.connected = Gauge("linli_broker_connected", "1 while the subscription stands.", registry=registry)
 
     def render(self) -> bytes:

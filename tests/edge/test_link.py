@@ -21,6 +21,7 @@ from linli_core.errors import (
 )
 from linli_core.instant import MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason
+from linli_core.wire.messages import MOST_UNITS
 from linli_edge.driver import (
     Clock,
     Driver,
@@ -521,3 +522,19 @@ async def test_what_a_driver_counts_outlives_its_connection(fake_time: Time) -> 
         counters = bench.link.counters()["m1"]
         assert counters.requests > counters.answers >= 50
         assert counters.requests == len(bench.world.asked)
+
+
+async def test_a_status_lists_those_in_trouble_first_and_only_so_many(fake_time: Time) -> None:
+    async with Bench(fake_time, *(planned(f"m{number}", 10 * SECOND) for number in range(40))) as bench:
+        bench.world.errors = {"m17": LinkTimeout("silent"), "m31": DeviceError("no", code=2)}
+        await fake_time.advance(30 * SECOND)
+        state = bench.link.state()
+        assert len(state.units) == MOST_UNITS
+        assert state.unlisted == 40 - MOST_UNITS
+        assert [unit.device for unit in state.units[:2]] == ["m17", "m31"]
+        silent, refusing, other = state.units[:3]
+        assert (silent.answers, silent.timeouts) == (0, silent.requests)
+        assert silent.median is None
+        assert refusing.refused == refusing.answers == refusing.requests >= 3
+        assert other.median == pytest.approx(0.02)
+        assert other.share == pytest.approx(0.002, abs=0.001)

@@ -1,6 +1,6 @@
 """The small JSON messages of the log protocol: ``status`` (gateway → platform) and ``ack`` (platform → gateway)."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -54,8 +54,56 @@ class ClockState(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str = "none"
 
 
+MOST_UNITS: Final = 32
+"""Devices of one link that a status lists: those in trouble first."""
+
+
+class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one device on a link did with the requests to it since the gateway's start.
+
+    Attributes:
+        device: Its id.
+        share: Share of the line it takes, 0 to 1.
+        median: Seconds from a request to its answer, the median of the latest.
+        requests: Requests sent, repetitions included. Each ends as one of ``answers``, ``timeouts``, ``checksum`` or
+            ``malformed``.
+        answers: Answers, those ``refused`` included.
+        refused: Answers by which the device said no.
+        timeouts: Requests that nothing usable answered.
+        checksum: Answers with a wrong checksum.
+        malformed: Answers that the protocol does not allow.
+        late: Answers, or pieces of them, that came when nobody waited any more.
+        foreign: Frames of another device, or to another request, while this one was asked.
+    """
+
+    device: str
+    share: float | None = None
+    median: float | None = None
+    requests: int = 0
+    answers: int = 0
+    refused: int = 0
+    timeouts: int = 0
+    checksum: int = 0
+    malformed: int = 0
+    late: int = 0
+    foreign: int = 0
+
+
 class LinkState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one link fares: devices answering, the share of the line in use, polls late against the plan."""
+    """How one link fares: devices answering, the share of the line in use, polls late against the plan.
+
+    Attributes:
+        id: The link.
+        driver: Its driver.
+        state: ``degraded`` while some device is silent.
+        devices: How many there are.
+        silent: Those that do not answer.
+        use: Share of the line in use, measured.
+        stretched: By how much the most stretched interval is longer than planned; none where the plan fits.
+        error: Why the line is down.
+        units: Its devices one by one, :data:`MOST_UNITS` at most: the silent and the failing before the others.
+        unlisted: How many devices are not among ``units``.
+    """
 
     id: str
     driver: str = ""
@@ -65,6 +113,8 @@ class LinkState(msgspec.Struct, frozen=True, omit_defaults=True):
     use: float | None = None
     stretched: float | None = None
     error: str = ""
+    units: tuple[UnitState, ...] = ()
+    unlisted: int = 0
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from linli_core.instant import SECOND, Instant, to_rfc3339
 from linli_core.model import quality_from_code, quality_label
 from linli_core.wire.messages import Status
@@ -90,7 +92,10 @@ def status(message: Status, at: Instant | None) -> models.GatewayStatus:
                 devices=link.devices,
                 silent=list(link.silent),
                 use=link.use,
+                stretched=link.stretched,
                 error=link.error,
+                units=[models.Unit.model_validate(msgspec.structs.asdict(unit)) for unit in link.units],
+                unlisted=link.unlisted,
             )
             for link in message.links
         ],

@@ -48,6 +48,22 @@ class Clock(BaseModel):
     source: str = Field(description="`ntp`, `rtc`, `platform`, `none`.")
 
 
+class Unit(BaseModel):
+    """What one device on a link did with the requests to it since the gateway's start."""
+
+    device: Id
+    share: float | None = Field(description="Share of the line it takes, 0 to 1.")
+    median: float | None = Field(description="Seconds from a request to its answer, median of the latest.")
+    requests: int = Field(description="Requests sent, repetitions included.")
+    answers: int
+    refused: int = Field(description="Answers by which the device said no.")
+    timeouts: int
+    checksum: int = Field(description="Answers with a wrong checksum.")
+    malformed: int
+    late: int = Field(description="Answers that came when nobody waited any more.")
+    foreign: int = Field(description="Frames of another device, or to another request.")
+
+
 class Link(BaseModel):
     """One link of a gateway."""
 
@@ -57,7 +73,12 @@ class Link(BaseModel):
     devices: int
     silent: list[str] = Field(description="Devices that do not answer.")
     use: float | None = Field(description="Share of the line in use, 0 to 1.")
+    stretched: float | None = Field(
+        description="By how much the most stretched interval is longer than planned; none where the plan fits."
+    )
     error: str
+    units: list[Unit] = Field(description="Its devices, the silent and the failing first, 32 at most.")
+    unlisted: int = Field(description="Devices that are not among `units`.")
 
 
 class GatewayStatus(BaseModel):

@@ -210,6 +210,7 @@ class Intake:
             # One that the broker had kept was said earlier, and does not mean that the gateway is there now.
             moment = status.sent_at if message.retain and status.sent_at is not None else now
             self.pending.statuses[sender.id] = (status, min(moment, now))
+            self._metrics.lines.heard(status)
         if not message.retain and status.state != "lost":  # lost is the broker's word, not the gateway's
             self.seen[sender.id] = now
         # Acknowledged whatever it says: a gateway that has just started sends nothing before the ack to its status.

@@ -17,7 +17,7 @@ from linli_core.alarm import Rule
 from linli_core.errors import RefusalReason
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_core.model import Quality, Reason, quality_code
-from linli_core.wire.messages import ClockState, LinkState, Status
+from linli_core.wire.messages import ClockState, LinkState, Status, UnitState
 from linli_platform.alarms import AlarmService, load_rules
 from linli_platform.api import ApiContext, LiveFeed, Part, create_app
 from linli_platform.ingest import Committed
@@ -147,7 +147,23 @@ def furnish(site: Site, now: Instant) -> None:
         version="0.1.0",
         backlog=12,
         clock=ClockState("doubtful", "none"),
-        links=(LinkState("bus-1", "modbus", "degraded", 2, ("meter-2",), 0.31, 1.0, "meter-2: no answer within 1 s"),),
+        links=(
+            LinkState(
+                "bus-1",
+                "modbus",
+                "degraded",
+                2,
+                ("meter-2",),
+                0.31,
+                1.4,
+                "meter-2: no answer within 1 s",
+                units=(
+                    UnitState("meter-2", 0.04, None, 12, timeouts=9, checksum=3, late=2),
+                    UnitState("meter-1", 0.27, 0.042, 1204, 1204, refused=1),
+                ),
+                unlisted=7,
+            ),
+        ),
     )
     site.registry.set_status("gw-electric", status, now)
     site.registry.set_status(

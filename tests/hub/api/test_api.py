@@ -50,7 +50,11 @@ async def test_gateways_with_status_refusals_and_losses(client: httpx.AsyncClien
     electric = gateways["gw-electric"]
     assert (electric["state"], electric["devices"], electric["refused"]) == ("pending", 2, 3)
     assert electric["status"]["clock"] == {"state": "doubtful", "source": "none"}
-    assert electric["status"]["links"][0]["silent"] == ["meter-2"]
+    link = electric["status"]["links"][0]
+    assert (link["silent"], link["stretched"], link["unlisted"]) == (["meter-2"], 1.4, 7)
+    assert [unit["device"] for unit in link["units"]] == ["meter-2", "meter-1"]
+    assert link["units"][0]["timeouts"] == 9
+    assert link["units"][1]["median"] == 0.042
     detail = await get(client, "/gateways/gw-electric")
     assert detail["refusals"][0]["reason"] == "unknown_unit"
     assert (detail["losses"][0]["messages"], detail["losses"][0]["cause"]) == (3, "space")

@@ -131,6 +131,8 @@ async def test_a_gateways_page_shows_refusals_links_and_ledger(client: httpx.Asy
     content = await page(client, "/gateways/gw-electric")
     for words in ("Unknown unit", "furlong", "space", "7–9", "Degraded", "31 %", "silent: meter-2", "doubtful"):
         assert words in content
+    for words in ("intervals × 1.4", "Devices on bus-1", "42 ms", "27.0 %", "1204", "7 more devices"):
+        assert words in content
     answer = await client.post("/gateways/gw-electric/accept")
     assert answer.status_code == 303
     assert "Not accepted yet" not in await page(client, "/gateways/gw-electric")
