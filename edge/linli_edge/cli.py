@@ -69,8 +69,10 @@ def _parser(command: str) -> argparse.ArgumentParser:
     if command not in commands.choices:
         from linli_edge import decode  # noqa: PLC0415 - see above
         from linli_edge.commissioning import cli as commissioning  # noqa: PLC0415 - see above
+        from linli_edge.profiles import cli as profiles  # noqa: PLC0415 - see above
         from linli_edge.telegrams import explain  # noqa: PLC0415 - see above
 
+        profiles.add_arguments(commands)
         commissioning.add_arguments(commands)
         decode.add_arguments(commands)
         commands.choices["decode"].set_defaults(command=decode.run)

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol, Self, runtime_checkable
 from linli_core.errors import ConfigError, DriverUnavailable, UnknownDriver
 from linli_core.instant import Instant
 from linli_core.model import Point, Reading, Value
+from linli_edge.profiles import Profile, Shelf
 from linli_edge.transport import Transport
 
 GROUP: Final = "linli.drivers"
@@ -212,6 +213,7 @@ class DriverSpec:
             (:mod:`linli_edge.drivers.shared_bus`). While one of its polls or writes runs the line is its own, set as
             ``config.transport`` says; before its requests it must throw away what is still coming in, which may be
             another protocol's. ``None`` if it cannot share.
+        profiles: Its device profiles (:mod:`linli_edge.profiles`); ``None`` if it has none.
     """
 
     name: str
@@ -219,6 +221,7 @@ class DriverSpec:
     open: Callable[[Any, Clock], AbstractAsyncContextManager[Driver]]
     plan: Callable[[Any], Sequence[PlannedPoll]] | None = None
     guest: Callable[[Any, Transport, Clock], Driver] | None = None
+    profiles: Shelf[Profile] | None = None
 
 
 def catalogue() -> dict[str, EntryPoint]:

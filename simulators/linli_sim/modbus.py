@@ -99,7 +99,7 @@ def meter_values(household: Household) -> Values:
 
 def entries_of(profile: str) -> tuple[MappedPoint, ...]:
     """Return a profile's register map with all ratios 1; raise ``ConfigError``."""
-    return tuple(entry.resolved({}, None) for entry in device_profile.load(profile, "--profile").entries)
+    return tuple(entry.resolved({}, None) for entry in device_profile.SHELF.load(profile, "--profile").entries)
 
 
 def meters(

@@ -12,7 +12,7 @@ from linli_core.vocabulary import vocabulary
 from linli_edge.drivers.modbus import SPEC, device_profile
 from linli_edge.drivers.modbus.plan import Limits, blocks_of
 
-NAMES = device_profile.names()
+NAMES = device_profile.SHELF.names()
 FOLDER = Path(str(files("linli_edge.drivers.modbus"))) / "profiles"
 
 MINIMAL = """
@@ -42,7 +42,7 @@ def test_the_meters_that_ship() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_says_what_it_is_and_what_was_verified(name: str) -> None:
-    profile = device_profile.load(name, "test")
+    profile = device_profile.SHELF.load(name, "test")
     assert profile.make
     assert profile.model
     assert profile.manual
@@ -53,7 +53,7 @@ def test_a_profile_says_what_it_is_and_what_was_verified(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_is_planned_within_its_own_limits(name: str) -> None:
-    profile = device_profile.load(name, "test")
+    profile = device_profile.SHELF.load(name, "test")
     quirks = profile.quirks
     entries = [(entry.resolved({}, None), entry.resolved({}, None).of("meter")) for entry in profile.entries]
     blocks = blocks_of(entries, Limits(quirks.max_registers, 2000, quirks.max_gap))
@@ -64,7 +64,7 @@ def test_a_profile_is_planned_within_its_own_limits(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_profile_measures_is_in_the_vocabulary(name: str) -> None:
-    for entry in device_profile.load(name, "test").entries:
+    for entry in device_profile.SHELF.load(name, "test").entries:
         assert entry.mapped.quantity in vocabulary()
         assert entry.mapped.factor != 0
 
@@ -84,7 +84,9 @@ def test_what_a_profile_measures_is_in_the_vocabulary(name: str) -> None:
     ],
 )
 def test_addresses_as_they_go_over_the_wire(name: str, point: str, address: int, function: int) -> None:
-    entries = {entry.mapped.of("meter").local_name: entry.mapped for entry in device_profile.load(name, "test").entries}
+    entries = {
+        entry.mapped.of("meter").local_name: entry.mapped for entry in device_profile.SHELF.load(name, "test").entries
+    }
     assert (entries[point].address, entries[point].table.function) == (address, function)
 
 

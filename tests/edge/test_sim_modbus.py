@@ -80,7 +80,9 @@ async def test_what_the_gateway_reads_is_what_the_meter_measures(profile: str) -
     meter = modbus.SimulatedMeter(modbus.entries_of(profile), 5 * 1009 + 2, NOW)
     meter.update(NOW + 900 * SECOND)
     house = meter.household
-    assert set(readings) == {entry.mapped.of("x").local_name for entry in device_profile.load(profile, "").entries}
+    assert set(readings) == {
+        entry.mapped.of("x").local_name for entry in device_profile.SHELF.load(profile, "").entries
+    }
     assert readings["active_power"] == pytest.approx(house.power, rel=1e-4, abs=1)
     assert readings["frequency"] == pytest.approx(house.frequency, abs=0.01)
     assert readings["energy_import"] == pytest.approx(house.energy, rel=1e-6)

@@ -7,9 +7,10 @@ Profiles are data: ``register_map``, ``device_profile`` and ``profiles/*.toml``.
 from typing import Final
 
 from linli_edge.driver import DriverSpec
+from linli_edge.drivers.modbus.device_profile import SHELF
 from linli_edge.drivers.modbus.driver import on_line, open_link, plan
 from linli_edge.drivers.modbus.settings import parse
 
-SPEC: Final = DriverSpec("modbus", parse, open_link, plan, on_line)
+SPEC: Final = DriverSpec("modbus", parse, open_link, plan, on_line, SHELF)
 
 __all__ = ["SPEC"]

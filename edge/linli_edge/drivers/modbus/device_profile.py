@@ -4,17 +4,13 @@ A profile is a TOML file in ``profiles/`` (its name is the profile's), or any fi
 same tables may stand in the configuration itself (``[[links.devices.points]]``), see ``README.md``.
 """
 
-import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
+from typing import Final
 
-from linli_core.errors import ConfigError
-from linli_edge.config.file import load_toml
 from linli_edge.config.table import reading
 from linli_edge.drivers.modbus.register_map import Quirks, RawEntry, read_defaults, read_entries, read_quirks
+from linli_edge.profiles import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +43,6 @@ class DeviceProfile:
         return frozenset(name for entry in self.entries for name in entry.ratios)
 
 
-def names() -> list[str]:
-    """Return the names of the profiles that ship with the gateway."""
-    folder = files("linli_edge.drivers.modbus") / "profiles"
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
-
-
-def load(name: str, where: str) -> DeviceProfile:
-    """Return a profile by its name, or by the path of a ``.toml`` file.
-
-    Args:
-        name: A shipped profile's name, or a path that ends in ``.toml``.
-        where: Place of the reference in the configuration.
-
-    Raises:
-        ConfigError: No such profile, or its file is wrong; then the place is in that file.
-    """
-    if name.endswith(".toml"):
-        path = Path(name)
-        return parse(path.stem, load_toml(path), str(path))
-    known = names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        remedy = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}; or name a .toml file"
-        raise ConfigError(where, f'no profile is called "{name}"', remedy)
-    text = (files("linli_edge.drivers.modbus") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
-    return parse(name, tomllib.loads(text), f"profile {name}")
-
-
 def parse(name: str, table: Mapping[str, object], where: str) -> DeviceProfile:
     """Return the profile that a file's tables declare; raise ``ConfigErrors`` with all that is wrong."""
     with reading(table, where, known=()) as profile:
@@ -93,3 +61,7 @@ def parse(name: str, table: Mapping[str, object], where: str) -> DeviceProfile:
             quirks,
             entries,
         )
+
+
+SHELF: Final = Shelf("linli_edge.drivers.modbus", parse)
+"""The profiles of this driver."""
