@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, cast
 from linli_sim.vectors.verdict import Verdict
 
 PROTOCOLS: Final = {
+    "dlms": "linli_sim.vectors.dlms",
     "dsmr-p1": "linli_sim.vectors.p1",
     "iec62056-21": "linli_sim.vectors.iec62056",
     "cjt188": "linli_sim.vectors.cjt188",
