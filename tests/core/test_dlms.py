@@ -26,7 +26,6 @@ from linli_core.codecs.dlms import (
     PushReader,
     Received,
     ReplayGuard,
-    Wrapped,
     WrapperReader,
     decode_apdu,
     decode_data,
@@ -36,33 +35,22 @@ from linli_core.codecs.dlms import (
     identity_of,
     values_of,
 )
-from linli_core.codecs.dlms.apdu import Block, encode_block
 from linli_core.codecs.dlms.axdr import DEEPEST, INTEGERS, encode_data
 from linli_core.codecs.dlms.buffer import CLOCK, Column, rows_of
 from linli_core.codecs.dlms.ciphering import parse_sealed, seal
 from linli_core.codecs.dlms.clock import decode_time, encode_time
 from linli_core.codecs.dlms.explain import explain
-from linli_core.codecs.dlms.hdlc import LLC_RESPONSE, Address, Assembler, encode_hdlc
+from linli_core.codecs.dlms.hdlc import Address, Assembler
 from linli_core.codecs.dlms.layout import layouts
-from linli_core.codecs.dlms.wrapper import encode_wrapper
 from linli_core.codecs.explain import covers
 from linli_core.errors import ChecksumError, ProtocolError
 from linli_core.model import Quality, Reading
 from linli_core.obis import parse
 from linli_edge.ciphers import AES
+from linli_sim.dlms_push import CLIENT, SERVER, blocks, code, described, hdlc, push, wrapped
 
 KEYS = Keys(bytes(range(16)), bytes(range(16, 32)))
 TITLE = b"LNL\x00\x00\x00\x00\x01"
-CLIENT, SERVER = Address(16), Address(1, 17, 2)
-
-
-def code(text: str) -> Item:
-    found = parse(text)
-    return Item(0x09, bytes((found.a or 0, found.b or 0, found.c, found.d, found.e, found.f)))
-
-
-def described(text: str, value: Item, scaler: int, unit: int) -> Item:
-    return Item(2, (code(text), value, Item(2, (Item(0x0F, scaler), Item(0x16, unit)))))
 
 
 ROWS = Item(
@@ -82,25 +70,7 @@ ROWS = Item(
 )
 
 
-def push(body: Item, time: bytes = b"\0", invoke: int = 1) -> bytes:
-    return b"\x0f" + invoke.to_bytes(4) + time + encode_data(body)
-
-
 PLAIN = push(ROWS)
-
-
-def hdlc(*apdus: bytes, segment: int = 1000) -> bytes:
-    out = b""
-    for apdu in apdus:
-        message = LLC_RESPONSE + apdu
-        parts = [message[at : at + segment] for at in range(0, len(message), segment)]
-        for number, part in enumerate(parts):
-            out += encode_hdlc(HdlcFrame(CLIENT, SERVER, 0x13, part, number < len(parts) - 1))
-    return out
-
-
-def wrapped(*apdus: bytes) -> bytes:
-    return b"".join(encode_wrapper(Wrapped(1, 102, apdu)) for apdu in apdus)
 
 
 def outcomes(reader: PushReader | HdlcReader | WrapperReader) -> Iterator[Any]:
@@ -338,11 +308,6 @@ def test_a_ciphered_length_that_lies() -> None:
 
 
 # --- blocks
-
-
-def blocks(apdu: bytes, size: int = 60) -> list[bytes]:
-    parts = [apdu[at : at + size] for at in range(0, len(apdu), size)]
-    return [encode_block(Block(number == len(parts), True, 0, number, 0, part)) for number, part in enumerate(parts, 1)]
 
 
 def test_general_block_transfer() -> None:
