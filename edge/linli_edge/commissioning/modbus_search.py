@@ -6,8 +6,8 @@ Setting by setting:
    comes while the next id is being asked, carries its own unit id, and is booked on it. Where the two collide on the
    wire, bytes come that are no frame, and that marks both ids as suspicious.
 2. **Tail.** Listen once, as long as the slowest device may take, for the last id's late answer.
-3. **Patient pass.** The suspicious ids again, with a long patience. What is garbled twice is said as a hint: two
-   devices with one id, noise, or another speed.
+3. **Patient pass.** The suspicious ids again, with a long patience: the same question, and one of another function
+   where that brings nothing. What is garbled twice is said as a hint: two devices with one id, noise, or another speed.
 4. **Identify.** Ask whoever answered who it is.
 
 What has been learnt is plain data; what is next follows from it alone, so a search that was stopped goes on exactly
@@ -56,11 +56,12 @@ _UNREACHABLE: Final = frozenset({10, 11})
 
 
 class _Answer(msgspec.Struct):
-    """An id that answered: after how long, whether late, how often to one question, and what it said it is."""
+    """An id that answered: after how long, whether late, how often to one question or garbled, and what it said."""
 
     delay: int
     late: bool = False
     answers: int = 1
+    spoilt: int = 0
     step: int = 0
     identified: bool = False
     facts: dict[str, str] = msgspec.field(default_factory=dict)
@@ -76,6 +77,7 @@ class _Visit(msgspec.Struct):
     answered: dict[int, _Answer] = msgspec.field(default_factory=dict)
     garbled: list[int] = msgspec.field(default_factory=list)
     again: list[int] = msgspec.field(default_factory=list)
+    other: list[int] = msgspec.field(default_factory=list)
     twice: list[int] = msgspec.field(default_factory=list)
     echoed: bool = False
     foreign: list[int] = msgspec.field(default_factory=list)
@@ -115,9 +117,9 @@ class ModbusSearch:
             request = transfer_time(setting, self._request_size)
             left = len(self._state.ids) - visit.swept
             again = len(self._pending(visit))
-            time += left * (request + self._state.patience) + again * (request + self._long)
+            time += left * (request + self._state.patience) + 2 * again * (request + self._long)
             time += 0 if visit.listened else self._long
-            probes += left + again + (not visit.listened)
+            probes += left + 2 * again + (not visit.listened)
         return Estimate(probes, time, self._parts())
 
     def next(self) -> Probe | None:
@@ -194,8 +196,8 @@ class ModbusSearch:
         if not visit.listened:
             return Probe(setting, b"", self._long, lambda _: False, f"{_short(setting)} …")
         for unit in self._pending(visit):
-            # Another function: a device that keeps silent about the first may answer to this one.
-            return self._ask(setting, unit, _SECOND_LOOK, self._long)
+            # A device that keeps silent about one function may answer to the other.
+            return self._ask(setting, unit, _SECOND_LOOK if unit in visit.other else _SWEEP, self._long)
         if self._identity is None:
             return None
         for unit, answer in list(visit.answered.items())[:_IDENTIFIED]:
@@ -229,7 +231,9 @@ class ModbusSearch:
         visit.echoed |= parsed.echoed
         unit = self._asked(visit)
         if unit in visit.answered and visit.listened:
-            self._identify(visit.answered[unit], self._book(visit, unit, probe, heard, parsed, identifying=True))
+            answer = self._book(visit, unit, probe, heard, parsed, identifying=True)
+            visit.answered[unit].spoilt += answer is None and bool(parsed.rest)
+            self._identify(visit.answered[unit], answer)
             return
         self._book(visit, unit, probe, heard, parsed, identifying=False)
         if parsed.rest:
@@ -238,10 +242,12 @@ class ModbusSearch:
             visit.swept += 1
         elif unit is None:
             visit.listened = True
-        else:
+        elif unit in visit.answered or parsed.rest or unit in visit.other:
             visit.again.append(unit)
             if parsed.rest and unit not in visit.answered:
                 visit.twice.append(unit)
+        else:
+            visit.other.append(unit)
 
     def _book(
         self, visit: _Visit, unit: int | None, probe: Probe, heard: Heard, parsed: Parsed, *, identifying: bool
@@ -325,7 +331,7 @@ class ModbusSearch:
         hints = []
         if visit.echoed:
             hints.append(Hint("echo", setting))
-        doubles = [unit for unit, answer in visit.answered.items() if answer.answers > 1]
+        doubles = [unit for unit, answer in visit.answered.items() if answer.answers > 1 or answer.spoilt > 1]
         if len(visit.twice) >= _NOISY:
             hints.append(Hint("noise", setting, {"count": len(visit.twice)}))
         elif collided := sorted({*doubles, *visit.twice}):

@@ -19,6 +19,7 @@ BENCHES: Final[Mapping[str, str]] = {
     "bus.rtu9600.use": "linli_sim.bench.bus",
     "bus.rtu9600.use_3dead": "linli_sim.bench.bus",
     "codec.mbus.telegrams_per_cpu_second": "linli_sim.bench.mbus",
+    "bus.scan.over_theory": "linli_sim.bench.scan",
     "edge.points_per_cpu_second": "linli_sim.bench.edge",
     "edge.rss_mb": "linli_sim.bench.edge",
     "edge.cold_start_s": "linli_sim.bench.edge",

@@ -8,14 +8,15 @@ import contextlib
 import os
 import select
 import socket
+import termios
 import threading
 import time
 import tty
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from linli_sim.line.faults import Misbehaviour
 from linli_sim.line.stations import ForeignStation, Station
@@ -75,6 +76,8 @@ class SerialBus:
         path: The serial port that the gateway opens: a link to a pseudo-terminal.
         port: The converter's TCP port; 0 without one.
         connections: How many TCP connections have been accepted.
+        understood: Tells from a serial port's settings (as ``termios.tcgetattr`` gives them) whether the stations
+            understand what is said there; ``None``: at any setting.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class SerialBus:
         self.path = ""
         self.port = 0
         self.connections = 0
+        self.understood: Callable[[list[Any]], bool] | None = None
         self._link = link
         self._tcp = tcp
         self._heads: dict[int, _Head] = {}
@@ -150,6 +154,7 @@ class SerialBus:
             master, slave = os.openpty()
             tty.setraw(master)
             tty.setraw(slave)
+            _mark(slave, termios.tcgetattr(slave))
             os.set_blocking(master, False)
             self._terminal = master, slave
             self._add_head(master, None)
@@ -250,8 +255,15 @@ class SerialBus:
             if head.connection is not None:
                 self._hang_up(head)
             return
-        if not self.converter.deaf:
+        if not self.converter.deaf and self._is_understood(head):
             self.wire.say(("head", head.number), data, now)
+
+    def _is_understood(self, head: _Head) -> bool:
+        if head.connection is not None:
+            return True
+        settings = termios.tcgetattr(head.descriptor)
+        _mark(head.descriptor, settings)
+        return self.understood is None or self.understood(settings)
 
     def _deliver(self, arrival: Arrival) -> None:
         kind, number = arrival.source
@@ -304,3 +316,13 @@ class SerialBus:
         self._last[key] = answer
         for pause, part in faults.parts(asked, answer):
             at = self.wire.say(("station", key), part, at + pause)
+
+
+def _mark(descriptor: int, settings: list[Any]) -> None:
+    """Set a flag of a pseudo-terminal that does nothing (output is not processed) and that every client clears.
+
+    A pseudo-terminal has no parity, and the C library calls it an error when a setting changes nothing but what the
+    terminal has not: with the flag there is always something to change.
+    """
+    settings[1] |= termios.ONLCR
+    termios.tcsetattr(descriptor, termios.TCSANOW, settings)

@@ -19,7 +19,8 @@ from linli_edge.commissioning.target import parse_link
 from linli_edge.drivers.modbus.registers import DataType, WordOrder
 from linli_sim.modbus_frames import RtuFrames
 from linli_sim.modbus_registers import Unit
-from linli_sim.sick_line import SickLine
+from linli_sim.modbus_server import ModbusServer
+from linli_sim.sick_line import SickLine, Sickness
 
 from .conftest import Run
 
@@ -227,8 +228,7 @@ def meter() -> Unit:
 
 async def test_the_command_finds_narrows_and_proposes(run: Run, tmp_path: Path) -> None:
     unit = meter()
-    line = SickLine({7: unit}, baud=115200)
-    line.sickness.turnaround = 0.001
+    line = SickLine({7: unit}, Sickness(turnaround=0.001), baud=115200)
     state = tmp_path / "find.json"
     async with line.listen() as port:
         link = f"rtu+tcp://127.0.0.1:{port}"
@@ -247,8 +247,7 @@ async def test_the_command_finds_narrows_and_proposes(run: Run, tmp_path: Path) 
 
 
 async def test_nothing_fits(run: Run) -> None:
-    line = SickLine({7: meter()}, baud=115200)
-    async with line.listen(rtu_frames=False) as port:
+    async with ModbusServer({7: meter()}).listen() as port:
         ended = await run(
             "find", f"tcp://127.0.0.1:{port}", "--unit", 7, "--display", "98765.4", "--addresses", "0-9", "--lang", "zh"
         )

@@ -12,6 +12,7 @@ import pytest
 from linli_edge.config.gateway import parse_config
 from linli_edge.transport.serial_line import Line, SerialTransport
 from linli_sim.modbus_registers import Unit
+from linli_sim.modbus_server import ModbusServer
 from linli_sim.sick_line import SickLine, Sickness
 
 from .conftest import Run
@@ -34,7 +35,7 @@ async def scan(run: Run, *words: object) -> dict[str, Any]:
 
 
 async def test_who_answers_at_the_right_speed_is_found(run: Run) -> None:
-    line = SickLine(units(2, 5), Sickness(speed=19200))
+    line = SickLine(units(2, 5), Sickness(strict=True), baud=19200)
     async with line.on_terminal() as path:
         ended = await run("scan", path, "--ids", "1-6", "--baud", "9600,19200", "--parity", "even", *QUICK)
     assert ended.status == 0, ended.err
@@ -137,14 +138,14 @@ async def test_through_a_converter(run: Run) -> None:
 
 
 async def test_through_a_converter_that_hangs_up(run: Run) -> None:
-    async with converter(Sickness(close_after=1, close_on_silence=True)) as link:
+    async with converter(Sickness(hang_up=True)) as link:
         found = await scan(run, link, "--ids", "3-6", "--no-identify", *QUICK)
     assert [device["address"] for device in found["found"]] == ["4"]
     assert "closed" in [hint["kind"] for hint in found["hints"]]
 
 
 async def test_modbus_tcp(run: Run) -> None:
-    async with SickLine(units(4)).listen(rtu_frames=False) as port:
+    async with ModbusServer(units(4)).listen() as port:
         found = await scan(run, f"tcp://127.0.0.1:{port}", "--ids", "3-5", *QUICK)
     assert [device["address"] for device in found["found"]] == ["4"]
     assert tomllib.loads(found["toml"])["links"][0]["port"] == port
