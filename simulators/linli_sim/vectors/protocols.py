@@ -14,6 +14,7 @@ PROTOCOLS: Final = {
     "cjt188": "linli_sim.vectors.cjt188",
     "dlt645": "linli_sim.vectors.dlt645",
     "mbus": "linli_sim.vectors.mbus",
+    "wmbus": "linli_sim.vectors.wmbus",
 }
 """Folder of recordings → module with its judge."""
 

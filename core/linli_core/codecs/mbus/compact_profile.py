@@ -24,6 +24,9 @@ from linli_core.codecs.mbus.vif import Measurand
 
 INVERSE: Final = 0x13
 FORWARD: Final = 0x1E
+UNNUMBERED: Final = 0x1F
+"""Forward too, the last element being the one behind the base. The elements have no storage numbers of their own and
+are given those behind the base's. So one recorded model sends it, whose last sum is the register of the same day."""
 
 _HEADERS_KEPT: Final = 4096
 _HALF_MONTH: Final = 253
@@ -49,7 +52,7 @@ def _direction(header: Header) -> int:
     if header.coding != VARIABLE:
         return 0
     codes = {code & 0x7F for code in header.vib[1:]}
-    return -1 if INVERSE in codes else 1 if FORWARD in codes else 0
+    return -1 if INVERSE in codes else 1 if codes & {FORWARD, UNNUMBERED} else 0
 
 
 def _elements(record: Record, records: list[Record]) -> Iterator[Record]:
@@ -70,7 +73,8 @@ def _elements(record: Record, records: list[Record]) -> Iterator[Record]:
     direction = _direction(header)
     dates = _Dates(records, header.storage, direction, unit, spacing)
     running = base.value if mode and base is not None else None
-    for index, at in enumerate(range(2, len(data), size), start=1):
+    places = range(2, len(data), size)
+    for index, at in enumerate(reversed(places) if _last_first(header) else places, start=1):
         storage = header.storage + index
         content = data[at : at + size]
         own = _element_header(header, plain, coding, storage)
@@ -82,6 +86,10 @@ def _elements(record: Record, records: list[Record]) -> Iterator[Record]:
         date = dates.of(index)
         if date is not None:
             yield Record(_date_header(storage), date, b"")
+
+
+def _last_first(header: Header) -> bool:
+    return UNNUMBERED in (code & 0x7F for code in header.vib[1:])
 
 
 def _step(running: RecordValue, step: RecordValue, mode: int, direction: int) -> Decimal | None:
@@ -96,7 +104,7 @@ def _step(running: RecordValue, step: RecordValue, mode: int, direction: int) ->
 def _plain_vib(vib: bytes) -> bytes:
     """Return VIF and VIFE without the profile's code."""
     codes = [code & 0x7F if index else code for index, code in enumerate(vib)]
-    kept = [code for index, code in enumerate(codes) if not index or code not in (INVERSE, FORWARD)]
+    kept = [code for index, code in enumerate(codes) if not index or code not in (INVERSE, FORWARD, UNNUMBERED)]
     table = kept[0] in (0xFB, 0xFD)
     last = len(kept) - 1
     return bytes(
@@ -126,7 +134,6 @@ class _Dates:
                 and not header.modifiers
                 and isinstance(record.value, MeterTime)
                 and record.value.date is not None
-                and storage
             ):
                 self._base = record.value
         self._direction, self._unit, self._spacing = direction, unit, spacing

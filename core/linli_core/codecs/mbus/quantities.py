@@ -59,6 +59,8 @@ GENERIC: Final = {
     _M.FREQUENCY: "frequency",
     _M.REACTIVE_ENERGY: "reactive_energy_import",
     _M.REACTIVE_POWER: "reactive_power",
+    _M.APPARENT_POWER: "apparent_power",
+    _M.POWER_FACTOR: "power_factor",
     _M.HEAT_COST: "heat_cost_units",
     _M.FABRICATION_NUMBER: "serial_number",
     _M.DATE: "meter_date",

@@ -5,7 +5,7 @@ decodes its data, and found again by its bytes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import IntEnum
 from functools import lru_cache
@@ -130,6 +130,20 @@ def parse_header(data: bytes) -> Header:
         phase=said.phase,
         error=said.error,
         decode=no_value if said.error else _decoder(coding, vif, said.dated, exponent, multiplier, said.offset),
+    )
+
+
+def plain_header(dib: bytes, vib: bytes, measurand: Measurand, unit: str, exponent: int) -> Header:
+    """Return the header of data whose VIF and VIFE mean something that the standard has no code for."""
+    vif = Vif(measurand, unit, exponent)
+    header = parse_header(dib + b"\x7e")
+    return replace(
+        header,
+        vib=vib,
+        measurand=measurand,
+        unit=unit,
+        exponent=exponent,
+        decode=_decoder(header.coding, vif, False, exponent, 1, Decimal(0)),
     )
 
 

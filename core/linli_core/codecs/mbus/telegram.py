@@ -9,6 +9,7 @@ from linli_core.codecs.mbus import fixed
 from linli_core.codecs.mbus.compact_profile import expand_profiles
 from linli_core.codecs.mbus.frame import Ack, Frame, LongFrame, ShortFrame
 from linli_core.codecs.mbus.header import Identity, decode_identity
+from linli_core.codecs.mbus.makers import read_codes
 from linli_core.codecs.mbus.record import FILLER, Record, parse_records
 from linli_core.errors import DeviceError, ProtocolError
 
@@ -151,15 +152,16 @@ def _long_header(frame: LongFrame) -> Telegram:
         raise ProtocolError(f"the header ends after {len(data)} of 12 bytes", kind="truncated")
     signature = int.from_bytes(data[10:12], "little")
     records, more = _records(data[12:], signature)
+    identity = decode_identity(data)
     return Telegram(
         frame.address,
         frame.control,
         frame.ci,
-        decode_identity(data),
+        identity,
         data[8],
         data[9],
         signature,
-        records,
+        tuple(read_codes(identity.manufacturer, records)),
         more,
     )
 

@@ -125,3 +125,15 @@ CODINGS: Final[Mapping[str, Coding]] = {
     "text": _text,
 }
 """What a layout may name."""
+
+SIZES: Final[Mapping[str, tuple[int, ...]]] = {
+    "time": (2, 3, 4, 6),
+    "packed_date": (2,),
+    "bcd_date": (3,),
+    "bcd_date_year_first": (3,),
+    "bcd_clock": (6,),
+    "seconds_since_2000": (4,),
+    "twelve_first": (3,),
+    "twelve_second": (3,),
+}
+"""Bytes that a coding takes, where not just any number."""

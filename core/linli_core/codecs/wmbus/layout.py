@@ -18,7 +18,7 @@ from linli_core.codecs.mbus.header import Identity
 from linli_core.codecs.mbus.record import Record
 from linli_core.codecs.mbus.record_header import Function, Header, RecordValue, no_value
 from linli_core.codecs.mbus.vif import Measurand, Modifier
-from linli_core.codecs.wmbus.codings import CODINGS
+from linli_core.codecs.wmbus.codings import CODINGS, SIZES
 from linli_core.errors import ConfigError, ProtocolError
 
 _CONTEXT: Final = Context(prec=28)
@@ -332,6 +332,9 @@ def parse_layout(identifier: str, table: Mapping[str, Any]) -> Layout:
         place = f"{where}: fields[{number}]"
         if field.coding not in CODINGS:
             raise ConfigError(place, f"unknown coding {field.coding!r}", f"use one of {', '.join(CODINGS)}")
+        if field.size not in SIZES.get(field.coding, (field.size,)):
+            allowed = " or ".join(map(str, SIZES[field.coding]))
+            raise ConfigError(place, f"{field.size} bytes of {field.coding}", f"write size = {allowed}")
         if (field.at is None) + (field.tag is None) + (not field.sum) == 3:
             raise ConfigError(place, "the field has no place", "write at, tag or sum")
         if field.repeat and not 0 < field.repeat.count <= LONGEST_REPEAT:

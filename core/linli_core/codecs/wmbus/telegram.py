@@ -8,6 +8,7 @@ import msgspec
 from linli_core.ciphers import Ciphers
 from linli_core.codecs.mbus.compact_profile import expand_profiles
 from linli_core.codecs.mbus.header import Identity
+from linli_core.codecs.mbus.makers import read_codes
 from linli_core.codecs.mbus.record import Record, parse_records
 from linli_core.codecs.mbus.telegram import Telegram as Application
 from linli_core.codecs.mbus.telegram import application_error
@@ -205,7 +206,7 @@ def read_telegram(
         header.access_number if header else reading.link.access_number if reading.link else None,
         header.status if header else None,
         header.configuration if header else 0,
-        tuple(expand_profiles(records)),
+        tuple(read_codes(reading.identity.manufacturer, expand_profiles(records))),
         more,
     )
     return Telegram(
