@@ -1,5 +1,7 @@
 """``linli-edge check``: what a configuration would do, without touching a device."""
 
+from collections.abc import Sequence
+
 from linli_core.instant import SECOND
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.config.units import show_duration
@@ -7,6 +9,7 @@ from linli_edge.driver import PlannedPoll
 from linli_edge.link import LinkSettings
 from linli_edge.listing import listing
 from linli_edge.load import plan_load
+from linli_edge.transport.settings import SerialSettings, TcpSettings
 
 UNKNOWN = "?"
 
@@ -25,7 +28,25 @@ def summary(config: GatewayConfig) -> str:
     if any(UNKNOWN in row for row in rows):
         lines += ["", f"{UNKNOWN}: only the devices know; linli-edge read CONFIG asks them"]
     lines += [f"warning: {warning}" for link in config.links for warning in _warnings(link)]
+    lines += [f"warning: {warning}" for warning in _shared_places(config.links)]
     return "\n".join(lines)
+
+
+def _shared_places(links: Sequence[LinkSettings]) -> list[str]:
+    """Return what to say of links that would open the same port or the same converter."""
+    places: dict[str, list[str]] = {}
+    for link in links:
+        transport = getattr(link.config, "transport", None)
+        if isinstance(transport, TcpSettings):
+            places.setdefault(transport.place, []).append(link.id)
+        elif isinstance(transport, SerialSettings):
+            places.setdefault(transport.path, []).append(link.id)
+    return [
+        f"links {' and '.join(names)} open {place}; a serial port and many a converter serve one only: "
+        "put their devices on one link"
+        for place, names in places.items()
+        if len(names) > 1
+    ]
 
 
 def _plan(link: LinkSettings) -> list[PlannedPoll]:

@@ -9,7 +9,7 @@ submitted waits for the poll that runs, and for no other.
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from linli_core.errors import (
@@ -377,6 +377,7 @@ class Link:
         transition = self._scheduler.finished(now, cost, answered=answered)
         if isinstance(transition, DeviceSilent):
             _LOG.warning("link %s: device %s is silent: %s", self.settings.id, transition.device, error)
+            transition = replace(transition, error=error)
         elif isinstance(transition, DeviceBack):
             _LOG.warning("link %s: device %s answers again", self.settings.id, transition.device)
         if transition is not None:

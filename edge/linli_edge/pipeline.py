@@ -265,5 +265,7 @@ def _described(link: str, report: Report) -> tuple[str, str, dict[str, object]]:
     if isinstance(report, LinkOverloaded | LinkRelieved):
         kind = "overloaded" if isinstance(report, LinkOverloaded) else "relieved"
         return f"linli.link.{kind}", link, {"planned": round(report.planned, 3)}
-    kind = "silent" if isinstance(report, DeviceSilent) else "back"
-    return f"linli.device.{kind}", report.device, {"link": link, "since": report.since / SECOND}
+    data: dict[str, object] = {"link": link, "since": report.since / SECOND}
+    if isinstance(report, DeviceSilent):
+        return "linli.device.silent", report.device, data | {"error": report.error}
+    return "linli.device.back", report.device, data

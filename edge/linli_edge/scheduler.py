@@ -119,10 +119,11 @@ Action = Run | Miss | Rest
 
 @dataclass(frozen=True, slots=True)
 class DeviceSilent:
-    """A device has stopped answering."""
+    """A device has stopped answering; ``error`` says what happened last."""
 
     device: str
     since: Instant
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from linli_core.wire.messages import LinkState, Status, UnitState
 MOST_UNITS: Final = 5_000
 """Devices that are told one by one; of more, those of the gateways that come last by name are only counted."""
 
-_OUTCOMES: Final = ("answers", "refused", "timeouts", "checksum", "malformed", "late", "foreign")
+_OUTCOMES: Final = ("answers", "refused", "timeouts", "checksum", "malformed", "late", "foreign", "noise")
 
 
 class LineCollector(Collector):

@@ -63,6 +63,18 @@ class TestCheck:
         assert cli.main(["check", config]) == 0
         assert "warning: link bus-1: the plan takes 200% of the line, more than there is" in capsys.readouterr().out
 
+    def test_two_links_to_one_place_are_a_warning(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+        link = '[[links]]\nid = "{0}"\ndriver = "mbus"\n{1}\n[[links.devices]]\nid = "{0}-1"\naddress = 1\n'
+        head = CONFIG.partition("[[links]]")[0]
+        tcp, serial = 'host = "10.0.0.7"\nport = 4001', 'transport = "serial"\npath = "/dev/ttyS0"'
+        places = {"a": tcp, "b": tcp, "c": tcp.replace("4001", "4002"), "d": serial, "e": serial}
+        Path(config).write_text(head + "".join(link.format(name, place) for name, place in places.items()))
+        assert cli.main(["check", config]) == 0
+        out = capsys.readouterr().out
+        assert "warning: links a and b open tcp 10.0.0.7:4001; a serial port and many a converter serve one" in out
+        assert "warning: links d and e open /dev/ttyS0;" in out
+        assert out.count("warning:") == 2
+
     def test_every_mistake_is_told(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
         Path(config).write_text(CONFIG.replace("host", "hots").replace('"15 min"', "15"))
         assert cli.main(["check", config]) == 2

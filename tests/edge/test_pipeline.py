@@ -243,7 +243,12 @@ class TestEvents:
     @pytest.mark.parametrize(
         ("report", "name", "subject", "data"),
         [
-            (DeviceSilent("m1", NOW), "linli.device.silent", "m1", {"link": "bus-1", "since": NOW / SECOND}),
+            (
+                DeviceSilent("m1", NOW, "no answer"),
+                "linli.device.silent",
+                "m1",
+                {"link": "bus-1", "since": NOW / SECOND, "error": "no answer"},
+            ),
             (DeviceBack("m1", NOW), "linli.device.back", "m1", {"link": "bus-1", "since": NOW / SECOND}),
             (LinkDown("no way", bug=False), "linli.link.down", "bus-1", {"error": "no way", "bug": False}),
             (LinkUp(5 * SECOND), "linli.link.up", "bus-1", {"downtime": 5.0}),

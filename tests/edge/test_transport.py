@@ -6,15 +6,18 @@ import pty
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from linli_core.errors import LinkClosed, LinkError, LinkTimeout
 from linli_edge.config.table import ConfigErrors, reading
 from linli_edge.transport.memory import MemoryTransport
+from linli_edge.transport.port_name import find_port, plugged_in
 from linli_edge.transport.serial_line import Line, SerialTransport
 from linli_edge.transport.settings import SerialSettings, TcpSettings, read_transport
-from linli_edge.transport.tcp import TcpTransport
+from linli_edge.transport.tcp import Habits, TcpTransport
 
 
 @asynccontextmanager
@@ -56,6 +59,114 @@ class TestTcp:
     async def test_no_time_to_connect(self, free_port: Callable[[], int]) -> None:
         with pytest.raises(LinkTimeout, match="no connection within 0 s"):
             await TcpTransport("127.0.0.1", free_port(), connect_limit=0).__aenter__()
+
+
+class TestHangingUp:
+    """A server that answers each request with the same bytes and closes."""
+
+    @asynccontextmanager
+    async def server(self) -> AsyncIterator[int]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.read(100))
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            yield server.sockets[0].getsockname()[1]
+
+    async def test_the_next_write_connects_again(self) -> None:
+        async with self.server() as port, TcpTransport("127.0.0.1", port, habits=Habits(hangs_up=True)) as transport:
+            for word in (b"one", b"two", b"three"):
+                await transport.write(word)
+                assert await transport.read() == word
+            assert transport.habits.hangs_up
+
+    async def test_a_closed_end_that_was_read_is_opened_again_too(self) -> None:
+        async with self.server() as port, TcpTransport("127.0.0.1", port) as transport:
+            await transport.write(b"one")
+            assert await transport.read() == b"one"
+            assert await transport.read() == b"", "nothing is outstanding: it may close"
+            await transport.write(b"two")
+            assert await transport.read() == b"two"
+
+    async def test_one_that_stays_is_not_waited_for_again(self) -> None:
+        async with echo_server() as port:
+            habits = Habits(hangs_up=True)
+            async with TcpTransport("127.0.0.1", port, habits=habits) as transport:
+                for word in (b"one", b"two"):
+                    await transport.write(word)
+                    assert await transport.read() == word
+            assert not habits.hangs_up
+
+    async def test_one_that_closes_without_an_answer_is_closed(self) -> None:
+        async with echo_server() as port, TcpTransport("127.0.0.1", port) as transport:
+            await transport.write(b"!")
+            assert await transport.read() == b""
+            assert not transport.habits.hangs_up, "it never answered"
+
+
+@dataclass
+class Adapter:
+    device: str
+    vid: int | None = None
+    pid: int | None = None
+    serial_number: str | None = None
+
+
+FTDI = Adapter("/dev/ttyUSB3", 0x0403, 0x6001, "A50285BI")
+CH340 = Adapter("/dev/ttyUSB4", 0x1A86, 0x7523)
+TWIN = Adapter("/dev/ttyUSB5", 0x1A86, 0x7523)
+BOARD = Adapter("/dev/ttyS0")
+
+
+class TestPortNames:
+    @pytest.mark.parametrize(
+        ("name", "path"),
+        [
+            ("usb:0403:6001:A50285BI", "/dev/ttyUSB3"),
+            ("usb:0403:6001", "/dev/ttyUSB3"),
+            ("usb:1A86:7523", "/dev/ttyUSB4"),
+            ("/dev/ttyS0", "/dev/ttyS0"),
+            ("/dev/serial/by-id/usb-FTDI", "/dev/serial/by-id/usb-FTDI"),
+        ],
+    )
+    def test_a_name_means_what_is_plugged_in(self, name: str, path: str) -> None:
+        assert find_port(name, lambda: [BOARD, FTDI, CH340]) == path
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("usb:0403:6001:OTHER", "not plugged in; there is usb:0403:6001:A50285BI at /dev/ttyUSB3"),
+            ("usb:1a86:7523", "may be any of usb:1a86:7523 at /dev/ttyUSB4, usb:1a86:7523 at /dev/ttyUSB5"),
+        ],
+    )
+    def test_what_is_there_instead_is_told(self, name: str, text: str) -> None:
+        with pytest.raises(LinkError, match=f"^{name}: {text}"):
+            find_port(name, lambda: [BOARD, FTDI, CH340, TWIN])
+        with pytest.raises(LinkError, match=r"there is no USB serial adapter$"):
+            find_port(name, lambda: [BOARD])
+
+    def test_a_pattern_must_fit_one_port(self, tmp_path: Path) -> None:
+        pattern = str(tmp_path / "ttyUSB*")
+        with pytest.raises(LinkError, match="no port is called so; is the adapter plugged in"):
+            find_port(pattern)
+        (tmp_path / "ttyUSB0").touch()
+        assert find_port(pattern) == str(tmp_path / "ttyUSB0")
+        (tmp_path / "ttyUSB1").touch()
+        with pytest.raises(LinkError, match=r"may be any of .*ttyUSB0, .*ttyUSB1; name one"):
+            find_port(pattern)
+
+    def test_the_ports_of_this_machine_can_be_listed(self) -> None:
+        assert all(port.device for port in plugged_in())
+
+    def test_a_usb_name_is_checked_in_the_configuration(self) -> None:
+        with (
+            pytest.raises(ConfigErrors) as caught,
+            reading({"transport": "serial", "path": "usb:ftdi"}, "links[0]") as link,
+        ):
+            read_transport(link)
+        remedy = 'write vendor, product and serial number: "usb:0403:6001:A50285BI"'
+        assert str(caught.value) == f'links[0].path: found "usb:ftdi"; {remedy}'
 
 
 @pytest.fixture

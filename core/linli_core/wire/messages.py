@@ -74,6 +74,7 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
         malformed: Answers that the protocol does not allow.
         late: Answers, or pieces of them, that came when nobody waited any more.
         foreign: Frames of another device, or to another request, while this one was asked.
+        noise: Runs of bytes that belong to no frame, while this one was asked.
     """
 
     device: str
@@ -87,6 +88,7 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     malformed: int = 0
     late: int = 0
     foreign: int = 0
+    noise: int = 0
 
 
 class LinkState(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,6 +12,7 @@ import serial
 import serial.rs485
 
 from linli_core.errors import LinkClosed, LinkError
+from linli_edge.transport.port_name import find_port
 
 Parity = Literal["none", "even", "odd"]
 _PARITY: Final = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
@@ -43,7 +44,7 @@ class Line:
 
 
 class SerialTransport:
-    """A byte stream over a serial port; ``async with`` opens it for this process alone.
+    """A byte stream over a serial port; ``async with`` finds it (:mod:`port_name`) and opens it for this process alone.
 
     The port is in non-blocking mode and watched by the event loop: no thread, and no byte is read before somebody
     asks, so what a driver must throw away (a late answer) is still there to be thrown away.
@@ -55,9 +56,10 @@ class SerialTransport:
         self._port: serial.Serial | None = None
 
     async def __aenter__(self) -> Self:
+        path = find_port(self.path)
         try:
             port = serial.Serial(
-                port=self.path,
+                port=path,
                 baudrate=self.line.baud,
                 bytesize=self.line.data_bits,
                 parity=_PARITY[self.line.parity],

@@ -8,7 +8,7 @@
     connect_timeout = "5 s"
 
     transport = "serial"
-    path = "/dev/serial/by-id/usb-FTDI_…"    # the name that survives a reboot
+    path = "/dev/serial/by-id/usb-FTDI_…"    # the name that survives a reboot; other ones: port_name.py
     baud = 9600
     parity = "even"              # none | even | odd
     data_bits = 8
@@ -17,13 +17,14 @@
 """
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
 from linli_core.instant import MINUTE, SECOND
 from linli_edge.config.table import Table
 from linli_edge.transport import Transport
-from linli_edge.transport.tcp import TcpTransport
+from linli_edge.transport.port_name import is_port_name
+from linli_edge.transport.tcp import Habits, TcpTransport
 
 if TYPE_CHECKING:
     from linli_edge.transport.serial_line import Line
@@ -33,11 +34,15 @@ Parity = Literal["none", "even", "odd"]
 
 @dataclass(frozen=True, slots=True)
 class TcpSettings:
-    """A TCP transport to be opened; ``connect_timeout`` in microseconds."""
+    """A TCP transport to be opened; ``connect_timeout`` in microseconds.
+
+    What is learnt of the other end's ``habits`` outlives a connection.
+    """
 
     host: str
     port: int
     connect_timeout: int = 5 * SECOND
+    habits: Habits = field(default_factory=Habits, compare=False, repr=False)
 
     @property
     def place(self) -> str:
@@ -46,7 +51,7 @@ class TcpSettings:
 
     def open(self) -> AbstractAsyncContextManager[Transport]:
         """Return the transport; ``async with`` connects it, or raises ``LinkError``."""
-        return TcpTransport(self.host, self.port, self.connect_timeout / SECOND)
+        return TcpTransport(self.host, self.port, self.connect_timeout / SECOND, self.habits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,11 @@ def read_transport(
         parity: The protocol's usual parity on a serial line.
     """
     if link.choice("transport", ("tcp", "serial"), "tcp") == "serial":
+        path = link.text("path")
+        if not is_port_name(path):
+            link.problem("path", f'found "{path}"', 'write vendor, product and serial number: "usb:0403:6001:A50285BI"')
         return SerialSettings(
-            path=link.text("path"),
+            path=path,
             baud=link.integer("baud", baud, minimum=50, maximum=4_000_000),
             parity=cast("Parity", link.choice("parity", ("none", "even", "odd"), parity)),
             data_bits=cast("Literal[7, 8]", link.integer("data_bits", 8, minimum=7, maximum=8)),

@@ -62,6 +62,7 @@ class Unit(BaseModel):
     malformed: int
     late: int = Field(description="Answers that came when nobody waited any more.")
     foreign: int = Field(description="Frames of another device, or to another request.")
+    noise: int = Field(description="Runs of bytes that belong to no frame.")
 
 
 class Link(BaseModel):

@@ -119,7 +119,8 @@ class Bus:
         dropped = len(self._codec.reader)
         self._codec.reader.clear()
         quiet = QUIET if self._unsettled else LEAST_LISTENING
-        while dropped < PATIENCE and (data := await self._read(quiet)) is not None:
+        while dropped < PATIENCE and (data := await self._heard(quiet)):
+            # Nothing more, or closed while nothing is outstanding: the next write connects again, or says so.
             dropped += len(data)
             self._codec.reader.skipped += len(data)
         if dropped:
@@ -127,11 +128,15 @@ class Bus:
 
     async def _read(self, limit: float) -> bytes | None:
         """Return what arrives within a time, ``None`` if nothing does."""
-        try:
-            async with asyncio.timeout(limit):
-                data = await self._transport.read()
-        except TimeoutError:
-            return None
-        if not data:
+        data = await self._heard(limit)
+        if data == b"":
             raise LinkClosed("the other end closed the line")
         return data
+
+    async def _heard(self, limit: float) -> bytes | None:
+        """Return what arrives within a time, ``None`` if nothing does, ``b""`` if the other end has closed."""
+        try:
+            async with asyncio.timeout(limit):
+                return await self._transport.read()
+        except TimeoutError:
+            return None

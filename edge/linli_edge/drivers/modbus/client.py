@@ -144,7 +144,9 @@ class FramedPort:
         try:
             while _now() <= end:
                 async with asyncio.timeout(quiet):
-                    data = await self._some()
+                    data = await self._transport.read()
+                if not data:
+                    return  # closed while nothing is outstanding: the next write connects again, or says so
                 self._framing.receive(data)
         except TimeoutError:
             return
