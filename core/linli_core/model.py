@@ -49,6 +49,9 @@ class Reason(Enum):
     REFUSED_BY_DEVICE = 11, "refused_by_device"
     MALFORMED_ANSWER = 12, "malformed_answer"
     NOT_A_NUMBER = 13, "not_a_number"
+    ZERO_DIP = 14, "zero_dip"
+    UNIT_JUMP = 15, "unit_jump"
+    IMPLAUSIBLE_RISE = 16, "implausible_rise"
 
     def __init__(self, code: int, label: str) -> None:
         self.code = code

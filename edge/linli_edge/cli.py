@@ -70,9 +70,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
         from linli_edge import decode  # noqa: PLC0415 - see above
         from linli_edge.commissioning import cli as commissioning  # noqa: PLC0415 - see above
         from linli_edge.profiles import cli as profiles  # noqa: PLC0415 - see above
+        from linli_edge.registers import cli as registers  # noqa: PLC0415 - see above
         from linli_edge.telegrams import explain  # noqa: PLC0415 - see above
 
         profiles.add_arguments(commands)
+        registers.add_arguments(commands)
         commissioning.add_arguments(commands)
         decode.add_arguments(commands)
         commands.choices["decode"].set_defaults(command=decode.run)

@@ -214,6 +214,8 @@ class DriverSpec:
             ``config.transport`` says; before its requests it must throw away what is still coming in, which may be
             another protocol's. ``None`` if it cannot share.
         profiles: Its device profiles (:mod:`linli_edge.profiles`); ``None`` if it has none.
+        moduli: Returns, by point name, the values at which a cumulative register begins again at zero, as far as the
+            configuration tells; ``None`` where nothing does.
     """
 
     name: str
@@ -222,6 +224,7 @@ class DriverSpec:
     plan: Callable[[Any], Sequence[PlannedPoll]] | None = None
     guest: Callable[[Any, Transport, Clock], Driver] | None = None
     profiles: Shelf[Profile] | None = None
+    moduli: Callable[[Any], Mapping[str, tuple[float, ...]]] | None = None
 
 
 def catalogue() -> dict[str, EntryPoint]:

@@ -12,6 +12,9 @@ from linli_edge.config.gateway import GatewayConfig
 from linli_edge.link import Link
 from linli_edge.outbox import Outbox
 from linli_edge.pipeline import Bounds, Pipeline
+from linli_edge.registers.book import RegisterBook
+from linli_edge.registers.keeper import Keeper
+from linli_edge.registers.memory import MemoryFile
 from linli_edge.timekeeping import SYSTEM, Timekeeper
 from linli_edge.uplink import GatewayHealth, Uplink, kernel_clock_state
 
@@ -54,6 +57,8 @@ class Gateway:
         """
         config, time = self.config, self._time
         async with Outbox.open(config.data / "outbox.db", config.outbox, time.clock) as outbox:
+            memory = MemoryFile(config.data / "registers.json")
+            book = RegisterBook(config.registers, vocabulary(), memory.read())
             pipeline = Pipeline(
                 config.id,
                 outbox,
@@ -62,13 +67,16 @@ class Gateway:
                 time=time,
                 packs=config.packs,
                 rules=config.report,
+                registers=book,
             )
+            keeper = Keeper(book, pipeline, config.data, memory, outbox.flush, time)
             self._outbox, self._pipeline = outbox, pipeline
             self._links = [Link(settings, pipeline, time) for settings in config.links]
             uplink = Uplink(config.uplink, config.id, outbox, time.clock, self.health)
             async with asyncio.TaskGroup() as group:
                 carrying = group.create_task(uplink.run(), name="uplink")
                 packing = group.create_task(pipeline.run(), name="pipeline")
+                keeping = group.create_task(keeper.run(), name="registers")
                 reading = [group.create_task(link.run(), name=f"link[{link.settings.id}]") for link in self._links]
                 _LOG.info(
                     "gateway %s: %d links, log at %s, uplink to %s:%d",
@@ -80,10 +88,11 @@ class Gateway:
                 )
                 await stop.wait()
                 _LOG.info("gateway %s: stopping", config.id)
-                for task in (*reading, packing):
+                for task in (*reading, packing, keeping):
                     task.cancel()
-                await asyncio.wait((*reading, packing))
+                await asyncio.wait((*reading, packing, keeping))
                 pipeline.flush()
+                keeper.remember()
                 await self._written(outbox)
                 await self._delivered(uplink, outbox)
                 carrying.cancel()

@@ -20,6 +20,7 @@ from linli_core.wire.event import Event, encode
 from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, MessageTooLarge, OutboxFull
 from linli_edge.outbox.message import URGENT
+from linli_edge.registers.book import RegisterBook
 from linli_edge.report_by_exception import Reported, ReportRule, rule_for
 from linli_edge.scheduler import DeviceSilent
 from linli_edge.timekeeping import Timekeeper
@@ -85,15 +86,18 @@ class Counters:
 
 
 class _Watch:
-    """What is known of one point: its bounds, and what was last sent of it where that matters."""
+    """What is known of one point: its bounds, its course, and what was last sent of it where that matters."""
 
-    __slots__ = ("high", "low", "reported")
+    __slots__ = ("follow", "high", "low", "reported")
 
-    def __init__(self, bounds: Bounds, rule: ReportRule | None) -> None:
+    def __init__(
+        self, bounds: Bounds, rule: ReportRule | None, follow: Callable[[Reading], Reading] | None = None
+    ) -> None:
         low, high = bounds
         self.low = -sys.float_info.max if low is None else low
         self.high = sys.float_info.max if high is None else high
         self.reported = Reported(rule) if rule is not None else None
+        self.follow = follow
 
 
 class Pipeline:
@@ -113,6 +117,7 @@ class Pipeline:
         time: Timekeeper,
         packs: PackSettings | None = None,
         rules: Sequence[ReportRule] = (),
+        registers: RegisterBook | None = None,
     ) -> None:
         """Store.
 
@@ -124,6 +129,7 @@ class Pipeline:
             time: Moves the packs.
             packs: How large and how late packs may be.
             rules: Report by exception; the first that holds for a point counts.
+            registers: Judges cumulative registers.
         """
         self.counters = Counters()
         self._gateway = gateway
@@ -133,6 +139,7 @@ class Pipeline:
         self._time = time
         self._packs = packs or PackSettings()
         self._rules = rules
+        self._registers = registers
         self._watches: dict[str, _Watch] = {}
         self._waiting: list[Reading] = []
         self._news = asyncio.Event()
@@ -153,15 +160,35 @@ class Pipeline:
             del self._waiting[: self._packs.records]
         if self._waiting:
             self._news.set()
+        self.tell_of_registers()
+
+    def tell_of_registers(self) -> None:
+        """Send what has become of registers, after the readings that show it."""
+        if self._registers is None:
+            return
+        for name, subject, data in self._registers.take_events(self._time.clock()):
+            self.tell(name, subject, data)
 
     def report(self, link: str, report: Report) -> None:
         """Send a link's report as an event, with the readings before it."""
+        name, subject, data = _described(link, report)
+        self.tell(name, subject, data)
+
+    def tell(self, name: str, subject: str, data: dict[str, object], number: str = "") -> bool:
+        """Send an event, with the readings before it; tell whether the log took it.
+
+        Args:
+            name: Its type.
+            subject: What it is about.
+            data: What there is to say.
+            number: Its id, where it may be told twice and must count once.
+        """
         self.flush()
         now = self._time.clock()
-        name, subject, data = _described(link, report)
-        event = Event(uuid.uuid4().hex, name, f"linli/{self._gateway}", now, subject, data)
-        if self._append(Message("event", encode(event), URGENT, now, now)):
-            self.counters.events += 1
+        event = Event(number or uuid.uuid4().hex, name, f"linli/{self._gateway}", now, subject, data)
+        taken = self._append(Message("event", encode(event), URGENT, now, now))
+        self.counters.events += taken
+        return taken
 
     def flush(self) -> None:
         """Send what waits."""
@@ -189,6 +216,8 @@ class Pipeline:
             else:
                 plausible = value is not None
             plain = reading if plausible else self._doubted(reading)
+            if watch.follow is not None and plain.quality is Quality.GOOD:
+                plain = watch.follow(plain)
             if plain.quality is Quality.GOOD:
                 good += 1
             elif plain.quality is Quality.BAD:
@@ -220,7 +249,9 @@ class Pipeline:
         return Reading(point, value, reading.observed_at, Quality.UNCERTAIN, Reason.OUT_OF_RANGE, reading.device_time)
 
     def _watch(self, point: Point) -> _Watch:
-        watch = self._watches[point.name] = _Watch(self._bounds(point.quantity), rule_for(point, self._rules))
+        follow = self._registers.follower(point) if self._registers is not None else None
+        watch = _Watch(self._bounds(point.quantity), rule_for(point, self._rules), follow)
+        self._watches[point.name] = watch
         return watch
 
     def _send(self, readings: list[Reading]) -> None:

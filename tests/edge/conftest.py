@@ -85,7 +85,8 @@ class BenchDriver:
     """A driver whose devices do what the test says; ``driver = "bench"`` in a configuration.
 
     Attributes:
-        values: Value of ``active_power`` by device.
+        values: Value by device.
+        quantity: What the devices measure.
         errors: What polling a device raises.
         open_error: What opening the line raises.
         polls: How many polls there were.
@@ -93,6 +94,7 @@ class BenchDriver:
     """
 
     values: dict[str, float] = field(default_factory=dict)
+    quantity: str = "active_power"
     errors: dict[str, Exception] = field(default_factory=dict)
     open_error: Exception | None = None
     polls: int = 0
@@ -105,7 +107,7 @@ class BenchDriver:
                     name := item.ident(),
                     name,
                     item.duration("interval", SECOND, minimum=1000),
-                    (Point(name, "active_power"),),
+                    (Point(name, self.quantity),),
                     cost=item.duration("cost", None),
                 )
                 for item in link.tables("devices", required=True)

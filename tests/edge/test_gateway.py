@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,10 +17,17 @@ from linli_edge.gateway import Gateway, plausible, run
 from linli_edge.outbox import Outbox
 from linli_edge.timekeeping import wall_clock
 
+TABLE: dict[str, object] = {
+    "id": "bus-1",
+    "driver": "bench",
+    "devices": [{"id": "meter-1", "interval": "10 ms"}, {"id": "meter-2", "interval": "10 ms"}],
+}
+
 
 class Bench(Protocol):
     values: dict[str, float]
     errors: dict[str, Exception]
+    quantity: str
     polls: int
     polled: asyncio.Event
 
@@ -30,13 +38,7 @@ def config(tmp_path: Path, bench_driver: Bench, free_port: Callable[[], int]) ->
         {
             "gateway": {"id": "gw-1", "data": "var"},
             "uplink": {"host": "127.0.0.1", "port": free_port()},
-            "links": [
-                {
-                    "id": "bus-1",
-                    "driver": "bench",
-                    "devices": [{"id": "meter-1", "interval": "10 ms"}, {"id": "meter-2", "interval": "10 ms"}],
-                }
-            ],
+            "links": [TABLE],
         },
         tmp_path,
     )
@@ -103,3 +105,28 @@ def test_bounds_come_from_the_vocabulary() -> None:
     low, high = plausible("energy_import")
     assert low is None or low <= 0
     assert high is None or high > 1e6
+
+
+async def test_registers_are_judged_remembered_and_told_of(config: GatewayConfig, bench_driver: Bench) -> None:
+    bench_driver.quantity = "energy_import"
+    config = replace(
+        config, links=tuple(replace(link, config=link.spec.parse(TABLE, "links[0]")) for link in config.links)
+    )
+
+    async def run_once(value: float) -> None:
+        bench_driver.values.update({"meter-1": value, "meter-2": 1.0})
+        polls = bench_driver.polls
+        stop = asyncio.Event()
+        task = asyncio.create_task(Gateway(config).run(stop), name="gateway")
+        await polled(bench_driver, polls + 6)
+        stop.set()
+        await task
+
+    await run_once(5e6)
+    await run_once(0.0)
+    await run_once(5e6 + 1)
+    _, events = await logged(config)
+    (dip,) = [event for event in events if event["type"] == "linli.register.zero_dip"]
+    assert dip["subject"] == "meter-1"
+    assert isinstance(dip["data"], dict)
+    assert (dip["data"]["before"], dip["data"]["after"], dip["data"]["unit"]) == (5e6, 0.0, "Wh")

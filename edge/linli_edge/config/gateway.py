@@ -2,8 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,8 @@ from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.link import LinkSettings
 from linli_edge.outbox.message import OutboxLimits
 from linli_edge.pipeline import PackSettings
+from linli_edge.registers.billing import BillingSettings
+from linli_edge.registers.book import RegisterSettings
 from linli_edge.report_by_exception import ReportRule
 from linli_edge.scheduler import ScheduleSettings
 from linli_edge.uplink.settings import UplinkSettings
@@ -40,6 +42,7 @@ class GatewayConfig:
         outbox: Bounds of the log.
         report: Report by exception; empty: everything is sent.
         links: The lines and their drivers.
+        registers: Cumulative registers: how they are judged, and the boundaries that bills are made of.
     """
 
     id: str
@@ -50,6 +53,7 @@ class GatewayConfig:
     outbox: OutboxLimits
     report: tuple[ReportRule, ...]
     links: tuple[LinkSettings, ...]
+    registers: RegisterSettings = field(default_factory=RegisterSettings)
 
 
 def load_config(path: Path) -> GatewayConfig:
@@ -89,7 +93,30 @@ def parse_config(
         outbox = _outbox(root.table("outbox"))
         links, devices = _links(root, drivers, utc_offset)
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
-    return GatewayConfig(name, data, utc_offset, packs, uplink, outbox, report, links)
+        billing = _billing(gateway.table("billing"), utc_offset)
+    registers = RegisterSettings(frozenset(devices), _moduli(links), billing)
+    return GatewayConfig(name, data, utc_offset, packs, uplink, outbox, report, links, registers)
+
+
+def _billing(table: Table, utc_offset: int) -> BillingSettings | None:
+    usual = BillingSettings()
+    wanted = table.boolean("enabled", default=True)
+    every = table.duration("every", usual.every, minimum=MINUTE, maximum=DAY)
+    if every and DAY % every:
+        table.problem("every", "a day is no whole multiple of it", 'choose one such as "15 min", "1 h" or "1 d"')
+    exact = table.duration("exact", usual.exact, minimum=0, maximum=MINUTE)
+    late = table.duration("late", min(usual.late, every * 2 // 3), minimum=0, maximum=DAY)
+    if not exact <= late < every:
+        table.problem("late", "found a time outside exact … every", "choose one longer than exact, shorter than every")
+    return BillingSettings(every, exact, late, utc_offset) if wanted else None
+
+
+def _moduli(links: Sequence[LinkSettings]) -> Mapping[str, tuple[float, ...]]:
+    moduli: dict[str, tuple[float, ...]] = {}
+    for link in links:
+        if link.spec.moduli is not None:
+            moduli.update(link.spec.moduli(link.config))
+    return moduli
 
 
 def _utc_offset(table: Table) -> int:

@@ -195,6 +195,7 @@ def _entry(table: Table, defaults: Defaults, quirks: Quirks, words: Vocabulary) 
         tariff=table.integer("tariff", None, minimum=0, maximum=999_999_999),
         storage=table.integer("storage", None, minimum=0),
         statistic=table.member("statistic", Statistic, None),
+        rollover=table.integer("rollover", None, minimum=2),
     )
     ratios = table.texts("ratios", ())
     for name in ratios:

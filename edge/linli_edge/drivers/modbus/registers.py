@@ -109,6 +109,7 @@ class MappedPoint:
         tariff: Tariff register.
         storage: Storage number.
         statistic: Maximum, minimum… of the device's own period.
+        rollover: Raw number at which a cumulative register begins again at zero; ``None`` where nobody says.
     """
 
     where: str
@@ -130,6 +131,7 @@ class MappedPoint:
     tariff: int | None = None
     storage: int | None = None
     statistic: Statistic | None = None
+    rollover: int | None = None
 
     @property
     def end(self) -> int:
