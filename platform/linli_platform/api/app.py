@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from linli_platform.api.alarms import alarm_routes
 from linli_platform.api.backups import backup_routes
+from linli_platform.api.billing import billing_routes
 from linli_platform.api.community import community_routes
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import Problem, install
@@ -41,6 +42,7 @@ def create_app(context: ApiContext) -> FastAPI:
         community_routes(context),
         reading_routes(context),
         alarm_routes(context),
+        billing_routes(context),
         backup_routes(context),
         quarantine_routes(context),
         stream_routes(context),

@@ -1,6 +1,6 @@
 """What the API answers with. Times are RFC 3339 in UTC; a missing value is ``null`` with a quality that says why."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -342,3 +342,26 @@ class Replayed(BaseModel):
     known: int = Field(description="There already.")
     events: int = Field(description="Stored, and not there before.")
     refused: list[str] = Field(description="Why the rest is still refused; empty when it has left the quarantine.")
+
+
+class BillingReading(BaseModel):
+    """What stood on a register at a billing boundary."""
+
+    gateway: Id
+    point: str = Field(examples=["meter-1/energy_import"])
+    boundary: Rfc3339
+    mark: str = Field(description="`exact`, `late` or `missing`.")
+    value: float | None = Field(description="In the vocabulary's unit; null where it is missing.")
+    late_s: float | None = Field(description="Seconds from the boundary to the reading; null where it is missing.")
+
+
+class RegisterEvent(BaseModel):
+    """What became of a cumulative register, or of its meter."""
+
+    gateway: Id
+    device: str
+    kind: str = Field(
+        description="`rollover`, `reset`, `zero_dip`, `unit_jump`, `jump`, `glitch` or `swapped`.", examples=["reset"]
+    )
+    at: Rfc3339 = Field(description="When it was told.")
+    data: dict[str, Any] = Field(description="Values before and after, serial numbers, times.")

@@ -278,16 +278,17 @@ class DuckDBStore:
         }
         return [Row(*row) for row in self._rows(query, values)]
 
-    def events(self, start: Instant, end: Instant, *, gateway: str | None = None, limit: int = 1_000) -> list[EventRow]:
-        """Return events with ``start <= time < end``, newest first."""
+    def events(
+        self, start: Instant, end: Instant, *, gateway: str | None = None, kind: str | None = None, limit: int = 1_000
+    ) -> list[EventRow]:
+        """Return events with ``start <= time < end``, newest first, of one gateway, and of types that begin so, if given."""
         query = (
             "SELECT gateway, id, time, type, subject, body, received FROM event WHERE time >= $start AND time < $end"
-            " AND ($gateway IS NULL OR gateway = $gateway) ORDER BY time DESC, id LIMIT $limit"
+            " AND ($gateway IS NULL OR gateway = $gateway) AND ($kind IS NULL OR starts_with(type, $kind))"
+            " ORDER BY time DESC, id LIMIT $limit"
         )
-        return [
-            EventRow(*row)
-            for row in self._rows(query, {"start": start, "end": end, "gateway": gateway, "limit": max(0, limit)})
-        ]
+        values = {"start": start, "end": end, "gateway": gateway, "kind": kind, "limit": max(0, limit)}
+        return [EventRow(*row) for row in self._rows(query, values)]
 
     def quarantine(
         self, *, gateway: str | None = None, number: int | None = None, limit: int = 100
