@@ -246,7 +246,7 @@ class Store(Protocol):
     def events(
         self, start: Instant, end: Instant, *, gateway: str | None = None, kind: str | None = None, limit: int = 1_000
     ) -> list[EventRow]:
-        """Return events with ``start <= time < end``, newest first, of one gateway, and of types that begin so, if given."""
+        """Return events with ``start <= time < end``, newest first, of one gateway and types that begin so if given."""
         ...
 
     def quarantine(

@@ -281,7 +281,7 @@ class DuckDBStore:
     def events(
         self, start: Instant, end: Instant, *, gateway: str | None = None, kind: str | None = None, limit: int = 1_000
     ) -> list[EventRow]:
-        """Return events with ``start <= time < end``, newest first, of one gateway, and of types that begin so, if given."""
+        """Return events with ``start <= time < end``, newest first, of one gateway and types that begin so if given."""
         query = (
             "SELECT gateway, id, time, type, subject, body, received FROM event WHERE time >= $start AND time < $end"
             " AND ($gateway IS NULL OR gateway = $gateway) AND ($kind IS NULL OR starts_with(type, $kind))"
