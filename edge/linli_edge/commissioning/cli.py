@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from linli_edge.commissioning import find_command, scan_command
+from linli_edge.commissioning import doctor_command, find_command, scan_command
 
 
 def add_arguments(subparsers: Any) -> None:
     """Add the parsers of all commands of a visit to those of ``linli-edge``."""
     scan_command.add_scan(subparsers)
     find_command.add_find(subparsers)
+    doctor_command.add_doctor(subparsers)

@@ -47,7 +47,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout; progress stays on stderr")
 
 
-def attended(work: Awaitable[None], target: Target, lang: Language, kept: StateFile) -> int:
+def attended(work: Awaitable[None], target: Target, lang: Language, kept: StateFile | None = None) -> int:
     """Run work that a person may stop; say what broke it, and what is kept. Return the exit status so far."""
     try:
         finished = asyncio.run(_stoppable(work))
@@ -59,7 +59,7 @@ def attended(work: Awaitable[None], target: Target, lang: Language, kept: StateF
     if not finished:
         print(f"\n{text('line.stopped', lang)}", file=sys.stderr)
         status = STOPPED
-    if status and kept.exists:
+    if status and kept is not None and kept.exists:
         print(text("scan.kept", lang), file=sys.stderr)
     return status
 

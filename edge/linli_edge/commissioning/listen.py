@@ -32,7 +32,7 @@ async def listen(transport: Transport, probe: Probe) -> Heard:
     sent = loop.time() + transfer_time(probe.setting, len(probe.data)) / SECOND
     data = b""
     delay: int | None = None
-    end = sent + patience
+    end = last = sent + patience
     while (left := end - loop.time()) > 0 and len(data) < _LONGEST:
         try:
             async with asyncio.timeout(left):
@@ -53,8 +53,14 @@ async def listen(transport: Transport, probe: Probe) -> Heard:
             # A converter that echoes gives us our own request first: that is no answer yet.
             delay = max(0, round((now - sent) * SECOND))
         # What has begun may end, and an answer that is whole is waited for no longer than the silence behind it.
-        end = now + silence if probe.complete(data) else max(end, now + max(_GAP, silence))
+        end = now + silence if probe.complete(data) else max(_until(probe, last, now, delay), now + max(_GAP, silence))
     return Heard(data, delay)
+
+
+def _until(probe: Probe, last: float, now: float, delay: int | None) -> float:
+    """Return until when to wait for the rest of what has begun; ``last`` is when patience ends."""
+    has_begun = probe.settle is not None and delay is not None
+    return min(last, now + (probe.settle or 0) / SECOND) if has_begun else last
 
 
 def _is_network(probe: Probe) -> bool:

@@ -47,7 +47,7 @@ class Line:
         """Carry out a probe; raise ``LinkError`` where the line does not open or is gone."""
         used = self._transport is not None and self._setting == probe.setting
         heard = await self._ask(probe)
-        if heard.closed and not heard.data and used:
+        if heard.closed and not heard.data and used and probe.data:
             # Some converters hang up between two questions: this one was perhaps never asked.
             heard = await self._ask(probe)
         return heard

@@ -52,6 +52,8 @@ class Probe:
         patience: Microseconds from the last bit of the request to the first byte of an answer.
         complete: Tells from all that has come whether the answer is whole, so that nobody waits for more.
         label: What is being asked, for the progress line: short, the same in every language (``9600 8E1 id 12``).
+        settle: Microseconds of silence after which what has begun, and is not whole, counts as all there is; ``None``:
+            patience is waited out.
     """
 
     setting: TransportSettings
@@ -59,6 +61,7 @@ class Probe:
     patience: int
     complete: Callable[[bytes], bool]
     label: str
+    settle: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

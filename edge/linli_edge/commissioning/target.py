@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from linli_core.errors import ConfigError
 from linli_edge.config.gateway import load_config
+from linli_edge.drivers.modbus.settings import LinkSettings as ModbusLink
 from linli_edge.transport.settings import SerialSettings, TcpSettings, TransportSettings
 
 MODBUS: Final = "modbus"
@@ -26,6 +27,7 @@ class Target:
         transport: How its bytes move.
         framing: How frames stand on it (``rtu``, ``tcp``); empty where the protocol has one way only.
         devices: Unit id (or address) of each configured device, by its id.
+        reads: A read that each configured unit answers, by unit id: function, address, count.
         given: Whether the speed and the parity were said rather than assumed.
     """
 
@@ -34,6 +36,7 @@ class Target:
     transport: TransportSettings
     framing: str = ""
     devices: Mapping[str, int] = field(default_factory=dict)
+    reads: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     given: bool = False
 
 
@@ -81,13 +84,15 @@ def configured(path: Path, link: str | None) -> Target:
     transport = getattr(settings.config, "transport", None)
     if not isinstance(transport, SerialSettings | TcpSettings):
         raise ConfigError("--link", f'link "{link}" is no serial line and no TCP converter', "name another link")
-    devices = {
-        device.device: device.unit
-        for device in getattr(settings.config, "devices", ())
-        if hasattr(device, "device") and hasattr(device, "unit")
+    modbus = settings.config.devices if isinstance(settings.config, ModbusLink) else ()
+    devices = {device.device: device.unit for device in modbus}
+    reads = {
+        device.unit: (device.points[0].table.function, device.points[0].address, device.points[0].count)
+        for device in modbus
+        if device.points
     }
     framing = getattr(settings.config, "framing", "")
-    return Target(link, settings.spec.name, transport, framing, devices, given=True)
+    return Target(link, settings.spec.name, transport, framing, devices, reads, given=True)
 
 
 def resolve(link: str | None, config: Path | None, link_id: str | None, protocol: str = MODBUS) -> Target:

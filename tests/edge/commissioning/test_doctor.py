@@ -1,0 +1,214 @@
+"""Each sickness is told by its name, and a healthy line is called healthy: on a line that keeps time."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linli_core.catalogue import LANGUAGES
+from linli_edge.commissioning.diagnosis import diagnose, histogram, quantile
+from linli_edge.commissioning.doctor import as_json, report
+from linli_edge.commissioning.examination import Evidence, Examination, UnitNotes
+from linli_edge.commissioning.scan import Line
+from linli_edge.commissioning.scanner import Heard
+from linli_edge.commissioning.target import Target, parse_link
+from linli_edge.transport.settings import SerialSettings
+from linli_sim.modbus_registers import Unit
+from linli_sim.modbus_server import Faults, ModbusServer
+from linli_sim.sick_line import SickLine, Sickness
+
+from .conftest import Run
+
+
+def units(*ids: int) -> dict[int, Unit]:
+    found = {}
+    for number in ids:
+        found[number] = Unit()
+        found[number].put("holding", 0, [number * 1000 + place * 7 for place in range(10)])
+        found[number].put("input", 0, [number * 999 + place * 5 for place in range(10)])
+    return found
+
+
+async def examined(target: Target, ids: tuple[int, ...], rounds: int = 5, listenings: int = 1) -> list[str]:
+    examination = Examination(target, ids, rounds, listenings=listenings)
+    async with Line() as line:
+        while (probe := examination.next()) is not None:
+            examination.take(await line.ask(probe))
+    for lang in LANGUAGES:
+        assert report(examination.evidence, lang)
+        assert json.loads(as_json(examination.evidence, lang, complete=True))["asked"] > 0
+    return [diagnosis.kind for diagnosis in diagnose(examination.evidence)]
+
+
+async def on_terminal(
+    sickness: Sickness, ids: tuple[int, ...] = (1, 2, 3), asked: tuple[int, ...] = (), **words: int
+) -> list[str]:
+    async with SickLine(units(*ids), sickness).on_terminal() as path:
+        return await examined(Target(path, "modbus", SerialSettings(path, 9600), "rtu"), asked or ids, **words)
+
+
+async def test_a_healthy_line() -> None:
+    assert await on_terminal(Sickness(), listenings=2) == ["healthy"]
+
+
+async def test_a_healthy_converter() -> None:
+    async with SickLine(units(1, 2)).listen() as port:
+        assert await examined(parse_link(f"rtu+tcp://127.0.0.1:{port}"), (1, 2)) == ["healthy"]
+
+
+async def test_a_healthy_modbus_tcp_device() -> None:
+    async with ModbusServer(units(1)).listen() as port:
+        assert await examined(parse_link(f"tcp://127.0.0.1:{port}"), (1,)) == ["healthy"]
+
+
+async def test_echo() -> None:
+    assert await on_terminal(Sickness(echo=True)) == ["echo"]
+
+
+async def test_two_devices_that_answer_at_once() -> None:
+    assert await on_terminal(Sickness(twins={2})) == ["twins"]
+
+
+async def test_two_devices_alone_on_the_line() -> None:
+    assert await on_terminal(Sickness(twins={2}), (2,)) == ["twins"]
+
+
+async def test_two_devices_that_answer_one_after_the_other() -> None:
+    assert await on_terminal(Sickness(doubles={2})) == ["twins"]
+
+
+async def test_noise() -> None:
+    found = await on_terminal(Sickness(noise=0.1), listenings=2)
+    assert "noise" in found
+    assert set(found) <= {"noise", "damaged"}
+
+
+async def test_damaged_answers() -> None:
+    assert await on_terminal(Sickness(errors=0.3), rounds=10) == ["damaged"]
+
+
+async def test_another_master() -> None:
+    assert await on_terminal(Sickness(master=0.3), listenings=3) == ["master"]
+
+
+async def test_a_line_that_floats() -> None:
+    assert await on_terminal(Sickness(edges=True)) == ["edges"]
+
+
+async def test_a_wrong_parity() -> None:
+    assert await on_terminal(Sickness(strict=True, odd=True), (1,)) == ["parity"]
+
+
+async def test_a_wrong_speed() -> None:
+    async with SickLine(units(1), Sickness(strict=True), baud=19200).on_terminal() as path:
+        assert await examined(Target(path, "modbus", SerialSettings(path, 9600), "rtu"), (1,)) == ["speed"]
+
+
+@pytest.mark.parametrize(("written", "spoken"), [("tcp", "rtu"), ("rtu+tcp", "tcp")])
+async def test_a_wrong_framing(written: str, spoken: str) -> None:
+    async with ModbusServer(units(1)).listen(rtu=spoken == "rtu") as port:
+        assert await examined(parse_link(f"{written}://127.0.0.1:{port}"), (1,)) == ["framing"]
+
+
+async def test_one_dead_device_among_healthy_ones() -> None:
+    async with SickLine(units(1)).listen() as port:
+        assert await examined(parse_link(f"rtu+tcp://127.0.0.1:{port}"), (1, 9)) == ["silent"]
+
+
+async def test_a_slow_device() -> None:
+    assert await on_terminal(Sickness(delay={1: 0.6}), (1,), rounds=3) == ["slow"]
+
+
+async def test_a_device_slower_than_patience() -> None:
+    assert await on_terminal(Sickness(delay={1: 1.1}), (1,), rounds=2) == ["late"]
+
+
+async def test_a_converter_that_hangs_up() -> None:
+    async with SickLine(units(1), Sickness(hang_up=True)).listen() as port:
+        assert await examined(parse_link(f"rtu+tcp://127.0.0.1:{port}"), (1,)) == ["closes"]
+
+
+async def test_a_gateway_that_speaks_for_a_silent_unit() -> None:
+    async with ModbusServer(units(1, 2), Faults(exception={2: 11})).listen() as port:
+        assert await examined(parse_link(f"tcp://127.0.0.1:{port}"), (1, 2)) == ["unreachable"]
+
+
+def evidence(**notes: UnitNotes) -> Evidence:
+    named = {int(name[1:]): note for name, note in notes.items()}
+    return Evidence(parse_link("/dev/ttyS0").transport, named)
+
+
+def test_answers_now_and_then_are_a_loose_contact() -> None:
+    found = diagnose(evidence(u1=UnitNotes(asked=20, delays=[9000] * 14, silent=6)))
+    assert [(diagnosis.kind, diagnosis.values["share"]) for diagnosis in found] == [("flaky", "30 %")]
+
+
+def test_one_lost_answer_of_many_is_no_diagnosis() -> None:
+    assert diagnose(evidence(u1=UnitNotes(asked=20, delays=[9000] * 19, silent=1)))[0].kind == "healthy"
+
+
+def test_bytes_that_never_make_a_frame() -> None:
+    assert [found.kind for found in diagnose(evidence(u1=UnitNotes(asked=8, damaged=8)))] == ["garbled"]
+
+
+@given(st.lists(st.integers(0, 2_000_000), max_size=50))
+def test_a_histogram_counts_every_answer(delays: list[int]) -> None:
+    assert sum(count for _, count in histogram(delays)) == len(delays)
+    assert quantile(delays, 0.5) in {0, *delays}
+
+
+@given(st.lists(st.binary(max_size=40), max_size=60))
+def test_whatever_is_heard_has_a_diagnosis(heard: list[bytes]) -> None:
+    examination = Examination(parse_link("/dev/ttyS0"), (1, 2), 3)
+    for data in heard:
+        if examination.next() is None:
+            break
+        examination.take(Heard(data, 5 if data else None))
+    for lang in LANGUAGES:
+        assert report(examination.evidence, lang)
+
+
+async def test_the_command_on_a_configured_line(run: Run, tmp_path: Path) -> None:
+    async with SickLine(units(1, 2), Sickness(twins={2})).on_terminal() as path:
+        file = tmp_path / "gw.toml"
+        file.write_text(
+            f'[gateway]\nid = "g"\ndata = "d"\n[uplink]\nhost = "h"\n[[links]]\nid = "cellar"\ndriver = "modbus"\n'
+            f'transport = "serial"\npath = "{path}"\nbaud = 9600\nparity = "none"\n'
+            + "".join(
+                f'[[links.devices]]\nid = "m{unit}"\nunit = {unit}\n[[links.devices.points]]\nquantity = "voltage"\n'
+                f'address = 0\ntype = "uint16"\nunit = "V"\n'
+                for unit in (1, 2)
+            )
+        )
+        ended = await run("doctor", "--config", file, "--rounds", "6", "--lang", "zh")
+    assert ended.status == 1, ended.err
+    assert "✗ 两台设备同用地址 2" in ended.out
+    assert "→ 断开其中一台" in ended.out
+    assert "应答时间（毫秒）" in ended.out
+
+
+async def test_the_command_in_json_on_a_healthy_line(run: Run) -> None:
+    async with SickLine(units(1)).on_terminal() as path:
+        ended = await run("doctor", path, "--unit", "1", "--parity", "none", "--rounds", "4", "--json")
+    assert ended.status == 0, ended.err
+    answer = json.loads(ended.out)
+    assert (answer["healthy"], answer["asked"], answer["crc_share"]) == (True, 4, "0.0 %")
+    assert answer["histogram_ms"][0]["count"] == 4
+
+
+async def test_unplugged_in_the_middle(run: Run) -> None:
+    async with SickLine(units(1), Sickness(vanish_after=3)).on_terminal() as path:
+        ended = await run("doctor", path, "--unit", "1", "--parity", "none", "--rounds", "9")
+    assert ended.status == 1
+    assert "was unplugged" in ended.err
+    assert "id 1: 3 of " in ended.out
+
+
+async def test_without_a_unit_it_says_what_to_do(run: Run) -> None:
+    ended = await run("doctor", "/dev/ttyS0")
+    assert (ended.status, ended.err) == (
+        2,
+        "--unit: missing; name the units, such as --unit 1,2; linli-edge scan finds them\n",
+    )
