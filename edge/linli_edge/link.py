@@ -273,7 +273,9 @@ class Link:
             return True
         else:
             self._answered(started)
-            self._seen[run.planned.key] = readings
+            if readings:
+                # A device that is only listened to may have nothing new to say: its points stay known.
+                self._seen[run.planned.key] = readings
             self._sink.take(readings)
             return True
         return False

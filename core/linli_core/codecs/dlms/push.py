@@ -1,6 +1,8 @@
 """From bytes to notifications: frames or wrappers, segments, blocks, ciphering, replay; incremental."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -46,9 +48,17 @@ class Opener:
         guard: Knows the counters.
     """
 
-    def __init__(self, keys: Keys | None, ciphers: Ciphers, guard: ReplayGuard | None = None) -> None:
+    def __init__(
+        self,
+        keys: Keys | None,
+        ciphers: Ciphers,
+        guard: ReplayGuard | None = None,
+        by_title: Mapping[bytes, Keys] = MappingProxyType({}),
+    ) -> None:
+        """Store the keys of all senders but those named by their system title, which have their own."""
         self.guard = guard or ReplayGuard()
         self._keys = keys
+        self._by_title = by_title
         self._ciphers = ciphers
         self._blocks: dict[int, tuple[int, bytes]] = {}
 
@@ -78,9 +88,10 @@ class Opener:
             raise ProtocolError(f"the ciphered APDU ends after {len(apdu)} bytes", kind="truncated")
         if sealed.size != len(apdu):
             raise ProtocolError(f"{len(apdu) - sealed.size} bytes follow the APDU", kind="trailing_bytes")
-        if self._keys is None:
+        keys = self._by_title.get(sealed.title, self._keys)
+        if keys is None:
             raise ProtocolError(f"the message of {sealed.title.hex().upper()} is ciphered: no key", kind="no_key")
-        plain = open_sealed(sealed, self._keys, self._ciphers)
+        plain = open_sealed(sealed, keys, self._ciphers)
         if not sealed.authenticated:
             # No tag says that the key is right: only what has the syntax of an APDU to the last byte is believed.
             try:
