@@ -94,6 +94,7 @@ class UnitCounters:
         malformed: Answers that the protocol does not allow, their checksum right.
         late: Answers, or pieces of them, that came when nobody waited any more.
         foreign: Frames of another device, or to another request, while this one was asked.
+        noise: Runs of bytes that belong to no frame, while this one was asked.
         took: Microseconds from a request's first byte to its answer's last one, of the latest answers.
     """
 
@@ -105,6 +106,7 @@ class UnitCounters:
     malformed: int = 0
     late: int = 0
     foreign: int = 0
+    noise: int = 0
     took: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), repr=False, compare=False)
 
     @property

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from linli_core.codec import NEED_DATA
 from linli_core.errors import DeviceError, ProtocolError
 from linli_edge.drivers.modbus.decode import BlockDecoder
-from linli_edge.drivers.modbus.framing import Framing, Request, RtuFraming, TcpFraming, data_of
+from linli_edge.drivers.modbus.framing import NOTHING, Framing, Request, RtuFraming, TcpFraming, data_of
+from linli_edge.drivers.modbus.overheard import Overheard
 from linli_edge.drivers.modbus.registers import DataType, MappedPoint, RegisterTable
 from linli_sim.modbus_frames import Incoming, RtuFrames, TcpFrames, crc, rtu
 
@@ -167,7 +168,7 @@ def test_a_false_start_that_claims_a_long_frame_does_not_block() -> None:
     framing.encode(Request(17, 3, 0, 125))
     answer = bytes((3, 250)) + bytes(250)
     assert list(answers(framing, bytes((17, 3, 250, 1, 2, 3)), rtu(17, answer))) == [answer]
-    assert framing.strays == 1
+    assert framing.overheard() == Overheard((), noise=1)
 
 
 def test_the_answer_of_another_unit_or_length_is_no_answer() -> None:
@@ -191,7 +192,8 @@ def test_a_late_answer_is_known_by_its_transaction_id() -> None:
     (second,) = server.receive(framing.encode(REQUEST))
     late = server.answer(first, bytes.fromhex("0306111111111111"))
     assert list(answers(framing, late + server.answer(second, ANSWER))) == [ANSWER]
-    assert framing.strays == 1
+    assert framing.overheard() == Overheard(((REQUEST.unit, bytes.fromhex("0306111111111111")),))
+    assert framing.overheard() is NOTHING
 
 
 def test_a_frame_of_another_unit_under_our_transaction_id_is_skipped() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -27,7 +28,7 @@ class Habits:
 
 
 class TcpTransport:
-    """A byte stream over TCP; ``async with`` connects.
+    """A byte stream over TCP, or over TLS; ``async with`` connects.
 
     Some converters close the connection behind each answer, or after a while of silence. Nothing is lost by that as
     long as nothing is outstanding, so the next write connects again. Who does so after an error, and when, is the
@@ -35,15 +36,28 @@ class TcpTransport:
 
     Attributes:
         host, port: Where to connect.
-        connect_limit: Seconds a connection may take.
+        connect_limit: Seconds a connection may take, a TLS handshake included.
         habits: What is known of the other end.
+        tls: Whom to trust and what to show; ``None`` for plain TCP.
+        server_name: Name the other end's certificate must bear.
     """
 
-    def __init__(self, host: str, port: int, connect_limit: float = 5.0, habits: Habits | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        connect_limit: float = 5.0,
+        habits: Habits | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+    ) -> None:
         self.host = host
         self.port = port
         self.connect_limit = connect_limit
         self.habits = habits if habits is not None else Habits()
+        self.tls = tls
+        self.server_name = server_name
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._outstanding = False
@@ -99,9 +113,17 @@ class TcpTransport:
         place = f"{self.host}:{self.port}"
         try:
             async with asyncio.timeout(self.connect_limit):
-                self._reader, self._writer = await asyncio.open_connection(self.host, self.port, limit=_CHUNK * 4)
+                self._reader, self._writer = await asyncio.open_connection(
+                    self.host,
+                    self.port,
+                    limit=_CHUNK * 4,
+                    ssl=self.tls,
+                    server_hostname=(self.server_name or self.host) if self.tls else None,
+                )
         except TimeoutError as exc:
             raise LinkTimeout(f"{place}: no connection within {self.connect_limit:g} s") from exc
+        except ssl.SSLError as exc:
+            raise LinkError(f"{place}: no TLS connection ({exc.reason or exc})") from exc
         except OSError as exc:
             # asyncio puts the address in place of the reason.
             reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else str(exc)

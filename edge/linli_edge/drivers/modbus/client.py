@@ -1,16 +1,19 @@
 """The driver's own port to Modbus, and its one implementation: pymodbus's frames over a transport of ours.
 
 One exchange at a time; the link sees to that. A unit that stays silent costs its own time and nothing else: the
-connection stays, and its late answer is never taken for another's.
+connection stays, and its late answer is never taken for another's (:mod:`linli_edge.drivers.modbus.doubt`).
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Final, Protocol
 
 from linli_core.codec import NEED_DATA
-from linli_core.errors import DriverUnavailable, LinkClosed, LinkTimeout, ProtocolError
-from linli_edge.drivers.modbus.framing import Framing, Request, data_of
+from linli_core.errors import ChecksumError, DriverUnavailable, LinkClosed, LinkTimeout, ProtocolError
+from linli_edge.driver import UnitCounters
+from linli_edge.drivers.modbus.doubt import Doubt
+from linli_edge.drivers.modbus.framing import NOTHING, Asked, Command, Framing, Request, data_of
+from linli_edge.drivers.modbus.pdu import check_written
 from linli_edge.transport import Transport
 
 PYMODBUS: Final = "3.16.1"
@@ -41,8 +44,20 @@ class ModbusPort(Protocol):
             LinkTimeout: No answer within the limit.
             LinkClosed: The connection is broken or out of step, and stays so.
             DeviceError: The device answered with an exception; ``code`` is the protocol's.
+            ChecksumError: What came looks like the answer, and its checksum is wrong.
             ProtocolError: What came is no answer to the request.
         """
+        ...
+
+    async def write(self, command: Command, *, limit: float, pause: float = 0.0) -> None:
+        """Carry out one write, once; errors as for :meth:`read`.
+
+        On a line that echoes, the echo of functions 5 and 6 is their answer: read back what matters.
+        """
+        ...
+
+    def count(self, unit: int) -> UnitCounters:
+        """Return what has been counted of a unit; the object goes on counting."""
         ...
 
 
@@ -61,62 +76,163 @@ class FramedPort:
         late: Late answers of each unit.
     """
 
-    def __init__(self, transport: Transport, framing: Framing, *, quiet: float = 0.05) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        framing: Framing,
+        *,
+        quiet: float = 0.05,
+        doubt: Doubt | None = None,
+    ) -> None:
         """Store the settings.
 
         Args:
             transport: The open stream.
             framing: How requests and answers are framed on it.
             quiet: Seconds without a byte after which a line counts as silent.
+            doubt: What may still come in answer to earlier requests. It belongs to the line, not to the connection:
+                a converter delivers a late answer to whoever is connected by then.
         """
         self.late: Counter[int] = Counter()
+        self._counts: defaultdict[int, UnitCounters] = defaultdict(UnitCounters)
         self._transport = transport
         self._framing = framing
         self._quiet = quiet
-        self._waiting: tuple[int, float] | None = None
-        self._doubt: dict[int, float] = {}
+        self._doubt = doubt if doubt is not None else Doubt()
+        self._drained = True
         self._rest_until = 0.0
+        self._heard_anything = False
         self._broken = ""
+
+    def count(self, unit: int) -> UnitCounters:
+        """Return what has been counted of a unit."""
+        return self._counts[unit]
 
     async def read(self, request: Request, *, limit: float, pause: float = 0.0) -> bytes:
         """Carry out one read; see :class:`ModbusPort`."""
+        pdu = await self._exchange(request, limit, pause)
+        try:
+            return data_of(request, pdu)
+        except ProtocolError:
+            self._malformed(request.unit)
+            raise
+
+    async def write(self, command: Command, *, limit: float, pause: float = 0.0) -> None:
+        """Carry out one write; see :class:`ModbusPort`."""
+        pdu = await self._exchange(command, limit, pause)
+        try:
+            check_written(command, pdu)
+        except ProtocolError:
+            self._malformed(command.unit)
+            raise
+
+    def _malformed(self, unit: int) -> None:
+        """Count an answer as what it turned out to be."""
+        self._counts[unit].answers -= 1
+        self._counts[unit].malformed += 1
+
+    async def _exchange(self, asked: Asked, limit: float, pause: float) -> bytes:
+        """Return the PDU of the answer to one request, and certainly to that one."""
         if self._broken:
             raise LinkClosed(f"the connection is of no more use: {self._broken}")
+        unit = asked.unit
         try:
-            await self._settle(request.unit, limit, pause)
-            data = self._framing.encode(request)
-            self._waiting = request.unit, limit
-            try:
-                async with asyncio.timeout(limit):
-                    await self._transport.write(data)
-                    pdu = await self._answer(request)
-            except TimeoutError as exc:
-                raise LinkTimeout(f"unit {request.unit}: no answer within {limit:g} s") from exc
+            await self._settle(unit, limit, pause)
+            for elsewhere in (False, True):
+                if not self._doubt.about(asked):
+                    break
+                await self._sound(asked, limit, elsewhere=elsewhere)
+                await self._settle(unit, limit, pause)
+            if self._doubt.about(asked):
+                raise LinkTimeout(f"unit {unit}: what it says may be the answer to an earlier request")
+            pdu = await self._once(asked, limit)
         except LinkClosed as exc:
             self._broken = str(exc)
             raise
+        except ChecksumError:
+            raise
         except ProtocolError as exc:
+            self._counts[unit].malformed += 1
+            if exc.kind == "another_master":
+                raise
+            # Out of step: nothing on this connection can be trusted any more.
             self._broken = str(exc)
-            raise LinkClosed(f"unit {request.unit}: {exc}") from exc
-        self._waiting = None
-        self._rest_until = _now()
-        return data_of(request, pdu)
+            raise LinkClosed(f"unit {unit}: {exc}") from exc
+        self._doubt.settled(unit)
+        return pdu
 
-    async def _answer(self, request: Request) -> bytes:
+    async def _sound(self, asked: Asked, limit: float, *, elsewhere: bool) -> None:
+        """Ask a unit in doubt something whose answer cannot be mistaken for one that is overdue.
+
+        Requests are answered in their order, so that answer says that nothing older can come any more.
+        """
+        sounding = self._doubt.sounding(asked, elsewhere=elsewhere)
+        if sounding is None:
+            # Every shape is taken: all that is left is to wait as long as we ever do.
+            await self._listen(limit, limit)
+            self._framing.reset()
+            self._note_overheard(asked.unit)
+            self._doubt.settled(asked.unit)
+            return
+        pdu = await self._once(sounding, limit)
+        if self._doubt.proves(sounding, pdu):
+            self._doubt.settled(asked.unit)
+        else:
+            # An exception, which may be an older request's: that one is settled, this one is not.
+            self._doubt.answered(asked.unit, pdu)
+            self._doubt.add(sounding, _now(), limit)
+
+    async def _once(self, asked: Asked, limit: float) -> bytes:
+        """Send one request and return the PDU that answers it, as far as its form says."""
+        count = self._counts[asked.unit]
+        data = self._framing.encode(asked)
+        count.requests += 1
+        started, answered = _now(), False
+        try:
+            async with asyncio.timeout(limit):
+                await self._transport.write(data)
+                pdu = await self._answer()
+            self._note_overheard(asked.unit, asked)
+            answered = True
+        except TimeoutError as exc:
+            raise self._unanswered(asked, limit) from exc
+        finally:
+            # Whatever ended it, a cancelled poll included: its answer may still come.
+            if not answered and not self._framing.identified:
+                self._doubt.add(asked, _now(), limit)
+                self._drained = False
+        self._rest_until = _now()
+        count.answered(round((self._rest_until - started) * 1_000_000))
+        count.refused += pdu[0] & 0x80 != 0
+        return pdu
+
+    def _unanswered(self, asked: Asked, limit: float) -> LinkTimeout | ChecksumError:
+        count = self._counts[asked.unit]
+        if self._framing.damaged:
+            count.checksum += 1
+            return ChecksumError(f"unit {asked.unit}: an answer with a wrong checksum, and no other within {limit:g} s")
+        count.timeouts += 1
+        return LinkTimeout(f"unit {asked.unit}: no answer within {limit:g} s")
+
+    async def _answer(self) -> bytes:
         framing = self._framing
         while True:
-            framing.receive(await self._some())
+            if framing.damaged:
+                # It was the answer, most likely. What else comes, comes soon; the line need not wait for the limit.
+                async with asyncio.timeout(self._quiet):
+                    data = await self._some()
+            else:
+                data = await self._some()
+            framing.receive(data)
             pdu = framing.next_answer()
-            self._count_strays(request.unit)
             if pdu is not NEED_DATA:
                 return pdu
 
     async def _settle(self, unit: int, limit: float, pause: float) -> None:
-        """Let the device rest, and make sure that what comes next cannot be the answer to a request before.
+        """Let the device rest, and throw away what came while nobody asked.
 
         With transaction ids the second needs nothing. Without them: after a timeout (or a cancelled poll) listen until
-        the line is silent; before asking the *same* unit again, listen for as long as its answer may still come.
-        Other units need not wait: a frame of the silent unit is not theirs. Even in quiet times the rest is spent
+        the line is silent, for what answers the request before may be under way. Even in quiet times the rest is spent
         listening, for what lies in the buffers by then arrived while nobody asked.
         """
         rest = self._rest_until + pause - _now()
@@ -124,22 +240,16 @@ class FramedPort:
             if rest > 0:
                 await asyncio.sleep(rest)
             return
-        if self._waiting is not None:
-            silent, patience = self._waiting
-            self._doubt[silent] = _now() + patience
-            self._waiting = None
+        if not self._drained:
             await self._listen(self._quiet, limit)
-        while (left := self._doubt.get(unit, 0.0) - _now()) > 0:
-            await self._listen(left, left)
+            self._drained = True
         await self._listen(max(rest, _LEAST_LISTENING), limit)
         self._framing.reset()
-        self._count_strays(unit)
-        if self._doubt:
-            now = _now()
-            self._doubt = {other: until for other, until in self._doubt.items() if until > now}
+        self._note_overheard(unit)
+        self._doubt.expire(_now())
 
     async def _listen(self, quiet: float, limit: float) -> None:
-        """Throw away what comes, until nothing has come for ``quiet`` seconds or ``limit`` seconds are over."""
+        """Take what comes, until nothing has come for ``quiet`` seconds or ``limit`` seconds are over."""
         end = _now() + limit
         try:
             while _now() <= end:
@@ -151,17 +261,52 @@ class FramedPort:
         except TimeoutError:
             return
 
-    def _count_strays(self, unit: int) -> None:
-        """Book strays on the unit whose answer is overdue, else on the one being asked."""
-        strays, self._framing.strays = self._framing.strays, 0
-        if strays:
-            self.late[next(reversed(self._doubt), unit)] += strays
+    def _note_overheard(self, unit: int, asked: Asked | None = None) -> None:
+        """Book what came besides the answer.
+
+        Args:
+            unit: The unit that is being asked.
+            asked: The request it has just answered, if it has.
+
+        Raises:
+            ProtocolError: Another master asked the same unit the same function: whose answer this is nobody knows.
+        """
+        heard = self._framing.overheard()
+        if heard is NOTHING:
+            return
+        self._counts[unit].noise += heard.noise
+        self._counts[unit].foreign += heard.foreign
+        doubtful = False
+        for other, pdu in heard.frames:
+            if self._doubt.answered(other, pdu) or self._framing.identified:
+                self.late[other] += 1
+                self._counts[other].late += 1
+            else:
+                self._counts[unit].foreign += 1
+                if asked is not None and other == asked.unit and _is_read(pdu) and pdu[0] == asked.function:
+                    doubtful = True
+        if doubtful:
+            raise ProtocolError(
+                f"unit {unit}: another master asked it at the same time; the answer may be to that one",
+                kind="another_master",
+            )
 
     async def _some(self) -> bytes:
         data = await self._transport.read()
         if not data:
-            raise LinkClosed("the other end closed the connection")
+            if self._heard_anything:
+                raise LinkClosed("the other end closed the connection")
+            raise LinkClosed(
+                "the other end closed the connection before it said anything; "
+                "many devices serve one connection only: is another program connected to it?"
+            )
+        self._heard_anything = True
         return data
+
+
+def _is_read(pdu: bytes) -> bool:
+    """Whether a PDU is a request to read: five bytes, which no answer in registers has."""
+    return len(pdu) == 5 and (pdu[0] in {3, 4} or (pdu[0] in {1, 2} and pdu[1] != 3))
 
 
 def _now() -> float:

@@ -149,6 +149,32 @@ def from_bcd(raw: int) -> int | None:
         return None
 
 
+def from_mod10k(raw: int, count: int) -> int | None:
+    """Return the number whose digits stand four to a register, each -9999 to 9999; ``None`` if one does not."""
+    total = 0
+    for place in reversed(range(count)):
+        word = raw >> 16 * place & 0xFFFF
+        digits = word - 0x10000 if word >= 0x8000 else word
+        if not -9999 <= digits <= 9999:
+            return None
+        total = total * 10_000 + digits
+    return total
+
+
+def from_sign(raw: int, count: int) -> int:
+    """Return the number whose highest bit is its sign and the rest its magnitude."""
+    sign = 1 << (16 * count - 1)
+    return -(raw & sign - 1) if raw & sign else raw
+
+
+_SPELT: Final[dict[str, Callable[[int, int], int | None]]] = {
+    "bcd": lambda raw, _count: from_bcd(raw),
+    "mod10k": from_mod10k,
+    "sign": from_sign,
+}
+"""Kinds whose bits are read as an unsigned number first, and what that number spells."""
+
+
 def text(raw: bytes) -> Value | Reason:
     """Return a device's text without its padding; all padding is "not implemented"."""
     kept = raw.partition(b"\0")[0].rstrip(b" \xff")
@@ -179,8 +205,8 @@ def converter(entry: MappedPoint) -> Converter | None:
         inner = linear_int(entry.factor, entry.offset)
     if entry.bits is not None:
         inner = _field(entry.bits, inner)
-    elif entry.kind.kind == "bcd":
-        inner = _bcd(inner)
+    elif entry.kind.kind in _SPELT:
+        inner = _spelt(_SPELT[entry.kind.kind], entry.count, inner)
     return _absent(entry, inner) if entry.absent else inner
 
 
@@ -191,9 +217,9 @@ def _field(bits: tuple[int, int], inner: Converter | None) -> Converter:
     return lambda raw: inner((raw >> low) & mask)
 
 
-def _bcd(inner: Converter | None) -> Converter:
+def _spelt(read: Callable[[int, int], int | None], count: int, inner: Converter | None) -> Converter:
     def convert(raw: int) -> Value | Reason:
-        number = from_bcd(raw)
+        number = read(raw, count)
         if number is None:
             return Reason.MALFORMED_ANSWER
         return number if inner is None else inner(number)

@@ -1,95 +1,55 @@
 """One outstanding request on one byte stream: frames out, the matching answer in. No I/O.
 
-The frames are pymodbus's (:class:`FramerSocket`, :class:`FramerRTU`); which frame may be an answer is decided here,
-because pymodbus's own transaction layer drops the connection of every unit after a few silent polls of one, unpacks
-registers one at a time, and throws a whole buffer away for one bad checksum.
+The frames are pymodbus's (:class:`FramerSocket`, :class:`FramerRTU`, :class:`FramerAscii`); which frame may be an
+answer is decided here, because pymodbus's own transaction layer drops the connection of every unit after a few silent
+polls of one, unpacks registers one at a time, and throws a whole buffer away for one bad checksum.
 """
 
 import struct
-from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.framer import FramerAscii, FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
 
 from linli_core.codec import NEED_DATA, NeedData
-from linli_core.errors import DeviceError, ProtocolError
+from linli_core.errors import ProtocolError
+from linli_edge.drivers.modbus.overheard import Overheard, rtu_frames
+from linli_edge.drivers.modbus.pdu import EXCEPTIONS, Asked, Command, Request, data_of
+
+__all__ = [
+    "EXCEPTIONS",
+    "MAX_ADU",
+    "AsciiFraming",
+    "Asked",
+    "Command",
+    "Framing",
+    "Request",
+    "RtuFraming",
+    "TcpFraming",
+    "data_of",
+]
 
 MAX_ADU: Final = 260
 """Longest frame: MBAP 7 + PDU 253 (MODBUS Messaging on TCP/IP Implementation Guide V1.0b, §3.1.2 and V1.1b3, §4.1)."""
 
-EXCEPTIONS: Final = {
-    1: "illegal_function",
-    2: "illegal_address",
-    3: "illegal_value",
-    4: "device_failure",
-    5: "acknowledged",
-    6: "busy",
-    8: "memory_parity",
-    10: "gateway_path_unavailable",
-    11: "gateway_target_silent",
-}
-"""Exception codes (Modbus Application Protocol V1.1b3, §7)."""
+MAX_ASCII: Final = 513
+"""Longest ASCII frame: two characters for each byte of unit, PDU and LRC, and ``:``, CR, LF (serial line V1.02)."""
 
-_READ: Final = struct.Struct(">BHH")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A read: unit id, function 1 to 4, first address, number of addresses."""
-
-    unit: int
-    function: int
-    address: int
-    count: int
-
-    def __str__(self) -> str:
-        return f"unit {self.unit}, function {self.function}, {self.count} from address {self.address}"
-
-    @property
-    def pdu(self) -> bytes:
-        """The request without its frame."""
-        return _READ.pack(self.function, self.address, self.count)
-
-    @property
-    def answer_bytes(self) -> int:
-        """How many data bytes the answer must hold."""
-        return 2 * self.count if self.function in {3, 4} else (self.count + 7) // 8
-
-
-def data_of(request: Request, pdu: bytes) -> bytes:
-    """Return the data bytes of an answer.
-
-    Raises:
-        DeviceError: The answer is an exception; ``code`` is the protocol's.
-        ProtocolError: The answer is to something else, or of another length than was asked for.
-    """
-    if len(pdu) == 2 and pdu[0] == request.function | 0x80:
-        code = pdu[1]
-        kind = EXCEPTIONS.get(code, "unknown_exception")
-        raise DeviceError(f"{request}: exception {code} ({kind.replace('_', ' ')})", code=code, kind=kind)
-    if len(pdu) < 2 or pdu[0] != request.function:
-        raise ProtocolError(f"{request}: answered with {pdu[:8].hex() or 'nothing'}", kind="wrong_function")
-    if pdu[1] != request.answer_bytes or len(pdu) != 2 + request.answer_bytes:
-        raise ProtocolError(
-            f"{request}: {len(pdu) - 2} data bytes (its length byte says {pdu[1]}), not {request.answer_bytes}",
-            kind="wrong_length",
-        )
-    return pdu[2:]
+NOTHING: Final = Overheard()
 
 
 class Framing(Protocol):
     """One way to put requests on a stream.
 
     Attributes:
-        strays: Frames or runs of bytes that were no answer to the request: late answers, noise.
         identified: Whether an answer names its request, so that a late one cannot be taken for the next.
+        damaged: Whether what looks like the outstanding answer has come with a wrong checksum.
     """
 
-    strays: int
     identified: bool
+    damaged: bool
 
-    def encode(self, request: Request) -> bytes:
+    def encode(self, asked: Asked) -> bytes:
         """Return the bytes of a request, which becomes the outstanding one."""
         ...
 
@@ -101,8 +61,12 @@ class Framing(Protocol):
         """Return the PDU of the outstanding request's answer, or ``NEED_DATA``; raise ``ProtocolError``."""
         ...
 
+    def overheard(self) -> Overheard:
+        """Return what has come besides the answers, since it was last asked."""
+        ...
+
     def reset(self) -> None:
-        """Drop what has arrived so far."""
+        """Drop what has arrived so far: it counts as overheard."""
         ...
 
 
@@ -110,19 +74,21 @@ class TcpFraming:
     """Modbus TCP: an MBAP header with a transaction id before each PDU."""
 
     identified = True
+    damaged = False
 
     def __init__(self) -> None:
-        self.strays = 0
         self._framer = FramerSocket(DecodePDU(is_server=False))
         self._buffer = b""
         self._transaction = 0
         self._unit = 0
+        self._others: list[tuple[int, bytes]] = []
+        self._foreign = 0
 
-    def encode(self, request: Request) -> bytes:
+    def encode(self, asked: Asked) -> bytes:
         """Return the bytes of a request under the next transaction id."""
         self._transaction = self._transaction % 0xFFFF + 1
-        self._unit = request.unit
-        return self._framer.encode(request.pdu, request.unit, self._transaction)
+        self._unit = asked.unit
+        return self._framer.encode(asked.pdu, asked.unit, self._transaction)
 
     def receive(self, data: bytes) -> None:
         """Take bytes off the stream."""
@@ -146,8 +112,19 @@ class TcpFraming:
             self._buffer = self._buffer[used:]
             if transaction == self._transaction and unit == self._unit:
                 return pdu
-            self.strays += 1
+            if transaction == self._transaction:
+                self._foreign += 1
+            else:
+                self._others.append((unit, pdu))
         return NEED_DATA
+
+    def overheard(self) -> Overheard:
+        """Return the answers to other transactions, and those of other units."""
+        if not self._others and not self._foreign:
+            return NOTHING
+        heard = Overheard(tuple(self._others), foreign=self._foreign)
+        self._others, self._foreign = [], 0
+        return heard
 
     def reset(self) -> None:
         """Do nothing: the stream must stay in step, and a late answer is known by its transaction id."""
@@ -157,21 +134,28 @@ class RtuFraming:
     """Modbus RTU: unit, PDU, CRC; nothing says which request a frame answers.
 
     The length of the answer is known, so it is looked for at every byte: noise before, between or behind, and a false
-    start that claims a long frame, cannot hide it.
+    start that claims a long frame, cannot hide it. A line that echoes what is sent is seen by its own request coming
+    back; a write's answer is its own echo, so a write must be read back by whoever needs to know.
     """
 
     identified = False
 
     def __init__(self) -> None:
-        self.strays = 0
+        self.damaged = False
         self._framer = FramerRTU(DecodePDU(is_server=False))
         self._buffer = b""
-        self._request = Request(0, 3, 0, 1)
+        self._sent = b""
+        self._echoable = False
+        self._asked: Asked = Request(0, 3, 0, 1)
+        self._strays: list[bytes] = []
 
-    def encode(self, request: Request) -> bytes:
+    def encode(self, asked: Asked) -> bytes:
         """Return the bytes of a request."""
-        self._request = request
-        return self._framer.encode(request.pdu, request.unit, 0)
+        self._asked = asked
+        self._sent = self._framer.encode(asked.pdu, asked.unit, 0)
+        self._echoable = asked.pdu[:5] != asked.answer_prefix
+        self.damaged = False
+        return self._sent
 
     def receive(self, data: bytes) -> None:
         """Take bytes off the stream; more than two frames' length of noise falls off at the front."""
@@ -179,26 +163,132 @@ class RtuFraming:
 
     def next_answer(self) -> bytes | NeedData:
         """Return the answer's PDU; whatever else has arrived before it is skipped and counted."""
-        buffer, request = self._buffer, self._request
-        start = buffer.find(request.unit)
+        if self._echoable and (place := self._buffer.find(self._sent)) >= 0:
+            self._stray(self._buffer[:place])
+            self._buffer = self._buffer[place + len(self._sent) :]
+            self._echoable = False
+        buffer, asked, prefix = self._buffer, self._asked, self._asked.answer_prefix
+        start = buffer.find(asked.unit)
         while start >= 0:
-            if buffer[start + 1 : start + 3] == bytes((request.function, request.answer_bytes)):
-                length = request.answer_bytes + 5
-            elif buffer[start + 1 : start + 2] == bytes((request.function | 0x80,)):
+            if buffer[start + 1 : start + 1 + len(prefix)] == prefix:
+                length = asked.answer_length + 3
+            elif buffer[start + 1 : start + 2] == bytes((asked.function | 0x80,)):
                 length = 5
             else:
                 length = 0
             if length and len(buffer) >= start + length:
                 frame = buffer[start : start + length]
-                _, unit, _, pdu = self._framer.decode(frame)
-                if unit == request.unit and len(pdu) == length - 3:
-                    self.strays += start > 0
+                if self._sound(frame):
+                    self._stray(buffer[:start])
                     self._buffer = buffer[start + length :]
-                    return pdu
-            start = buffer.find(request.unit, start + 1)
+                    return frame[1:-2]
+                self.damaged = True
+            start = buffer.find(asked.unit, start + 1)
         return NEED_DATA
+
+    def _sound(self, frame: bytes) -> bool:
+        return bool(self._framer.encode(frame[1:-2], frame[0], 0) == frame)
+
+    def _stray(self, data: bytes) -> None:
+        if data:
+            self._strays.append(data)
+
+    def overheard(self) -> Overheard:
+        """Return the frames and the noise that came besides the answers."""
+        if not self._strays:
+            return NOTHING
+        data, self._strays = b"".join(self._strays), []
+        return rtu_frames(data, self._sound)
 
     def reset(self) -> None:
         """Drop what has arrived so far."""
-        self.strays += bool(self._buffer)
+        self._stray(self._buffer)
+        self._buffer = b""
+
+
+class AsciiFraming:
+    """Modbus ASCII: ``:``, two hexadecimal digits for each byte of unit, PDU and LRC, CR LF.
+
+    A ``:`` begins a frame wherever it stands: what came before it and is not finished is lost, nothing more. As on RTU,
+    nothing says which request a frame answers, and the length of the answer is known.
+    """
+
+    identified = False
+
+    def __init__(self) -> None:
+        self.damaged = False
+        self._framer = FramerAscii(DecodePDU(is_server=False))
+        self._buffer = b""
+        self._sent = b""
+        self._echoable = False
+        self._asked: Asked = Request(0, 3, 0, 1)
+        self._frames: list[tuple[int, bytes]] = []
+        self._noise = 0
+
+    def encode(self, asked: Asked) -> bytes:
+        """Return the characters of a request."""
+        self._asked = asked
+        self._sent = self._framer.encode(asked.pdu, asked.unit, 0)
+        self._echoable = asked.pdu[:5] != asked.answer_prefix
+        self.damaged = False
+        return self._sent
+
+    def receive(self, data: bytes) -> None:
+        """Take characters off the stream; more than two frames' length without an end falls off at the front."""
+        self._buffer = (self._buffer + data)[-2 * MAX_ASCII :]
+
+    def next_answer(self) -> bytes | NeedData:
+        """Return the answer's PDU; other frames and noise before it are skipped and counted."""
+        while (end := self._buffer.find(b"\n")) >= 0:
+            line, self._buffer = self._buffer[: end + 1], self._buffer[end + 1 :]
+            before, colon, body = line.rpartition(b":")
+            self._noise += bool(before)
+            frame = self._frame(colon + body)
+            if frame is None:
+                self._noise += bool(body.strip())
+                continue
+            unit, pdu = frame
+            if self._echoable and colon + body == self._sent:
+                self._echoable = False
+            elif unit == self._asked.unit and self._fits(pdu):
+                return pdu
+            else:
+                self._frames.append((unit, pdu))
+        return NEED_DATA
+
+    def _frame(self, line: bytes) -> tuple[int, bytes] | None:
+        """Return unit and PDU of one whole frame; ``None`` if it is none, or its LRC is wrong."""
+        digits = line[1:-2]
+        if line[:1] != b":" or line[-2:] != b"\r\n" or len(digits) < 6 or len(digits) % 2:
+            return None
+        try:
+            data = bytes.fromhex(digits.decode("ascii"))
+        except ValueError:
+            return None
+        used, _, _, pdu = self._framer.decode(b":" + data.hex().upper().encode() + b"\r\n")
+        if used == 0 or not pdu:
+            self.damaged = self.damaged or data[0] == self._asked.unit
+            return None
+        return data[0], bytes(pdu)
+
+    def _fits(self, pdu: bytes) -> bool:
+        asked = self._asked
+        if len(pdu) == 2:
+            return pdu[0] == asked.function | 0x80
+        return len(pdu) == asked.answer_length and pdu.startswith(asked.answer_prefix)
+
+    def overheard(self) -> Overheard:
+        """Return the frames and the noise that came besides the answers."""
+        if not self._frames and not self._noise:
+            return NOTHING
+        heard = Overheard(tuple(self._frames), self._noise)
+        self._frames, self._noise = [], 0
+        return heard
+
+    def reset(self) -> None:
+        """Drop what has arrived so far; whole frames in it are overheard."""
+        self._asked = Request(0, 3, 0, 1)
+        self._echoable = False
+        self.next_answer()
+        self._noise += bool(self._buffer)
         self._buffer = b""

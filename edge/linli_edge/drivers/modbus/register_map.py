@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -18,12 +18,16 @@ from linli_edge.drivers.modbus.registers import (
     TYPES,
     DataType,
     MappedPoint,
+    Multiplier,
     RegisterTable,
     WordOrder,
 )
 
 RATIOS: Final = ("pt", "ct")
 """Transformer ratios that a device's register map may leave to the reader."""
+
+BASES: Final = (0, 1, 10_001, 30_001, 40_001)
+"""What a manual may call the first address: 0 as on the wire, 1, or the numbers that name the table as well."""
 
 SUNSPEC_ABSENT: Final = {
     DataType.INT16: 0x8000,
@@ -47,6 +51,7 @@ class Defaults:
         base: 1 where the addresses are numbered from one, as many manuals print them.
         absent: ``"sunspec"`` or nothing.
         nan_is_absent: Whether NaN means "not implemented".
+        ratios: Registers that hold a transformer ratio, by its name: where the device is not given one.
     """
 
     table: RegisterTable = RegisterTable.HOLDING
@@ -55,6 +60,7 @@ class Defaults:
     base: int = 0
     absent: str | None = None
     nan_is_absent: bool = False
+    ratios: Mapping[str, Multiplier] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ class Quirks:
         pause: Microseconds between an answer and the next request.
         timeout: Microseconds to wait for an answer.
         retries: How often a request is repeated before the device counts as silent.
+        functions: Function codes that it knows; empty: all.
+        even_counts: Whether it only answers to even numbers of registers.
     """
 
     max_registers: int = 125
@@ -74,6 +82,29 @@ class Quirks:
     pause: int = 0
     timeout: int = 1_000_000
     retries: int = 0
+    functions: tuple[int, ...] = ()
+    even_counts: bool = False
+
+    def allows(self, function: int) -> bool:
+        """Return whether the device knows a function."""
+        return not self.functions or function in self.functions
+
+    @property
+    def tables(self) -> Mapping[RegisterTable, RegisterTable]:
+        """Which table to read in place of one whose function the device does not know."""
+        return {
+            table: other
+            for table, other in _SIBLINGS.items()
+            if not self.allows(table.function) and self.allows(other.function)
+        }
+
+
+_SIBLINGS: Final = {
+    RegisterTable.HOLDING: RegisterTable.INPUT,
+    RegisterTable.INPUT: RegisterTable.HOLDING,
+    RegisterTable.COIL: RegisterTable.DISCRETE,
+    RegisterTable.DISCRETE: RegisterTable.COIL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +115,27 @@ class RawEntry:
         mapped: The entry as if every ratio were 1.
         ratios: Ratios its value is to be multiplied by.
         ordered: Whether the entry itself names its byte and word order, so that a device cannot change it.
+        registers: Where the device itself holds a ratio.
     """
 
     mapped: MappedPoint
     ratios: tuple[str, ...]
     ordered: bool
+    registers: Mapping[str, Multiplier] = field(default_factory=dict)
 
     def resolved(self, ratios: Mapping[str, Fraction], order: WordOrder | None) -> MappedPoint:
-        """Return the entry with a device's ratios folded in, and in the device's word order."""
-        factor = self.mapped.factor
+        """Return the entry with a device's ratios folded in, and in the device's word order.
+
+        A ratio that is not given is read from the device where its map says how, and is 1 where it does not.
+        """
+        factor, multipliers = self.mapped.factor, self.mapped.multipliers
         for name in self.ratios:
+            if name not in ratios and name in self.registers:
+                multipliers += (self.registers[name],)
             factor *= ratios.get(name, 1)
         keep = self.ordered or self.mapped.kind.registers < 2
         wanted = self.mapped.order if order is None or keep else order
-        return replace(self.mapped, factor=factor, order=wanted)
+        return replace(self.mapped, factor=factor, order=wanted, multipliers=multipliers)
 
 
 def read_quirks(table: Table, base: Quirks) -> Quirks:
@@ -108,20 +146,60 @@ def read_quirks(table: Table, base: Quirks) -> Quirks:
         table.duration("pause", base.pause, maximum=10_000_000),
         table.duration("timeout", base.timeout, minimum=10_000, maximum=60_000_000),
         table.integer("retries", base.retries, minimum=0, maximum=10),
+        table.integers("functions", base.functions, minimum=1, maximum=127),
+        table.boolean("even_counts", base.even_counts),
     )
 
 
 def read_defaults(table: Table) -> Defaults:
     """Return what a ``[defaults]`` table says."""
     kind = table.choice("type", list(TYPES), None)
-    return Defaults(
+    base = table.integer("address_base", 0, minimum=0, maximum=ADDRESSES)
+    if base not in BASES:
+        table.problem("address_base", f"found {base}", f"choose one of {', '.join(map(str, BASES))}")
+    read = Defaults(
         TABLES[table.choice("table", list(TABLES), "holding")],
         TYPES[kind] if kind else None,
         table.member("order", WordOrder, WordOrder.ABCD),
-        table.integer("address_base", 0, minimum=0, maximum=1),
+        base,
         table.choice("absent", ["sunspec"], None),
         table.boolean("nan_is_absent", False),
     )
+    registers = {
+        name: Multiplier(_multiplying(table.table(f"{name}_register"), read), power=False)
+        for name in RATIOS
+        if f"{name}_register" in table
+    }
+    return replace(read, ratios=registers)
+
+
+def _multiplying(table: Table, defaults: Defaults) -> MappedPoint:
+    """Return a register that holds a ratio: ``{ address = 142, type = "uint16", scale = 0.1 }``."""
+    kind = TYPES[table.choice("type", [label for label, kind in TYPES.items() if kind.registers], "uint16")]
+    source = TABLES[table.choice("table", ["holding", "input"], _registers(defaults.table).label)]
+    return MappedPoint(
+        where=table.where,
+        quantity="multiplier",
+        table=source,
+        address=_address(table, "address", defaults.base, kind.registers),
+        count=kind.registers,
+        kind=kind,
+        order=table.member("order", WordOrder, defaults.order if kind.registers > 1 else WordOrder.ABCD),
+        factor=_exact(table.number("scale", 1.0)),
+    )
+
+
+def _registers(table: RegisterTable) -> RegisterTable:
+    """Return a table of registers: the given one, unless it is one of bits."""
+    return RegisterTable.HOLDING if table.bits else table
+
+
+def _address(table: Table, key: str, base: int, count: int) -> int:
+    """Return an address as on the wire, from a key that counts from ``base``."""
+    address = table.integer(key, minimum=base, maximum=ADDRESSES - 1 + base) - base
+    if address + count > ADDRESSES:
+        table.problem(key, f"the value ends behind address {ADDRESSES - 1}", "correct the address or the type")
+    return address
 
 
 def read_entries(tables: Sequence[Table], defaults: Defaults, quirks: Quirks) -> tuple[RawEntry, ...]:
@@ -171,10 +249,11 @@ def _entry(table: Table, defaults: Defaults, quirks: Quirks, words: Vocabulary) 
     order = table.member("order", WordOrder, defaults.order if kind.registers > 1 else WordOrder.ABCD)
     if kind is DataType.STRING and order in {WordOrder.CDAB, WordOrder.DCBA}:
         table.problem("order", f"{order} for a string", "choose ABCD, or BADC where each two characters are swapped")
-    address = table.integer("address", minimum=defaults.base, maximum=ADDRESSES - 1 + defaults.base) - defaults.base
-    if address + count > ADDRESSES:
-        table.problem("address", f"the value ends behind address {ADDRESSES - 1}", "correct the address or the type")
+    address = _address(table, "address", defaults.base, count)
     factor, offset = _scale(table, kind, words)
+    lowest, highest = table.number("minimum", None), table.number("maximum", None)
+    if lowest is not None and highest is not None and lowest > highest:
+        table.problem("minimum", f"{lowest:g} is above maximum, {highest:g}", "exchange the two")
     mapped = MappedPoint(
         where=table.where,
         quantity=table.text("quantity"),
@@ -189,6 +268,10 @@ def _entry(table: Table, defaults: Defaults, quirks: Quirks, words: Vocabulary) 
         states=_states(table),
         absent=_absent(table, kind, defaults),
         nan_is_absent=table.boolean("nan_is_absent", defaults.nan_is_absent),
+        multipliers=_scale_register(table, source, kind, defaults.base),
+        writable=_writable(table, source, kind),
+        lowest=lowest,
+        highest=highest,
         interval=table.duration("interval", 0, minimum=100_000),
         phase=table.member("phase", Phase, None),
         channel=table.integer("channel", None, minimum=0, maximum=999_999_999),
@@ -201,7 +284,36 @@ def _entry(table: Table, defaults: Defaults, quirks: Quirks, words: Vocabulary) 
     for name in ratios:
         if name not in RATIOS:
             table.problem("ratios", f'no ratio is called "{name}"', f"known: {', '.join(RATIOS)}")
-    return RawEntry(mapped, ratios, "order" in table.raw)
+    return RawEntry(mapped, ratios, "order" in table.raw, defaults.ratios)
+
+
+def _scale_register(table: Table, source: RegisterTable, kind: DataType, base: int) -> tuple[Multiplier, ...]:
+    """Return the register that holds the exponent of ten of an entry's scale: ``scale_register = 40210``."""
+    if "scale_register" not in table:
+        return ()
+    address = _address(table, "scale_register", base, 1)
+    if kind.kind in {"text", "bit"}:
+        table.problem("scale_register", f"a scale for {kind.label}", "drop the key: there is no number to scale")
+    elif "states" in table or "bit" in table or "bits" in table:
+        table.problem("scale_register", "a scale for a state or a bit field", "drop the key, or what makes it a state")
+    return (scale_factor(address, source, f"{table.where}.scale_register"),)
+
+
+def scale_factor(address: int, table: RegisterTable, where: str) -> Multiplier:
+    """Return a SunSpec scale factor: an int16 exponent of ten, 8000 hex where there is none."""
+    absent = frozenset({SUNSPEC_ABSENT[DataType.INT16]})
+    register = MappedPoint(where, "multiplier", table, address, 1, DataType.INT16, absent=absent)
+    return Multiplier(register, power=True)
+
+
+def _writable(table: Table, source: RegisterTable, kind: DataType) -> bool:
+    """Return whether a point may be written: ``writable = true``, only where one write sets all of it."""
+    wanted = table.boolean("writable", False)
+    if wanted and source in {RegisterTable.INPUT, RegisterTable.DISCRETE}:
+        table.problem("writable", f"table {source.label} cannot be written", "only coil and holding can")
+    elif wanted and ("bit" in table or "bits" in table or kind.kind == "text"):
+        table.problem("writable", "a bit field or a text", "only whole numbers, states and coils can be written")
+    return wanted and source in {RegisterTable.COIL, RegisterTable.HOLDING}
 
 
 def _scale(table: Table, kind: DataType, words: Vocabulary) -> tuple[Fraction, Fraction]:

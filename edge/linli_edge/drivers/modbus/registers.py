@@ -1,12 +1,12 @@
 """What one entry of a register map says: where a value stands in a device and how its bytes become a value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from fractions import Fraction
 from typing import Final
 
-from linli_core.model import Phase, Point, Statistic
+from linli_core.model import Phase, Point, Reason, Statistic
 
 ADDRESSES: Final = 65536
 """Addresses of one table (Modbus Application Protocol V1.1b3, §4.4)."""
@@ -49,7 +49,7 @@ class DataType(Enum):
         label: Its name in a profile.
         code: Format character for :mod:`struct`; empty where the length is the entry's own.
         registers: How many registers it takes; 0 where the entry says it.
-        kind: ``int``, ``float``, ``bcd``, ``text`` or ``bit``.
+        kind: ``int``, ``float``, ``bcd``, ``mod10k``, ``sign`` (sign and magnitude), ``text`` or ``bit``.
     """
 
     BIT = "bit", "", 0, "bit"
@@ -64,6 +64,10 @@ class DataType(Enum):
     BCD16 = "bcd16", "H", 1, "bcd"
     BCD32 = "bcd32", "I", 2, "bcd"
     BCD64 = "bcd64", "Q", 4, "bcd"
+    MOD10K32 = "mod10k32", "I", 2, "mod10k"
+    MOD10K64 = "mod10k64", "Q", 4, "mod10k"
+    SIGN16 = "sign16", "H", 1, "sign"
+    SIGN32 = "sign32", "I", 2, "sign"
     STRING = "string", "", 0, "text"
 
     def __init__(self, label: str, code: str, registers: int, kind: str) -> None:
@@ -103,6 +107,9 @@ class MappedPoint:
         states: What each raw number means; a number that is not in it is BAD.
         absent: Raw patterns (unsigned) by which the device says "not implemented".
         nan_is_absent: Whether NaN says "not implemented" rather than "measured nonsense".
+        multipliers: Registers of the same device that its value is to be multiplied by.
+        writable: Whether the device may be told a value for it.
+        lowest, highest: Bounds of what it may be told, in the vocabulary's unit.
         interval: Microseconds; not to be read more often; 0: as often as the device.
         phase: Electrical phase.
         channel: Numbered input of the device.
@@ -125,6 +132,10 @@ class MappedPoint:
     states: Mapping[int, str | int | bool] | None = None
     absent: frozenset[int] = frozenset()
     nan_is_absent: bool = False
+    multipliers: tuple["Multiplier", ...] = ()
+    writable: bool = False
+    lowest: float | None = None
+    highest: float | None = None
     interval: int = 0
     phase: Phase | None = None
     channel: int | None = None
@@ -138,6 +149,40 @@ class MappedPoint:
         """The address behind the last one."""
         return self.address + self.count
 
+    def moved(self, by: int, tables: Mapping[RegisterTable, RegisterTable]) -> "MappedPoint":
+        """Return the entry with its addresses moved and its table exchanged, its multipliers' as well."""
+        return replace(
+            self,
+            address=self.address + by,
+            table=tables.get(self.table, self.table),
+            multipliers=tuple(replace(one, register=one.register.moved(by, tables)) for one in self.multipliers),
+        )
+
     def of(self, device: str) -> Point:
         """Return the point of one device."""
         return Point(device, self.quantity, self.phase, self.channel, self.tariff, self.storage, self.statistic)
+
+
+MOST_DECIMALS: Final = 10
+"""Largest power of ten that a scale-factor register may name (SunSpec: -10 to 10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplier:
+    """A register whose content multiplies another's.
+
+    Attributes:
+        register: Where it stands and how it is written; its factor is folded in.
+        power: Whether it holds an exponent of ten (a scale factor) rather than the number itself (a ratio).
+    """
+
+    register: MappedPoint
+    power: bool
+
+    def number(self, exact: Fraction) -> Fraction | Reason:
+        """Return what to multiply by, from what the register holds; a reason where that makes no sense."""
+        if not self.power:
+            return exact if exact > 0 else Reason.OUT_OF_RANGE
+        if exact.denominator != 1 or abs(exact) > MOST_DECIMALS:
+            return Reason.OUT_OF_RANGE
+        return Fraction(10) ** int(exact)

@@ -1,7 +1,7 @@
 """A Modbus link as TOML writes it: how the bytes move, and the devices with their profiles."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal, cast
@@ -14,6 +14,7 @@ from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.drivers.modbus import device_profile
 from linli_edge.drivers.modbus.client import check_version
 from linli_edge.drivers.modbus.device_profile import DeviceProfile
+from linli_edge.drivers.modbus.doubt import Doubt
 from linli_edge.drivers.modbus.plan import RequestPlan
 from linli_edge.drivers.modbus.register_map import (
     RATIOS,
@@ -23,10 +24,16 @@ from linli_edge.drivers.modbus.register_map import (
     read_entries,
     read_quirks,
 )
-from linli_edge.drivers.modbus.registers import ADDRESSES, MappedPoint, WordOrder
-from linli_edge.transport.settings import SerialSettings, TransportSettings, read_transport
+from linli_edge.drivers.modbus.registers import ADDRESSES, MappedPoint, RegisterTable, WordOrder
+from linli_edge.drivers.modbus.sunspec import Kind, Layout, SunSpecSettings
+from linli_edge.transport.settings import SerialSettings, TlsSettings, TransportSettings, read_transport
+
+FramingName = Literal["tcp", "rtu", "ascii"]
 
 PORT: Final = 502
+TLS_PORT: Final = 802
+"""MODBUS/TCP Security Protocol Specification."""
+
 INTERVAL: Final = 10 * SECOND
 
 
@@ -39,7 +46,8 @@ class DeviceSettings:
         unit: Modbus unit id.
         interval: Microseconds from one poll to the next.
         quirks: How to ask it.
-        points: Its register map, ratios and units folded in.
+        points: Its register map, ratios and units folded in; empty where the device itself has it (SunSpec).
+        sunspec: Which of its logical devices is read; ``None`` for a device that is no SunSpec device.
     """
 
     device: str
@@ -47,6 +55,12 @@ class DeviceSettings:
     interval: int
     quirks: Quirks
     points: tuple[MappedPoint, ...]
+    sunspec: SunSpecSettings | None = None
+
+    @property
+    def sunspec_table(self) -> RegisterTable:
+        """The table that holds its models: the holding registers, or the others where it knows function 4 alone."""
+        return self.quirks.tables.get(RegisterTable.HOLDING, RegisterTable.HOLDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +69,24 @@ class LinkSettings:
 
     Attributes:
         transport: How its bytes move.
-        framing: ``tcp`` (MBAP) or ``rtu``.
+        framing: ``tcp`` (MBAP), ``rtu`` or ``ascii``.
         devices: Who is asked.
         learnt: The requests of each poll, as refusals have shaped them: they outlive a connection.
+        layouts: What SunSpec devices turned out to be; outlives a connection as well.
+        doubt: The answers that are overdue; a converter delivers them to whoever is connected by then.
     """
 
     transport: TransportSettings
-    framing: Literal["tcp", "rtu"]
+    framing: FramingName
     devices: tuple[DeviceSettings, ...]
     learnt: dict[str, RequestPlan] = field(default_factory=dict, compare=False)
+    layouts: dict[str, Layout] = field(default_factory=dict, compare=False)
+    doubt: Doubt = field(default_factory=Doubt, compare=False)
 
     @property
     def silence(self) -> float:
         """Seconds of silence between two RTU frames: 3.5 characters, 1.75 ms at least (serial line V1.02, §2.5.1.1)."""
-        if not isinstance(self.transport, SerialSettings):
+        if not isinstance(self.transport, SerialSettings) or self.framing == "ascii":
             return 0.0
         return max(0.00175, 3.5 * 11 / self.transport.baud)
 
@@ -102,26 +120,34 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
     """Return the settings of a link's table; raise ``ConfigErrors`` with every mistake in it."""
     check_version(pymodbus.__version__, where)
     with reading(table, where) as link:
-        transport = read_transport(link, port=PORT, baud=9600, parity="even")
+        # ASCII characters have seven bits on the wire (serial line V1.02).
+        data_bits = 7 if link.raw.get("framing") == "ascii" else 8
+        transport = read_transport(link, port=PORT, baud=9600, parity="even", data_bits=data_bits, tls_port=TLS_PORT)
         usual = "rtu" if isinstance(transport, SerialSettings) else "tcp"
-        framing = cast("Literal['tcp', 'rtu']", link.choice("framing", ("tcp", "rtu"), usual))
+        framing = cast("FramingName", link.choice("framing", ("tcp", "rtu", "ascii"), usual))
         if framing == "tcp" and isinstance(transport, SerialSettings):
-            link.problem("framing", 'framing "tcp" on a serial line', 'write "rtu", or leave the key out')
+            link.problem("framing", 'framing "tcp" on a serial line', 'write "rtu" or "ascii", or leave the key out')
+        if framing != "tcp" and isinstance(transport, TlsSettings):
+            link.problem("framing", f'framing "{framing}" under TLS', "leave the key out: there it is always MBAP")
         profiles = _Profiles()
         devices: list[DeviceSettings] = []
         ids: dict[str, str] = {}
-        places: dict[tuple[int, int], str] = {}
+        places: dict[tuple[object, ...], str] = {}
         for item in link.tables("devices", required=True):
             device, shift = _device(item, framing, profiles)
             if (first := ids.setdefault(device.device, item.where)) != item.where:
                 item.problem("id", f'"{device.device}" is taken by {first}', "give each device its own id")
-            if (first := places.setdefault((device.unit, shift), item.where)) != item.where:
+            place = (device.unit, shift, device.sunspec)
+            if (first := places.setdefault(place, item.where)) != item.where:
                 remedy = "correct one of the two; where one unit stands for several devices, set address_offset"
                 item.problem("unit", f"unit {device.unit} is taken by {first}", remedy)
             devices.append(device)
         if profiles.mistakes:
             raise ConfigErrors(profiles.mistakes)
     return LinkSettings(transport, framing, tuple(devices))
+
+
+_FUNCTIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 15, 16})
 
 
 def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSettings, int]:
@@ -134,21 +160,47 @@ def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSetti
     profile = profiles.of(item)
     quirks = read_quirks(item, profile.quirks if profile else Quirks())
     own: tuple[RawEntry, ...] = ()
+    if "sunspec" in item:
+        return DeviceSettings(name, unit, interval, quirks, (), _sunspec(item)), shift
     if "points" in item:
         own = read_entries(item.tables("points"), read_defaults(item.table("defaults")), quirks)
     elif "profile" not in item.raw:
         item.problem("profile", "neither a profile nor points", "name a profile, or write [[links.devices.points]]")
+    for function in quirks.functions:
+        if function not in _FUNCTIONS:
+            known = ", ".join(map(str, sorted(_FUNCTIONS)))
+            item.problem("functions", f"{function} is none that reads or writes values", f"choose among {known}")
+    tables = quirks.tables
     entries = [*(profile.entries if profile else ()), *own]
     ratios = _ratios(item, entries)
     points: dict[str, MappedPoint] = {}
     for entry in entries:
         point = entry.resolved(ratios, order)
-        point = replace(point, address=point.address + shift)
+        point = point.moved(shift, tables)
+        if not quirks.allows(point.table.function):
+            item.problem(
+                "functions",
+                f"{point.where} is in table {point.table.label}, which function {point.table.function} reads",
+                "add the function, or drop the point",
+            )
         if point.end > ADDRESSES:
             item.problem("address_offset", f"moves {point.where} to address {point.address}", "correct the offset")
         # A point of the device's own replaces the profile's of the same name.
         points[point.of("device").local_name] = point
     return DeviceSettings(name, unit, interval, quirks, tuple(points.values())), shift
+
+
+def _sunspec(item: Table) -> SunSpecSettings:
+    """Return which logical device is meant: ``sunspec = {}``, ``sunspec = { kind = "meter", number = 2 }``."""
+    for key in ("profile", "points"):
+        if key in item:
+            item.problem(key, "beside sunspec", "keep one of the two: a SunSpec device says itself what it has")
+    table = item.table("sunspec")
+    return SunSpecSettings(
+        cast("Kind | None", table.choice("kind", ("inverter", "meter"), None)),
+        table.integer("number", 1, minimum=1, maximum=32),
+        table.text("serial", ""),
+    )
 
 
 def _ratios(item: Table, entries: list[RawEntry]) -> dict[str, Fraction]:
