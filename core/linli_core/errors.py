@@ -8,6 +8,7 @@
     │   └── DriverUnavailable
     ├── LinkError            the way to a device
     │   ├── LinkTimeout
+    │   │   └── Unheard
     │   └── LinkClosed
     ├── ProtocolError        the peer sent bytes that the protocol does not allow
     │   └── ChecksumError
@@ -53,6 +54,10 @@ class LinkError(LinliError):
 
 class LinkTimeout(LinkError):
     """No answer within the time allowed."""
+
+
+class Unheard(LinkTimeout):
+    """A device that sends of its own accord has not been heard for too long."""
 
 
 class LinkClosed(LinkError):

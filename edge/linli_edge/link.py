@@ -19,6 +19,7 @@ from linli_core.errors import (
     LinkTimeout,
     LinliError,
     ProtocolError,
+    Unheard,
     WriteRefusal,
     WriteRefused,
 )
@@ -262,6 +263,8 @@ class Link:
         """Carry out a poll; return whether the device answered. Raise ``LinkError`` where the line broke."""
         try:
             readings = await driver.poll(run.planned)
+        except Unheard as exc:
+            self._no_answer(started, Reason.STALE, exc)
         except LinkTimeout as exc:
             self._no_answer(started, Reason.NO_COMMUNICATION, exc)
         except ProtocolError as exc:

@@ -15,7 +15,7 @@ their meaning are those of wired M-Bus (:mod:`linli_core.codecs.mbus`).
 from linli_core.codecs.wmbus.compact import Formats, UnknownFormat
 from linli_core.codecs.wmbus.frame import Checksums, LinkFrame, decode_frame
 from linli_core.codecs.wmbus.security import KeyFault
-from linli_core.codecs.wmbus.telegram import Telegram, decode_telegram, read_telegram
+from linli_core.codecs.wmbus.telegram import Telegram, decode_telegram, identify, protection, read_telegram
 
 __all__ = [
     "Checksums",
@@ -26,5 +26,7 @@ __all__ = [
     "UnknownFormat",
     "decode_frame",
     "decode_telegram",
+    "identify",
+    "protection",
     "read_telegram",
 ]

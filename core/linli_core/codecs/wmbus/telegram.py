@@ -156,6 +156,42 @@ def no_keys(_: Identity) -> bytes | None:
     return None
 
 
+def identify(frame: LinkFrame) -> Identity:
+    """Return whose telegram a frame is, as far as it tells in plain: the long header's identity, else the sender's."""
+    _, header = _outline(frame)
+    if header is not None and header.identity is not None:
+        return header.identity
+    return prios.own_identity(frame) if prios.has_own_order(frame) else frame.sender
+
+
+def protection(frame: LinkFrame) -> str:
+    """Return how a frame says that its data are protected: ``mode 5``, ``AES-CTR``; empty for plain."""
+    link, header = _outline(frame)
+    if link is not None and link.encryption:
+        return "AES-CTR"
+    if header is None or not header.mode or not header.blocks or prios.has_own_order(frame):
+        return ""
+    return f"mode {header.mode}"
+
+
+def _outline(frame: LinkFrame) -> tuple[ExtendedLink | None, Transport | None]:
+    """Return the layers of a frame that can be read without a key; ``None`` for those that are not there or broken."""
+    ci, data = frame.ci, frame.data
+    link: ExtendedLink | None = None
+    try:
+        if ci in _ELL:
+            link, size = read_extended_link(ci, data, 11)
+            if link.session:
+                return link, None
+            ci, data = data[size], data[size + 1 :]
+        if ci == WirelessCi.AFL:
+            _, size = read_authentication(data, 11)
+            ci, data = data[size], data[size + 1 :]
+        return link, read_transport(ci, data, 11)[0] if ci in _HEADERS else None
+    except (ProtocolError, IndexError):
+        return link, None
+
+
 def decode_telegram(
     data: bytes,
     ciphers: Ciphers,
@@ -217,7 +253,7 @@ def read_telegram(
         reading.layer,
         header,
         data,
-        reading.opened,
+        reading.opened or bool(layout and layout.file.scheme and reading.key_of(reading.identity)),
         compact,
         layout.id if layout else "",
         layout is None and ci in MANUFACTURER_CI,

@@ -1,0 +1,107 @@
+"""The policy of one receiver: each meter's poll collects what has come from it since the last one."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from linli_core.errors import LinkError, Unheard
+from linli_core.instant import SECOND
+from linli_core.model import Reading
+from linli_edge.driver import Clock, PlannedPoll, UnitCounters
+from linli_edge.drivers.wmbus.hearing import Hearing, Meter
+from linli_edge.drivers.wmbus.settings import LinkSettings, MqttSource
+from linli_edge.drivers.wmbus.source import Texts, open_source
+
+_COST: Final = SECOND // 1000
+"""A collection takes no line time; the scheduler wants a number."""
+
+
+class WmbusDriver:
+    """One receiver; :func:`open_link` makes it.
+
+    Attributes:
+        hearing: What is heard, and from whom.
+    """
+
+    def __init__(self, settings: LinkSettings, clock: Clock) -> None:
+        field = settings.source.field if isinstance(settings.source, MqttSource) else ""
+        self.hearing = Hearing(settings.devices, settings.memory, field)
+        self._clock = clock
+        self._broken: LinkError | None = None
+        self._ended = asyncio.Event()
+        now = clock()
+        for meter in self.hearing.meters.values():
+            if meter.state.heard_at is None:
+                meter.state.heard_at = now
+
+    @property
+    def plan(self) -> Sequence[PlannedPoll]:
+        """The polls of this link; their points are all that each meter ever gave, none before its first telegram."""
+        return [_planned(meter) for meter in self.hearing.meters.values()]
+
+    async def poll(self, planned: PlannedPoll) -> list[Reading]:
+        """Collect what one meter sent since the last time; see :class:`linli_edge.driver.Driver`.
+
+        Each reading is stamped when its telegram came, not when it was collected.
+        """
+        if self._broken is not None:
+            raise self._broken
+        meter = self.hearing.meters[planned.key]
+        state, settings = meter.state, meter.settings
+        if state.fresh:
+            readings, state.fresh = list(state.fresh.values()), {}
+            return readings
+        fault, state.fault = state.fault, None
+        if fault is not None:
+            raise fault
+        age = self._clock() - (state.heard_at or 0)
+        if age > settings.max_age:
+            state.counters.requests += 1
+            state.counters.timeouts += 1
+            raise Unheard(f"no telegram for {age // SECOND} s (max_age {settings.max_age // SECOND} s)")
+        return []
+
+    def counters(self) -> Mapping[str, UnitCounters]:
+        """Return what became of each meter's telegrams (:class:`linli_edge.driver.Counting`)."""
+        return {device: meter.state.counters for device, meter in self.hearing.meters.items()}
+
+    async def listen(self, texts: Texts) -> None:
+        """Take in what the receiver writes until it ends; the next poll tells that it did."""
+        try:
+            async for text in texts:
+                self.hearing.hear(text, self._clock())
+        except LinkError as exc:
+            self._broken = exc
+            self._ended.set()
+
+    async def until_broken(self, seconds: float) -> LinkError | None:
+        """Wait some seconds; return why the receiver ended, as soon as it does before."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+        return self._broken
+
+
+def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
+    """Return the polls of a link as far as configuration and memory tell."""
+    hearing = Hearing(settings.devices, settings.memory)
+    return [_planned(meter) for meter in hearing.meters.values()]
+
+
+def _planned(meter: Meter) -> PlannedPoll:
+    settings = meter.settings
+    return PlannedPoll(settings.device, settings.device, settings.interval, tuple(meter.state.points), cost=_COST)
+
+
+@asynccontextmanager
+async def open_link(settings: LinkSettings, clock: Clock) -> AsyncIterator[WmbusDriver]:
+    """Open the receiver, listen, and yield the driver; raise ``LinkError`` where there is none."""
+    async with open_source(settings.source, settings.memory) as texts, asyncio.TaskGroup() as tasks:
+        driver = WmbusDriver(settings, clock)
+        listening = tasks.create_task(driver.listen(texts), name="wmbus.listen")
+        try:
+            yield driver
+        finally:
+            listening.cancel()

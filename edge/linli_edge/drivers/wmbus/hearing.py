@@ -1,0 +1,139 @@
+"""From a text of the receiver to readings of the meter it is from; no I/O, the moment is an argument."""
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from linli_core.codecs.mbus import Identity, Interpreter
+from linli_core.codecs.mbus.header import Status
+from linli_core.codecs.wmbus import KeyFault, LinkFrame, Telegram, decode_frame, identify, protection, read_telegram
+from linli_core.errors import ChecksumError, DeviceError, ProtocolError
+from linli_core.instant import Instant
+from linli_core.model import Point, Reading
+from linli_edge.ciphers import AES
+from linli_edge.drivers.wmbus.lines import Heard, parse_text
+from linli_edge.drivers.wmbus.memory import HeardMeter, Memory, MeterState
+from linli_edge.drivers.wmbus.settings import DeviceSettings
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Meter:
+    """A wanted meter: its settings, what its records mean, what came from it."""
+
+    def __init__(self, settings: DeviceSettings, state: MeterState) -> None:
+        self.settings = settings
+        self.state = state
+        self.interpreter = Interpreter(settings.device, utc_offset=settings.utc_offset)
+        self.status = Point(settings.device, "meter_status")
+        self.battery = Point(settings.device, "battery_low")
+        self.signal = Point(settings.device, "signal_strength")
+        self.faults: set[str] = set()
+
+
+class Hearing:
+    """Sorts telegrams by meter.
+
+    Attributes:
+        memory: What was heard.
+        meters: The wanted ones, by device id.
+    """
+
+    def __init__(self, devices: Iterable[DeviceSettings], memory: Memory, field: str = "") -> None:
+        self.memory = memory
+        self.meters = {
+            device.device: Meter(device, memory.meters.setdefault(device.device, MeterState())) for device in devices
+        }
+        self._field = field
+        exact = [meter for meter in self.meters.values() if "F" not in meter.settings.meter.number.upper()]
+        self._by_number: dict[str, list[Meter]] = {}
+        for meter in exact:
+            self._by_number.setdefault(meter.settings.meter.number.upper(), []).append(meter)
+        self._patterns = [meter for meter in self.meters.values() if meter not in exact]
+
+    def hear(self, text: str, now: Instant) -> None:
+        """Take one line or message; whatever is wrong with it is counted, never raised."""
+        try:
+            heard = parse_text(text, self._field)
+            if heard is None:
+                return
+            frame = decode_frame(heard.data, heard.checksums)
+        except ProtocolError as exc:
+            self.memory.totals[exc.kind] += 1
+            return
+        self._telegram(heard, frame, now)
+
+    def _telegram(self, heard: Heard, frame: LinkFrame, now: Instant) -> None:
+        identity = identify(frame)
+        known = self.memory.note(identity, heard.rssi, now)
+        known.protection = protection(frame)
+        meter = self._wanted(identity)
+        if known.count == 1 and meter is None:
+            _LOG.info("heard a meter that is not configured: %s", identity)
+        try:
+            telegram = read_telegram(frame, AES, lambda _: meter.settings.key if meter else None, self.memory.formats)
+        except (ProtocolError, DeviceError) as exc:
+            self._fault(meter, known, exc)
+            return
+        known.layout, known.private = telegram.layout, telegram.private
+        if self.memory.duplicates.is_duplicate(telegram, now):
+            self.memory.totals["duplicate"] += 1
+            return
+        if telegram.identity != identity:  # it named itself behind what was encrypted
+            meter = self._wanted(telegram.identity)
+        if meter is None:
+            self.memory.totals["not_configured"] += 1
+            return
+        if meter.settings.key is not None and not telegram.opened and not meter.settings.plain:
+            self._fault(meter, known, KeyFault("the telegram is in plain, and the meter has a key"))
+            return
+        self._readings(meter, telegram, heard.rssi, now)
+
+    def _readings(self, meter: Meter, telegram: Telegram, rssi: float | None, now: Instant) -> None:
+        state = meter.state
+        state.counters.requests += 1
+        state.counters.answers += 1
+        state.heard_at, state.fault = now, None
+        self.memory.totals["read"] += 1
+        if meter.faults:
+            meter.faults.clear()
+            _LOG.warning("%s: its telegrams can be read again", meter.settings.device)
+        readings = meter.interpreter.readings(telegram.application, now)
+        status = telegram.application.status
+        if status is not None:
+            readings.append(Reading(meter.status, f"{status:02X}", now))
+            readings.append(Reading(meter.battery, bool(status & Status.POWER_LOW), now))
+        if rssi is not None:
+            readings.append(Reading(meter.signal, float(rssi), now))
+        for reading in readings:
+            state.fresh[reading.point] = reading
+            state.points[reading.point] = None
+
+    def _fault(self, meter: Meter | None, known: HeardMeter, error: ProtocolError | DeviceError) -> None:
+        """Count a telegram that gives no readings; log the first of its kind from a wanted meter."""
+        kind = error.kind
+        self.memory.totals[kind] += 1
+        if isinstance(error, KeyFault):
+            known.key_errors += 1
+        if meter is None:
+            return
+        counters = meter.state.counters
+        counters.requests += 1
+        if isinstance(error, ChecksumError):
+            counters.checksum += 1
+        elif isinstance(error, DeviceError):
+            counters.answers += 1
+            counters.refused += 1
+        else:
+            counters.malformed += 1
+        if isinstance(error, ProtocolError):
+            meter.state.fault = error
+        if kind not in meter.faults:
+            meter.faults.add(kind)
+            _LOG.warning("%s: a telegram gives no readings (%s): %s", meter.settings.device, kind, error)
+
+    def _wanted(self, identity: Identity) -> Meter | None:
+        for meter in self._by_number.get(identity.number, []) + self._patterns:
+            if meter.settings.meter.matches(identity):
+                return meter
+        return None
