@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import ssl
 import tty
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -58,13 +59,16 @@ class ModbusServer:
         self._open: set[asyncio.Task[object]] = set()
 
     @contextlib.asynccontextmanager
-    async def listen(self, port: int = 0, host: str = "127.0.0.1", *, rtu: bool = False) -> AsyncIterator[int]:
+    async def listen(
+        self, port: int = 0, host: str = "127.0.0.1", *, rtu: bool = False, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[int]:
         """Accept connections; yields the port.
 
         Args:
             port: 0 for any that is free.
             host: Address to bind.
             rtu: RTU frames over TCP, as simple converters do, instead of Modbus TCP.
+            tls: Speak TLS.
         """
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,7 +90,7 @@ class ModbusServer:
                 self._open.discard(task)
                 writer.close()
 
-        server = await asyncio.start_server(serve, host, port)
+        server = await asyncio.start_server(serve, host, port, ssl=tls)
         try:
             yield server.sockets[0].getsockname()[1]
         finally:

@@ -19,8 +19,7 @@ from linli_core.errors import ConfigError, LinliError
 from linli_core.model import Reading, quality_label
 from linli_edge.drivers.modbus import SPEC
 from linli_edge.drivers.modbus.client import FramedPort
-from linli_edge.drivers.modbus.driver import ModbusDriver
-from linli_edge.drivers.modbus.framing import RtuFraming, TcpFraming
+from linli_edge.drivers.modbus.driver import FRAMINGS, ModbusDriver
 from linli_edge.transport.memory import MemoryTransport
 
 NOW = 1_790_000_000_000_000
@@ -56,7 +55,7 @@ def shown(reading: Reading) -> dict[str, Any]:
 async def readings_of(config: Any, wire: str) -> list[dict[str, Any]]:
     asked, answers = script(wire)
     line = MemoryTransport(answers)
-    framing = TcpFraming() if config.framing == "tcp" else RtuFraming()
+    framing = FRAMINGS[config.framing]()
     driver = ModbusDriver(config, FramedPort(line, framing, quiet=0.001), lambda: NOW)
     readings = [reading for planned in driver.plan for reading in await driver.poll(planned)]
     assert [frame.hex(" ") for frame in line.written] == [frame.hex(" ") for frame in asked]

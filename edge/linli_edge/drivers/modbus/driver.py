@@ -22,7 +22,7 @@ from linli_edge.driver import Clock, PlannedPoll, UnitCounters, WriteOutcome, Wr
 from linli_edge.drivers.modbus.client import FramedPort, ModbusPort
 from linli_edge.drivers.modbus.framing import AsciiFraming, Framing, Request, RtuFraming, TcpFraming
 from linli_edge.drivers.modbus.harvest import Harvest
-from linli_edge.drivers.modbus.plan import Block, Entry, Factors, Limits, RequestPlan
+from linli_edge.drivers.modbus.plan import Block, Entry, Factors, Limits, RequestPlan, blocks_of
 from linli_edge.drivers.modbus.register_map import Quirks
 from linli_edge.drivers.modbus.registers import MappedPoint
 from linli_edge.drivers.modbus.settings import DeviceSettings, FramingName, LinkSettings
@@ -186,9 +186,14 @@ class ModbusDriver:
             "%s: SunSpec model %d at %d: %s %s %s, serial number %s",
             *(device.device, layout.model.id, layout.model.address, who.maker, who.model, who.version, who.serial),
         )
-        wanted_entries: list[Entry] = [(entry, entry.of(device.device)) for entry in layout.entries]
-        wanted_entries += [(register, None) for register in layout.guards]
-        task.requests = RequestPlan(wanted_entries, _limits(device.quirks))
+        model = layout.model.address
+        points: list[Entry] = [(entry, entry.of(device.device)) for entry in layout.entries]
+        points += [(register, None) for register in layout.guards if register.address >= model]
+        apart: list[Entry] = [(register, None) for register in layout.guards if register.address < model]
+        limits = _limits(device.quirks)
+        if apart and len(blocks_of([*apart, *points], limits)) == 1:
+            points, apart = [*apart, *points], []
+        task.requests = RequestPlan(points, limits, apart=apart)
         task.guards = layout.guards
         task.fresh = True
         return task.requests

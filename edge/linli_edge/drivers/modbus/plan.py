@@ -204,10 +204,18 @@ class RequestPlan:
         changed_at: When a refusal first changed the plan; ``None`` while it is as planned.
     """
 
-    def __init__(self, entries: Sequence[Entry], limits: Limits) -> None:
+    def __init__(self, entries: Sequence[Entry], limits: Limits, *, apart: Sequence[Entry] = ()) -> None:
+        """Plan the requests.
+
+        Args:
+            entries: What to read.
+            limits: What the device can take.
+            apart: What to read before, in requests of its own.
+        """
         self._entries = tuple(entries)
+        self._apart = tuple(apart)
         self._limits = limits
-        self.blocks: list[Block] = blocks_of(entries, limits)
+        self.blocks: list[Block] = self._planned()
         self.denied: list[Point] = []
         self.denied_factors: Factors = {}
         self.changed_at: Instant | None = None
@@ -234,6 +242,10 @@ class RequestPlan:
     def forget(self) -> None:
         """Start again from the unsplit plan: a device may have been changed or updated."""
         self.changed_at = None
-        self.blocks = blocks_of(self._entries, self._limits)
+        self.blocks = self._planned()
         self.denied = []
         self.denied_factors = {}
+
+    def _planned(self) -> list[Block]:
+        before = blocks_of(self._apart, self._limits) if self._apart else []
+        return before + blocks_of(self._entries, self._limits)

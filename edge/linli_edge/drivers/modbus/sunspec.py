@@ -6,7 +6,7 @@ moves: so id and length of each model are read along with its points in every po
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from linli_core.errors import DeviceError, ProtocolError
@@ -49,6 +49,7 @@ class LogicalDevice:
     Attributes:
         maker, model, version, serial: As the device gives them; empty if it does not.
         models: In their order, the common model first.
+        raw_serial: The serial number's registers as they stand.
     """
 
     maker: str = ""
@@ -56,6 +57,7 @@ class LogicalDevice:
     version: str = ""
     serial: str = ""
     models: tuple[Model, ...] = ()
+    raw_serial: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class SunSpecSettings:
     Attributes:
         kind: ``inverter`` or ``meter``; ``None``: the first of either.
         number: The first, second… of that kind.
-        serial: Serial number it must have; empty: any.
+        serial: Serial number it must have, wherever in the chain it stands; empty: any.
     """
 
     kind: Kind | None = None
@@ -81,7 +83,8 @@ class Layout:
         device: Whose it is.
         model: The model.
         entries: Its register map.
-        guards: Registers that must go on holding what they held: id and length of the chosen model.
+        guards: Registers that must go on holding what they held: id and length of the chosen model, and the serial
+            number of the device it belongs to, where it has one.
     """
 
     device: LogicalDevice
@@ -138,11 +141,12 @@ def _common(data: bytes, model: Model) -> LogicalDevice:
     for name, (offset, count) in COMMON_TEXTS.items():
         held = text(data[2 * offset : 2 * (offset + count)])
         texts[name] = held.strip() if isinstance(held, str) else ""
-    return LogicalDevice(**texts, models=(model,))
+    offset, count = COMMON_TEXTS["serial"]
+    return LogicalDevice(**texts, models=(model,), raw_serial=data[2 * offset : 2 * (offset + count)])
 
 
 def _with(device: LogicalDevice, model: Model) -> LogicalDevice:
-    return LogicalDevice(device.maker, device.model, device.version, device.serial, (*device.models, model))
+    return replace(device, models=(*device.models, model))
 
 
 def choose(found: list[LogicalDevice], wanted: SunSpecSettings, table: RegisterTable, where: str) -> Layout:
@@ -166,6 +170,8 @@ def choose(found: list[LogicalDevice], wanted: SunSpecSettings, table: RegisterT
             kind="no_such_model",
         )
     device, model = chosen[wanted.number - 1]
+    if wanted.serial:
+        device, model = next((one for one in chosen if one[0].serial == wanted.serial), (device, model))
     if wanted.serial and device.serial != wanted.serial:
         raise DeviceError(
             f'SunSpec: serial number "{device.serial}" answered where "{wanted.serial}" was expected',
@@ -178,6 +184,14 @@ def choose(found: list[LogicalDevice], wanted: SunSpecSettings, table: RegisterT
             code=0,
             kind="short_model",
         )
-    guard = MappedPoint(f"{where}.guard", "multiplier", table, model.address, 2, DataType.UINT32)
+    head = MappedPoint(f"{where}.guard", "multiplier", table, model.address, 2, DataType.UINT32)
+    guards = {head: model.id << 16 | model.length}
+    if device.serial:
+        # Another meter of the same model may come to stand at the same place.
+        offset, count = COMMON_TEXTS["serial"]
+        for place in range(0, count, 4):
+            address = device.models[0].address + offset + place
+            word = MappedPoint(f"{where}.guard", "multiplier", table, address, 4, DataType.UINT64)
+            guards[word] = int.from_bytes(device.raw_serial[2 * place : 2 * place + 8], "big")
     held = tuple(entries(model.id, model.address, table, where))
-    return Layout(device, model, held, {guard: model.id << 16 | model.length})
+    return Layout(device, model, held, guards)
