@@ -29,6 +29,7 @@ en = "One"
 
 
 def test_the_meters_that_ship() -> None:
+    assert len(NAMES) >= 40
     wanted = {
         "acrel-dtsd1352",
         "eastron-sdm120",
