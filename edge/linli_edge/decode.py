@@ -19,6 +19,7 @@ from linli_edge.telegrams.keys import read_keys
 
 DECODERS: Final = {
     "mbus": "linli_edge.drivers.mbus.dialect",
+    "wmbus": "linli_edge.drivers.wmbus.dialect",
 }
 """Protocols by the name the command takes → module with its ``DIALECT``; imported when it is needed."""
 

@@ -120,10 +120,12 @@ def decode_variable(length: int, data: bytes) -> str | int | bytes | None:
 def decode_date(low: int, high: int, century: int = 0) -> tuple[int, int, int] | None:
     """Return year, month, day of type G (and of the date in F and I); ``None`` if there is no such day.
 
-    The year has seven bits of which two digits are used. Without a century 0 to 80 are 2000 to 2080, as the
-    standard asks for old meters.
+    The year has seven bits of which two digits are used; beyond them it is none. Without a century 0 to 80 are 2000
+    to 2080, as the standard asks for old meters.
     """
     day, month, year = low & 0x1F, high & 0x0F, low >> 5 | (high & 0xF0) >> 1
+    if year > 99:  # 127: every year, which is no date
+        return None
     if century:
         year += 1900 + 100 * century
     else:

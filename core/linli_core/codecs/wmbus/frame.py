@@ -176,6 +176,22 @@ def add_checksums(data: bytes, checksums: Checksums) -> bytes:
     return data
 
 
+def blocks_of(data: bytes, checksums: Checksums) -> list[tuple[int, int]]:
+    """Return where the blocks of a telegram begin and end; behind each stands its checksum."""
+    size = len(data)
+    match checksums:
+        case Checksums.A:
+            starts = [0, *range(_FIRST_BLOCK + 2, size, _BLOCK + 2)]
+            return [(start, end - 2) for start, end in zip(starts, [*starts[1:], size], strict=True)]
+        case Checksums.B:
+            end = min(size - 2, _B_FIRST)
+            return [(0, end)] + ([(end + 2, size - 2)] if end + 2 < size else [])
+        case Checksums.LAST:
+            return [(0, size - 2)]
+        case _:
+            return [(0, size)]
+
+
 def _told_by_length(data: bytes) -> Checksums:
     """Return the format of a telegram of unknown making.
 

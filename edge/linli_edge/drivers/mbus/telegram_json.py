@@ -85,14 +85,15 @@ def _object(telegram: Telegram) -> dict[str, Any]:
             shown["manufacturer"] = identity.manufacturer
             shown["version"] = identity.version
         shown["medium"] = identity.medium_name
-    shown |= _given(access_number=telegram.access_number, status=telegram.status, alarm=telegram.alarm)
+    shown |= given(access_number=telegram.access_number, status=telegram.status, alarm=telegram.alarm)
     if telegram.more_follow:
         shown["more_follow"] = True
-    shown["readings"] = [_reading(explained) for explained in Interpreter(_DEVICE).explain(telegram, 0)]
+    shown["readings"] = [reading_object(explained) for explained in Interpreter(_DEVICE).explain(telegram, 0)]
     return shown
 
 
-def _reading(explained: Explained) -> dict[str, Any]:
+def reading_object(explained: Explained) -> dict[str, Any]:
+    """Return a record and its reading as an object for JSON; radio telegrams have the same."""
     record, reading = explained.record, explained.reading
     header, point = record.header, reading.point
     shown: dict[str, Any] = {"quantity": point.quantity}
@@ -107,7 +108,7 @@ def _reading(explained: Explained) -> dict[str, Any]:
     shown["quality"] = quality_label(reading.quality, reading.reason)
     if reading.device_time is not None:
         shown["observed_at"] = to_rfc3339(reading.device_time)
-    shown |= _given(
+    shown |= given(
         channel=point.channel,
         storage=point.storage,
         tariff=point.tariff,
@@ -125,7 +126,8 @@ def _reading(explained: Explained) -> dict[str, Any]:
     return shown
 
 
-def _given(**items: object) -> dict[str, object]:
+def given(**items: object) -> dict[str, object]:
+    """Return the items that are not ``None``."""
     return {name: item for name, item in items.items() if item is not None}
 
 

@@ -19,6 +19,9 @@ from linli_core.catalogue import Language
 SHARED: Final = "shared"
 """Phrases of every protocol: ``start``, ``checksum``…"""
 
+_BASIS: Final = {"wmbus": "mbus"}
+"""Protocol → the one whose records it carries, and whose phrases it needs too."""
+
 _JOINTS: Final = {"; ": "；", ": ": "：", ", ": "，"}
 """Where a text is taken apart, the loosest joint first."""
 
@@ -60,7 +63,7 @@ def translate(text: str, protocol: str, language: Language) -> str:
 @cache
 def phrase_book(protocol: str) -> PhraseBook:
     """Return a protocol's phrases, the shared ones among them."""
-    phrases = _read(SHARED) | _read(protocol)
+    phrases = _read(SHARED) | _read(_BASIS.get(protocol, SHARED)) | _read(protocol)
     gapped = tuple((_pattern(english), chinese) for english, chinese in phrases.items() if "{}" in english)
     return PhraseBook({english: chinese for english, chinese in phrases.items() if "{}" not in english}, gapped)
 
