@@ -3,7 +3,7 @@
 import asyncio
 import difflib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
@@ -95,22 +95,34 @@ async def _visit_all(links: Sequence[LinkSettings], device: str | None) -> list[
     return [await visit(link, device) for link in links]
 
 
-async def visit(link: LinkSettings, device: str | None = None) -> Visit:
-    """Open a link, carry out each of its polls once (those of one device if given), and close it."""
+async def visit(
+    link: LinkSettings, device: str | None = None, before: Callable[[PlannedPoll], None] | None = None
+) -> Visit:
+    """Open a link, carry out each of its polls once (those of one device if given), and close it.
+
+    Args:
+        link: The link.
+        device: Only this device's polls.
+        before: Called before each poll, for whoever shows progress.
+    """
     polled: list[Polled] = []
     try:
-        await confine(_visit(link, device, polled))
+        await confine(_visit(link, device, polled, before))
     except LinliError as exc:
         return Visit(link, tuple(polled), exc)
     return Visit(link, tuple(polled))
 
 
-async def _visit(link: LinkSettings, device: str | None, polled: list[Polled]) -> None:
+async def _visit(
+    link: LinkSettings, device: str | None, polled: list[Polled], before: Callable[[PlannedPoll], None] | None
+) -> None:
     async with link.spec.open(link.config, wall_clock) as driver:
         for planned in driver.plan:
             if device in (None, planned.device):
+                if before is not None:
+                    before(planned)
                 # Not in one go: what was read before the line broke is shown.
-                polled.append(await _poll(driver, planned))  # noqa: PERF401
+                polled.append(await _poll(driver, planned))
 
 
 async def _poll(driver: Driver, planned: PlannedPoll) -> Polled:

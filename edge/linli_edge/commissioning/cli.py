@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from linli_edge.commissioning import doctor_command, find_command, scan_command
+from linli_edge.commissioning import commission_command, doctor_command, find_command, scan_command
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -10,3 +10,4 @@ def add_arguments(subparsers: Any) -> None:
     scan_command.add_scan(subparsers)
     find_command.add_find(subparsers)
     doctor_command.add_doctor(subparsers)
+    commission_command.add_commission(subparsers)

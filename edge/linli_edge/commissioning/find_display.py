@@ -63,13 +63,18 @@ def parse_display(written: str, near: str | None = None) -> Display:
     point = _point(name or near or "")
     if point is not None:
         own = vocabulary()[point.quantity].unit
-        unit = unit or _USUAL.get(own, own)
+        unit = unit or usual_unit(own)
         try:
             vocabulary().convert(point.quantity, Decimal(1), unit or own)
         except UnitError as exc:
             known = ", ".join(vocabulary().units_of(point.quantity))
             raise ConfigError("--display", f'found "{written}" ({exc})', f"write one of {known}") from None
     return Display(written, Fraction(digits), len(digits.partition(".")[2]), point, unit)
+
+
+def usual_unit(own: str) -> str:
+    """Return the unit in which displays show what the vocabulary keeps in another: kWh for Wh."""
+    return _USUAL.get(own, own)
 
 
 def parse_tolerance(written: str | None) -> Fraction:

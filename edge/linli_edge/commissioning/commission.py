@@ -1,0 +1,173 @@
+"""``linli-edge commission``: reads every point once, compares it with the displays, and makes the signed sheet."""
+
+import difflib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from linli_core.catalogue import Language, text
+from linli_core.errors import ConfigError, DeviceError, LinkError, LinkTimeout, LinliError, ProtocolError
+from linli_core.instant import Instant
+from linli_core.model import Quality, Reading
+from linli_edge.commissioning.cjk_font import find_font
+from linli_edge.commissioning.compare import Shown
+from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, Sheet, as_data, point_lines
+from linli_edge.commissioning.sheet_html import as_html, beside, counts
+from linli_edge.commissioning.signature import GatewayKey, Signed
+from linli_edge.config.file import load_toml
+from linli_edge.config.gateway import GatewayConfig
+from linli_edge.driver import PlannedPoll
+from linli_edge.read import Visit, visit
+
+_KEYS: Final = ("unit", "address", "secondary", "profile", "serial_number")
+"""Keys of a device's table that tell the person in the basement which one it is."""
+
+
+async def read_all(config: GatewayConfig, tell: Callable[[str], None]) -> list[Visit]:
+    """Poll every device of every link once; ``tell`` is called with each device's name before."""
+
+    def polling(planned: PlannedPoll) -> None:
+        tell(planned.device)
+
+    visits = []
+    for link in config.links:
+        tell(link.id)
+        visits.append(await visit(link, before=polling))
+    return visits
+
+
+def readings_of(visits: Sequence[Visit]) -> list[Reading]:
+    """Return every reading."""
+    return [reading for seen in visits for poll in seen.polled for reading in poll.readings]
+
+
+def refuse_unknown(shown: Mapping[str, Shown], visits: Sequence[Visit]) -> None:
+    """Raise ``ConfigError`` for a display of a point that the configuration does not have."""
+    known = [reading.point.name for reading in readings_of(visits)]
+    if any(seen.error is not None or any(poll.error for poll in seen.polled) for seen in visits):
+        # What was not reached may have had it.
+        return
+    for name in shown:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f'did you mean "{near[0]}"?' if near else "linli-edge read CONFIG shows the points"
+            raise ConfigError("--display", f'no point is called "{name}"', hint)
+
+
+def make_sheet(
+    config: GatewayConfig,
+    path: Path,
+    visits: Sequence[Visit],
+    shown: Mapping[str, Shown],
+    *,
+    by: str,
+    now: Instant,
+    utc_offset: int,
+    lang: Language,
+) -> Sheet:
+    """Return the sheet of a visit; ``utc_offset`` in minutes."""
+    tables = _device_tables(path)
+    devices = [device for seen in visits for device in _devices(seen, tables, shown, lang)]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Sheet(FORMAT, config.id, version("linli"), now, utc_offset, by, digest, devices)
+
+
+def _devices(
+    seen: Visit, tables: Mapping[str, Mapping[str, Any]], shown: Mapping[str, Shown], lang: Language
+) -> list[DeviceSheet]:
+    settings = getattr(seen.link.config, "transport", None)
+    place = str(getattr(settings, "place", ""))
+    plan = seen.link.spec.plan(seen.link.config) if seen.link.spec.plan is not None else ()
+    names = list(dict.fromkeys([*(planned.device for planned in plan), *(poll.planned.device for poll in seen.polled)]))
+    sheets = []
+    for name in names:
+        polls = [poll for poll in seen.polled if poll.planned.device == name]
+        readings = [reading for poll in polls for reading in poll.readings]
+        errors = [poll.error for poll in polls if poll.error is not None]
+        error = errors[0] if errors else None if polls else seen.error
+        said = f"{error} → {remedy(error, lang)}" if error is not None else ""
+        keys = {key: str(value) for key, value in tables.get(name, {}).items() if key in _KEYS}
+        sheets.append(DeviceSheet(name, seen.link.id, place, keys, point_lines(readings, shown), said))
+    return sheets
+
+
+def remedy(error: LinliError, lang: Language) -> str:
+    """Return what to do about an error, for the person at the meter."""
+    kinds = ((LinkTimeout, "timeout"), (LinkError, "link"), (ProtocolError, "protocol"), (DeviceError, "device"))
+    kind = next((name for known, name in kinds if isinstance(error, known)), "other")
+    return text(f"commission.remedy.{kind}", lang)
+
+
+def _device_tables(path: Path) -> dict[str, Mapping[str, Any]]:
+    links = load_toml(path).get("links", [])
+    return {str(device.get("id")): device for link in links for device in link.get("devices", [])}
+
+
+def report(sheet: Sheet, lang: Language) -> str:
+    """Return a sheet in lines for a narrow terminal."""
+    lines = []
+    for device in sheet.devices:
+        lines.append(f"{'✓' if device.is_well else '✗'} {device.id}")
+        if device.error:
+            lines.append(f"  {device.error}")
+        for point in device.points:
+            value = f"{point.value} {point.unit}".strip() if point.value else "–"
+            lines.append(f"  {point.name}  {value}")
+            said = text(f"sheet.verdict.{point.verdict}", lang)
+            lines.append(f"    {said}{f' · {note}' if (note := beside(point, lang)) else ''}")
+    lines += ["", text(f"sheet.{'well' if sheet.is_well else 'ill'}", lang), counts(sheet, lang)]
+    return "\n".join(lines)
+
+
+def write_sheet(sheet: Sheet, key: GatewayKey, folder: Path, lang: Language) -> tuple[list[Path], ConfigError | None]:
+    """Write JSON, HTML and PDF; return the files, and why there is no PDF where no font will do.
+
+    Raises:
+        ConfigError: The folder cannot be written.
+    """
+    data = as_data(sheet)
+    signed = key.sign(data)
+    stem = f"handover-{sheet.gateway}-{sheet.minute}"
+    document = msgspec.json.format(msgspec.json.encode({"sheet": data, "signature": signed}), indent=1)
+    contents: list[tuple[str, bytes]] = [
+        (f"{stem}.json", document),
+        (f"{stem}.html", as_html(sheet, signed, lang).encode()),
+    ]
+    missing: ConfigError | None = None
+    try:
+        contents.append((f"{stem}.pdf", _pdf(sheet, signed, lang)))
+    except ConfigError as exc:
+        missing = exc
+    written = []
+    for name, content in contents:
+        with writing(folder):
+            (folder / name).write_bytes(content)
+        written.append(folder / name)
+    return written, missing
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Make a folder and let the block write into it; raise ``ConfigError`` where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as exc:
+        raise ConfigError("--out", f"{folder} cannot be written ({exc.strerror})", "name another folder") from exc
+
+
+def _pdf(sheet: Sheet, signed: Signed, lang: Language) -> bytes:
+    font = find_font()
+    from linli_edge.commissioning.sheet_pdf import as_pdf  # noqa: PLC0415 - without a font nobody needs it
+
+    return as_pdf(sheet, signed, lang, font)
+
+
+def asked_for(readings: Sequence[Reading], shown: Mapping[str, Shown]) -> list[Reading]:
+    """Return the readings whose display a person can still be asked for."""
+    return [item for item in readings if item.quality is not Quality.BAD and item.point.name not in shown]
