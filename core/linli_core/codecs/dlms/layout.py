@@ -1,7 +1,7 @@
 """Push lists that do not say all of themselves, as data: ``layouts.toml`` beside this module."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -63,9 +63,20 @@ def layouts() -> Mapping[str, Layout]:
 
 def _layout(name: str, row: _Row, rows: Mapping[str, _Row]) -> Layout:
     scale = (rows[row.inherits].scale if row.inherits else {}) | row.scale
-    positions = {len(codes): tuple(map(parse, codes)) for codes in row.positions}
+    return make_layout(name, row.list_id, row.channel, row.positions, scale)
+
+
+def make_layout(
+    name: str,
+    list_id: str,
+    channel: int | None,
+    positions: Sequence[Sequence[str]],
+    scale: Mapping[str, tuple[int, str]],
+) -> Layout:
+    """Return a layout from its texts; ``ValueError`` for what is no code."""
+    by_count = {len(codes): tuple(map(parse, codes)) for codes in positions}
     pairs = {(code.c, code.d): value for text, value in scale.items() for code in [parse(text)]}
-    return Layout(name, row.list_id, row.channel, positions, pairs)
+    return Layout(name, list_id, channel, by_count, pairs)
 
 
 def layout_of(list_id: str) -> Layout | None:

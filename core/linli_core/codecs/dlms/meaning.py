@@ -9,7 +9,7 @@ from linli_core.codecs.dlms.clock import SIZE, CosemTime, decode_time
 from linli_core.codecs.dlms.layout import Layout
 from linli_core.codecs.dlms.values import Value, is_missing, values_of
 from linli_core.instant import Instant
-from linli_core.model import Reading, Reason
+from linli_core.model import Kind, Reading, Reason
 from linli_core.obis import Booking, Meaning, meaning_of
 from linli_core.vocabulary import vocabulary
 
@@ -55,11 +55,12 @@ class Interpreter:
             booking.text(None, raw, device_time=device_time)
             return
         stamp = None if meaning.storage is not None else device_time
+        word = vocabulary()[meaning.quantities[0]]
         if meaning.quantities[0] == "meter_time":
             self._book_clock(booking, meaning, value)
         elif is_missing(value.item):
             booking.missing(meaning, Reason.NOT_IMPLEMENTED, device_time=stamp)
-        elif not vocabulary()[meaning.quantities[0]].unit:
+        elif not word.unit and word.kind is Kind.STATE:
             booking.text(meaning, shown_value(value.item), device_time=stamp)
         elif value.number is None or value.unit is None:
             booking.text(None, raw, device_time=stamp)

@@ -1,12 +1,15 @@
 """From data sets to readings: OBIS codes, reduced ones included; whatever is none stays visible as its text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from linli_core.codecs.iec62056.dataset import DataSet, split_value
 from linli_core.instant import MINUTE, Instant, from_datetime
-from linli_core.model import Reading, Reason
+from linli_core.model import Kind, Reading, Reason
 from linli_core.obis import Booking, Obis, meaning_of, parse, unit_of
 from linli_core.vocabulary import vocabulary
 
@@ -14,6 +17,21 @@ _TIME: Final = (0, 9, 1)
 _DATE: Final = (0, 9, 2)
 _CLOCK: Final = (1, 0, 0)
 _FILLED: Final = frozenset("Ff")
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """What a maker's meters leave out or say in their own way.
+
+    Attributes:
+        codes: Identifier as it is sent → the code it stands for.
+        units: Identifier as it is sent → unit of the numbers that are sent without one.
+    """
+
+    codes: Mapping[str, Obis] = MappingProxyType({})
+    units: Mapping[str, str] = MappingProxyType({})
+
+
+USUAL: Final = Ways()
 
 
 class Interpreter:
@@ -24,16 +42,17 @@ class Interpreter:
         unmapped: Data sets without a quantity of their own, since it was made.
     """
 
-    def __init__(self, device: str, *, utc_offset: int = 0) -> None:
-        """Store the device's id and how many minutes its clock is east of UTC."""
+    def __init__(self, device: str, *, utc_offset: int = 0, ways: Ways = USUAL) -> None:
+        """Store the device's id, how many minutes its clock is east of UTC, and its maker's ways."""
         self.device = device
         self.unmapped = 0
         self._utc_offset = utc_offset
+        self._ways = ways
 
     def readings(self, datasets: Sequence[DataSet], observed_at: Instant) -> list[Reading]:
         """Return a reading for each data set that carries a value, in order."""
         booking = Booking(self.device, observed_at)
-        codes = [code_of(dataset) for dataset in datasets]
+        codes = [self._ways.codes.get(dataset.identifier) or code_of(dataset) for dataset in datasets]
         clock = clock_of(datasets, codes)
         device_time = from_datetime(clock) - self._utc_offset * MINUTE if clock is not None else None
         for dataset, code in zip(datasets, codes, strict=True):
@@ -51,7 +70,8 @@ class Interpreter:
         value = dataset.values[0] if dataset.values else ""
         number, unit_text = split_value(value)
         unit = unit_of(unit_text) if unit_text else ""
-        is_number = bool(vocabulary()[meaning.quantities[0]].unit)
+        word = vocabulary()[meaning.quantities[0]]
+        is_number = bool(word.unit) or word.kind is not Kind.STATE
         if not is_number:
             booking.text(meaning, value.strip(), device_time=stamp)
         elif not value.strip() or set(value) <= _FILLED:
@@ -59,15 +79,11 @@ class Interpreter:
         elif number is None or unit is None:
             booking.text(None, dataset.raw, device_time=stamp)
         else:
-            booking.meant(meaning, number, unit or guessed_unit(meaning.quantities[0]), dataset.raw, device_time=stamp)
+            own = self._ways.units.get(dataset.identifier, "")
+            booking.meant(meaning, number, unit or own, dataset.raw, device_time=stamp)
             if len(dataset.values) > 1:
                 # What else stands beside it (a demand's time, the register before) is kept as it is.
                 booking.text(None, dataset.raw, device_time=stamp)
-
-
-def guessed_unit(quantity: str) -> str:
-    """Return the unit of a register that is sent without one: none, so that it stays raw; counts have none anyway."""
-    return "count" if vocabulary()[quantity].unit == "count" else ""
 
 
 def code_of(dataset: DataSet) -> Obis | None:

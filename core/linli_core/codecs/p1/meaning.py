@@ -10,7 +10,7 @@ from linli_core.codecs.iec62056.dataset import DataSet, split_value
 from linli_core.codecs.iec62056.meaning import code_of
 from linli_core.codecs.p1.frame import Telegram
 from linli_core.instant import MINUTE, Instant, from_datetime
-from linli_core.model import Reading, Reason
+from linli_core.model import Kind, Reading, Reason
 from linli_core.obis import Booking, Meaning, Obis, meaning_of, parse, unit_of
 from linli_core.vocabulary import vocabulary
 
@@ -123,7 +123,8 @@ class Interpreter:
         if meaning is None:
             booking.text(None, dataset.raw, device_time=stamp or clock)
             return
-        if not vocabulary()[meaning.quantities[0]].unit:
+        word = vocabulary()[meaning.quantities[0]]
+        if not word.unit and word.kind is Kind.STATE:
             text = hex_text(value) if meaning.quantities[0] in _TEXTS else value.strip()
             if text or meaning.quantities[0] == "text_message":
                 booking.text(meaning, text, device_time=stamp or clock)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from linli_core.codecs.dlms import Framing, Keys, ReplayGuard
-from linli_core.codecs.dlms.layout import Layout, layouts
+from linli_core.codecs.dlms.layout import Layout
 from linli_core.codecs.dlms.wrapper import PORT
 from linli_core.instant import HOUR, MINUTE, SECOND
 from linli_edge.config.clock_offset import clock_offset
 from linli_edge.config.meter_key import meter_key
 from linli_edge.config.table import Table, reading
+from linli_edge.drivers.dlms.device_profile import profile_of
 from linli_edge.transport.settings import TransportSettings, read_transport
 
 BAUD: Final = 2400
@@ -123,7 +124,7 @@ def _transport(link: Table) -> TransportSettings | ListenSettings:
 def _device(item: Table, offset: int) -> DeviceSettings:
     interval = item.duration("interval", INTERVAL, minimum=SECOND)
     title = item.text("system_title", "", pattern=_TITLE)
-    layout = item.choice("layout", tuple(layouts()), None)
+    profile = profile_of(item)
     key = meter_key(item, "key")
     authentication = meter_key(item, "authentication_key")
     if authentication is not None and key is None and not {"key", "key_file"} & item.raw.keys():
@@ -136,7 +137,7 @@ def _device(item: Table, offset: int) -> DeviceSettings:
         item.integer("source", None, minimum=0, maximum=0xFFFF),
         item.text("identity", ""),
         Keys(key, authentication) if key is not None else None,
-        layouts()[layout] if layout is not None else None,
+        profile.layout if profile is not None else None,
         clock_offset(item, offset),
     )
 
