@@ -10,7 +10,7 @@ An import that fails names the driver and the remedy; it is never swallowed.
 
 import difflib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint, entry_points
@@ -218,6 +218,9 @@ class DriverSpec:
         profiles: Its device profiles (:mod:`linli_edge.profiles`); ``None`` if it has none.
         moduli: Returns, by point name, the values at which a cumulative register begins again at zero, as far as the
             configuration tells; ``None`` where nothing does.
+        serve: What runs beside the link as long as the gateway does, whether the line is open or not: a server that
+            hands on what was read. It returns where the configuration asks for none, and raises nothing. ``None``: the
+            driver has no such thing.
     """
 
     name: str
@@ -227,6 +230,7 @@ class DriverSpec:
     guest: Callable[[Any, Transport, Clock], Driver] | None = None
     profiles: Shelf[Profile] | None = None
     moduli: Callable[[Any], Mapping[str, tuple[float, ...]]] | None = None
+    serve: Callable[[Any], Coroutine[Any, Any, None]] | None = None
 
 
 def catalogue() -> dict[str, EntryPoint]:

@@ -78,6 +78,11 @@ class Gateway:
                 packing = group.create_task(pipeline.run(), name="pipeline")
                 keeping = group.create_task(keeper.run(), name="registers")
                 reading = [group.create_task(link.run(), name=f"link[{link.settings.id}]") for link in self._links]
+                serving = [
+                    group.create_task(settings.spec.serve(settings.config), name=f"serve[{settings.id}]")
+                    for settings in config.links
+                    if settings.spec.serve is not None
+                ]
                 _LOG.info(
                     "gateway %s: %d links, log at %s, uplink to %s:%d",
                     config.id,
@@ -88,9 +93,9 @@ class Gateway:
                 )
                 await stop.wait()
                 _LOG.info("gateway %s: stopping", config.id)
-                for task in (*reading, packing, keeping):
+                for task in (*reading, *serving, packing, keeping):
                     task.cancel()
-                await asyncio.wait((*reading, packing, keeping))
+                await asyncio.wait((*reading, *serving, packing, keeping))
                 pipeline.flush()
                 keeper.remember()
                 await self._written(outbox)

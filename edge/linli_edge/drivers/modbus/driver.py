@@ -1,5 +1,6 @@
 """The policy of one Modbus link: its polls, what a refusal teaches, and when a silence is a silence."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from linli_edge.drivers.modbus.client import FramedPort, ModbusPort
 from linli_edge.drivers.modbus.framing import AsciiFraming, Framing, Request, RtuFraming, TcpFraming
 from linli_edge.drivers.modbus.harvest import Harvest
 from linli_edge.drivers.modbus.plan import Block, Entry, Factors, Limits, RequestPlan, blocks_of
+from linli_edge.drivers.modbus.read_through import ReadThrough
 from linli_edge.drivers.modbus.register_map import Quirks
 from linli_edge.drivers.modbus.registers import MappedPoint
 from linli_edge.drivers.modbus.settings import DeviceSettings, FramingName, LinkSettings
@@ -298,6 +300,14 @@ class ModbusDriver:
         return await self._read(device, request, patient=patient)
 
     async def _read(self, device: DeviceSettings, request: Request, *, patient: bool) -> bytes:
+        """Carry out one request and keep what it brought, for those that it is served to."""
+        data = await self._tried(device, request, patient=patient)
+        if self._settings.read_through is not None:
+            place = (request.unit, request.function, request.address, request.count)
+            self._settings.image.store(*place, data, asyncio.get_running_loop().time())
+        return data
+
+    async def _tried(self, device: DeviceSettings, request: Request, *, patient: bool) -> bytes:
         """Carry out one request, as often as the device may be asked; once only where it has not answered lately."""
         quirks = device.quirks
         pause = self._pause(device)
@@ -316,6 +326,14 @@ class ModbusDriver:
                 elif exc.code not in _BUSY or not left:
                     raise
         raise AssertionError("the last attempt returns or raises")
+
+
+async def serve(settings: LinkSettings) -> None:
+    """Serve what is read to others, until cancelled; return at once where nobody may have it."""
+    if settings.read_through is None:
+        return
+    units = frozenset(device.unit for device in settings.devices)
+    await ReadThrough(settings.read_through, units, settings.image).run()
 
 
 def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:

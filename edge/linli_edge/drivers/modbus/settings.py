@@ -15,7 +15,9 @@ from linli_edge.drivers.modbus import device_profile
 from linli_edge.drivers.modbus.client import check_version
 from linli_edge.drivers.modbus.device_profile import DeviceProfile
 from linli_edge.drivers.modbus.doubt import Doubt
+from linli_edge.drivers.modbus.image import Image
 from linli_edge.drivers.modbus.plan import RequestPlan
+from linli_edge.drivers.modbus.read_through import ReadThroughSettings, read_settings
 from linli_edge.drivers.modbus.register_map import (
     RATIOS,
     Quirks,
@@ -72,6 +74,8 @@ class LinkSettings:
         framing: ``tcp`` (MBAP), ``rtu`` or ``ascii``.
         devices: Who is asked.
         learnt: The requests of each poll, as refusals have shaped them: they outlive a connection.
+        read_through: How what was read is served to others; ``None``: it is not.
+        image: What was read, for them.
         layouts: What SunSpec devices turned out to be; outlives a connection as well.
         doubt: The answers that are overdue; a converter delivers them to whoever is connected by then.
     """
@@ -79,6 +83,8 @@ class LinkSettings:
     transport: TransportSettings
     framing: FramingName
     devices: tuple[DeviceSettings, ...]
+    read_through: ReadThroughSettings | None = None
+    image: Image = field(default_factory=Image, compare=False)
     learnt: dict[str, RequestPlan] = field(default_factory=dict, compare=False)
     layouts: dict[str, Layout] = field(default_factory=dict, compare=False)
     doubt: Doubt = field(default_factory=Doubt, compare=False)
@@ -129,6 +135,7 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
             link.problem("framing", 'framing "tcp" on a serial line', 'write "rtu" or "ascii", or leave the key out')
         if framing != "tcp" and isinstance(transport, TlsSettings):
             link.problem("framing", f'framing "{framing}" under TLS', "leave the key out: there it is always MBAP")
+        through = read_settings(link.table("read_through")) if "read_through" in link else None
         profiles = _Profiles()
         devices: list[DeviceSettings] = []
         ids: dict[str, str] = {}
@@ -144,7 +151,7 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
             devices.append(device)
         if profiles.mistakes:
             raise ConfigErrors(profiles.mistakes)
-    return LinkSettings(transport, framing, tuple(devices))
+    return LinkSettings(transport, framing, tuple(devices), through)
 
 
 _FUNCTIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 15, 16})
