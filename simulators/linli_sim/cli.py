@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "line": Entry("linli_sim.line.command", "electricity meters on a serial bus with a speed, also behind a converter"),
     "coldroom": Entry("linli_sim.coldroom", "a cold room with a door and a compressor, over Modbus TCP"),
     "mbus": Entry("linli_sim.mbus", "M-Bus meters behind a TCP converter"),
+    "wmbus": Entry("linli_sim.wmbus", "a receiver of radio meters, behind a TCP port"),
     "replay": Entry("linli_sim.replay", "recorded frames of real meters, played back"),
 }
 

@@ -287,4 +287,4 @@ def _close(value: Decimal, wanted: Decimal, written: Decimal | None = None) -> b
 def _same_time(value: MeterTime, wanted: str) -> bool:
     """Compare to the precision that is written; a date and its midnight are the same."""
     ours = str(value).replace("T", " ")
-    return ours.startswith(wanted) or wanted.startswith(ours) or f"{ours} 00:00:00".startswith(wanted)
+    return ours.startswith(wanted) or f"{ours} 00:00:00".startswith(wanted)

@@ -121,13 +121,13 @@ def decode_date(low: int, high: int, century: int = 0) -> tuple[int, int, int] |
     """Return year, month, day of type G (and of the date in F and I); ``None`` if there is no such day.
 
     The year has seven bits of which two digits are used; beyond them it is none. Without a century 0 to 80 are 2000
-    to 2080, as the standard asks for old meters.
+    to 2080, as the standard asks for old meters; so they are with one behind this, which some meters send.
     """
     day, month, year = low & 0x1F, high & 0x0F, low >> 5 | (high & 0xF0) >> 1
     if year > 99:  # 127: every year, which is no date
         return None
-    if century:
-        year += 1900 + 100 * century
+    if century == 1:
+        year += 2000
     else:
         year += 2000 if year <= 80 else 1900
     try:
