@@ -14,6 +14,7 @@ from linli_core.vocabulary import vocabulary
 from linli_edge import driver
 from linli_edge.breaker import BreakerSettings
 from linli_edge.config.file import load_toml
+from linli_edge.config.like_devices import as_written, expand
 from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.link import LinkSettings
 from linli_edge.outbox.message import OutboxLimits
@@ -80,6 +81,14 @@ def parse_config(
         folder: Where relative paths start.
         drivers: Drivers to choose from; those installed if left out.
     """
+    written_out, origins = expand(raw)
+    try:
+        return _parse(written_out, folder, drivers)
+    except ConfigErrors as exc:
+        raise ConfigErrors([as_written(error, origins) for error in exc.errors]) from exc
+
+
+def _parse(raw: Mapping[str, object], folder: Path, drivers: Mapping[str, EntryPoint] | None) -> GatewayConfig:
     with reading(raw, "", known=()) as root:
         gateway = root.table("gateway", required=True)
         name = gateway.ident("id")
