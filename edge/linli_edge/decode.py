@@ -18,7 +18,10 @@ from linli_edge.telegrams.hexadecimal import STANDARD_INPUT, Unreadable, inputs
 from linli_edge.telegrams.keys import read_keys
 
 DECODERS: Final = {
+    "dlms": "linli_edge.drivers.dlms.dialect",
+    "iec62056-21": "linli_edge.drivers.iec62056.dialect",
     "mbus": "linli_edge.drivers.mbus.dialect",
+    "p1": "linli_edge.drivers.p1.dialect",
     "wmbus": "linli_edge.drivers.wmbus.dialect",
 }
 """Protocols by the name the command takes → module with its ``DIALECT``; imported when it is needed."""

@@ -116,20 +116,25 @@ def _block(data: bytes, wrong: str) -> list[Part]:
     mark = body.rstrip(b"\r\n")
     if mark.endswith(b"!"):
         cut = len(mark) - 1
-        parts += explain_datasets(body[:cut], at)
+        parts += explain_datasets(body[:cut], at, trusted=not wrong)
         parts.append(Part(at + cut, body[cut:], "end", "end of the readout", STANDARD))
     elif body:
-        parts += explain_datasets(body, at)
+        parts += explain_datasets(body, at, trusted=not wrong)
     parts.append(Part(end, data[end : end + 1], "end mark", "more follows" if data[end] == 4 else "ETX", STANDARD))
     found = "as the bytes give" if not wrong else f"the bytes give {checksum(data[1 : end + 1]):02X}"
     parts.append(Part(end + 1, data[end + 1 :], "BCC", found, STANDARD, wrong=wrong))
     return parts
 
 
-def explain_datasets(data: bytes, offset: int) -> list[Part]:
-    """Return the parts of a run of data sets that begins at ``offset``; line ends between them are parts, too."""
+def explain_datasets(data: bytes, offset: int, *, trusted: bool = True) -> list[Part]:
+    """Return the parts of a run of data sets that begins at ``offset``; line ends between them are parts, too.
+
+    Behind a wrong checksum no value is told.
+    """
     if not data:
         return []
+    if not trusted:
+        return [Part(offset, data, "data", "not told", STANDARD)]
     try:
         datasets = parse_data(data)
     except ProtocolError as exc:

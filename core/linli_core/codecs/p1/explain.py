@@ -29,7 +29,7 @@ def explain(data: bytes) -> list[Part]:
     parts.append(Part(head.start(3), head[3], "end", "line end and an empty line", DOCUMENT))
     end = _END.search(data, head.end())
     body = data[head.end() : end.start() if end else len(data)]
-    parts += explain_datasets(body, head.end())
+    parts += explain_datasets(body, head.end(), trusted=end is not None and _right(data, start, end))
     if end is None:
         return parts
     parts.append(Part(end.start(), b"!", "end", "end of the data", DOCUMENT))
@@ -37,6 +37,10 @@ def explain(data: bytes) -> list[Part]:
     if end.end() < len(data):
         parts.append(Part(end.end(), data[end.end() :], "behind", "the next telegram, or noise"))
     return parts
+
+
+def _right(data: bytes, start: int, end: re.Match[bytes]) -> bool:
+    return not end[1] or int(end[1], 16) == crc16(data[start : end.start() + 1])
 
 
 def _crc(data: bytes, start: int, end: re.Match[bytes]) -> list[Part]:
