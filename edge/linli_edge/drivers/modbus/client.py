@@ -100,6 +100,7 @@ class FramedPort:
         self._quiet = quiet
         self._doubt = doubt if doubt is not None else Doubt()
         self._drained = True
+        self._asked_last: int | None = None
         self._rest_until = 0.0
         self._heard_anything = False
         self._broken = ""
@@ -185,6 +186,7 @@ class FramedPort:
     async def _once(self, asked: Asked, limit: float) -> bytes:
         """Send one request and return the PDU that answers it, as far as its form says."""
         count = self._counts[asked.unit]
+        self._asked_last = asked.unit
         data = self._framing.encode(asked)
         count.requests += 1
         started, answered = _now(), False
@@ -240,12 +242,14 @@ class FramedPort:
             if rest > 0:
                 await asyncio.sleep(rest)
             return
+        # What came since the last exchange is booked on the unit that was asked then.
+        before = unit if self._asked_last is None else self._asked_last
         if not self._drained:
             await self._listen(self._quiet, limit)
             self._drained = True
         await self._listen(max(rest, _LEAST_LISTENING), limit)
         self._framing.reset()
-        self._note_overheard(unit)
+        self._note_overheard(before)
         self._doubt.expire(_now())
 
     async def _listen(self, quiet: float, limit: float) -> None:

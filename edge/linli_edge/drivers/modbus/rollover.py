@@ -22,10 +22,12 @@ def moduli(settings: LinkSettings) -> Mapping[str, tuple[float, ...]]:
 
 def _raw(mapped: MappedPoint) -> tuple[int, ...]:
     """Return the raw numbers at which a register may begin again: what the profile says, then the type's range."""
+    if mapped.multipliers:
+        return ()  # what one raw unit is worth, the device says from poll to poll
     declared = () if mapped.rollover is None else (mapped.rollover,)
     if mapped.bits is not None or mapped.kind.registers > 2:
         return declared
-    if mapped.kind.kind == "bcd":
+    if mapped.kind.kind in {"bcd", "mod10k"}:
         return (*declared, 10 ** (4 * mapped.kind.registers))
     if mapped.kind.kind == "int" and not mapped.kind.signed:
         return (*declared, 1 << 16 * mapped.kind.registers)

@@ -1,0 +1,318 @@
+"""Everything a line can do wrong: each has its name, is counted on its own unit, and costs the neighbour nothing.
+
+The line has the speed of a real one and its stations misbehave as they are told; half of it on libmodbus.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linli_core.errors import LinkClosed, LinkError, LinkTimeout, LinliError, ProtocolError
+from linli_core.model import Quality, Reason
+from linli_edge.driver import UnitCounters
+from linli_edge.drivers.modbus import SPEC
+from linli_edge.drivers.modbus.driver import ModbusDriver
+from linli_edge.drivers.modbus.framing import Request
+from linli_sim.libmodbus import LibmodbusSlave, NotBuilt, compiled
+from linli_sim.line import ForeignStation, LineTiming, Misbehaviour, ModbusStation, SerialBus, Station
+from linli_sim.line.faults import framed
+from linli_sim.modbus_registers import Unit
+from linli_sim.processes import Program, free_port
+
+TIMING = LineTiming(115_200, 10, turnaround=0.0005)
+LIMIT = 0.08
+SICK, HEALTHY = 1, 2
+
+
+def unit(number: int) -> Unit:
+    made = Unit()
+    made.put("holding", 0, [1000 * number + place for place in range(6)])
+    made.put("holding", 40, [1000 * number + 40])
+    return made
+
+
+def table(**line: Any) -> dict[str, Any]:
+    devices = [
+        {
+            "id": f"meter-{number}", "unit": number, "timeout": f"{round(LIMIT * 1000)} ms", "max_gap": 4,
+            "points": [
+                {"quantity": "voltage", "unit": "V", "type": "uint16", "address": address, "channel": address}
+                for address in (0, 1, 40)
+            ],
+        }
+        for number in (SICK, HEALTHY)
+    ]  # fmt: skip
+    return {"id": "bus", "driver": "modbus", "devices": devices, **line}
+
+
+@dataclass(frozen=True)
+class Bench:
+    bus: SerialBus
+    driver: ModbusDriver
+
+    @property
+    def faults(self) -> Misbehaviour:
+        return self.bus.faults[SICK]
+
+    def count(self, number: int) -> UnitCounters:
+        return self.driver.counters()[f"meter-{number}"]
+
+    async def poll(self, number: int) -> dict[int, Any]:
+        readings = await self.driver.poll(self.driver.plan[number - 1])
+        return {
+            reading.point.channel or 0: reading.value if reading.quality is Quality.GOOD else reading.reason
+            for reading in readings
+        }
+
+    async def healthy(self) -> None:
+        assert await self.poll(HEALTHY) == {0: 2000, 1: 2001, 40: 2040}
+
+    async def well_again(self) -> None:
+        """The sick one, once nothing ails it, is read as if nothing had been."""
+        self.bus.faults[SICK].__init__()  # type: ignore[misc]
+        assert await self.poll(SICK) == {0: 1000, 1: 1001, 40: 1040}
+
+
+@asynccontextmanager
+async def bench(*, foreign: bool = False) -> AsyncIterator[Bench]:
+    async with contextlib.AsyncExitStack() as stack:
+        stations: dict[int, Station]
+        if foreign:
+            try:
+                compiled()
+            except NotBuilt as exc:
+                pytest.skip(f"no libmodbus slave: {exc}")
+            ends = {number: ForeignStation(number) for number in (SICK, HEALTHY)}
+            slave = LibmodbusSlave({n: unit(n) for n in ends}, {n: end.path for n, end in ends.items()})
+            await stack.enter_async_context(slave)
+            stations = dict(ends)
+        else:
+            stations = {number: ModbusStation(number, unit(number)) for number in (SICK, HEALTHY)}
+        bus = stack.enter_context(SerialBus(stations, TIMING))
+        line = table(transport="serial", path=bus.path, baud=115_200, parity="none")
+        driver = await stack.enter_async_context(SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0))
+        assert isinstance(driver, ModbusDriver)
+        yield Bench(bus, driver)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done, what is raised (or what the points become), and what is counted."""
+
+    name: str
+    sicken: Callable[[Misbehaviour], None]
+    error: type[LinliError] | None = None
+    readings: dict[int, Any] = field(default_factory=dict)
+    counted: tuple[str, ...] = ()
+
+
+def having(**changes: Any) -> Callable[[Misbehaviour], None]:
+    def sicken(faults: Misbehaviour) -> None:
+        for name, value in changes.items():
+            setattr(faults, name, value)
+
+    return sicken
+
+
+GOOD = {0: 1000, 1: 1001, 40: 1040}
+FAULTS = [
+    Fault("silent", having(silent=True), LinkTimeout, counted=("timeouts",)),
+    Fault("too late", having(delay=LIMIT * 1.4), LinkTimeout, counted=("timeouts",)),
+    Fault("noise before the answer", having(before=b"\x00\xff\x01\x83"), None, GOOD, ("noise",)),
+    Fault("noise behind the answer", having(after=b"\x01\x03\x04\x99"), None, GOOD, ("noise",)),
+    Fault("wrong checksum", having(damaged=-1), ProtocolError, counted=("checksum",)),
+    Fault("a damaged register", having(damaged=3), ProtocolError, counted=("checksum",)),
+    Fault("another unit id", having(unit=9), LinkTimeout, counted=("timeouts",)),
+    Fault("cut short", having(cut=5), LinkTimeout, counted=("timeouts",)),
+    Fault("one byte", having(cut=1), LinkTimeout, counted=("timeouts",)),
+    Fault("refuses: broken", having(exception=4), None, dict.fromkeys(GOOD, Reason.DEVICE_FAILURE), ("refused",)),
+    Fault("refuses: busy", having(exception=6), None, dict.fromkeys(GOOD, Reason.REFUSED_BY_DEVICE), ("refused",)),
+    Fault("a gateway's target is silent", having(exception=11), LinkTimeout, counted=("refused",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["ours", "libmodbus"])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_each_fault_has_a_name_is_counted_and_costs_the_others_nothing(fault: Fault, foreign: bool) -> None:
+    async with bench(foreign=foreign) as line:
+        await line.healthy()
+        fault.sicken(line.faults)
+        if fault.error is None:
+            assert await line.poll(SICK) == fault.readings
+        else:
+            with pytest.raises(fault.error):
+                await line.poll(SICK)
+        await line.healthy()
+        for name in fault.counted:
+            assert getattr(line.count(SICK), name) >= 1, name
+        clean = line.count(HEALTHY).as_dict()
+        asked = clean.pop("requests")
+        assert clean.pop("answers") == asked == 4
+        assert not any(clean.values()), clean
+        await line.well_again()
+
+
+@pytest.mark.parametrize("place", range(1, 9))
+async def test_a_frame_torn_apart_at_any_byte_is_put_together(place: int) -> None:
+    async with bench() as line:
+        line.faults.pause_at, line.faults.pause = place, 0.01
+        assert await line.poll(SICK) == GOOD
+        assert line.count(SICK).timeouts == 0
+
+
+async def test_an_answer_to_another_request_is_not_this_ones() -> None:
+    """A unit that is one answer behind: its answers have another length than was asked for."""
+    async with bench() as line:
+        assert await line.poll(SICK) == GOOD  # two registers, then one
+        line.faults.repeats = 1
+        with pytest.raises(LinkTimeout):
+            await line.poll(SICK)
+        await line.well_again()
+        assert line.count(SICK).foreign + line.count(SICK).late >= 1
+
+
+async def test_a_line_that_echoes_is_read_through_its_own_echo() -> None:
+    async with bench() as line:
+        line.bus.converter.echo = True
+        for _ in range(2):
+            assert await line.poll(SICK) == GOOD
+            await line.healthy()
+        assert line.count(SICK).noise == line.count(SICK).foreign == 0
+
+
+async def test_two_masters_on_one_line_are_noticed_and_nothing_foreign_is_taken() -> None:
+    """The other one asks the same unit the same function, and its answer is as long as ours."""
+    async with bench() as line:
+        line.faults.delay = 0.03
+        asking = asyncio.create_task(line.poll(SICK))
+        request = Request(SICK, 3, 2, 2)
+        await asyncio.to_thread(_once_asked, line.bus)
+        line.bus.inject(framed(bytes((SICK,)) + request.pdu) + framed(bytes.fromhex("010304beefbeef")))
+        assert await asking == {0: Reason.MALFORMED_ANSWER, 1: Reason.MALFORMED_ANSWER, 40: 1040}
+        assert line.count(SICK).malformed == 1
+        assert line.count(SICK).foreign >= 1
+        await line.healthy()
+        await line.well_again()
+
+
+def _once_asked(bus: SerialBus) -> None:
+    while not any(said.source[0] == "head" and said.end < time.monotonic() for said in bus.wire.record):
+        time.sleep(0.001)
+
+
+async def test_two_devices_on_one_id_collide_and_give_no_value() -> None:
+    twins = {1: ModbusStation(1, unit(1)), 2: ModbusStation(2, unit(2)), 3: ModbusStation(1, unit(5))}
+    with SerialBus(twins, TIMING) as bus:
+        bus.faults[3].delay = 0.0003
+        line = table(transport="serial", path=bus.path, baud=115_200, parity="none")
+        async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
+            assert isinstance(driver, ModbusDriver)
+            both = Bench(bus, driver)
+            with pytest.raises((ProtocolError, LinkTimeout)):
+                await both.poll(SICK)
+            await both.healthy()
+        assert bus.wire.collisions >= 1
+
+
+async def test_rtu_through_ser2net(tmp_path: Path) -> None:
+    program = shutil.which("ser2net") or shutil.which("ser2net", path="/usr/sbin")
+    if program is None:
+        pytest.skip("ser2net is not installed: apt-get install ser2net")
+    stations = {number: ModbusStation(number, unit(number)) for number in (SICK, HEALTHY)}
+    with SerialBus(stations, TIMING) as bus:
+        port, config = free_port(), tmp_path / "ser2net.yaml"
+        config.write_text(
+            f"connection: &bus\n  accepter: tcp,127.0.0.1,{port}\n"
+            f"  connector: serialdev(nouucplock=true),{bus.path},115200n81,local\n",
+            encoding="utf-8",
+        )
+        argv = [program, "-n", "-d", "-c", str(config), "-P", str(tmp_path / "pid")]
+        async with Program("ser2net", argv, tmp_path / "ser2net.log"):
+            await _listening(port)
+            line = table(host="127.0.0.1", port=port, framing="rtu")
+            async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
+                assert isinstance(driver, ModbusDriver)
+                through = Bench(bus, driver)
+                assert await through.poll(SICK) == GOOD
+                bus.faults[SICK].delay = LIMIT * 1.4
+                with pytest.raises(LinkTimeout):
+                    await through.poll(SICK)
+                await through.healthy()
+                await through.well_again()
+
+
+async def _listening(port: int) -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            await writer.wait_closed()
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("ser2net does not listen")
+
+
+async def test_libmodbus_over_tcp_with_holes_limits_and_refusals() -> None:
+    try:
+        compiled()
+    except NotBuilt as exc:
+        pytest.skip(f"no libmodbus slave: {exc}")
+    told = ("hole holding 1 1 1", "most 2 1", "exception 1 0")
+    async with LibmodbusSlave({SICK: unit(SICK), HEALTHY: unit(HEALTHY)}, more=told) as slave:
+        line = table(host="127.0.0.1", port=slave.port)
+        async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
+            assert isinstance(driver, ModbusDriver)
+            polls = [
+                {reading.point.channel: reading.value for reading in await driver.poll(planned)}
+                for planned in driver.plan
+                for _ in range(2)
+            ]
+    assert polls[0] == polls[1] == {0: 1000, 1: None, 40: 1040}
+    assert polls[2] == polls[3] == {0: 2000, 1: 2001, 40: 2040}
+
+
+async def test_a_third_stack_over_tcp() -> None:
+    server = pytest.importorskip("pyModbusTCP.server", reason="pyModbusTCP is not installed")
+    port = free_port()
+    bank = server.DataBank(h_regs_size=64)
+    bank.set_holding_registers(0, [1000, 1001, 7, 7, 7, 7])
+    bank.set_holding_registers(40, [1040])
+    foreign = server.ModbusServer("127.0.0.1", port, no_block=True, data_bank=bank)
+    await asyncio.to_thread(foreign.start)
+    try:
+        line = table(host="127.0.0.1", port=port)
+        async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
+            assert isinstance(driver, ModbusDriver)
+            readings = {reading.point.channel: reading.value for reading in await driver.poll(driver.plan[0])}
+            assert readings == GOOD
+    finally:
+        await asyncio.to_thread(foreign.stop)
+
+
+async def test_a_converter_that_hangs_up_within_an_answer_is_a_broken_line() -> None:
+    stations = {number: ModbusStation(number, unit(number)) for number in (SICK, HEALTHY)}
+    with SerialBus(stations, TIMING, tcp=0) as bus:
+        bus.converter.hang_up_after = 4
+        line = table(host="127.0.0.1", port=bus.port, framing="rtu")
+        config = SPEC.parse(line, "links[0]")
+        async with SPEC.open(config, lambda: 0) as driver:
+            with pytest.raises(LinkClosed):
+                await driver.poll(driver.plan[0])
+        bus.converter.hang_up_after = 0
+        async with SPEC.open(config, lambda: 0) as driver:
+            readings = {reading.point.channel: reading.value for reading in await driver.poll(driver.plan[0])}
+    assert readings == GOOD
+
+
+async def test_a_line_nobody_is_on_is_a_link_error() -> None:
+    with pytest.raises(LinkError, match="cannot be opened"):
+        async with SPEC.open(SPEC.parse(table(transport="serial", path="/dev/ttyNOWHERE"), "links[0]"), lambda: 0):
+            pytest.fail("there is no such port")
