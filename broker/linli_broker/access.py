@@ -14,11 +14,11 @@ GATEWAY_WRITES: Final = (
     Channel.EVENT.value,
     Channel.STATUS.value,
     Channel.TWIN_REPORTED.value,
-    "reply/+",
+    f"{Channel.REPLY}/+",
 )
 """What a gateway says, below its own ``linli/1/{shard}/{gateway}/``."""
 
-PLATFORM_WRITES: Final = (Channel.ACK.value, Channel.TWIN_DESIRED.value, "command/+")
+PLATFORM_WRITES: Final = (Channel.ACK.value, Channel.TWIN_DESIRED.value, f"{Channel.COMMAND}/+")
 """What the platform says to a gateway, and all that a gateway may read."""
 
 

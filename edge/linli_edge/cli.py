@@ -65,6 +65,16 @@ def _parser(command: str) -> argparse.ArgumentParser:
     read.add_argument("--verbose", "-v", action="store_true", help="log what each part does")
     read.set_defaults(command=_read)
 
+    write = commands.add_parser("write", help="have the running gateway write a value into a device")
+    _add_config(write)
+    write.add_argument("point", metavar="POINT", help="such as cold-room-1/temperature_setpoint")
+    write.add_argument("value", metavar="VALUE", help="a number, true, false, on, off, or a text")
+    write.add_argument("--by", default="", metavar="NAME", help="who asks, for the record")
+    write.add_argument("--wait", type=float, default=60.0, metavar="S", help="how long it may wait for the line")
+    write.add_argument("--confirm", action="store_true", help="do not ask: confirm at once (for scripts)")
+    write.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
+    write.set_defaults(command=_write)
+
     # These bring with them what a gateway on a small machine need not hold.
     if command not in commands.choices:
         from linli_edge import decode  # noqa: PLC0415 - see above
@@ -121,6 +131,13 @@ def _check(args: argparse.Namespace) -> int:
 
     print(summary(config))
     return 0
+
+
+def _write(args: argparse.Namespace) -> int:
+    config = _config(args)
+    from linli_edge.commands import write  # noqa: PLC0415 - only this command needs it
+
+    return write.run(config, args, language(args.lang))
 
 
 def _read(args: argparse.Namespace) -> int:

@@ -3,11 +3,17 @@
 import asyncio
 import logging
 import signal
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 from linli_core.vocabulary import vocabulary
 from linli_core.wire import senml
+from linli_core.wire.command import Command
+from linli_edge.commands import CommandDesk
+from linli_edge.commands.ledger import Ledger
+from linli_edge.commands.local import door
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.link import Link
 from linli_edge.outbox import Outbox
@@ -22,6 +28,9 @@ _LOG: Final = logging.getLogger(__name__)
 
 FLUSH_LIMIT: Final = 5.0
 """Seconds an orderly stop waits for a disk that refuses to write."""
+
+COMMANDS: Final = 64
+"""Commands of the platform that may wait to be looked at."""
 
 DRAIN_LIMIT: Final = 5.0
 """Seconds an orderly stop waits for the platform to acknowledge; what it has not by then waits in the log."""
@@ -72,7 +81,17 @@ class Gateway:
             keeper = Keeper(book, pipeline, config.data, memory, outbox.flush, time)
             self._outbox, self._pipeline = outbox, pipeline
             self._links = [Link(settings, pipeline, time) for settings in config.links]
-            uplink = Uplink(config.uplink, config.id, outbox, time.clock, self.health)
+            desk = await self._desk(pipeline)
+            received: asyncio.Queue[tuple[str, Command]] = asyncio.Queue(COMMANDS)
+            remote = desk is not None and config.commands.remote
+            uplink = Uplink(
+                config.uplink,
+                config.id,
+                outbox,
+                time.clock,
+                self.health,
+                on_command=partial(_queued, received) if remote else None,
+            )
             async with asyncio.TaskGroup() as group:
                 carrying = group.create_task(uplink.run(), name="uplink")
                 packing = group.create_task(pipeline.run(), name="pipeline")
@@ -83,10 +102,13 @@ class Gateway:
                     for settings in config.links
                     if settings.spec.serve is not None
                 ]
+                if desk is not None:
+                    reading.append(group.create_task(_command(desk, received, uplink), name="commands"))
+                    reading.append(group.create_task(_local(config.data, desk), name="local commands"))
                 _LOG.info(
                     "gateway %s: %d links, log at %s, uplink to %s:%d",
                     config.id,
-                    len(reading),
+                    len(self._links),
                     config.data,
                     config.uplink.host,
                     config.uplink.port,
@@ -101,6 +123,15 @@ class Gateway:
                 await self._written(outbox)
                 await self._delivered(uplink, outbox)
                 carrying.cancel()
+
+    async def _desk(self, pipeline: Pipeline) -> CommandDesk | None:
+        """Return who takes commands; ``None`` where they are switched off."""
+        settings = self.config.commands
+        if not settings.enabled:
+            return None
+        ledger = Ledger(self.config.data / "commands.jsonl")
+        await asyncio.to_thread(ledger.load, self._time.clock())
+        return CommandDesk(settings, ledger, self._links, pipeline.tell, self._time.clock)
 
     def health(self) -> GatewayHealth:
         """Return what the gateway says of itself in its status."""
@@ -135,6 +166,32 @@ class Gateway:
                 await uplink.drained()
         except TimeoutError:
             _LOG.warning("%d messages stay in the log until the next start", outbox.stats().backlog)
+
+
+def _queued(received: "asyncio.Queue[tuple[str, Command]]", name: str, command: Command) -> None:
+    try:
+        received.put_nowait((name, command))
+    except asyncio.QueueFull:
+        _LOG.error("command %s: %d commands wait already; it is dropped", name, COMMANDS)
+
+
+async def _command(desk: CommandDesk, received: "asyncio.Queue[tuple[str, Command]]", uplink: Uplink) -> None:
+    """Have the platform's commands carried out, those for different lines side by side, for ever."""
+
+    async def one(name: str, command: Command) -> None:
+        if (reply := await desk.handle(name, command, "platform")) is not None:
+            uplink.reply(name, reply)
+
+    async with asyncio.TaskGroup() as group:
+        while True:
+            name, command = await received.get()
+            group.create_task(one(name, command), name=f"command[{name}]")
+
+
+async def _local(folder: Path, desk: CommandDesk) -> None:
+    """Have the commands of the person at the gateway carried out, for ever."""
+    async with door(folder, desk.handle):
+        await asyncio.get_running_loop().create_future()
 
 
 async def run(config: GatewayConfig) -> None:

@@ -22,7 +22,7 @@ from linli_core.model import (
     quality_label,
 )
 from linli_core.wire.messages import Ack, Evicted, Status, decode_ack, decode_status, encode_message
-from linli_core.wire.topics import Channel, parse_topic, shard_of, topic
+from linli_core.wire.topics import NUMBERED, Channel, parse_topic, shard_of, topic
 
 NUMBERS = st.none() | st.integers(0, 9999)
 POINTS = st.builds(
@@ -77,8 +77,9 @@ def test_a_naive_datetime_names_no_instant() -> None:
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True), st.sampled_from(Channel))
 def test_a_topic_means_its_gateway_and_channel(gateway: str, channel: Channel) -> None:
-    address = parse_topic(topic(gateway, channel))
-    assert (address.gateway, address.channel) == (gateway, channel)
+    command = "c-1" if channel in NUMBERED else ""
+    address = parse_topic(topic(gateway, channel, command))
+    assert (address.gateway, address.channel, address.command) == (gateway, channel, command)
     assert 0 <= int(shard_of(gateway), 16) < 64
 
 
@@ -90,6 +91,10 @@ def test_a_topic_means_its_gateway_and_channel(gateway: str, channel: Channel) -
         (f"linli/1/{shard_of('gw')}/gw/gossip", RefusalReason.UNKNOWN_TOPIC),
         (f"linli/1/{shard_of('GW')}/GW/telemetry", RefusalReason.UNKNOWN_TOPIC),
         ("linli/1/zz/gw/telemetry", RefusalReason.WRONG_SHARD),
+        (f"linli/1/{shard_of('gw')}/gw/command", RefusalReason.UNKNOWN_TOPIC),
+        (f"linli/1/{shard_of('gw')}/gw/command/", RefusalReason.UNKNOWN_TOPIC),
+        (f"linli/1/{shard_of('gw')}/gw/reply/A/b", RefusalReason.UNKNOWN_TOPIC),
+        (f"linli/1/{shard_of('gw')}/gw/telemetry/1", RefusalReason.UNKNOWN_TOPIC),
     ],
 )
 def test_a_foreign_topic_is_refused_by_name(text: str, reason: RefusalReason) -> None:

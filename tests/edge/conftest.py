@@ -13,10 +13,10 @@ from types import ModuleType
 import pytest
 
 from linli_core.instant import SECOND, Instant
-from linli_core.model import Point, Reading
+from linli_core.model import Point, Reading, Value
 from linli_edge import driver
 from linli_edge.config.table import reading
-from linli_edge.driver import Clock, Driver, DriverSpec, PlannedPoll
+from linli_edge.driver import Clock, Driver, DriverSpec, PlannedPoll, WriteOutcome, WriteRequest
 from linli_edge.timekeeping import Timekeeper
 
 START: Instant = 1_790_000_000 * SECOND
@@ -91,6 +91,8 @@ class BenchDriver:
         open_error: What opening the line raises.
         polls: How many polls there were.
         polled: Set after each poll.
+        held: What was written, by point.
+        write_error: What writing raises.
     """
 
     values: dict[str, float] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class BenchDriver:
     open_error: Exception | None = None
     polls: int = 0
     polled: asyncio.Event = field(default_factory=asyncio.Event)
+    held: dict[str, Value] = field(default_factory=dict)
+    write_error: Exception | None = None
 
     def parse(self, table: Mapping[str, object], where: str) -> tuple[PlannedPoll, ...]:
         with reading(table, where) as link:
@@ -133,6 +137,14 @@ class _Opened:
         self.plan = plan
         self._bench = bench
         self._clock = clock
+
+    async def write(self, request: WriteRequest) -> WriteOutcome:
+        bench = self._bench
+        if bench.write_error is not None:
+            raise bench.write_error
+        before = bench.held.get(request.point_name)
+        bench.held[request.point_name] = request.value
+        return WriteOutcome(ok=True, before=before, after=request.value)
 
     async def poll(self, planned: PlannedPoll) -> list[Reading]:
         bench = self._bench

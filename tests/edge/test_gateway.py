@@ -1,5 +1,6 @@
 """A whole gateway with a real log and no broker: it reads, logs, stops in order, and says how it fares."""
 
+import argparse
 import asyncio
 import json
 import os
@@ -11,7 +12,10 @@ from typing import Protocol
 
 import pytest
 
-from linli_core.errors import LinkTimeout, LogError
+from linli_core.errors import DeviceError, LinkTimeout, LogError
+from linli_core.model import Value
+from linli_edge.commands import Allowed, CommandSettings
+from linli_edge.commands.write import run as run_write
 from linli_edge.config.gateway import GatewayConfig, parse_config
 from linli_edge.gateway import Gateway, plausible, run
 from linli_edge.outbox import Outbox
@@ -30,6 +34,8 @@ class Bench(Protocol):
     quantity: str
     polls: int
     polled: asyncio.Event
+    held: dict[str, Value]
+    write_error: Exception | None
 
 
 @pytest.fixture
@@ -130,3 +136,52 @@ async def test_registers_are_judged_remembered_and_told_of(config: GatewayConfig
     assert dip["subject"] == "meter-1"
     assert isinstance(dip["data"], dict)
     assert (dip["data"]["before"], dip["data"]["after"], dip["data"]["unit"]) == (5e6, 0.0, "Wh")
+
+
+async def test_a_person_at_the_gateway_writes_through_it(
+    config: GatewayConfig, bench_driver: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    allow = (Allowed("meter-1", frozenset({"supply_closed"})), Allowed("meter-2", frozenset({"limit"}), confirm=False))
+    config = replace(config, commands=CommandSettings(enabled=True, allow=allow))
+    stop = asyncio.Event()
+    task = asyncio.create_task(Gateway(config).run(stop), name="gateway")
+    await polled(bench_driver, 2)
+
+    async def write(point: str, value: str, *, confirm: bool = False) -> int:
+        args = argparse.Namespace(point=point, value=value, by="li", wait=60.0, confirm=confirm)
+        return await asyncio.to_thread(run_write, config, args, "en")
+
+    assert await write("meter-2/limit", "12.5") == 0
+    assert await write("meter-1/supply_closed", "off", confirm=True) == 0
+    assert await write("meter-1/limit", "1") == 1
+    assert bench_driver.held == {"meter-2/limit": 12.5, "meter-1/supply_closed": False}
+    bench_driver.write_error = DeviceError("exception 2", code=2)
+    assert await write("meter-2/limit", "13") == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "meter-2/limit: was not known, is now 12.5 (read back from the device)."
+    assert "NOT as asked for" in told[3]
+    stop.set()
+    await task
+    _, events = await logged(config)
+    steps = [(str(event["type"]).removeprefix("linli.command."), event["subject"]) for event in events]
+    assert steps == [
+        ("begun", "meter-2/limit"),
+        ("done", "meter-2/limit"),
+        ("asked", "meter-1/supply_closed"),
+        ("begun", "meter-1/supply_closed"),
+        ("done", "meter-1/supply_closed"),
+        ("refused", "meter-1/limit"),
+        ("begun", "meter-2/limit"),
+        ("failed", "meter-2/limit"),
+    ]
+    assert not (config.data / "commands.sock").exists()
+
+
+async def test_without_the_switch_nothing_is_there_to_command(config: GatewayConfig, bench_driver: Bench) -> None:
+    stop = asyncio.Event()
+    task = asyncio.create_task(Gateway(config).run(stop), name="gateway")
+    await polled(bench_driver, 2)
+    assert not (config.data / "commands.sock").exists()
+    assert not (config.data / "commands.jsonl").exists()
+    stop.set()
+    await task

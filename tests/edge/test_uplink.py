@@ -13,8 +13,9 @@ import pytest
 
 from linli_core.errors import ConfigError
 from linli_core.log import Offer, Receiver, SenderSettings
+from linli_core.wire.command import Command, Reply, decode_reply, encode_command
 from linli_core.wire.messages import Ack, Status, decode_status, encode_message
-from linli_core.wire.topics import Channel, topic
+from linli_core.wire.topics import Channel, parse_topic, topic
 from linli_edge.outbox import Message, Outbox, OutboxLimits
 from linli_edge.outbox.message import URGENT
 from linli_edge.uplink import Uplink, UplinkSettings, kernel_clock_state
@@ -387,3 +388,45 @@ def test_credentials_and_certificates_that_cannot_be_used_say_where(tmp_path: Pa
 def test_the_clock_state_is_one_the_contract_knows() -> None:
     state = kernel_clock_state()
     assert (state.state, state.source) in {("trusted", "ntp"), ("doubtful", "none")}
+
+
+async def test_commands_come_and_replies_go(broker: Broker, tmp_path: Path) -> None:
+    received: asyncio.Queue[tuple[str, Command]] = asyncio.Queue()
+    command = Command("write", {"point": "m/x", "value": 1}, clock(), "li")
+    async with (
+        Outbox.open(tmp_path / "outbox.db", EAGER, clock) as outbox,
+        aiomqtt.Client("127.0.0.1", broker.port) as client,
+    ):
+        await client.subscribe(topic(GATEWAY, Channel.REPLY, "+"), qos=1)
+
+        async def replied() -> tuple[str, Reply]:
+            message = await anext(aiter(client.messages))
+            assert isinstance(message.payload, bytes)
+            return parse_topic(message.topic.value).command, decode_reply(message.payload)
+
+        uplink = Uplink(
+            settings(broker.port),
+            GATEWAY,
+            outbox,
+            clock,
+            on_command=lambda name, found: received.put_nowait((name, found)),
+        )
+        uplink.reply("c-0", Reply(ok=False, error="said before there was a connection"))
+        async with running(asyncio.create_task(uplink.run())):
+            assert await replied() == ("c-0", Reply(ok=False, error="said before there was a connection"))
+            await client.publish(topic(GATEWAY, Channel.COMMAND, "c-1"), b"no command", qos=1)
+            name, reply = await replied()
+            assert (name, reply.ok, reply.result) == ("c-1", False, {"state": "refused"})
+            await client.publish(topic(GATEWAY, Channel.COMMAND, "c-2"), encode_command(command), qos=1)
+            assert await received.get() == ("c-2", command)
+            uplink.reply("c-2", Reply(ok=True, result={"state": "done"}))
+            assert await replied() == ("c-2", Reply(ok=True, result={"state": "done"}))
+            assert (uplink.stats.commands, uplink.stats.malformed_commands) == (1, 1)
+
+
+async def test_replies_that_wait_are_bounded(broker: Broker, tmp_path: Path) -> None:
+    async with Outbox.open(tmp_path / "outbox.db", EAGER, clock) as outbox:
+        uplink = Uplink(settings(broker.port), GATEWAY, outbox, clock)
+        for number in range(70):
+            uplink.reply(f"c-{number}", Reply(ok=True))
+        assert uplink.stats.replies_dropped == 6

@@ -18,7 +18,7 @@ SHARDS: Final = 64
 
 
 class Channel(StrEnum):
-    """What a gateway's topic carries; the last part of the topic."""
+    """What a gateway's topic carries; the last part of the topic, before the id of a command or a reply."""
 
     TELEMETRY = "telemetry"
     EVENT = "event"
@@ -26,6 +26,12 @@ class Channel(StrEnum):
     ACK = "ack"
     TWIN_DESIRED = "twin/desired"
     TWIN_REPORTED = "twin/reported"
+    COMMAND = "command"
+    REPLY = "reply"
+
+
+NUMBERED: Final = frozenset({Channel.COMMAND, Channel.REPLY})
+"""Channels whose topics end with an id: ``command/{id}``."""
 
 
 def shard_of(gateway: str) -> str:
@@ -33,9 +39,12 @@ def shard_of(gateway: str) -> str:
     return f"{zlib.crc32(gateway.encode()) % SHARDS:02x}"
 
 
-def topic(gateway: str, channel: Channel) -> str:
-    """Return the topic of one of a gateway's channels."""
-    return f"{ROOT}/{shard_of(gateway)}/{gateway}/{channel}"
+def topic(gateway: str, channel: Channel, command: str = "") -> str:
+    """Return the topic of one of a gateway's channels; ``command`` is a command's id, or ``+`` to subscribe to all."""
+    if (channel in NUMBERED) != bool(command):
+        raise ValueError(f"{channel} {'needs an' if channel in NUMBERED else 'has no'} id of a command")
+    own = f"{ROOT}/{shard_of(gateway)}/{gateway}/{channel}"
+    return f"{own}/{command}" if command else own
 
 
 def subscription(shard: str = "+") -> str:
@@ -45,23 +54,34 @@ def subscription(shard: str = "+") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A topic, taken apart."""
+    """A topic, taken apart; ``command`` is the id of a command or reply, empty elsewhere."""
 
     gateway: str
     channel: Channel
+    command: str = ""
 
 
-_CHANNELS: Final = {channel.value: channel for channel in Channel}
+_CHANNELS: Final = {channel.value: channel for channel in Channel if channel not in NUMBERED}
+
+
+def _channel(text: str) -> tuple[Channel | None, str]:
+    """Return the channel that the end of a topic names, and a command's id."""
+    if (channel := _CHANNELS.get(text)) is not None:
+        return channel, ""
+    name, _, command = text.partition("/")
+    numbered = next((channel for channel in NUMBERED if channel.value == name), None)
+    return (numbered, command) if is_id(command) else (None, "")
 
 
 def parse_topic(text: str) -> Address:
     """Return gateway and channel of a topic; raise :class:`Refused` if it is none of ours or the shard is wrong."""
     parts = text.split("/", 4)
-    if len(parts) != 5 or f"{parts[0]}/{parts[1]}" != ROOT or (channel := _CHANNELS.get(parts[4])) is None:
+    channel, command = _channel(parts[4]) if len(parts) == 5 else (None, "")
+    if channel is None or f"{parts[0]}/{parts[1]}" != ROOT:
         raise Refused(RefusalReason.UNKNOWN_TOPIC, f"{text[:200]!r} is no topic of {ROOT}")
     gateway = parts[3]
     if not is_id(gateway):
         raise Refused(RefusalReason.UNKNOWN_TOPIC, f"{gateway[:80]!r} is no gateway id")
     if parts[2] != shard_of(gateway):
         raise Refused(RefusalReason.WRONG_SHARD, f"shard {parts[2]!r} of {gateway!r} should be {shard_of(gateway)!r}")
-    return Address(gateway, channel)
+    return Address(gateway, channel, command)

@@ -13,6 +13,7 @@ from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_core.vocabulary import vocabulary
 from linli_edge import driver
 from linli_edge.breaker import BreakerSettings
+from linli_edge.commands.settings import CommandSettings, read_commands
 from linli_edge.config.file import load_toml
 from linli_edge.config.like_devices import as_written, expand
 from linli_edge.config.table import ConfigErrors, Table, reading
@@ -44,6 +45,7 @@ class GatewayConfig:
         report: Report by exception; empty: everything is sent.
         links: The lines and their drivers.
         registers: Cumulative registers: how they are judged, and the boundaries that bills are made of.
+        commands: What may be written to devices: nothing unless it says so.
     """
 
     id: str
@@ -55,6 +57,7 @@ class GatewayConfig:
     report: tuple[ReportRule, ...]
     links: tuple[LinkSettings, ...]
     registers: RegisterSettings = field(default_factory=RegisterSettings)
+    commands: CommandSettings = field(default_factory=CommandSettings)
 
 
 def load_config(path: Path) -> GatewayConfig:
@@ -103,8 +106,9 @@ def _parse(raw: Mapping[str, object], folder: Path, drivers: Mapping[str, EntryP
         links, devices = _links(root, drivers, utc_offset)
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
         billing = _billing(gateway.table("billing"), utc_offset)
+        commands = read_commands(root.table("commands"), devices)
     registers = RegisterSettings(frozenset(devices), _moduli(links), billing)
-    return GatewayConfig(name, data, utc_offset, packs, uplink, outbox, report, links, registers)
+    return GatewayConfig(name, data, utc_offset, packs, uplink, outbox, report, links, registers, commands)
 
 
 def _billing(table: Table, utc_offset: int) -> BillingSettings | None:

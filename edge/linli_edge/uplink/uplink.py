@@ -11,6 +11,7 @@ import random
 import secrets
 import socket
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,8 +22,9 @@ from paho.mqtt.client import MQTT_ERR_SUCCESS
 from linli_core.errors import ConfigError, LogError, Refused
 from linli_core.instant import SECOND, Instant
 from linli_core.log import AckOutcome
+from linli_core.wire.command import Command, Reply, decode_command, encode_command
 from linli_core.wire.messages import Ack, Status, decode_ack, encode_message
-from linli_core.wire.topics import Channel, topic
+from linli_core.wire.topics import Channel, parse_topic, topic
 from linli_edge.driver import Clock
 from linli_edge.outbox import Outbox, StoredMessage
 from linli_edge.uplink.settings import GatewayHealth, StatusSource, UplinkSettings
@@ -34,6 +36,8 @@ BROKER_TIMEOUT: Final = 10.0
 """Seconds the broker may take to answer a connect, a subscribe, a status."""
 GOODBYE_TIMEOUT: Final = 2.0
 """Seconds for the last status of an orderly stop."""
+REPLIES: Final = 64
+"""Replies that wait for a connection; the oldest gives way."""
 STATUS_SPACING: Final = 0.2
 """Least seconds between two statuses: a log that evicts all the time must not drown its own messages."""
 
@@ -49,6 +53,9 @@ class UplinkStats:
     sent: int = 0
     acks: int = 0
     malformed_acks: int = 0
+    commands: int = 0
+    malformed_commands: int = 0
+    replies_dropped: int = 0
     rewinds: int = 0
     error: str = ""
 
@@ -94,6 +101,7 @@ class Uplink:
         clock: Clock,
         status_source: StatusSource = _nothing,
         *,
+        on_command: Callable[[str, Command], None] | None = None,
         monotonic: Clock = _monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
@@ -110,6 +118,9 @@ class Uplink:
             "telemetry": topic(gateway_id, Channel.TELEMETRY),
             "event": topic(gateway_id, Channel.EVENT),
         }
+        self._on_command = on_command
+        self._replies: deque[tuple[str, bytes]] = deque()
+        self._replies_due = asyncio.Event()
         self._status_topic = topic(gateway_id, Channel.STATUS)
         self._ack_topic = topic(gateway_id, Channel.ACK)
         self._work_to_do = asyncio.Event()
@@ -135,6 +146,14 @@ class Uplink:
                 self._outbox.sender.disconnected()
             attempt = 1 if self.stats.connections > before else attempt + 1
             await self._pause(self._reconnect_delay(attempt))
+
+    def reply(self, command: str, reply: Reply) -> None:
+        """Answer a command, now or when there is a connection again; the oldest of too many answers gives way."""
+        if len(self._replies) >= REPLIES:
+            self._replies.popleft()
+            self.stats.replies_dropped += 1
+        self._replies.append((topic(self._gateway, Channel.REPLY, command), encode_command(reply)))
+        self._replies_due.set()
 
     async def drained(self) -> None:
         """Return once the platform has acknowledged everything that was durable at some moment since the call."""
@@ -182,6 +201,8 @@ class Uplink:
             self.stats.error = ""
             self._outbox.sender.connected(self._monotonic())
             await client.subscribe(self._ack_topic, qos=1)
+            if self._on_command is not None:
+                await client.subscribe(topic(self._gateway, Channel.COMMAND, "+"), qos=1)
             if _cancellations() > told_to_stop:
                 raise asyncio.CancelledError
             self._status_due.set()
@@ -190,6 +211,7 @@ class Uplink:
                     group.create_task(self._receive(client), name="uplink.receive")
                     group.create_task(self._say_status(client), name="uplink.status")
                     group.create_task(self._send(client), name="uplink.send")
+                    group.create_task(self._say_replies(client), name="uplink.replies")
             except asyncio.CancelledError:
                 await self._say_goodbye(client)
                 raise
@@ -197,7 +219,10 @@ class Uplink:
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             payload = message.payload
-            if message.topic.value != self._ack_topic or not isinstance(payload, bytes) or not payload:
+            if not isinstance(payload, bytes) or not payload:
+                continue
+            if message.topic.value != self._ack_topic:
+                self._take_command(message.topic.value, payload)
                 continue
             try:
                 ack = decode_ack(payload)
@@ -206,6 +231,35 @@ class Uplink:
                 _log.warning("uplink: an ack that cannot be read: %s", exc)
                 continue
             await self._take_ack(ack)
+
+    def _take_command(self, name: str, payload: bytes) -> None:
+        """Hand a command on; one that cannot be read is refused in a reply if its topic names it."""
+        try:
+            address = parse_topic(name)
+        except Refused as exc:
+            _log.warning("uplink: a message on a topic that is none of ours: %s", exc)
+            return
+        if self._on_command is None or address.channel is not Channel.COMMAND or address.gateway != self._gateway:
+            return
+        try:
+            command = decode_command(payload)
+        except Refused as exc:
+            self.stats.malformed_commands += 1
+            _log.warning("uplink: command %s cannot be read: %s", address.command, exc)
+            self.reply(address.command, Reply(ok=False, result={"state": "refused"}, error=str(exc)))
+            return
+        self.stats.commands += 1
+        self._on_command(address.command, command)
+
+    async def _say_replies(self, client: aiomqtt.Client) -> None:
+        while True:
+            await self._replies_due.wait()
+            self._replies_due.clear()
+            while self._replies:
+                name, payload = self._replies[0]
+                await client.publish(name, payload, qos=1, timeout=BROKER_TIMEOUT)
+                # Left in its place until the broker has it: what a lost connection cut off is said again.
+                self._replies.popleft()
 
     async def _take_ack(self, ack: Ack) -> None:
         self.stats.acks += 1

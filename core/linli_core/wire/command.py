@@ -1,0 +1,86 @@
+"""``command/{id}`` (platform → gateway) and ``reply/{id}`` (gateway → platform): small JSON, QoS 1, never retained.
+
+The id stands in the topic and names one attempt: whatever a broker doubles and whoever restarts, it runs once at most.
+"""
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from linli_core.errors import RefusalReason, Refused
+from linli_core.instant import Instant
+
+MAX_BYTES: Final = 1 << 14
+"""Longest command or reply."""
+MAX_TEXT: Final = 256
+"""Longest name, and longest text among the arguments."""
+MAX_ARGS: Final = 16
+
+MessageT = TypeVar("MessageT")
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Something a gateway is asked to do.
+
+    Attributes:
+        name: ``write`` (``args``: ``point``, ``value``) or ``confirm`` (``args``: ``code``).
+        args: What it takes.
+        expires_at: When it is too late to begin.
+        by: Who asks, for the gateway's record.
+    """
+
+    name: str
+    args: dict[str, str | bool | int | float]
+    expires_at: Instant
+    by: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of a command.
+
+    Attributes:
+        ok: Whether it was carried out, or (``result`` holds a ``code``) waits to be confirmed.
+        result: ``state``: ``done``, ``failed``, ``refused`` or ``to_be_confirmed``; ``before`` and ``after`` of a
+            write; ``reason``, a stable code, where it was refused; ``code`` and ``expires_at`` where it is to be
+            confirmed.
+        error: What went wrong, for people.
+    """
+
+    ok: bool
+    result: dict[str, str | bool | int | float | None] = {}
+    error: str = ""
+
+
+_encoder: Final = msgspec.json.Encoder()
+_command_decoder: Final = msgspec.json.Decoder(Command)
+_reply_decoder: Final = msgspec.json.Decoder(Reply)
+
+
+def encode_command(message: Command | Reply) -> bytes:
+    """Return a command or a reply as JSON."""
+    return _encoder.encode(message)
+
+
+def decode_command(payload: bytes) -> Command:
+    """Return a command; raise :class:`Refused` if it is malformed or too large."""
+    command = _decoded(payload, _command_decoder, "command")
+    if len(command.args) > MAX_ARGS:
+        raise Refused(RefusalReason.TOO_LARGE, f"command: {len(command.args)} arguments; {MAX_ARGS} at most")
+    for text in (command.name, command.by, *command.args, *command.args.values()):
+        if isinstance(text, str) and len(text) > MAX_TEXT:
+            raise Refused(RefusalReason.TOO_LARGE, f"command: a text of {len(text)} characters; {MAX_TEXT} at most")
+    return command
+
+
+def decode_reply(payload: bytes) -> Reply:
+    """Return a reply; raise :class:`Refused` if it is malformed or too large."""
+    return _decoded(payload, _reply_decoder, "reply")
+
+
+def _decoded(payload: bytes, decoder: "msgspec.json.Decoder[MessageT]", what: str) -> MessageT:
+    if len(payload) > MAX_BYTES:
+        raise Refused(RefusalReason.TOO_LARGE, f"{what}: {len(payload)} bytes; {MAX_BYTES} at most")
+    try:
+        return decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise Refused(RefusalReason.MALFORMED, f"{what}: {exc}") from exc
