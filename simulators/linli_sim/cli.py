@@ -50,6 +50,8 @@ COMMANDS: Final = {
     "coldroom": Entry("linli_sim.coldroom", "a cold room with a door and a compressor, over Modbus TCP"),
     "mbus": Entry("linli_sim.mbus", "M-Bus meters behind a TCP converter"),
     "wmbus": Entry("linli_sim.wmbus", "a receiver of radio meters, behind a TCP port"),
+    "dlt645": Entry("linli_sim.dlt645", "electricity meters that answer DL/T 645, on a line of 2,400 baud"),
+    "cjt188": Entry("linli_sim.cjt188", "water, heat and gas meters that answer CJ/T 188, on a line of 2,400 baud"),
     "replay": Entry("linli_sim.replay", "recorded frames of real meters, played back"),
 }
 

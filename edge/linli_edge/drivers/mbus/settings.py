@@ -1,6 +1,5 @@
 """An M-Bus link as TOML writes it: how the bytes move, and which meters are on the bus."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from linli_core.codecs.mbus import Identity
 from linli_core.codecs.mbus.request import ANY, HIGHEST_ADDRESS, Secondary, parse_secondary
 from linli_core.instant import MINUTE, SECOND
+from linli_edge.config.clock_offset import read_offset
 from linli_edge.config.table import Table, reading
 from linli_edge.transport.settings import SerialSettings, TransportSettings, read_transport
 
@@ -18,7 +18,6 @@ TIMEOUT_TCP: Final = SECOND
 
 _LONGEST_WAIT_BITS: Final = 330
 _CONVERTER: Final = SECOND // 5
-_OFFSET: Final = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
 
 Address = int | Secondary
 """A meter's place on the bus: primary address, or an identity to select."""
@@ -70,7 +69,7 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
         transport = read_transport(link, baud=BAUD, parity="even")
         timeout = link.duration("timeout", _usual_timeout(transport), minimum=SECOND // 100, maximum=MINUTE)
         retries = link.integer("retries", 1, minimum=0, maximum=5)
-        offset = _offset(link, 0)
+        offset = read_offset(link, 0)
         devices: list[DeviceSettings] = []
         ids: dict[str, str] = {}
         addresses: dict[Address, str] = {}
@@ -111,7 +110,7 @@ def _device(item: Table, address: Address | None, offset: int) -> DeviceSettings
         item.duration("interval", INTERVAL, minimum=SECOND),
         address if isinstance(address, Secondary) else identity,
         item.integer("telegrams", None, minimum=1, maximum=32),
-        _offset(item, offset),
+        read_offset(item, offset),
     )
 
 
@@ -141,15 +140,3 @@ def _secondary(item: Table, key: str, text: str) -> Secondary | None:
             "write the 8 digits printed on the meter (F for any digit), or all 16 digits of the secondary address",
         )
         return None
-
-
-def _offset(item: Table, default: int) -> int:
-    text = item.text("clock", "")
-    if not text:
-        return default
-    match = _OFFSET.fullmatch(text)
-    if match is None or int(match[2]) > 14 or int(match[3]) > 59:
-        item.problem("clock", f'found "{text}"', 'write how far the meters\' clocks are from UTC, such as "+08:00"')
-        return default
-    minutes = int(match[2]) * 60 + int(match[3])
-    return -minutes if match[1] == "-" else minutes
