@@ -7,9 +7,10 @@
 from typing import Final
 
 from linli_edge.driver import DriverSpec
-from linli_edge.drivers.cjt188.driver import open_link, plan
+from linli_edge.drivers.cjt188.device_profile import SHELF
+from linli_edge.drivers.cjt188.driver import guest, open_link, plan
 from linli_edge.drivers.cjt188.settings import parse
 
-SPEC: Final = DriverSpec("cjt188", parse, open_link, plan)
+SPEC: Final = DriverSpec("cjt188", parse, open_link, plan, guest, SHELF)
 
 __all__ = ["SPEC"]

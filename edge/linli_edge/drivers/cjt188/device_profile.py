@@ -4,20 +4,16 @@ A profile is a TOML file in ``profiles/`` (its name is the profile's), or any fi
 """
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Final
 
 from linli_core.codecs.cjt188 import Dialect, Order
 from linli_core.codecs.cjt188.control import IDENTIFIERS
 from linli_core.codecs.cjt188.layout import VALVE_BITS
-from linli_core.errors import ConfigError
 from linli_core.instant import SECOND
-from linli_edge.config.file import load_toml
 from linli_edge.config.table import Table, reading
+from linli_edge.profiles import Shelf
 
 TYPES: Final = {
     "cold_water": 0x10,
@@ -45,10 +41,15 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class ValveCodes:
-    """What a meter is told to open and to close its valve; some makers use the two the other way round."""
+    """What a meter is told to open and to close its valve; some makers use the two the other way round.
+
+    Attributes:
+        order: In which order the valve's identifier is sent; ``None``: as the others.
+    """
 
     open: int
     close: int
+    order: Order | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +82,6 @@ class DeviceProfile:
     reads: tuple[Reads, ...]
     dialect: Dialect
     valve: ValveCodes | None
-
-
-def names() -> list[str]:
-    """Return the names of the profiles that ship with the gateway."""
-    folder = files("linli_edge.drivers.cjt188") / "profiles"
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
-
-
-def load(name: str, where: str) -> DeviceProfile:
-    """Return a profile by its name, or by the path of a ``.toml`` file.
-
-    Raises:
-        ConfigError: No such profile, or its file is wrong; then the place is in that file.
-    """
-    if name.endswith(".toml"):
-        path = Path(name)
-        return parse(path.stem, load_toml(path), str(path))
-    known = names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        remedy = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}; or name a .toml file"
-        raise ConfigError(where, f'no profile is called "{name}"', remedy)
-    text = (files("linli_edge.drivers.cjt188") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
-    return parse(name, tomllib.loads(text), f"profile {name}")
 
 
 def parse(name: str, table: Mapping[str, object], where: str) -> DeviceProfile:
@@ -189,4 +166,8 @@ def _dialect(profile: Table) -> Dialect:
 
 def _valve(table: Table) -> ValveCodes:
     opening, closing = (int(table.text(key, pattern=_BYTE) or "0", 16) for key in ("open", "close"))
-    return ValveCodes(opening, closing)
+    return ValveCodes(opening, closing, read_order(table, None))
+
+
+SHELF: Final = Shelf("linli_edge.drivers.cjt188", parse)
+"""The profiles of this driver."""

@@ -61,8 +61,9 @@ class Meter:
 
     async def write(self, line: HalfDuplex[Frame], code: int) -> Answer:
         """Send a valve command once and return its acknowledgement."""
-        order = self.settings.order or self.memory.order or Order.HIGH_FIRST
         settings = self.settings
+        declared = settings.profile.valve.order if settings.profile.valve else None
+        order = declared or settings.order or self.memory.order or Order.HIGH_FIRST
         frame = request.work_valve(
             settings.meter_type, settings.address, code, serial=next(self._serial) & 0xFF, order=order
         )

@@ -109,7 +109,7 @@ class _Profiles:
         name = device.text("profile")
         if name and name not in self._read:
             try:
-                self._read[name] = device_profile.load(name, device.at("profile"))
+                self._read[name] = device_profile.SHELF.load(name, device.at("profile"))
             except ConfigError as exc:
                 self._read[name] = None
                 self.mistakes.append(exc)
@@ -151,7 +151,7 @@ def _device(item: Table, address: str, offset: int, profiles: _Profiles) -> Devi
     profile = profiles.of(item)
     interval = item.duration("interval", INTERVAL, minimum=SECOND)
     order = read_order(item, profile.order if profile else None)
-    meter_type = read_type(item) if "type" in item or profile is None else profile.meter_type
+    meter_type = read_type(item) if "type" in item else profile.meter_type if profile else 0
     reads = profile.reads if profile else ()
     if "read" in item:
         reads = (Reads(read_identifiers(item, "read"), 0),)

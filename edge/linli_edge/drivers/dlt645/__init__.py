@@ -7,9 +7,10 @@ learnt) → ``meter`` (one meter) → ``driver`` (all). The protocol itself is :
 from typing import Final
 
 from linli_edge.driver import DriverSpec
-from linli_edge.drivers.dlt645.driver import open_link, plan
+from linli_edge.drivers.dlt645.device_profile import SHELF
+from linli_edge.drivers.dlt645.driver import guest, open_link, plan
 from linli_edge.drivers.dlt645.settings import parse
 
-SPEC: Final = DriverSpec("dlt645", parse, open_link, plan)
+SPEC: Final = DriverSpec("dlt645", parse, open_link, plan, guest, SHELF)
 
 __all__ = ["SPEC"]

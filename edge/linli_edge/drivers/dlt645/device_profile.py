@@ -4,24 +4,20 @@ A profile is a TOML file in ``profiles/`` (its name is the profile's), or any fi
 """
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Final, cast
 
 from linli_core.codecs.dlt645 import Edition, Item
 from linli_core.codecs.dlt645.dictionary import STANDARD, Dictionary
 from linli_core.codecs.dlt645.item import Coding, Format
-from linli_core.errors import ConfigError
 from linli_core.instant import SECOND
 from linli_core.model import Phase
 from linli_core.vocabulary import vocabulary
-from linli_edge.config.file import load_toml
 from linli_edge.config.table import Table, reading
+from linli_edge.profiles import Shelf
 
-USUAL: Final = "standard"
+USUAL: Final = "dlt645-standard"
 """Profile of a device that names none."""
 
 _IDENTIFIER: Final = "[0-9A-F]{4}|[0-9A-F]{8}"
@@ -89,30 +85,6 @@ class DeviceProfile:
         """Return the identifiers of this kind of meter."""
         own = {item.identifier: (item,) for item in self.own if item.edition is edition}
         return Dictionary(edition, own) if own else STANDARD[edition]
-
-
-def names() -> list[str]:
-    """Return the names of the profiles that ship with the gateway."""
-    folder = files("linli_edge.drivers.dlt645") / "profiles"
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
-
-
-def load(name: str, where: str) -> DeviceProfile:
-    """Return a profile by its name, or by the path of a ``.toml`` file.
-
-    Raises:
-        ConfigError: No such profile, or its file is wrong; then the place is in that file.
-    """
-    if name.endswith(".toml"):
-        path = Path(name)
-        return parse(path.stem, load_toml(path), str(path))
-    known = names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        remedy = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}; or name a .toml file"
-        raise ConfigError(where, f'no profile is called "{name}"', remedy)
-    text = (files("linli_edge.drivers.dlt645") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
-    return parse(name, tomllib.loads(text), f"profile {name}")
 
 
 def parse(name: str, table: Mapping[str, object], where: str) -> DeviceProfile:
@@ -212,3 +184,7 @@ def _own(item: Table) -> Item:
 def _relay(table: Table) -> RelayCodes:
     codes = [int(table.text(key, pattern=_RELAY_CODE) or "0", 16) for key in ("open", "close")]
     return RelayCodes(*cast("tuple[int, int]", tuple(codes)))
+
+
+SHELF: Final = Shelf("linli_edge.drivers.dlt645", parse)
+"""The profiles of this driver."""

@@ -109,7 +109,7 @@ class _Profiles:
         name = device.text("profile", device_profile.USUAL)
         if name not in self._read:
             try:
-                self._read[name] = device_profile.load(name, device.at("profile"))
+                self._read[name] = device_profile.SHELF.load(name, device.at("profile"))
             except ConfigError as exc:
                 self._read[name] = None
                 self.mistakes.append(exc)
