@@ -9,7 +9,7 @@ from linli_core.codecs.cjt188 import Order
 from linli_core.codecs.cjt188.frame import ANY
 from linli_core.errors import ConfigError
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
-from linli_edge.config.clock_offset import read_offset
+from linli_edge.config.clock_offset import clock_offset
 from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.drivers.cjt188 import device_profile
 from linli_edge.drivers.cjt188.device_profile import DeviceProfile, Reads, read_identifiers, read_order, read_type
@@ -123,7 +123,7 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
         usual = TURNAROUND if isinstance(transport, SerialSettings) else TURNAROUND + CONVERTER
         timeout = link.duration("timeout", usual, minimum=SECOND // 100, maximum=MINUTE)
         retries = link.integer("retries", 1, minimum=0, maximum=5)
-        offset = read_offset(link, BEIJING)
+        offset = clock_offset(link, BEIJING)
         profiles = _Profiles()
         devices: list[DeviceSettings] = []
         ids: dict[str, str] = {}
@@ -155,7 +155,7 @@ def _device(item: Table, address: str, offset: int, profiles: _Profiles) -> Devi
     reads = profile.reads if profile else ()
     if "read" in item:
         reads = (Reads(read_identifiers(item, "read"), 0),)
-    utc_offset = read_offset(item, offset)
+    utc_offset = clock_offset(item, offset)
     valve = item.boolean("valve", default=False)
     if valve and profile is not None and profile.valve is None:
         remedy = "codes differ by maker: a profile of your own must declare them in [valve_codes]"

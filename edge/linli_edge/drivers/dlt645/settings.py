@@ -9,7 +9,7 @@ from linli_core.codecs.dlt645 import Edition
 from linli_core.codecs.dlt645.frame import ANY, BROADCAST
 from linli_core.errors import ConfigError
 from linli_core.instant import MINUTE, SECOND
-from linli_edge.config.clock_offset import read_offset
+from linli_edge.config.clock_offset import clock_offset
 from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.drivers.dlt645 import device_profile
 from linli_edge.drivers.dlt645.device_profile import DeviceProfile, Reads, read_edition, read_identifiers
@@ -123,7 +123,7 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
         usual = TURNAROUND if isinstance(transport, SerialSettings) else TURNAROUND + CONVERTER
         timeout = link.duration("timeout", usual, minimum=SECOND // 100, maximum=MINUTE)
         retries = link.integer("retries", 1, minimum=0, maximum=5)
-        offset = read_offset(link, BEIJING)
+        offset = clock_offset(link, BEIJING)
         profiles = _Profiles()
         devices: list[DeviceSettings] = []
         ids: dict[str, str] = {}
@@ -156,7 +156,7 @@ def _device(item: Table, address: str, offset: int, profiles: _Profiles) -> Devi
     if "read" in item:
         reads = (Reads(read_identifiers(item, "read", edition, own), 0),)
     identity = item.text("identity", "", pattern=ADDRESS.pattern)
-    utc_offset = read_offset(item, offset)
+    utc_offset = clock_offset(item, offset)
     authority = _authority(item.table("relay")) if "relay" in item else None
     if authority is not None and profile is not None and profile.relay is None:
         remedy = "codes differ by maker: a profile of your own must declare them in [relay]"

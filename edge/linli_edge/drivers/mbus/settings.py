@@ -7,7 +7,7 @@ from typing import Final
 from linli_core.codecs.mbus import Identity
 from linli_core.codecs.mbus.request import ANY, HIGHEST_ADDRESS, Secondary, parse_secondary
 from linli_core.instant import MINUTE, SECOND
-from linli_edge.config.clock_offset import read_offset
+from linli_edge.config.clock_offset import clock_offset
 from linli_edge.config.table import Table, reading
 from linli_edge.transport.settings import SerialSettings, TransportSettings, read_transport
 
@@ -69,7 +69,7 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
         transport = read_transport(link, baud=BAUD, parity="even")
         timeout = link.duration("timeout", _usual_timeout(transport), minimum=SECOND // 100, maximum=MINUTE)
         retries = link.integer("retries", 1, minimum=0, maximum=5)
-        offset = read_offset(link, 0)
+        offset = clock_offset(link, 0)
         devices: list[DeviceSettings] = []
         ids: dict[str, str] = {}
         addresses: dict[Address, str] = {}
@@ -110,7 +110,7 @@ def _device(item: Table, address: Address | None, offset: int) -> DeviceSettings
         item.duration("interval", INTERVAL, minimum=SECOND),
         address if isinstance(address, Secondary) else identity,
         item.integer("telegrams", None, minimum=1, maximum=32),
-        read_offset(item, offset),
+        clock_offset(item, offset),
     )
 
 
