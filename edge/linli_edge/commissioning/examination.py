@@ -12,7 +12,7 @@ from typing import Final
 
 from linli_edge.commissioning.modbus_wire import Frame, Parsed, Wire, read_pdu, wire_of
 from linli_edge.commissioning.scanner import Heard, Probe
-from linli_edge.commissioning.target import Target
+from linli_edge.commissioning.target import Target, setting_name
 from linli_edge.commissioning.wire_time import transfer_time
 from linli_edge.transport.settings import Parity, SerialSettings, TransportSettings
 
@@ -213,7 +213,7 @@ class Examination:
     ) -> _Step:
         self._transaction += 1
         data = wire.encode(unit, pdu, self._transaction)
-        label = f"{setting.place.rpartition('/')[2].partition(' ')[2]} id {unit}"
+        label = f"{setting_name(setting)} id {unit}"
         probe = Probe(setting, data, patience, wire.complete(unit, data), label, _SETTLED)
         return _Step(purpose, probe, unit, pdu[0])
 

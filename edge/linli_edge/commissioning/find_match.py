@@ -207,7 +207,9 @@ def _score(candidate: Candidate, display: Display, image: Image) -> float:
         score -= _idle_words(candidate, image)
         # A scale that is finer or coarser than the display's own last digit is less likely than that one.
         score -= 0.3 * abs(candidate.exponent + display.decimals)
-    return score + _fitness(kind, display)
+    # Where a share is allowed, what agrees to the digit is likelier than what is merely near.
+    off = abs(candidate.value - display.value) * 10**display.decimals
+    return score + _fitness(kind, display) - min(2.0, 0.3 * float(off))
 
 
 def _beside(candidate: Candidate, image: Image) -> float:

@@ -1,18 +1,32 @@
-"""Who a Modbus unit is: by what it says about itself, by SunSpec's marker, by the profiles that can tell. Pure."""
+"""Who a Modbus unit is: by what it says about itself, by SunSpec's marker, by the profiles that fit it. Pure.
+
+A profile fits when what it calls voltage and frequency is voltage and frequency: a few registers of its own that hold
+50.01 Hz and 231.4 V at once are no accident. Several profiles of one maker may fit alike; then all are named.
+
+Each answer is kept as facts; keys that start with ``_`` are for the conclusion alone.
+"""
 
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
+from linli_core.model import Phase
 from linli_edge.commissioning.modbus_wire import READ_DEVICE_ID, REPORT_SERVER_ID, device_id, printable, read_pdu
+from linli_edge.drivers.modbus.decode import BlockDecoder
+from linli_edge.drivers.modbus.device_profile import SHELF
+from linli_edge.drivers.modbus.registers import MappedPoint
 
 SUNSPEC_AT: Final = (40000, 0, 50000)
 """Where a SunSpec map begins, counted from 0: the specification's three places, the commonest first."""
 
+PLAUSIBLE: Final = {"frequency": (45.0, 65.5), "voltage": (80.0, 480.0)}
+"""What a mains frequency and a voltage can be anywhere on earth, by the vocabulary's names and units."""
+
 _MARKER: Final = b"SunS"
 _COMMON: Final = struct.Struct(">HH")
+_READ_PREFIX: Final = "_read."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +42,43 @@ class Question:
     facts: Callable[[bytes | None], dict[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A profile and the points by which it is recognised."""
+
+    name: str
+    title: str
+    witnesses: tuple[MappedPoint, ...]
+
+
+@cache
+def suspects() -> tuple[Suspect, ...]:
+    """Return the profiles that can be recognised; read once."""
+    found = []
+    for name in SHELF.names():
+        profile = SHELF.load(name, f"profile {name}")
+        witnesses = tuple(entry.mapped for entry in profile.entries if _testifies(entry.mapped))
+        if witnesses:
+            found.append(Suspect(name, f"{profile.make} {profile.model}", witnesses))
+    return tuple(found)
+
+
+def _testifies(point: MappedPoint) -> bool:
+    has_own_value = point.quantity in PLAUSIBLE and not point.multipliers and point.statistic is None
+    return has_own_value and point.phase in {None, Phase.L1, Phase.L2}
+
+
 class Identity:
     """The questions in their order, and what the answers come to."""
+
+    def __init__(self) -> None:
+        places = {_place(point): None for suspect in suspects() for point in suspect.witnesses}
+        self._reads = [Question(read_pdu(*place), partial(_kept, place)) for place in places]
+
+    @property
+    def most(self) -> int:
+        """How many questions one device is asked at most."""
+        return 2 + len(SUNSPEC_AT) + 1 + len(self._reads)
 
     def question(self, step: int, facts: Mapping[str, str]) -> Question | None:
         """Return the question of a step (0, 1, 2…) given what is known so far; ``None`` when all has been asked."""
@@ -47,12 +96,50 @@ class Identity:
                 # Behind the marker stands model 1, "common": maker, model, options, version, serial number.
                 questions.append(Question(read_pdu(3, address + 2, 66), _common))
                 break
-        return questions
+        return questions + self._reads
 
-    def conclude(self, facts: Mapping[str, str]) -> tuple[str, str]:
-        """Return the profile that fits and a title, each empty where nothing tells."""
-        title = " ".join(facts[key] for key in ("maker", "model") if key in facts)
-        return "", title or facts.get("server", "")
+    def conclude(self, facts: Mapping[str, str]) -> tuple[list[str], str]:
+        """Return the profiles that fit best, and a title; each empty where nothing tells."""
+        weights = {suspect: _weight(suspect, facts) for suspect in suspects()}
+        best = max(weights.values(), default=0)
+        fitting = [suspect for suspect, weight in weights.items() if weight == best] if best else []
+        title = " ".join(facts[key] for key in ("maker", "model") if key in facts) or facts.get("server", "")
+        if not title and len(fitting) == 1:
+            title = fitting[0].title
+        return [suspect.name for suspect in fitting], title
+
+
+def public(facts: Mapping[str, str]) -> dict[str, str]:
+    """Return the facts that are for people."""
+    return {key: value for key, value in facts.items() if not key.startswith("_")}
+
+
+def _place(point: MappedPoint) -> tuple[int, int, int]:
+    return point.table.function, point.address, point.count
+
+
+def _kept(place: tuple[int, int, int], pdu: bytes | None) -> dict[str, str]:
+    data = _data(pdu, place[0])
+    return {_READ_PREFIX + "/".join(map(str, place)): data.hex()} if len(data) == 2 * place[2] else {}
+
+
+def _weight(suspect: Suspect, facts: Mapping[str, str]) -> int:
+    """Return by how many points a profile fits; 0 where one of them holds something else.
+
+    A second phase may be missing (a three-phase meter on one phase reads 0 there); it counts where it is there.
+    """
+    weight = 0
+    for point in suspect.witnesses:
+        held = facts.get(_READ_PREFIX + "/".join(map(str, _place(point))))
+        value = None
+        if held is not None:
+            value = BlockDecoder(point.address, [(point, point.of("device"))]).decode(bytes.fromhex(held), 0)[0].value
+        low, high = PLAUSIBLE[point.quantity]
+        if isinstance(value, int | float) and low <= value <= high:
+            weight += 1
+        elif point.phase is not Phase.L2:
+            return 0
+    return weight
 
 
 def _data(pdu: bytes | None, function: int) -> bytes:

@@ -21,10 +21,10 @@ import msgspec
 
 from linli_core.errors import ConfigError
 from linli_core.instant import SECOND
-from linli_edge.commissioning.identify import Identity, Question
+from linli_edge.commissioning.identify import Identity, Question, public
 from linli_edge.commissioning.modbus_wire import Frame, Parsed, read_pdu, wire_of
 from linli_edge.commissioning.scanner import Estimate, Found, Heard, Hint, Probe, Scanner, Search, Wanted
-from linli_edge.commissioning.target import Target
+from linli_edge.commissioning.target import Target, setting_name
 from linli_edge.commissioning.wire_time import show_milliseconds, transfer_time
 from linli_edge.transport.settings import Parity, SerialSettings, TransportSettings
 
@@ -50,6 +50,9 @@ _NOISY: Final = 8
 _IDENTIFIED: Final = 64
 """Devices of one setting that are asked who they are at most: a device that answers to every id is one device."""
 
+_MUTE: Final = 6
+"""Questions about who it is that a device leaves unanswered before it is asked no more."""
+
 _SWEEP: Final = read_pdu(3, 0, 1)
 _SECOND_LOOK: Final = read_pdu(4, 0, 1)
 _UNREACHABLE: Final = frozenset({10, 11})
@@ -64,8 +67,10 @@ class _Answer(msgspec.Struct):
     spoilt: int = 0
     step: int = 0
     identified: bool = False
+    mute: int = 0
+    draining: bool = False
     facts: dict[str, str] = msgspec.field(default_factory=dict)
-    profile: str = ""
+    profiles: list[str] = msgspec.field(default_factory=list)
     title: str = ""
 
 
@@ -111,7 +116,7 @@ class ModbusSearch:
         self._probe: Probe | None = None
 
     def estimate(self) -> Estimate:
-        """Return how long the rest takes if nobody else answers; asking a device who it is, is not counted."""
+        """Return how long the rest takes if nobody else answers; what a device that does adds, stands apart."""
         time = probes = 0
         for setting, visit in zip(self._settings, self._state.visits, strict=True):
             request = transfer_time(setting, self._request_size)
@@ -120,7 +125,13 @@ class ModbusSearch:
             time += left * (request + self._state.patience) + 2 * again * (request + self._long)
             time += 0 if visit.listened else self._long
             probes += left + 2 * again + (not visit.listened)
-        return Estimate(probes, time, self._parts())
+        return Estimate(probes, time, self._parts(), self._each_found())
+
+    def _each_found(self) -> int:
+        """Return the microseconds it takes to ask a device who it is, where it answers in 50 ms."""
+        if self._identity is None:
+            return 0
+        return self._identity.most * (transfer_time(self._settings[0], self._request_size + 9) + 50_000)
 
     def next(self) -> Probe | None:
         """Return the next probe."""
@@ -181,7 +192,7 @@ class ModbusSearch:
             request = transfer_time(setting, self._request_size)
             total = (count * (request + self._state.patience) + self._long) / SECOND
             each = f"{count} × ({show_milliseconds(request)} + {patience})"
-            parts.append(f"{_short(setting)}: {each} + {self._long / SECOND:g} s = {total:.1f} s")
+            parts.append(f"{setting_name(setting)}: {each} + {self._long / SECOND:g} s = {total:.1f} s")
         return tuple(parts)
 
     def _pending(self, visit: _Visit) -> list[int]:
@@ -194,22 +205,31 @@ class ModbusSearch:
         if visit.swept < len(ids):
             return self._ask(setting, ids[visit.swept], _SWEEP, self._state.patience)
         if not visit.listened:
-            return Probe(setting, b"", self._long, lambda _: False, f"{_short(setting)} …")
+            return Probe(setting, b"", self._long, lambda _: False, f"{setting_name(setting)} …")
         for unit in self._pending(visit):
             # A device that keeps silent about one function may answer to the other.
             return self._ask(setting, unit, _SECOND_LOOK if unit in visit.other else _SWEEP, self._long)
+        return self._next_question(setting, visit)
+
+    def _next_question(self, setting: TransportSettings, visit: _Visit) -> Probe | None:
+        """Return what asks the next device who it is."""
         if self._identity is None:
             return None
         for unit, answer in list(visit.answered.items())[:_IDENTIFIED]:
-            if not answer.identified:
-                question = self._question(answer)
-                assert question is not None, "an answer without a question left is identified"
-                return self._ask(setting, unit, question.pdu, max(self._state.patience, 3 * answer.delay))
+            if answer.identified:
+                continue
+            patience = max(self._state.patience, 3 * answer.delay)
+            if answer.draining:
+                # A late answer to the question before must not be taken for the next one's.
+                return Probe(setting, b"", patience, lambda _: False, f"{setting_name(setting)} id {unit}")
+            question = self._question(answer)
+            assert question is not None, "an answer without a question left is identified"
+            return self._ask(setting, unit, question.pdu, patience)
         return None
 
     def _ask(self, setting: TransportSettings, unit: int, pdu: bytes, patience: int) -> Probe:
         data = self._wire.encode(unit, pdu, self._state.questions + 1)
-        return Probe(setting, data, patience, self._wire.complete(unit, data), f"{_short(setting)} id {unit}")
+        return Probe(setting, data, patience, self._wire.complete(unit, data), f"{setting_name(setting)} id {unit}")
 
     def _question(self, answer: _Answer) -> Question | None:
         assert self._identity is not None
@@ -231,9 +251,13 @@ class ModbusSearch:
         visit.echoed |= parsed.echoed
         unit = self._asked(visit)
         if unit in visit.answered and visit.listened:
+            known = visit.answered[unit]
+            if known.draining:
+                known.draining = False
+                return
             answer = self._book(visit, unit, probe, heard, parsed, identifying=True)
-            visit.answered[unit].spoilt += answer is None and bool(parsed.rest)
-            self._identify(visit.answered[unit], answer)
+            known.spoilt += answer is None and bool(parsed.rest)
+            self._identify(known, answer)
             return
         self._book(visit, unit, probe, heard, parsed, identifying=False)
         if parsed.rest:
@@ -313,19 +337,22 @@ class ModbusSearch:
         assert question is not None
         answer.facts |= question.facts(frame.pdu if frame is not None else None)
         answer.step += 1
-        if self._question(answer) is None:
+        answer.mute += frame is None
+        answer.draining = frame is None and self._wire.framing == "rtu"
+        if answer.mute >= _MUTE or self._question(answer) is None:
             answer.identified = True
-            answer.profile, answer.title = self._identity.conclude(answer.facts)
+            answer.profiles, answer.title = self._identity.conclude(answer.facts)
 
     def _found(self, place: int, unit: int) -> Found:
         answer = self._state.visits[place].answered[unit]
         device: dict[str, str | int] = {"id": f"unit-{unit}", "unit": unit}
-        if answer.profile:
-            device["profile"] = answer.profile
+        if len(answer.profiles) == 1:
+            device["profile"] = answer.profiles[0]
         if 3 * answer.delay > SECOND:
             device["timeout"] = f"{-(-3 * answer.delay // SECOND)} s"
         setting = self._settings[place]
-        return Found(setting, str(unit), answer.delay, answer.title, answer.profile, dict(answer.facts), device)
+        profiles = tuple(answer.profiles)
+        return Found(setting, str(unit), answer.delay, answer.title, profiles, public(answer.facts), device)
 
     def _hints(self, setting: TransportSettings, visit: _Visit) -> list[Hint]:
         hints = []
@@ -369,10 +396,6 @@ def _settings(wanted: Wanted) -> list[TransportSettings]:
         for baud in bauds
         for parity in parities
     ]
-
-
-def _short(setting: TransportSettings) -> str:
-    return setting.place.rpartition("/")[2].partition(" ")[2] if isinstance(setting, SerialSettings) else setting.place
 
 
 def _start(wanted: Wanted, kept: Mapping[str, Any] | None) -> Search:

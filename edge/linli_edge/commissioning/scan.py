@@ -15,7 +15,7 @@ from linli_edge.commissioning.listen import listen
 from linli_edge.commissioning.progress import Progress, bar
 from linli_edge.commissioning.scanner import Found, Heard, Hint, Probe, Scanner, Search
 from linli_edge.commissioning.state_file import StateFile
-from linli_edge.commissioning.target import Target
+from linli_edge.commissioning.target import Target, setting_name
 from linli_edge.commissioning.wire_time import show_time
 from linli_edge.timekeeping import steady_clock
 from linli_edge.transport import Transport
@@ -139,11 +139,13 @@ def _progress(search: Search, probe: Probe, whole: int, lang: Language) -> str:
 
 def found_lines(found: Found, lang: Language) -> str:
     """Return a device that answered, in lines for a narrow terminal."""
-    lines = [text("scan.found", lang, setting=found.setting.place, address=found.address, delay=found.delay // 1000)]
+    lines = [
+        text("scan.found", lang, setting=setting_name(found.setting), address=found.address, delay=found.delay // 1000)
+    ]
     if found.title:
         lines.append(f"  {found.title}")
-    if found.profile:
-        lines.append(f'  profile = "{found.profile}"')
+    if found.profiles:
+        lines.append(text("scan.profiles", lang, profiles=", ".join(found.profiles)))
     lines += [f"  {key}: {value}" for key, value in found.facts.items() if value not in found.title]
     return "\n".join(lines)
 
@@ -153,6 +155,8 @@ def announcement(search: Search, target: Target, lang: Language) -> str:
     estimate = search.estimate()
     lines = [text("scan.estimate", lang, link=target.name, probes=estimate.probes, time=show_time(estimate.time))]
     lines += [f"  {part}" for part in estimate.parts]
+    if estimate.each_found:
+        lines.append(text("scan.each_found", lang, time=show_time(estimate.each_found)))
     lines.append(text("scan.stoppable", lang))
     return "\n".join(lines)
 
@@ -169,7 +173,7 @@ def summary(search: Search, scanner: Scanner, target: Target, lang: Language) ->
 
 def hint_text(hint: Hint, lang: Language) -> str:
     """Return a hint in words."""
-    return text(f"scan.hint.{hint.kind}", lang, setting=hint.setting.place, **hint.values)
+    return text(f"scan.hint.{hint.kind}", lang, setting=setting_name(hint.setting), **hint.values)
 
 
 def toml(found: Sequence[Found], scanner: Scanner, target: Target) -> str:
@@ -179,11 +183,15 @@ def toml(found: Sequence[Found], scanner: Scanner, target: Target) -> str:
     for number, setting in enumerate(settings, start=1):
         link = {"id": f"line-{number}", "driver": scanner.name} | _transport_keys(setting) | dict(scanner.link(target))
         parts.append(_table("[[links]]", link))
-        for device in found:
-            if device.setting == setting:
-                comment = f"# {device.title}\n" if device.title else ""
-                parts.append(comment + _table("[[links.devices]]", device.device))
+        parts += [_device(device) for device in found if device.setting == setting]
     return "\n\n".join(parts)
+
+
+def _device(device: Found) -> str:
+    """Return a device's table; where several profiles fit, a person chooses."""
+    title = f"# {device.title}\n" if device.title else ""
+    choice = "".join(f'\n# profile = "{name}"' for name in device.profiles) if len(device.profiles) > 1 else ""
+    return title + _table("[[links.devices]]", device.device) + choice
 
 
 def _transport_keys(setting: TransportSettings) -> dict[str, str | int]:
@@ -218,7 +226,7 @@ def as_json(search: Search, scanner: Scanner, target: Target, lang: Language, *,
                 "address": device.address,
                 "delay_ms": round(device.delay / 1000, 1),
                 "title": device.title,
-                "profile": device.profile or None,
+                "profiles": list(device.profiles),
                 "facts": dict(device.facts),
             }
             for device in found

@@ -87,11 +87,13 @@ class Estimate:
         probes: Probes still to come.
         time: Microseconds if nobody (else) answers: each request, and the patience after it.
         parts: How the time comes about, for people: one line each, numbers and units only.
+        each_found: Microseconds that a device which is found adds.
     """
 
     probes: int
     time: int
     parts: tuple[str, ...] = ()
+    each_found: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Found:
         address: Its address as the protocol writes it.
         delay: Microseconds it took to answer.
         title: What it is, as far as it said so or a profile tells; empty: unknown.
-        profile: The profile that fits; empty: none does.
+        profiles: The profiles that fit; several where they cannot be told apart.
         facts: What it said about itself (``maker``, ``model``, ``serial``…).
         device: Its keys in the configuration, below ``[[links.devices]]``.
     """
@@ -112,7 +114,7 @@ class Found:
     address: str
     delay: int
     title: str = ""
-    profile: str = ""
+    profiles: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     device: Mapping[str, str | int] = field(default_factory=dict)
 

@@ -40,6 +40,13 @@ class Target:
     given: bool = False
 
 
+def setting_name(transport: TransportSettings) -> str:
+    """Return what tells a line's settings apart, without the line's own long name: ``9600 8E1``."""
+    return (
+        transport.place.removeprefix(f"{transport.path} ") if isinstance(transport, SerialSettings) else transport.place
+    )
+
+
 def parse_link(text: str, protocol: str = MODBUS) -> Target:
     """Return the line that a text on the command line names.
 
