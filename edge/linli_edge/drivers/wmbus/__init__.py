@@ -8,9 +8,10 @@
 from typing import Final
 
 from linli_edge.driver import DriverSpec
+from linli_edge.drivers.wmbus.device_profile import SHELF
 from linli_edge.drivers.wmbus.driver import open_link, plan
 from linli_edge.drivers.wmbus.settings import parse
 
-SPEC: Final = DriverSpec("wmbus", parse, open_link, plan)
+SPEC: Final = DriverSpec("wmbus", parse, open_link, plan, profiles=SHELF)
 
 __all__ = ["SPEC"]

@@ -29,6 +29,9 @@ class Meter:
         self.battery = Point(settings.device, "battery_low")
         self.signal = Point(settings.device, "signal_strength")
         self.faults: set[str] = set()
+        if settings.profile is not None:
+            for point in settings.profile.points_of(settings.device):
+                state.points.setdefault(point)
 
 
 class Hearing:
@@ -83,6 +86,11 @@ class Hearing:
             meter = self._wanted(telegram.identity)
         if meter is None:
             self.memory.totals["not_configured"] += 1
+            return
+        profile = meter.settings.profile
+        if profile is not None and not profile.fits(telegram.identity):
+            problem = f"{telegram.identity} is no {profile.make} {profile.model}, as its profile says"
+            self._fault(meter, known, ProtocolError(problem, kind="wrong_meter"))
             return
         if meter.settings.key is not None and not telegram.opened and not meter.settings.plain:
             self._fault(meter, known, KeyFault("the telegram is in plain, and the meter has a key"))

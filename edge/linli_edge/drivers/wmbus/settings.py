@@ -11,6 +11,7 @@ from linli_core.codecs.mbus.request import Secondary, parse_secondary
 from linli_core.codecs.wmbus.security import KEY_SIZE
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_edge.config.table import Table, reading
+from linli_edge.drivers.wmbus.device_profile import DeviceProfile, profile_of
 from linli_edge.drivers.wmbus.memory import Memory
 from linli_edge.transport.settings import TransportSettings, read_transport
 
@@ -73,6 +74,7 @@ class DeviceSettings:
         interval: Microseconds from one collection to the next.
         max_age: Microseconds without a telegram after which its points are BAD.
         utc_offset: Minutes its clock is east of UTC.
+        profile: What is known of its make and model; ``None`` if nothing is said.
     """
 
     device: str
@@ -82,6 +84,7 @@ class DeviceSettings:
     interval: int
     max_age: int
     utc_offset: int
+    profile: DeviceProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +185,18 @@ def _device(item: Table, keys: Mapping[str, bytes], offset: int) -> DeviceSettin
                 "linli-edge wmbus listen shows them",
             )
     key = _key(item, "key") if "key" in item else keys.get(meter.number.upper())
+    profile = profile_of(item)
+    if profile is not None and profile.encrypted and key is None and "key" not in item:
+        item.problem("key", "missing", f"{profile.make} {profile.model} encrypts: write its key, or name a keys_file")
     return DeviceSettings(
         name,
         meter,
         key,
         item.boolean("plain", default=False),
         item.duration("interval", INTERVAL, minimum=SECOND, maximum=DAY),
-        item.duration("max_age", MAX_AGE, minimum=SECOND, maximum=366 * DAY),
+        item.duration("max_age", profile.max_age if profile else MAX_AGE, minimum=SECOND, maximum=366 * DAY),
         _offset(item, offset),
+        profile,
     )
 
 
