@@ -52,6 +52,9 @@ COMMANDS: Final = {
     "wmbus": Entry("linli_sim.wmbus", "a receiver of radio meters, behind a TCP port"),
     "dlt645": Entry("linli_sim.dlt645", "electricity meters that answer DL/T 645, on a line of 2,400 baud"),
     "cjt188": Entry("linli_sim.cjt188", "water, heat and gas meters that answer CJ/T 188, on a line of 2,400 baud"),
+    "p1": Entry("linli_sim.p1", "a customer port (P1) behind a TCP converter, plain or encrypted"),
+    "dlms": Entry("linli_sim.dlms", "a DLMS meter that pushes, plain or ciphered"),
+    "iec62056": Entry("linli_sim.iec62056", "an IEC 62056-21 meter at a pseudo-terminal, with its change of speed"),
     "replay": Entry("linli_sim.replay", "recorded frames of real meters, played back"),
 }
 
