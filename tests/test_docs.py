@@ -22,7 +22,7 @@ PAGES = sorted(
 )
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-COMMAND = re.compile(r"(?:^|[\s`/|])(linli-[a-z]+)((?: +[a-z][a-z-]*)*)")
+COMMAND = re.compile(r"(?:^|[\s`/|])(linli-[a-z]+)((?: +[a-z][a-z0-9-]*)*)")
 
 
 def blocks(page: Path, *languages: str) -> list[str]:
