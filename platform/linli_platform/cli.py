@@ -13,6 +13,7 @@ import msgspec
 
 from linli_core.errors import ConfigError, LinliError
 from linli_core.settings import parse_toml
+from linli_platform import command
 from linli_platform.backup import cli as backup
 from linli_platform.config import (
     DEFAULT_DATA,
@@ -37,10 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         settings = _settings(args)
-        if args.command == "registry":
-            return _registry(args, settings)
-        if args.command == "quarantine":
-            return quarantine.run(args, settings)
+        actions = {"registry": _registry, "command": command.run, "quarantine": quarantine.run}
+        if (action := actions.get(args.command)) is not None:
+            return action(args, settings)
         if args.command in backup.COMMANDS:
             return backup.run(args, settings)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -78,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("device", metavar="DEVICE", nargs="?")
     for action in (load_file, listing, accept, retire):
         _common(action)
+    write = commands.add_parser("command", help="have a gateway write a value into a device")
+    command.add_arguments(write)
+    _common(write)
     quarantine.add_arguments(commands, _common)
     backup.add_arguments(commands, _common)
     return parser

@@ -16,6 +16,7 @@ from linli_core.wire.command import (
     decode_command,
     decode_reply,
     encode_command,
+    value_of,
 )
 from linli_core.wire.topics import Channel, topic
 
@@ -112,3 +113,22 @@ def test_every_command_comes_back(command: Command) -> None:
 def test_a_topic_has_an_id_if_and_only_if_it_needs_one(channel: Channel, command: str) -> None:
     with pytest.raises(ValueError, match="id of a command"):
         topic("gw-1", channel, command)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("on", True),
+        ("FALSE", False),
+        ("-18.5", -18.5),
+        ("42", 42),
+        ("auto", "auto"),
+        ("1e3", 1000.0),
+        ("nan", "nan"),
+        ("inf", "inf"),
+    ],
+)
+def test_a_word_is_what_it_looks_like(word: str, value: object) -> None:
+    found = value_of(word)
+    assert found == value
+    assert type(found) is type(value)

@@ -17,7 +17,7 @@ from linli_core.wire.command import Command, Reply
 from linli_edge.commands import Allowed, CommandDesk, CommandSettings
 from linli_edge.commands.ledger import KEPT, Ledger
 from linli_edge.commands.local import ask, door
-from linli_edge.commands.write import show, value_of
+from linli_edge.commands.write import show
 from linli_edge.config.gateway import parse_config
 from linli_edge.config.table import ConfigErrors
 from linli_edge.driver import WriteOutcome, WriteRequest
@@ -409,15 +409,6 @@ class TestLocalDoor:
 
 
 class TestTelling:
-    @pytest.mark.parametrize(
-        ("word", "value"),
-        [("on", True), ("FALSE", False), ("-18.5", -18.5), ("42", 42), ("auto", "auto"), ("1e3", 1000.0)],
-    )
-    def test_a_word_is_what_it_looks_like(self, word: str, value: object) -> None:
-        found = value_of(word)
-        assert found == value
-        assert type(found) is type(value)
-
     def test_a_person_is_told_in_their_language(self) -> None:
         done = Reply(ok=True, result={"state": "done", "before": None, "after": -18.5})
         assert show(SETPOINT, done, "en") == f"{SETPOINT}: was not known, is now -18.5 (read back from the device)."

@@ -3,6 +3,7 @@
 The id stands in the topic and names one attempt: whatever a broker doubles and whoever restarts, it runs once at most.
 """
 
+import math
 from typing import Final, TypeVar
 
 import msgspec
@@ -19,6 +20,10 @@ MAX_ARGS: Final = 16
 MessageT = TypeVar("MessageT")
 
 
+Argument = str | bool | int | float
+"""What a command's argument may be."""
+
+
 class Command(msgspec.Struct, frozen=True):
     """Something a gateway is asked to do.
 
@@ -30,7 +35,7 @@ class Command(msgspec.Struct, frozen=True):
     """
 
     name: str
-    args: dict[str, str | bool | int | float]
+    args: dict[str, Argument]
     expires_at: Instant
     by: str = ""
 
@@ -47,7 +52,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     ok: bool
-    result: dict[str, str | bool | int | float | None] = {}
+    result: dict[str, Argument | None] = {}
     error: str = ""
 
 
@@ -84,3 +89,19 @@ def _decoded(payload: bytes, decoder: "msgspec.json.Decoder[MessageT]", what: st
         return decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise Refused(RefusalReason.MALFORMED, f"{what}: {exc}") from exc
+
+
+_WORDS: Final = {"true": True, "on": True, "false": False, "off": False}
+
+
+def value_of(word: str) -> Argument:
+    """Return what a word that a person typed means: a truth value, a number, or the text itself."""
+    if (truth := _WORDS.get(word.lower())) is not None:
+        return truth
+    for kind in (int, float):
+        try:
+            number = kind(word)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else word
+    return word

@@ -10,27 +10,12 @@ from typing import Final
 from linli_core.catalogue import Language, text
 from linli_core.errors import LinkError
 from linli_core.instant import SECOND
-from linli_core.wire.command import Command, Reply
+from linli_core.wire.command import Argument, Command, Reply, value_of
 from linli_edge.commands.local import ask
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.timekeeping import wall_clock
 
 _FAILED: Final = 1
-_WORDS: Final = {"true": True, "on": True, "false": False, "off": False}
-
-Argument = str | bool | int | float
-
-
-def value_of(word: str) -> Argument:
-    """Return what a word on the command line means: a truth value, a number, or the text itself."""
-    if word.lower() in _WORDS:
-        return _WORDS[word.lower()]
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
 
 
 def run(config: GatewayConfig, args: argparse.Namespace, language: Language) -> int:
