@@ -59,6 +59,7 @@ class Air:
     def __init__(self, settings: LinkSettings) -> None:
         self.now = NOW
         self.settings = settings
+        settings.memory.first_wait = 0
         self.driver = WmbusDriver(settings, lambda: self.now)
 
     def send(self, data: bytes, seconds: int = 0) -> None:
@@ -159,6 +160,55 @@ async def test_a_plain_telegram_of_a_meter_with_a_key_is_not_believed() -> None:
     trusting = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"\nplain = true'))
     trusting.send(data)
     assert named(await trusting.collect())["water_volume"] == Decimal("999.999")
+
+
+async def test_a_message_that_was_sent_before_is_not_taken_again() -> None:
+    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
+    old = encode_derived(Meter(WATER, 1), volume(1000), AES, KEY, 7)
+    air.send(old)
+    air.send(encode_derived(Meter(WATER, 2), volume(1001), AES, KEY, 8), 60)
+    assert named(await air.collect())["water_volume"] == Decimal("1.001")
+    air.send(old, 60)
+    assert await air.collect() == []
+    assert air.totals == {"read": 2, "replayed": 1}
+    assert air.driver.counters()["water"].foreign == 1
+
+
+async def test_a_forgery_hides_no_telegram() -> None:
+    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
+    air.send(encode_plain(Meter(WATER, 1), volume(999999)))
+    air.send(encode_cbc(Meter(WATER, 1), volume(1000), AES, KEY), 1)
+    assert named(await air.collect())["water_volume"] == Decimal("1.000")
+
+
+async def test_a_stranger_teaches_no_format() -> None:
+    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
+    air.send(encode_plain(Meter(WATER, 9), volume(1)))
+    air.send(encode_plain(Meter(Identity("87654321", "LIN", 1, 7), 9), volume(1)))
+    with pytest.raises(ProtocolError, match="in plain"):
+        await air.collect()
+    air.send(encode_session(Meter(WATER, 1), encode_compact(volume(1001)), AES, KEY, 1))
+    with pytest.raises(ProtocolError, match="no full frame"):
+        await air.collect()
+
+
+async def test_the_first_poll_waits_a_while_for_first_words() -> None:
+    settings = link('id = "water"\nmeter = "12345678"\n\nid = "absent"\nmeter = "11111111"')
+    settings.memory.first_wait = 0.05
+    driver = WmbusDriver(settings, lambda: NOW)
+    water, absent = driver.plan
+    waiting = asyncio.create_task(driver.poll(water))
+    await asyncio.sleep(0)
+    texts = MemoryTransport()
+    texts.feed(encode_plain(Meter(WATER, 1), volume(1000)).hex().encode() + b"\n")
+    texts.end()
+    await driver.listen(lines(texts, settings.memory))
+    assert named(await waiting)["water_volume"] == Decimal("1.000")
+    with pytest.raises(LinkClosed):
+        await driver.poll(absent)
+    still = WmbusDriver(settings, lambda: NOW)
+    assert await still.poll(absent) == []
+    assert settings.memory.first_wait == 0
 
 
 async def test_a_compact_frame_is_read_once_the_full_one_was_heard() -> None:

@@ -33,7 +33,9 @@ def shown(reading: Reading) -> dict[str, object]:
 
 async def collected(case: Path) -> list[dict[str, object]]:
     (link,) = tomllib.loads((case / "config.toml").read_text(encoding="utf-8"))["links"]
-    driver = WmbusDriver(parse(link, "links[0]"), lambda: NOW)
+    settings = parse(link, "links[0]")
+    settings.memory.first_wait = 0
+    driver = WmbusDriver(settings, lambda: NOW)
     lines = case / "lines.txt"
     for line in lines.read_text(encoding="utf-8").splitlines() if lines.exists() else ():
         driver.hearing.hear(line, NOW)

@@ -5,8 +5,8 @@
     79   signature 2   checksum 2   data of all records, one behind the other
 
 The signature is the checksum of all DIF and VIF bytes in their order, the checksum that of the full frame's records.
-Once a full frame was heard its format is known for every meter that sends the same records; that a format fits is
-proved by both.
+Once a full frame was heard its format is known; that a format fits is proved by both. Both are checksums, which
+somebody can make to fit: who listens to strangers keeps the formats of each meter apart.
 """
 
 from collections import OrderedDict

@@ -115,7 +115,7 @@ class Protected(msgspec.Struct, frozen=True):
 
 
 def open_records(ciphers: Ciphers, key: bytes | None, sealed: Protected, at: int) -> tuple[bytes, bool]:
-    """Return the records behind a transport header in plain, and whether the key opened them.
+    """Return the records behind a transport header in plain, and whether the meter's own key opened them.
 
     Receivers that decrypt hand on text that starts with the proof: without a key it is taken, with one only what the
     key opens.
@@ -136,7 +136,7 @@ def open_records(ciphers: Ciphers, key: bytes | None, sealed: Protected, at: int
         for each in _keys(key, sealed):
             plain = _decrypt(ciphers, each, sealed, data[:size])
             if plain[:2] == PROOF:
-                return plain + data[size:], True
+                return plain + data[size:], key is not None
     if header.mode not in (CBC_MODE, EXTENDED_MODE):
         raise ProtocolError(f"security mode {header.mode} is not known", kind="unsupported", offset=at)
     if key is None:

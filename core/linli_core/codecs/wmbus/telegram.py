@@ -231,8 +231,9 @@ def read_telegram(
     if compact:
         data = expand(data, formats)
     records, more, layout = _read(reading, ci, data)
-    if layout is None or layout.file.match.where in (Where.TAIL, Where.RECORD):
-        formats.learn(records)
+    if reading.opened or reading.key_of(reading.identity) is None:
+        # What a meter with a key did not prove might be somebody else's, made to give compact frames another meaning.
+        _learn(formats, layout, records)
     header = reading.header
     application = Application(
         0,
@@ -258,6 +259,11 @@ def read_telegram(
         layout.id if layout else "",
         layout is None and ci in MANUFACTURER_CI,
     )
+
+
+def _learn(formats: Formats, layout: Layout | None, records: list[Record]) -> None:
+    if layout is None or layout.file.match.where in (Where.TAIL, Where.RECORD):
+        formats.learn(records)
 
 
 def _read(reading: _Reading, ci: int, data: bytes) -> tuple[list[Record], bool, Layout | None]:

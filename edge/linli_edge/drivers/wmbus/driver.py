@@ -14,9 +14,6 @@ from linli_edge.drivers.wmbus.hearing import Hearing, Meter
 from linli_edge.drivers.wmbus.settings import LinkSettings, MqttSource
 from linli_edge.drivers.wmbus.source import Texts, open_source
 
-FIRST_WAIT: Final = 20.0
-"""Seconds: most meters that are read by radio send within them."""
-
 _COST: Final = SECOND // 1000
 """A collection takes no line time; the scheduler wants a number."""
 
@@ -28,15 +25,14 @@ class WmbusDriver:
         hearing: What is heard, and from whom.
     """
 
-    def __init__(self, settings: LinkSettings, clock: Clock, first_wait: float = 0.0) -> None:
-        """Store settings and clock, and for how many seconds meters never heard are waited for after opening."""
+    def __init__(self, settings: LinkSettings, clock: Clock) -> None:
         field = settings.source.field if isinstance(settings.source, MqttSource) else ""
         self.hearing = Hearing(settings.devices, settings.memory, field)
         self._clock = clock
         self._broken: LinkError | None = None
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
-        self._first_wait = first_wait
+        self._memory = settings.memory
         now = clock()
         for meter in self.hearing.meters.values():
             if meter.state.heard_at is None:
@@ -56,7 +52,7 @@ class WmbusDriver:
             raise self._broken
         meter = self.hearing.meters[planned.key]
         state, settings = meter.state, meter.settings
-        if self._first_wait and not state.counters.requests:
+        if self._memory.first_wait and not state.counters.requests:
             await self._first_words(meter)
         if state.fresh:
             readings, state.fresh = list(state.fresh.values()), {}
@@ -72,18 +68,18 @@ class WmbusDriver:
         return []
 
     async def _first_words(self, meter: Meter) -> None:
-        """Wait for a meter that was never heard, all such meters together as long as the driver was told to.
+        """Wait for a meter that was never heard: all such meters together, and in all, a while.
 
         Who reads once (``linli-edge read``) or has just begun sees values, not silence.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._first_wait):
+            async with asyncio.timeout(self._memory.first_wait):
                 while not meter.state.counters.requests and self._broken is None:
                     self._news.clear()
                     await self._news.wait()
-        self._first_wait = max(0.0, self._first_wait - (loop.time() - started))
+        self._memory.first_wait = max(0.0, self._memory.first_wait - (loop.time() - started))
 
     def counters(self) -> Mapping[str, UnitCounters]:
         """Return what became of each meter's telegrams (:class:`linli_edge.driver.Counting`)."""
@@ -123,7 +119,7 @@ def _planned(meter: Meter) -> PlannedPoll:
 async def open_link(settings: LinkSettings, clock: Clock) -> AsyncIterator[WmbusDriver]:
     """Open the receiver, listen, and yield the driver; raise ``LinkError`` where there is none."""
     async with open_source(settings.source, settings.memory) as texts, asyncio.TaskGroup() as tasks:
-        driver = WmbusDriver(settings, clock, FIRST_WAIT)
+        driver = WmbusDriver(settings, clock)
         listening = tasks.create_task(driver.listen(texts), name="wmbus.listen")
         try:
             yield driver

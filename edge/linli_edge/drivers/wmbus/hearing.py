@@ -6,7 +6,16 @@ from typing import Final
 
 from linli_core.codecs.mbus import Identity, Interpreter
 from linli_core.codecs.mbus.header import Status
-from linli_core.codecs.wmbus import KeyFault, LinkFrame, Telegram, decode_frame, identify, protection, read_telegram
+from linli_core.codecs.wmbus import (
+    Formats,
+    KeyFault,
+    LinkFrame,
+    Telegram,
+    decode_frame,
+    identify,
+    protection,
+    read_telegram,
+)
 from linli_core.errors import ChecksumError, DeviceError, ProtocolError
 from linli_core.instant import Instant
 from linli_core.model import Point, Reading
@@ -73,29 +82,29 @@ class Hearing:
         meter = self._wanted(identity)
         if known.count == 1 and meter is None:
             _LOG.info("heard a meter that is not configured: %s", identity)
+        key = meter.settings.key if meter else None
         try:
-            telegram = read_telegram(frame, AES, lambda _: meter.settings.key if meter else None, self.memory.formats)
+            formats = meter.state.formats if meter else Formats()
+            telegram = read_telegram(frame, AES, lambda _: key, formats)
+            if telegram.identity != identity:  # it named itself behind what was encrypted
+                meter = self._wanted(telegram.identity)
+            if meter is not None:
+                _check(meter, telegram)
         except (ProtocolError, DeviceError) as exc:
             self._fault(meter, known, exc)
             return
         known.layout, known.private = telegram.layout, telegram.private
         if self.memory.duplicates.is_duplicate(telegram, now):
             self.memory.totals["duplicate"] += 1
-            return
-        if telegram.identity != identity:  # it named itself behind what was encrypted
-            meter = self._wanted(telegram.identity)
-        if meter is None:
+        elif meter is None:
             self.memory.totals["not_configured"] += 1
-            return
-        profile = meter.settings.profile
-        if profile is not None and not profile.fits(telegram.identity):
-            problem = f"{telegram.identity} is no {profile.make} {profile.model}, as its profile says"
-            self._fault(meter, known, ProtocolError(problem, kind="wrong_meter"))
-            return
-        if meter.settings.key is not None and not telegram.opened and not meter.settings.plain:
-            self._fault(meter, known, KeyFault("the telegram is in plain, and the meter has a key"))
-            return
-        self._readings(meter, telegram, heard.rssi, now)
+        elif _replayed(meter, telegram):
+            # No fault of the meter, whose next telegram is as good as ever.
+            self.memory.totals["replayed"] += 1
+            meter.state.counters.requests += 1
+            meter.state.counters.foreign += 1
+        else:
+            self._readings(meter, telegram, heard.rssi, now)
 
     def _readings(self, meter: Meter, telegram: Telegram, rssi: float | None, now: Instant) -> None:
         state = meter.state
@@ -145,3 +154,25 @@ class Hearing:
             if meter.settings.meter.matches(identity):
                 return meter
         return None
+
+
+def _check(meter: Meter, telegram: Telegram) -> None:
+    """Raise ``ProtocolError`` if a telegram is another make's, or is not to be believed."""
+    profile = meter.settings.profile
+    if profile is not None and not profile.fits(telegram.identity):
+        problem = f"{telegram.identity} is no {profile.make} {profile.model}, as its profile says"
+        raise ProtocolError(problem, kind="wrong_meter")
+    if meter.settings.key is not None and not telegram.opened and not meter.settings.plain:
+        raise KeyFault("the telegram is in plain, and the meter has a key")
+
+
+def _replayed(meter: Meter, telegram: Telegram) -> bool:
+    """Tell whether a message of security mode 7 was sent before: its counter only rises (OMS vol. 2)."""
+    layer = telegram.authentication
+    if layer is None or not layer.counter or not telegram.opened:
+        return False
+    number = int.from_bytes(layer.counter, "little")
+    if number <= meter.state.message:
+        return True
+    meter.state.message = number
+    return False

@@ -1,4 +1,4 @@
-"""What a receiver has heard, kept while the line is opened again: formats, duplicates, meters, when each spoke last."""
+"""What a receiver has heard, kept while the line is opened again: meters, when each spoke last, formats, duplicates."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ from linli_core.errors import ProtocolError
 from linli_core.instant import Instant
 from linli_core.model import Point, Reading
 from linli_edge.driver import UnitCounters
+
+FIRST_WAIT: Final = 20.0
+"""Seconds: most meters that are read by radio send within them."""
 
 MOST_HEARD: Final = 2000
 """Meters that are remembered: some hundred are in reach of one receiver; the one unheard longest is forgotten."""
@@ -51,6 +54,8 @@ class MeterState:
         points: Every point it ever gave, in the order they came.
         heard_at: When its last good telegram came; before the first when waiting began.
         fault: Why the last telegram gave no readings.
+        formats: Of its compact frames.
+        message: The latest message counter of security mode 7.
         counters: What became of its telegrams.
     """
 
@@ -58,6 +63,8 @@ class MeterState:
     points: dict[Point, None] = field(default_factory=dict)
     heard_at: Instant | None = None
     fault: ProtocolError | None = None
+    formats: Formats = field(default_factory=Formats)
+    message: int = -1
     counters: UnitCounters = field(default_factory=UnitCounters)
 
 
@@ -65,19 +72,19 @@ class Memory:
     """What a receiver has heard.
 
     Attributes:
-        formats: Of compact frames.
         duplicates: Telegrams of the last seconds.
         meters: What came from wanted meters, by device id.
         totals: Lines by what became of them.
         replayed: The file of a replay was read to its end.
+        first_wait: Seconds for which meters that were never heard are still waited for.
     """
 
     def __init__(self) -> None:
-        self.formats = Formats()
         self.duplicates = Duplicates()
         self.meters: dict[str, MeterState] = {}
         self.totals: Counter[str] = Counter()
         self.replayed = False
+        self.first_wait = FIRST_WAIT
         self._heard: OrderedDict[bytes, HeardMeter] = OrderedDict()
 
     @property

@@ -188,7 +188,7 @@ def _device(item: Table, keys: Mapping[str, bytes], offset: int) -> DeviceSettin
     profile = profile_of(item)
     if profile is not None and profile.encrypted and key is None and "key" not in item:
         item.problem("key", "missing", f"{profile.make} {profile.model} encrypts: write its key, or name a keys_file")
-    return DeviceSettings(
+    settings = DeviceSettings(
         name,
         meter,
         key,
@@ -198,6 +198,9 @@ def _device(item: Table, keys: Mapping[str, bytes], offset: int) -> DeviceSettin
         _offset(item, offset),
         profile,
     )
+    if settings.max_age < settings.interval:
+        item.problem("max_age", "shorter than interval", "let a meter be silent for longer than it is not collected")
+    return settings
 
 
 def _key(item: Table, name: str) -> bytes | None:
