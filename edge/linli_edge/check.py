@@ -27,9 +27,27 @@ def summary(config: GatewayConfig) -> str:
     ]
     if any(UNKNOWN in row for row in rows):
         lines += ["", f"{UNKNOWN}: only the devices know; linli-edge read CONFIG asks them"]
+    lines += _commands(config)
     lines += [f"warning: {warning}" for link in config.links for warning in _warnings(link)]
     lines += [f"warning: {warning}" for warning in _shared_places(config.links)]
     return "\n".join(lines)
+
+
+def _commands(config: GatewayConfig) -> list[str]:
+    """Return what may be written, if anything, and the points among it that no device has."""
+    commands = config.commands
+    if not commands.enabled:
+        return []
+    points = {f"{line.device}/{point}": line.confirm for line in commands.allow for point in sorted(line.points)}
+    whence = "from here and from the platform" if commands.remote else "from here only"
+    lines = ["", f"commands: {len(points)} points may be written {whence}, {sum(points.values())} of them in two steps"]
+    polls = [planned for link in config.links for planned in _plan(link)]
+    if all(planned.points for planned in polls):
+        known = {point.name for planned in polls for point in planned.points}
+        lines += [
+            f"warning: {name} may be written, but is no point of this gateway" for name in points if name not in known
+        ]
+    return lines
 
 
 def _shared_places(links: Sequence[LinkSettings]) -> list[str]:

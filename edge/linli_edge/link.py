@@ -3,7 +3,7 @@
 Nothing that happens to a device or to the line ends a link: what could not be read becomes BAD readings at each due
 time, a broken line is opened again with growing pauses, and a driver's bug counts as a broken line
 (:mod:`linli_edge.supervisor`). Each loss is told once, and each return. Writes go before reads: one that was
-submitted waits for the poll that runs, and for no other.
+submitted waits for the poll that runs, and for no other unless eight writes have gone before it.
 """
 
 import logging
@@ -42,6 +42,9 @@ from linli_edge.timekeeping import Timekeeper
 from linli_edge.writes import Pending, WriteQueue
 
 _LOG: Final = logging.getLogger(__name__)
+
+WRITES_IN_A_ROW: Final = 8
+"""Writes that are carried out before a read that is due gets its turn: a flood of them must not silence a line."""
 
 _LOOK_UP: Final = 5 * SECOND
 """Longest rest: a clock that was set is noticed within it."""
@@ -231,11 +234,14 @@ class Link:
     async def _conversation(self, driver: Driver, scheduler: Scheduler) -> None:
         """Write and poll until the line must be opened again."""
         answered = False
+        written = 0
         while True:
-            if (pending := self._writes.next(self._time.clock())) is not None:
+            if written < WRITES_IN_A_ROW and (pending := self._writes.next(self._time.clock())) is not None:
+                written += 1
                 if await self._write(driver, scheduler, pending):
                     continue
                 return
+            written = 0
             again = self._running is not None
             run = self._running = self._running or await self._next(scheduler)
             if run is None:

@@ -75,6 +75,16 @@ class TestCheck:
         assert "warning: links d and e open /dev/ttyS0;" in out
         assert out.count("warning:") == 2
 
+    def test_what_may_be_written_is_told(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+        allow = '[[commands.allow]]\ndevice = "meter-1"\npoints = ["active_power", "relay"]\n'
+        allow += '[[commands.allow]]\ndevice = "meter-2"\npoints = ["active_power"]\nconfirm = false\n'
+        Path(config).write_text(f"{CONFIG}[commands]\nenabled = true\n{allow}")
+        assert cli.main(["check", config]) == 0
+        out = capsys.readouterr().out
+        assert "commands: 3 points may be written from here and from the platform, 2 of them in two steps" in out
+        assert out.count("warning:") == 1
+        assert "warning: meter-1/relay may be written, but is no point of this gateway" in out
+
     def test_every_mistake_is_told(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
         Path(config).write_text(CONFIG.replace("host", "hots").replace('"15 min"', "15"))
         assert cli.main(["check", config]) == 2

@@ -31,7 +31,7 @@ from linli_edge.driver import (
     WriteOutcome,
     WriteRequest,
 )
-from linli_edge.link import Link, LinkDown, LinkOverloaded, LinkRelieved, LinkSettings, LinkUp, Report
+from linli_edge.link import WRITES_IN_A_ROW, Link, LinkDown, LinkOverloaded, LinkRelieved, LinkSettings, LinkUp, Report
 from linli_edge.scheduler import DeviceBack, DeviceSilent
 from linli_edge.timekeeping import Timekeeper
 
@@ -406,6 +406,23 @@ async def test_writes_keep_their_order_and_only_so_many_wait(fake_time: Time) ->
         with pytest.raises(WriteRefused, match="16 writes wait") as caught:
             await tasks[16]
         assert caught.value.reason is WriteRefusal.TOO_MANY
+
+
+async def test_a_flood_of_writes_does_not_silence_the_line(fake_time: Time) -> None:
+    async with Bench(fake_time, planned("m1", SECOND // 10)) as bench:
+        await fake_time.advance(2 * SECOND)
+
+        async def flood() -> None:
+            while True:
+                await bench.link.submit(write(fake_time))
+
+        floods = [asyncio.create_task(flood()) for _ in range(12)]
+        bench.world.asked.clear()
+        await fake_time.advance(10 * SECOND)
+        for task in floods:
+            task.cancel()
+        asked = bench.world.asked
+        assert asked.count("m1") == pytest.approx(len(asked) / (WRITES_IN_A_ROW + 1), abs=2)
 
 
 async def test_a_write_waits_for_a_line_that_is_down_until_it_expires(fake_time: Time) -> None:

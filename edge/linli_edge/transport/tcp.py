@@ -136,7 +136,11 @@ class TcpTransport:
     async def _connect_again(self) -> None:
         """Connect anew; the old connection is closed first, for many converters serve one only."""
         await self.close()
-        await self._connect()
+        try:
+            await self._connect()
+        except LinkTimeout as exc:
+            # The line is broken: a timeout would be laid at the door of the device that is asked.
+            raise LinkClosed(str(exc)) from exc
 
     async def _see_whether_it_hung_up(self) -> None:
         """Connect again if the other end has closed behind its answer; give one that does so the time to do it."""
