@@ -44,8 +44,9 @@ def _commands(config: GatewayConfig) -> list[str]:
     polls = [planned for link in config.links for planned in _plan(link)]
     if all(planned.points for planned in polls):
         known = {point.name for planned in polls for point in planned.points}
+        strange = [name for name in points if name not in known]
         lines += [
-            f"warning: {name} may be written, but is no point of this gateway" for name in points if name not in known
+            f"warning: {name} may be written, but is none of the points read: is its name right?" for name in strange
         ]
     return lines
 

@@ -83,7 +83,7 @@ class TestCheck:
         out = capsys.readouterr().out
         assert "commands: 3 points may be written from here and from the platform, 2 of them in two steps" in out
         assert out.count("warning:") == 1
-        assert "warning: meter-1/relay may be written, but is no point of this gateway" in out
+        assert "warning: meter-1/relay may be written, but is none of the points read: is its name right?" in out
 
     def test_every_mistake_is_told(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
         Path(config).write_text(CONFIG.replace("host", "hots").replace('"15 min"', "15"))
