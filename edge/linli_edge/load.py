@@ -66,9 +66,13 @@ class UseMeter:
 
     def add(self, now: Instant, busy: int) -> None:
         """Book line time that ended now, in microseconds."""
-        self._busy += busy
         elapsed = now - self._started
-        if elapsed >= WINDOW or elapsed < 0:
+        if elapsed < 0:
+            # The clock was set back: what was measured by it says nothing any more.
+            self._started, self._busy, self._before = now - busy, 0, (0, 0)
+            elapsed = busy
+        self._busy += busy
+        if elapsed >= WINDOW:
             self._before = (self._busy, max(elapsed, self._busy))
             self._started, self._busy = now, 0
 

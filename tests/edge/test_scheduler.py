@@ -313,6 +313,16 @@ class TestLoad:
         assert plan_load([(None, SECOND)]) is None
         assert plan_load([(100 * MS, SECOND), (None, SECOND)]) == pytest.approx(0.1)
 
+    def test_a_clock_set_back_does_not_make_a_line_look_full(self) -> None:
+        meter = UseMeter(START)
+        for second in range(1, 41):
+            meter.add(START + second * SECOND, 100 * MS)
+        assert meter.use(START + 40 * SECOND) == pytest.approx(0.1)
+        back = START - 3600 * SECOND
+        for second in range(10):
+            meter.add(back + second * SECOND, 100 * MS)
+        assert meter.use(back + 9 * SECOND) == pytest.approx(0.1, abs=0.02)
+
     @given(
         wanted=st.dictionaries(st.integers(0, 5), st.floats(0, 10), max_size=6),
         capacity=st.floats(0.1, 1),
