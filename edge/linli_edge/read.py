@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-from linli_core.errors import ConfigError, DeviceError, LinkError, LinkTimeout, LinliError, ProtocolError
+from linli_core.errors import ConfigError, DeviceError, LinkError, LinkTimeout, LinliError, ProtocolError, Unheard
 from linli_core.model import Quality, Reading, Reason, Value, missing, quality_label
 from linli_core.vocabulary import vocabulary
 from linli_edge.config.gateway import GatewayConfig
@@ -196,16 +196,24 @@ def _trouble(seen: Visit) -> list[str]:
     return lines
 
 
+_BY_KIND: Final = {
+    "key": "check the meter's key, or ask its supplier for one",
+    "wrong_meter": "check the number; perhaps the meter was exchanged",
+}
+"""What to do about protocol errors that say more than that the bytes are wrong."""
+
+_BY_TYPE: Final = (
+    (Unheard, "check that it is in reach and its number is right (linli-edge wmbus listen); some send rarely"),
+    (LinkTimeout, "check that the device has power, its address, the wiring (A/B not swapped), speed and parity"),
+    (LinkError, "check host and port, or path and who else uses it (systemctl stop linli-edge), cable and power"),
+    (ProtocolError, "check speed and parity, that no two devices share the address, and that it is the right protocol"),
+    (DeviceError, "check the device's profile or register map against its manual"),
+    (DriverBug, "this is a fault of the driver: report it with this text"),
+)
+
+
 def remedy(error: LinliError) -> str:
     """Return what to do about an error, for the person at the meter."""
-    if isinstance(error, LinkTimeout):
-        return "check that the device has power, its address, the wiring (A/B not swapped), speed and parity"
-    if isinstance(error, LinkError):
-        return "check host and port, or path and who else uses it (systemctl stop linli-edge), cable and power"
-    if isinstance(error, ProtocolError):
-        return "check speed and parity, that no two devices share the address, and that it is the right protocol"
-    if isinstance(error, DeviceError):
-        return "check the device's profile or register map against its manual"
-    if isinstance(error, DriverBug):
-        return "this is a fault of the driver: report it with this text"
-    return "see docs/facility-staff.md"
+    if isinstance(error, ProtocolError) and error.kind in _BY_KIND:
+        return _BY_KIND[error.kind]
+    return next((text for kind, text in _BY_TYPE if isinstance(error, kind)), "see docs/facility-staff.md")

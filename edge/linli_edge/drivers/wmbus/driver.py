@@ -55,13 +55,14 @@ class WmbusDriver:
         if self._memory.first_wait and not state.counters.requests:
             await self._first_words(meter)
         if state.fresh:
-            readings, state.fresh = list(state.fresh.values()), {}
+            readings, state.fresh, state.fault = list(state.fresh.values()), {}, None
             return readings
-        fault, state.fault = state.fault, None
-        if fault is not None:
-            raise fault
         age = self._clock() - (state.heard_at or 0)
-        if age > settings.max_age:
+        silent = age > settings.max_age
+        if state.fault is not None and (silent or not state.counters.answers):
+            # One spoilt telegram among good ones is no fault of the meter; a key that fits none is.
+            raise state.fault
+        if silent:
             state.counters.requests += 1
             state.counters.timeouts += 1
             raise Unheard(f"no telegram for {age // SECOND} s (max_age {settings.max_age // SECOND} s)")
@@ -75,7 +76,7 @@ class WmbusDriver:
         loop = asyncio.get_running_loop()
         started = loop.time()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._memory.first_wait):
+            async with asyncio.timeout(min(self._memory.first_wait, meter.settings.max_age / SECOND)):
                 while not meter.state.counters.requests and self._broken is None:
                     self._news.clear()
                     await self._news.wait()
