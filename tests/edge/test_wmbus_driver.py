@@ -254,6 +254,14 @@ async def test_a_meter_behind_a_radio_module_is_known_by_its_own_number() -> Non
     assert named(await air.collect())["water_volume"] == Decimal("1.000")
 
 
+async def test_a_converter_is_told_what_its_meter_meters() -> None:
+    converter = Identity("12345678", "LIN", 0x01, 0x37)
+    for head, name in (("", "mbus_record"), ('\nmeters = "hot_water"', "hot_water_volume")):
+        air = Air(link(f'id = "water"\nmeter = "12345678"{head}'))
+        air.send(encode_plain(Meter(converter, 1), volume(1000)))
+        assert name in named(await air.collect())
+
+
 async def test_what_was_heard_outlives_the_line() -> None:
     air = Air(link())
     air.send(encode_plain(Meter(WATER, 1), volume(1000)))

@@ -69,7 +69,7 @@ def test_the_readme_names_every_key() -> None:
     sample = (FOLDER.parent / "sample.toml").read_text(encoding="utf-8")
     for key in (
         *("transport", "host", "port", "topic", "field", "username", "password_file", "tls", "ca", "path", "keys_file"),
-        *("clock", "meter", "key", "plain", "interval", "max_age"),
+        *("clock", "meter", "key", "plain", "interval", "max_age", "profile", "meters"),
     ):
         assert f"`{key}`" in readme or f"`devices.{key}`" in readme
         assert f"{key} = " in sample

@@ -160,6 +160,7 @@ class LayoutFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         scheme: Name of the cipher or scrambling that the part is under (:mod:`linli_core.codecs.wmbus.schemes`).
         tags: Where the part is a row of tagged values.
         fields: What it says.
+        media: The maker's own medium codes, hexadecimal, to the standard's: what is metered decides what a value is.
     """
 
     maker: str
@@ -171,6 +172,11 @@ class LayoutFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields: tuple[Field, ...]
     scheme: str = ""
     tags: Tags | None = None
+    media: Mapping[str, int] = {}
+
+    def medium(self, code: int) -> int:
+        """Return the standard's medium for one of the maker's."""
+        return self.media.get(f"{code:02X}", code)
 
 
 @dataclass(frozen=True, slots=True)

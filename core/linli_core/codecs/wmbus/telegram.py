@@ -235,11 +235,14 @@ def read_telegram(
         # What a meter with a key did not prove might be somebody else's, made to give compact frames another meaning.
         _learn(formats, layout, records)
     header = reading.header
+    identity = reading.identity
+    if layout is not None and layout.file.media:
+        identity = msgspec.structs.replace(identity, medium=layout.file.medium(identity.medium))
     application = Application(
         0,
         frame.control,
         ci,
-        reading.identity,
+        identity,
         header.access_number if header else reading.link.access_number if reading.link else None,
         header.status if header else None,
         header.configuration if header else 0,

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from linli_core.codecs.mbus import Identity, Interpreter
 from linli_core.codecs.mbus.header import Status
 from linli_core.codecs.wmbus import (
@@ -115,7 +117,12 @@ class Hearing:
         if meter.faults:
             meter.faults.clear()
             _LOG.warning("%s: its telegrams can be read again", meter.settings.device)
-        readings = meter.interpreter.readings(telegram.application, now)
+        application = telegram.application
+        if meter.settings.meters is not None and application.identity is not None:
+            # A radio converter says that it is one, not what its meter meters.
+            identity = msgspec.structs.replace(application.identity, medium=meter.settings.meters)
+            application = msgspec.structs.replace(application, identity=identity)
+        readings = meter.interpreter.readings(application, now)
         status = telegram.application.status
         if status is not None:
             readings.append(Reading(meter.status, f"{status:02X}", now))

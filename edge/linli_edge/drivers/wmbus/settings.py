@@ -19,6 +19,16 @@ BAUD: Final = 9600
 INTERVAL: Final = MINUTE
 MAX_AGE: Final = 6 * HOUR
 
+MEDIA: Final = {
+    "electricity": 0x02,
+    "gas": 0x03,
+    "heat": 0x04,
+    "hot_water": 0x06,
+    "water": 0x07,
+    "cooling": 0x0A,
+}
+"""What a device may be said to meter → the standard's code."""
+
 _PORT: Final = 1883
 _PORT_TLS: Final = 8883
 _OFFSET: Final = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
@@ -75,6 +85,7 @@ class DeviceSettings:
         max_age: Microseconds without a telegram after which its points are BAD.
         utc_offset: Minutes its clock is east of UTC.
         profile: What is known of its make and model; ``None`` if nothing is said.
+        meters: Code of the medium it meters, where its telegrams do not tell; ``None`` if they do.
     """
 
     device: str
@@ -85,6 +96,7 @@ class DeviceSettings:
     max_age: int
     utc_offset: int
     profile: DeviceProfile | None = None
+    meters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +200,7 @@ def _device(item: Table, keys: Mapping[str, bytes], offset: int) -> DeviceSettin
     profile = profile_of(item)
     if profile is not None and profile.encrypted and key is None and "key" not in item:
         item.problem("key", "missing", f"{profile.make} {profile.model} encrypts: write its key, or name a keys_file")
+    medium = item.choice("meters", tuple(MEDIA), None)
     settings = DeviceSettings(
         name,
         meter,
@@ -197,6 +210,7 @@ def _device(item: Table, keys: Mapping[str, bytes], offset: int) -> DeviceSettin
         item.duration("max_age", profile.max_age if profile else MAX_AGE, minimum=SECOND, maximum=366 * DAY),
         _offset(item, offset),
         profile,
+        MEDIA[medium] if medium else None,
     )
     if settings.max_age < settings.interval:
         item.problem("max_age", "shorter than interval", "let a meter be silent for longer than it is not collected")
