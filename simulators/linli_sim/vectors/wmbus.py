@@ -20,7 +20,7 @@ from linli_core.codecs.wmbus.frame import split, strip_checksums
 from linli_core.errors import ProtocolError
 from linli_edge.ciphers import AES
 from linli_sim.vectors.verdict import Outcome, Verdict
-from linli_sim.vectors.wmbus_expectations import COUNTS, TEXTS, UNITS, Expected, expectations
+from linli_sim.vectors.wmbus_expectations import COUNTS, METERED, TEXTS, UNITS, Expected, expectations
 
 LISTED: Final[Mapping[str, str]] = {
     "emerlin868__00502420__434492152024500012378C60": (
@@ -226,6 +226,11 @@ def _compare(stem: str, application: Application, _: Telegram | None, expected: 
     if "id" in expected and identity is not None and identity.number != expected["id"].upper():
         yield f"number {identity.number}, expected {expected['id']}"
     explained = Interpreter("meter").explain(application, 0)
+    named = METERED.get(identity.medium, frozenset()) if identity is not None else frozenset()
+    for item in explained:
+        header = item.record.header
+        if item.reading.point.quantity == UNMAPPED and header.measurand in named and not header.modifiers:
+            yield f"a {header.measurand} without a name"
     for each in expectations(stem, expected):
         if why := _difference(each, explained):
             yield f"{each.name}: {why}"

@@ -72,6 +72,18 @@ UNITS: Final[Mapping[str, Unit]] = {
 }
 """Last word of a name → what it says."""
 
+METERED: Final[Mapping[int, frozenset[str]]] = {
+    0x02: frozenset({"energy", "power", "voltage", "current"}),
+    0x03: frozenset({"volume", "volume_flow"}),
+    **dict.fromkeys((0x06, 0x07, 0x15, 0x16), frozenset({"volume", "volume_flow", "flow_temperature"})),
+    **dict.fromkeys(
+        (0x04, 0x0C),
+        frozenset({"energy", "volume", "power", "volume_flow", "flow_temperature", "return_temperature"}),
+    ),
+    0x08: frozenset({"heat_cost"}),
+}
+"""Medium → measurands whose plain values must have become readings with a name, not raw records."""
+
 TEXTS: Final[Mapping[str, frozenset[str]]] = {
     "fabrication_no": frozenset({"fabrication_number"}),
     "firmware_version": frozenset({"firmware_version", "software_version"}),
