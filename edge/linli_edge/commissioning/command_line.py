@@ -16,10 +16,12 @@ from typing import Final, cast
 
 from linli_core.catalogue import Language, text
 from linli_core.errors import ConfigError, LinkError
+from linli_edge.commissioning.progress import Progress, ticking
 from linli_edge.commissioning.state_file import StateFile
 from linli_edge.commissioning.target import Target
 from linli_edge.commissioning.trouble import line_trouble
 from linli_edge.config.units import DURATION_REMEDY, parse_duration
+from linli_edge.timekeeping import steady_clock
 from linli_edge.transport.settings import Parity, SerialSettings
 
 FAILED: Final = 1
@@ -47,10 +49,12 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout; progress stays on stderr")
 
 
-def attended(work: Awaitable[None], target: Target, lang: Language, kept: StateFile | None = None) -> int:
+def attended(
+    work: Awaitable[None], progress: Progress, target: Target, lang: Language, kept: StateFile | None = None
+) -> int:
     """Run work that a person may stop; say what broke it, and what is kept. Return the exit status so far."""
     try:
-        finished = asyncio.run(_stoppable(work))
+        finished = asyncio.run(stoppable(work, progress))
     except LinkError as exc:
         print(line_trouble(exc, target.transport, lang), file=sys.stderr)
         finished, status = True, FAILED
@@ -64,7 +68,7 @@ def attended(work: Awaitable[None], target: Target, lang: Language, kept: StateF
     return status
 
 
-async def _stoppable(work: Awaitable[None]) -> bool:
+async def stoppable(work: Awaitable[None], progress: Progress) -> bool:
     """Return whether the work came to its end; Ctrl-C and a service's stop end it early, in order."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
@@ -72,7 +76,8 @@ async def _stoppable(work: Awaitable[None]) -> bool:
     for number in signals:
         loop.add_signal_handler(number, task.cancel)
     try:
-        await task
+        async with ticking(progress, steady_clock):
+            await task
     except asyncio.CancelledError:
         return False
     finally:

@@ -16,13 +16,16 @@ from linli_core.instant import Instant
 from linli_core.model import Quality, Reading
 from linli_edge.commissioning.cjk_font import find_font
 from linli_edge.commissioning.compare import Shown
-from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, Sheet, as_data, point_lines
+from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, Sheet, as_data, point_lines, stamp
 from linli_edge.commissioning.sheet_html import as_html, beside, counts
-from linli_edge.commissioning.signature import GatewayKey, Signed
+from linli_edge.commissioning.signature import BadSignature, GatewayKey, Signed, verify
 from linli_edge.config.file import load_toml
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.driver import PlannedPoll
 from linli_edge.read import Visit, visit
+
+_LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of the largest sheet that is looked at: a thousand points have a quarter of a megabyte."""
 
 _KEYS: Final = ("unit", "address", "secondary", "profile", "serial_number")
 """Keys of a device's table that tell the person in the basement which one it is."""
@@ -159,6 +162,29 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise ConfigError("--out", f"{folder} cannot be written ({exc.strerror})", "name another folder") from exc
+
+
+def read_sheet(path: Path) -> tuple[Sheet, Signed]:
+    """Return a sheet whose signature is right, and the signature.
+
+    Raises:
+        BadSignature: It is not, or the file is no sheet.
+        ConfigError: The file cannot be read.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise BadSignature(f"{path}: larger than any sheet", "no_sheet")
+        document = path.read_bytes()
+    except OSError as exc:
+        raise ConfigError(str(path), f"cannot be read ({exc.strerror})", "check the path") from exc
+    content, signed = verify(document)
+    try:
+        sheet = msgspec.convert(content, Sheet)
+        stamp(sheet.made_at, sheet.utc_offset)
+    except (msgspec.ValidationError, OverflowError, ValueError) as exc:
+        # Signed by somebody, but none of ours: whoever has a key can sign anything.
+        raise BadSignature(f"{path}: no sheet of this version", "no_sheet") from exc
+    return sheet, signed
 
 
 def _pdf(sheet: Sheet, signed: Signed, lang: Language) -> bytes:

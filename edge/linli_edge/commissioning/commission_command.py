@@ -15,12 +15,14 @@ from linli_core.errors import ConfigError
 from linli_core.instant import SECOND, Instant
 from linli_core.model import parse_point
 from linli_edge.commissioning import commission
-from linli_edge.commissioning.command_line import FAILED, add_output_arguments, language_of
+from linli_edge.commissioning.command_line import FAILED, STOPPED, add_output_arguments, language_of, stoppable
 from linli_edge.commissioning.compare import Shown, compare, load_shown, parse_shown
+from linli_edge.commissioning.modbus_wire import printable
 from linli_edge.commissioning.progress import Progress
-from linli_edge.commissioning.sheet import as_data, stamp
-from linli_edge.commissioning.signature import BadSignature, GatewayKey, short, verify
+from linli_edge.commissioning.sheet import as_data
+from linli_edge.commissioning.signature import BadSignature, GatewayKey, short
 from linli_edge.config.gateway import load_config
+from linli_edge.read import Visit
 from linli_edge.timekeeping import steady_clock, wall_clock
 
 
@@ -71,11 +73,22 @@ def run_commission(args: argparse.Namespace) -> int:
     def tell(name: str) -> None:
         progress.say(text("commission.reading", lang, name=name), steady_clock())
 
-    visits = asyncio.run(commission.read_all(config, tell))
-    progress.clear()
-    commission.refuse_unknown(shown, visits)
-    if args.ask:
-        shown |= _ask(commission.asked_for(commission.readings_of(visits), shown), lang)
+    visits: list[Visit] = []
+
+    async def work() -> None:
+        visits.extend(await commission.read_all(config, tell))
+
+    try:
+        finished = asyncio.run(stoppable(work(), progress))
+        progress.clear()
+        commission.refuse_unknown(shown, visits)
+        if finished and args.ask:
+            shown |= _ask(commission.asked_for(commission.readings_of(visits), shown), lang)
+    except KeyboardInterrupt:
+        finished = False
+    if not finished:
+        print(f"\n{text('line.stopped', lang)}", file=sys.stderr)
+        return STOPPED
     now = wall_clock()
     sheet = commission.make_sheet(
         config, args.config, visits, shown, by=args.by, now=now, utc_offset=_utc_offset(now), lang=lang
@@ -137,17 +150,12 @@ def _ask(readings: list[Any], lang: Language) -> dict[str, Shown]:
 def _verify(path: Path, config: Path | None, lang: Language) -> int:
     """Check a sheet's signature, and against the gateway's own key where its configuration is given."""
     try:
-        sheet, signed = verify(path.read_bytes())
-    except OSError as exc:
-        raise ConfigError(str(path), f"cannot be read ({exc.strerror})", "check the path") from exc
+        sheet, signed = commission.read_sheet(path)
     except BadSignature as exc:
-        print(
-            text("commission.bad_signature", lang, file=path, error=text(f"commission.{exc.kind}", lang)),
-            file=sys.stderr,
-        )
+        said = text(f"commission.{exc.kind}", lang)
+        print(text("commission.bad_signature", lang, file=path, error=said), file=sys.stderr)
         return FAILED
-    time = stamp(int(sheet.get("made_at", 0)), int(sheet.get("utc_offset", 0)))
-    words = {"gateway": sheet.get("gateway"), "made_at": time}
+    words = {"gateway": printable(sheet.gateway.encode()), "made_at": sheet.time}
     print(text("commission.good_signature", lang, **words, fingerprint=short(signed.fingerprint)))
     if config is None:
         print(text("commission.compare", lang))

@@ -61,11 +61,13 @@ def run_doctor(args: argparse.Namespace) -> int:
     times = {"least": show_time(examination.shortest()), "most": show_time(examination.longest())}
     print(text("doctor.estimate", lang, **words, **times), file=sys.stderr if args.json else sys.stdout, flush=True)
 
+    progress = Progress(sys.stderr)
+
     async def work() -> None:
         async with Line() as line:
-            await doctor.run_examination(examination, line.ask, Progress(sys.stderr), steady_clock, lang)
+            await doctor.run_examination(examination, line.ask, progress, steady_clock, lang)
 
-    status = attended(work(), target, lang)
+    status = attended(work(), progress, target, lang)
     evidence = examination.evidence
     if not evidence.asked:
         return status or FAILED

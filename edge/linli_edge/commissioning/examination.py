@@ -206,7 +206,7 @@ class Examination:
         for baud in (now.baud, *(speed for speed in _SPEEDS if speed != now.baud)):
             for parity in _PARITIES:
                 if (baud, parity) != (now.baud, now.parity):
-                    yield replace(now, baud=baud, parity=parity), "rtu"
+                    yield replace(now, baud=baud, parity=parity), self._wire.framing
 
     def _question(
         self, purpose: str, setting: TransportSettings, wire: Wire, unit: int, pdu: bytes, patience: int

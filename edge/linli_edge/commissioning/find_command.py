@@ -89,11 +89,13 @@ def run_find(args: argparse.Namespace) -> int:
     if args.estimate:
         return 0
 
+    progress = Progress(sys.stderr)
+
     async def work() -> None:
         async with scan.Line() as line:
-            await find.run_sweep(sweep, kept, line.ask, scan.Shell(Progress(sys.stderr), file, lang))
+            await find.run_sweep(sweep, kept, line.ask, scan.Shell(progress, file, lang))
 
-    if status := attended(work(), target, lang, file):
+    if status := attended(work(), progress, target, lang, file):
         return status
     found = find.conclude(sweep, kept, displays, tolerance)
     if any(found.values()):

@@ -1,6 +1,7 @@
 """What a person read off a display: ``1234.5``, ``voltage=231.4``, ``energy_import="1234.5 kWh"``. Pure."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -53,8 +54,13 @@ def parse_display(written: str, near: str | None = None) -> Display:
     Raises:
         ConfigError: It is no number, or names an unknown quantity or unit.
     """
-    name, equals, number = written.rpartition("=")
+    # Full-width digits, ℃ and m³ become what they stand for.
+    name, equals, number = unicodedata.normalize("NFKC", written).rpartition("=")
     match = _NUMBER.fullmatch(number.strip().strip('"'))
+    if match is not None and re.search(r",\d{3}$", match[1]):
+        raise ConfigError(
+            "--display", f'found "{written}"', "write a point before the decimals, and nothing between thousands"
+        )
     if match is None or (equals and not name):
         remedy = 'write what the display shows, such as 1234.5, voltage=231.4 or "energy_import=1234.5 kWh"'
         raise ConfigError("--display", f'found "{written}"', remedy)
@@ -63,7 +69,7 @@ def parse_display(written: str, near: str | None = None) -> Display:
     point = _point(name or near or "")
     if point is not None:
         own = vocabulary()[point.quantity].unit
-        unit = unit or usual_unit(own)
+        unit = own if (unit, own) == ("/100", "%RH") else unit or usual_unit(own)
         try:
             vocabulary().convert(point.quantity, Decimal(1), unit or own)
         except UnitError as exc:

@@ -40,6 +40,10 @@ _ANSWER: Final = 5
 _TABLES: Final = {"input": 4, "holding": 3}
 
 
+class UnitSilent(LinkTimeout):
+    """The line works, and the device on it does not answer."""
+
+
 class _Block(msgspec.Struct, array_like=True):
     table: str
     address: int
@@ -73,7 +77,7 @@ class RegisterSweep:
         self._target = target
         self._wire = wire_of(target.transport, target.framing)
         # Behind a converter is a line, too; its speed is not ours to know, and 9600 is the commonest.
-        is_converter = self._wire.framing == "rtu" and not isinstance(target.transport, SerialSettings)
+        is_converter = self._wire.framing != "tcp" and not isinstance(target.transport, SerialSettings)
         self._line = SerialSettings("", 9600) if is_converter else target.transport
         wanted = [(first, last) for first, last in ranges or RANGES]
         blocks = [
@@ -135,7 +139,7 @@ class RegisterSweep:
         return Probe(self._target.transport, data, PATIENCE, self._wire.complete(self._state.unit, data), label)
 
     def take(self, heard: Heard) -> None:
-        """Take what the probe brought; raise ``LinkTimeout`` when the device has not answered at all."""
+        """Take what the probe brought; raise :class:`UnitSilent` when the device has not answered at all."""
         if self._draining:
             self._draining = False
             return
@@ -170,9 +174,9 @@ class RegisterSweep:
     def _silent(self, block: _Block) -> None:
         state = self._state
         state.silences += 1
-        self._draining = self._wire.framing == "rtu"
+        self._draining = self._wire.framing != "tcp"
         if state.silences >= _SILENCES and not any(state.image.values()) and not state.refused:
-            raise LinkTimeout(f"unit {state.unit}: no answer to {state.silences} questions")
+            raise UnitSilent(f"unit {state.unit}: no answer to {state.silences} questions")
         if state.silences == 1:
             state.queue.append(block)
         # Some devices keep silent about addresses they do not have: that block is given up, not cut.

@@ -31,6 +31,9 @@ from linli_edge.transport.settings import Parity, SerialSettings, TransportSetti
 BAUDS: Final = (9600, 19200, 4800, 2400)
 PARITIES: Final = ("none", "even")
 IDS: Final = ((1, 247),)
+TCP_IDS: Final = ((1, 247), (255, 255))
+"""Unit ids; 255 is what a device that speaks Modbus TCP itself is asked by (Messaging on TCP/IP V1.0b, §4.4.2)."""
+
 
 SERIAL_PATIENCE: Final = 150_000
 CONVERTER_PATIENCE: Final = 300_000
@@ -103,7 +106,8 @@ class ModbusSearch:
     def __init__(self, wanted: Wanted, kept: Mapping[str, Any] | None = None) -> None:
         self._wire = wire_of(wanted.target.transport, wanted.target.framing)
         self._settings = _settings(wanted)
-        ids = [unit for first, last in wanted.addresses or IDS for unit in range(first, last + 1)]
+        usual = TCP_IDS if self._wire.framing == "tcp" else IDS
+        ids = [unit for first, last in wanted.addresses or usual for unit in range(first, last + 1)]
         self._identity = Identity() if wanted.identify else None
         patience = wanted.patience or _usual_patience(wanted.target)
         places = [setting.place for setting in self._settings]
@@ -338,7 +342,7 @@ class ModbusSearch:
         answer.facts |= question.facts(frame.pdu if frame is not None else None)
         answer.step += 1
         answer.mute += frame is None
-        answer.draining = frame is None and self._wire.framing == "rtu"
+        answer.draining = frame is None and self._wire.framing != "tcp"
         if answer.mute >= _MUTE or self._question(answer) is None:
             answer.identified = True
             answer.profiles, answer.title = self._identity.conclude(answer.facts)
@@ -377,7 +381,7 @@ class ModbusSearch:
 def _usual_patience(target: Target) -> int:
     if isinstance(target.transport, SerialSettings):
         return SERIAL_PATIENCE
-    return CONVERTER_PATIENCE if target.framing == "rtu" else TCP_PATIENCE
+    return TCP_PATIENCE if target.framing == "tcp" else CONVERTER_PATIENCE
 
 
 def _settings(wanted: Wanted) -> list[TransportSettings]:
@@ -406,7 +410,8 @@ def _start(wanted: Wanted, kept: Mapping[str, Any] | None) -> Search:
 
 
 def _link(target: Target) -> Mapping[str, str | int]:
-    return {"framing": "rtu"} if target.framing == "rtu" and not isinstance(target.transport, SerialSettings) else {}
+    usual = "rtu" if isinstance(target.transport, SerialSettings) else "tcp"
+    return {"framing": target.framing} if target.framing not in {"", usual} else {}
 
 
 SCANNER: Final = Scanner("modbus", _start, _link)

@@ -4,8 +4,9 @@ The gateway's client asks "is this my answer?". Who searches or examines a line 
 whether it answers or asks, and which bytes belong to no frame at all.
 """
 
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,7 @@ _READ: Final = struct.Struct(">BHH")
 _SHORTEST: Final = 5
 _LONGEST_PDU: Final = 253
 _READS: Final = frozenset({1, 2, 3, 4})
+_ASCII: Final = re.compile(rb":((?:[0-9A-F]{2}){3,255})\r\n")
 _framer: Final = FramerRTU(DecodePDU(is_server=False))
 
 
@@ -81,28 +83,31 @@ def read_pdu(function: int, address: int, count: int) -> bytes:
 
 
 class Wire:
-    """One way to frame requests: ``rtu`` or ``tcp``.
+    """One way to frame requests: ``rtu``, ``ascii`` or ``tcp``.
 
     On TCP the transaction id of a question is its place modulo 65536, given by the caller, so that a search that goes
     on tomorrow writes the same bytes.
     """
 
     def __init__(self, framing: str) -> None:
-        if framing not in {"rtu", "tcp"}:
-            raise ConfigError("LINK", f'framing "{framing}" cannot be searched', 'only "rtu" and "tcp" can')
+        if framing not in _PARSERS:
+            raise ConfigError("LINK", f'framing "{framing}" cannot be searched', f"only {', '.join(_PARSERS)} can")
         self.framing = framing
 
     def encode(self, unit: int, pdu: bytes, transaction: int = 0) -> bytes:
         """Return the bytes of a request."""
         if self.framing == "tcp":
             return _MBAP.pack(transaction & 0xFFFF, 0, len(pdu) + 1, unit) + pdu
+        if self.framing == "ascii":
+            body = bytes((unit,)) + pdu
+            return b":" + (body + bytes((-sum(body) & 0xFF,))).hex().upper().encode() + b"\r\n"
         return _framer.encode(pdu, unit, 0)
 
     def parse(self, data: bytes, sent: bytes = b"") -> Parsed:
         """Sort what was heard after a request."""
         echoed = bool(sent) and data.startswith(sent)
         body = data[len(sent) :] if echoed else data
-        frames, rest = (_parse_tcp if self.framing == "tcp" else _parse_rtu)(body)
+        frames, rest = _PARSERS[self.framing](body)
         return Parsed(tuple(frames), tuple(rest), echoed)
 
     def complete(self, unit: int, sent: bytes) -> Callable[[bytes], bool]:
@@ -118,8 +123,8 @@ class Wire:
 
 
 def wire_of(setting: TransportSettings, framing: str) -> Wire:
-    """Return how frames stand on a line; a serial line has no TCP frames."""
-    return Wire("rtu" if isinstance(setting, SerialSettings) else framing or "tcp")
+    """Return how frames stand on a line; a serial line has RTU frames unless it is said to have others."""
+    return Wire(framing or ("rtu" if isinstance(setting, SerialSettings) else "tcp"))
 
 
 def _parse_tcp(data: bytes) -> tuple[list[Frame], list[bytes]]:
@@ -176,6 +181,33 @@ def _lengths(data: bytes) -> list[tuple[int, bool]]:
         return [(8, False), (9 + data[6], True)] if len(data) > 6 else [(8, False)]
     fixed = 5 if function & 0x80 else 5 + third if function == 0x11 else 8 if function in {5, 6} else 0
     return [(fixed, False)] if fixed else []
+
+
+def _parse_ascii(data: bytes) -> tuple[list[Frame], list[bytes]]:
+    """Sort frames of colon, hexadecimal digits, LRC and line end (Modbus over Serial Line V1.02, §2.5.2)."""
+    frames: list[Frame] = []
+    rest: list[bytes] = []
+    loose = 0
+    for match in _ASCII.finditer(data):
+        body = bytes.fromhex(match[1].decode())
+        if sum(body) & 0xFF or len(body) < 3:
+            continue
+        if loose < match.start():
+            rest.append(data[loose : match.start()])
+        pdu = body[1:-1]
+        is_request = pdu[0] in _READS and len(pdu) == 5 and pdu[1] != 3
+        frames.append(Frame(body[0], pdu, match.start(), match.end(), is_request))
+        loose = match.end()
+    if loose < len(data):
+        rest.append(data[loose:])
+    return frames, rest
+
+
+_PARSERS: Final[Mapping[str, Callable[[bytes], tuple[list[Frame], list[bytes]]]]] = {
+    "rtu": _parse_rtu,
+    "ascii": _parse_ascii,
+    "tcp": _parse_tcp,
+}
 
 
 def device_id(pdu: bytes) -> dict[str, str]:

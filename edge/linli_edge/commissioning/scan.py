@@ -19,7 +19,7 @@ from linli_edge.commissioning.target import Target, setting_name
 from linli_edge.commissioning.wire_time import show_time
 from linli_edge.timekeeping import steady_clock
 from linli_edge.transport import Transport
-from linli_edge.transport.settings import SerialSettings, TransportSettings
+from linli_edge.transport.settings import SerialSettings, TlsSettings, TransportSettings
 
 KEEP_EVERY: Final = 2 * SECOND
 """Microseconds of work that a power cut may cost."""
@@ -201,7 +201,11 @@ def _transport_keys(setting: TransportSettings) -> dict[str, str | int]:
         if setting.data_bits != 8:
             keys["data_bits"] = setting.data_bits
         return keys | ({"stop_bits": setting.stop_bits} if setting.stop_bits != 1 else {})
-    return {"host": setting.host, "port": setting.port}
+    where: dict[str, str | int] = {"host": setting.host, "port": setting.port}
+    if not isinstance(setting, TlsSettings):
+        return where
+    files = {"ca": setting.ca, "certificate": setting.certificate, "key": setting.key}
+    return {"transport": "tls"} | where | {key: path for key, path in files.items() if path}
 
 
 def _table(head: str, keys: Mapping[str, str | int]) -> str:

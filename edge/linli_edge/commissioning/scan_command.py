@@ -70,11 +70,13 @@ def run_scan(args: argparse.Namespace) -> int:
         if not args.json:
             print(scan.found_lines(found, lang), flush=True)
 
+    progress = Progress(sys.stderr)
+
     async def work() -> None:
         async with scan.Line() as line:
-            await scan.run_search(search, line.ask, scan.Shell(Progress(sys.stderr), kept, lang), show)
+            await scan.run_search(search, line.ask, scan.Shell(progress, kept, lang), show)
 
-    status = attended(work(), target, lang, kept)
+    status = attended(work(), progress, target, lang, kept)
     if args.json:
         print(scan.as_json(search, chosen, target, lang, complete=status == 0))
     elif status == 0 or search.found():

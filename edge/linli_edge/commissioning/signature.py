@@ -117,7 +117,14 @@ def verify(document: bytes) -> tuple[Mapping[str, Any], Signed]:
         if not isinstance(sheet, dict) or signed.algorithm != ALGORITHM:
             raise BadSignature("this is no hand-over sheet with a signature that this version knows", "no_sheet")
         Ed25519PublicKey.from_public_bytes(public).verify(value, _message(sheet))
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, KeyError, ValueError) as exc:
+    except (
+        msgspec.DecodeError,
+        msgspec.ValidationError,
+        UnicodeDecodeError,
+        KeyError,
+        ValueError,
+        RecursionError,
+    ) as exc:
         raise BadSignature("this is no signed hand-over sheet", "no_sheet") from exc
     except InvalidSignature as exc:
         raise BadSignature("the sheet is not what was signed: it was changed afterwards", "changed") from exc

@@ -5,6 +5,7 @@ from typing import Final
 
 from linli_core.catalogue import Language, text
 from linli_core.errors import LinkClosed, LinkError, LinkTimeout
+from linli_edge.commissioning.find_sweep import UnitSilent
 from linli_edge.transport.settings import SerialSettings, TransportSettings
 
 _BUSY: Final = frozenset({errno.EAGAIN, errno.EBUSY, errno.EWOULDBLOCK})
@@ -19,7 +20,9 @@ def line_trouble(error: LinkError, setting: TransportSettings, lang: Language) -
 
 
 def trouble_kind(error: LinkError, setting: TransportSettings) -> str:
-    """Return the kind of trouble: ``busy``, ``forbidden``, ``absent``, ``no_port``, ``gone``, ``refused``, ``away``."""
+    """Return the kind of trouble; its text is ``line.<kind>`` of the catalogue."""
+    if isinstance(error, UnitSilent):
+        return "silent"
     if not isinstance(setting, SerialSettings):
         if isinstance(error, LinkTimeout):
             return "away"

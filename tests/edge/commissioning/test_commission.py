@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from linli_core.errors import ConfigError
 from linli_core.model import Reading, Reason, Value, missing, parse_point
 from linli_edge.commissioning.cjk_font import find_font
+from linli_edge.commissioning.commission import read_sheet
 from linli_edge.commissioning.compare import Verdict, compare, load_shown, parse_shown, show_number
 from linli_edge.commissioning.labels import label_text
 from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, Sheet, as_data, point_lines, stamp
@@ -174,6 +175,18 @@ class TestSignature:
         with pytest.raises(BadSignature) as caught:
             verify(document)
         assert caught.value.kind == "no_sheet"
+
+    def test_what_somebody_else_signed_is_no_sheet_of_ours(self, tmp_path: Path) -> None:
+        key = GatewayKey.of(tmp_path)
+        deep = b'{"sheet":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+        made = as_data(sheet())
+        for data in ({}, {**made, "made_at": 10**30}, {**made, "devices": 5}, {**made, "utc_offset": 10**6}):
+            path = tmp_path / "sheet.json"
+            path.write_bytes(msgspec.json.encode({"sheet": data, "signature": key.sign(data)}))
+            with pytest.raises(BadSignature):
+                read_sheet(path)
+        with pytest.raises(BadSignature):
+            verify(deep)
 
     def test_a_key_of_somebody_else_does_not_pass_for_ours(self, tmp_path: Path) -> None:
         key, other = GatewayKey.of(tmp_path / "a"), GatewayKey.of(tmp_path / "b")

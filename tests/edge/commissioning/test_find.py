@@ -58,6 +58,11 @@ class TestDisplays:
         # The beginning of a name stands for the first quantity that has it; a display shows kWh.
         assert (parse_display("energy=1").label, parse_display("energy=1").unit) == ("energy_import", "kWh")
         assert parse_display("25.1 °C", "temperature").unit == "Cel"
+        # As a Chinese keyboard writes it.
+        wide = parse_display("water_volume=１２.５ m³")
+        assert (wide.value, wide.unit) == (Fraction("12.5"), "m3")
+        assert parse_display("temperature=25.1℃").unit == "Cel"
+        assert parse_display("relative_humidity=45％").unit == "%RH"
 
     @pytest.mark.parametrize(
         ("written", "said"),
@@ -67,6 +72,7 @@ class TestDisplays:
             ("=5", "write what the display shows"),
             ("blorb=5", 'no quantity is called "blorb"'),
             ("voltage=5 kWh", "write one of"),
+            ("1,234", "nothing between thousands"),
             ("voltage.l9=5", "write the phase or tariff behind a dot"),
         ],
     )
@@ -260,6 +266,7 @@ async def test_a_unit_that_is_not_there(run: Run) -> None:
         ended = await run("find", path, "--unit", 9, "--display", "5", "--parity", "none")
     assert ended.status == 1
     assert "unit 9: no answer to 3 questions" in ended.err
+    assert "linli-edge doctor says what is wrong" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,33 @@ def test_a_request_is_what_the_standard_says() -> None:
     assert Wire("tcp").encode(1, read_pdu(3, 0, 1), 7).hex() == "000700000006010300000001"
 
 
-def test_ascii_cannot_be_searched() -> None:
+def test_an_unknown_framing_cannot_be_searched() -> None:
     with pytest.raises(ConfigError, match="cannot be searched"):
-        Wire("ascii")
+        Wire("morse")
+
+
+class TestAscii:
+    wire = Wire("ascii")
+    # The LRC is the two's complement of the bytes' sum: 05 + 03 + 02 + 01 + 02 = 0D, so F3.
+    answer = b":0503020102F3\r\n"
+
+    def test_a_request_is_what_the_standard_says(self) -> None:
+        assert self.wire.encode(1, read_pdu(3, 0, 1)) == b":010300000001FB\r\n"
+
+    def test_an_answer_between_noise(self) -> None:
+        parsed = self.wire.parse(b"\x00:05" + self.answer + b"xy")
+        assert [(frame.unit, frame.pdu.hex()) for frame in parsed.answers] == [(5, "03020102")]
+        assert parsed.rest == (b"\x00:05", b"xy")
+
+    def test_every_prefix_and_every_flipped_byte_is_no_frame(self) -> None:
+        for length in range(len(self.answer)):
+            assert self.wire.parse(self.answer[:length]).frames == ()
+        for place in range(len(self.answer)):
+            damaged = self.answer[:place] + bytes((self.answer[place] ^ 1,)) + self.answer[place + 1 :]
+            assert self.wire.parse(damaged).frames == ()
+
+    def test_a_request_is_told_from_an_answer(self) -> None:
+        assert self.wire.parse(self.wire.encode(4, read_pdu(3, 16, 2))).frames[0].request
 
 
 @pytest.mark.parametrize("frame", [ANSWER, EXCEPTION, rtu(9, b"\x11\x02\x0a\xff"), rtu(7, DEVICE_ID)])
@@ -60,7 +84,7 @@ def test_noise_around_a_frame_hides_nothing(before: bytes, behind: bytes) -> Non
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_sorted_without_loss(data: bytes) -> None:
-    for framing in ("rtu", "tcp"):
+    for framing in ("rtu", "ascii", "tcp"):
         parsed = Wire(framing).parse(data)
         assert sum(frame.end - frame.start for frame in parsed.frames) + sum(map(len, parsed.rest)) == len(data)
 

@@ -18,7 +18,7 @@ from linli_sim.sick_line import SickLine, Sickness
 
 from .conftest import Run
 
-QUICK = ("--timeout", "40 ms")
+QUICK = ("--timeout", "90 ms")
 
 
 def units(*ids: int) -> dict[int, Unit]:
