@@ -32,6 +32,7 @@ from linli_core.model import Reading
 from linli_edge.ciphers import AES
 from linli_edge.drivers.wmbus import SPEC
 from linli_edge.drivers.wmbus.driver import WmbusDriver
+from linli_edge.drivers.wmbus.hearing import whole_number
 from linli_edge.drivers.wmbus.lines import LONGEST, parse_text
 from linli_edge.drivers.wmbus.memory import Memory
 from linli_edge.drivers.wmbus.settings import LinkSettings, parse
@@ -42,6 +43,7 @@ from linli_sim.waiting import eventually
 NOW = from_rfc3339("2026-11-25T08:00:00Z")
 KEY = bytes(range(16))
 WATER = Identity("12345678", "LIN", 0x01, 0x07)
+CONVERTER = Identity("12345678", "LIN", 0x01, 0x37)
 
 
 def volume(number: int, storage: int = 0) -> bytes:
@@ -75,7 +77,9 @@ class Air:
 
 
 def named(readings: list[Reading]) -> dict[str, object]:
-    return {reading.point.local_name: reading.value for reading in readings}
+    found: dict[str, object] = {reading.point.local_name: reading.value for reading in readings}
+    assert found.pop("meter_identity", whole_number(WATER)) in {whole_number(WATER), whole_number(CONVERTER)}
+    return found
 
 
 async def test_a_poll_collects_what_has_come_since_the_last_one() -> None:
@@ -87,7 +91,8 @@ async def test_a_poll_collects_what_has_come_since_the_last_one() -> None:
     assert named(readings) == {"water_volume": Decimal("1.001"), "meter_status": "00", "battery_low": False}
     assert {reading.observed_at for reading in readings} == {NOW + 26 * SECOND}, "stamped when the telegram came"
     assert await air.collect() == []
-    assert [point.local_name for point in air.driver.plan[0].points] == ["water_volume", "meter_status", "battery_low"]
+    points = [point.local_name for point in air.driver.plan[0].points]
+    assert points == ["water_volume", "meter_identity", "meter_status", "battery_low"]
 
 
 async def test_a_meter_that_is_not_heard_for_too_long_is_stale() -> None:
@@ -255,11 +260,32 @@ async def test_a_meter_behind_a_radio_module_is_known_by_its_own_number() -> Non
 
 
 async def test_a_converter_is_told_what_its_meter_meters() -> None:
-    converter = Identity("12345678", "LIN", 0x01, 0x37)
     for head, name in (("", "mbus_record"), ('\nmeters = "hot_water"', "hot_water_volume")):
         air = Air(link(f'id = "water"\nmeter = "12345678"{head}'))
-        air.send(encode_plain(Meter(converter, 1), volume(1000)))
+        air.send(encode_plain(Meter(CONVERTER, 1), volume(1000)))
         assert name in named(await air.collect())
+
+
+async def test_a_meter_has_a_thousand_points_at_most() -> None:
+    air = Air(link())
+    for number in range(60):
+        records = b"".join(volume(1, storage=number * 20 + place) for place in range(20))
+        air.send(encode_plain(Meter(WATER, number), records), 20)
+    assert len(air.driver.plan[0].points) == 1024
+    assert air.totals["too_many_points"] == 60 * 20 + 3 - 1024
+
+
+@pytest.mark.parametrize(
+    ("said", "rssi"), [("-71", -71), ("1e999", None), ("true", None), ("-900", None), ('"x"', None)]
+)
+def test_a_signal_strength_is_one_or_none(said: str, rssi: float | None) -> None:
+    try:
+        heard = parse_text(f'{{"telegram": "{encode_plain(Meter(WATER, 1), volume(1)).hex()}", "rssi": {said}}}')
+    except ProtocolError:
+        assert rssi is None
+        return
+    assert heard is not None
+    assert heard.rssi == rssi
 
 
 async def test_what_was_heard_outlives_the_line() -> None:

@@ -10,11 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from linli_core.catalogue import Language, text
-from linli_core.codecs.mbus.header import Identity, encode_manufacturer
+from linli_core.codecs.mbus import Identity
 from linli_core.errors import ConfigError, LinkError
 from linli_core.instant import Instant, to_rfc3339
 from linli_edge.config.gateway import load_config
 from linli_edge.drivers.wmbus.driver import open_link
+from linli_edge.drivers.wmbus.hearing import whole_number
 from linli_edge.drivers.wmbus.memory import HeardMeter
 from linli_edge.drivers.wmbus.settings import LinkSettings
 from linli_edge.listing import listing
@@ -140,12 +141,6 @@ def _print_json(name: str, settings: LinkSettings) -> None:
             "private": meter.private,
         }
         print(_JSON.encode(item).decode())
-
-
-def whole_number(identity: Identity) -> str:
-    """Return the 16 digits by which the configuration names exactly this meter."""
-    tail = encode_manufacturer(identity.manufacturer) + bytes((identity.version, identity.medium))
-    return identity.number + tail.hex().upper()
 
 
 def _suggested(identity: Identity) -> str:

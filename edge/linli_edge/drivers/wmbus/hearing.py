@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from linli_core.codecs.mbus import Identity, Interpreter
-from linli_core.codecs.mbus.header import Status
+from linli_core.codecs.mbus.header import Status, encode_manufacturer
 from linli_core.codecs.wmbus import (
     Formats,
     KeyFault,
@@ -28,6 +28,9 @@ from linli_edge.drivers.wmbus.settings import DeviceSettings
 
 _LOG: Final = logging.getLogger(__name__)
 
+MOST_POINTS: Final = 1024
+"""Points of one meter: a year of days, three times. Whoever sends more makes them up."""
+
 
 class Meter:
     """A wanted meter: its settings, what its records mean, what came from it."""
@@ -36,6 +39,7 @@ class Meter:
         self.settings = settings
         self.state = state
         self.interpreter = Interpreter(settings.device, utc_offset=settings.utc_offset)
+        self.identity = Point(settings.device, "meter_identity")
         self.status = Point(settings.device, "meter_status")
         self.battery = Point(settings.device, "battery_low")
         self.signal = Point(settings.device, "signal_strength")
@@ -83,7 +87,7 @@ class Hearing:
         known.protection = protection(frame)
         meter = self._wanted(identity)
         if known.count == 1 and meter is None:
-            _LOG.info("heard a meter that is not configured: %s", identity)
+            _LOG.debug("heard a meter that is not configured: %s", identity)
         key = meter.settings.key if meter else None
         try:
             formats = meter.state.formats if meter else Formats()
@@ -123,6 +127,7 @@ class Hearing:
             identity = msgspec.structs.replace(application.identity, medium=meter.settings.meters)
             application = msgspec.structs.replace(application, identity=identity)
         readings = meter.interpreter.readings(application, now)
+        readings.append(Reading(meter.identity, whole_number(telegram.identity), now))
         status = telegram.application.status
         if status is not None:
             readings.append(Reading(meter.status, f"{status:02X}", now))
@@ -130,6 +135,9 @@ class Hearing:
         if rssi is not None:
             readings.append(Reading(meter.signal, float(rssi), now))
         for reading in readings:
+            if reading.point not in state.points and len(state.points) >= MOST_POINTS:
+                self.memory.totals["too_many_points"] += 1
+                continue
             state.fresh[reading.point] = reading
             state.points[reading.point] = None
 
@@ -183,3 +191,9 @@ def _replayed(meter: Meter, telegram: Telegram) -> bool:
         return True
     meter.state.message = number
     return False
+
+
+def whole_number(identity: Identity) -> str:
+    """Return the 16 digits by which the configuration names exactly this meter."""
+    tail = encode_manufacturer(identity.manufacturer) + bytes((identity.version, identity.medium))
+    return identity.number + tail.hex().upper()

@@ -31,6 +31,7 @@ _RSSI_FIELDS: Final = ("rssi", "rssi_dbm", "RSSI")
 _SEPARATORS: Final = re.compile(r"[\s:_-]+")
 _HEX: Final = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
 _TRAILING: Final = 2
+_WEAKEST, _STRONGEST = -200, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,14 @@ def _json(text: str, field: str) -> Heard:
     digits = next((message[name] for name in names if isinstance(message.get(name), str)), None)
     if digits is None:
         raise NoTelegram(f"the message has no text in {' or '.join(names)}")
-    rssi = next((message[name] for name in _RSSI_FIELDS if isinstance(message.get(name), int | float)), None)
-    return Heard(_cut(_hex(digits)), None if isinstance(rssi, bool) else rssi)
+    return Heard(_cut(_hex(digits)), next(filter(None, (_dbm(message.get(name)) for name in _RSSI_FIELDS)), None))
+
+
+def _dbm(value: object) -> float | None:
+    """Return a signal strength that can be one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if _WEAKEST <= value <= _STRONGEST else None
 
 
 def _hex(text: str) -> bytes:

@@ -15,6 +15,7 @@ from linli_edge.transport import Transport
 
 Texts = AsyncIterator[str]
 
+_LARGEST_FILE: Final = 64 * 1024 * 1024
 _BROKER_TIMEOUT: Final = 10.0
 _QUEUED: Final = 256
 """Messages that may wait; a receiver hears a few each second. More are dropped by the client, oldest kept."""
@@ -56,13 +57,21 @@ async def _file(path: Path, memory: Memory) -> AsyncIterator[str]:
     """Yield the lines of a file once; after them nothing comes any more."""
     if not memory.replayed:
         try:
-            text = await asyncio.to_thread(path.read_text, encoding="utf-8", errors="replace")
+            text = await asyncio.to_thread(_recording, path)
         except OSError as exc:
             raise LinkError(f"{path}: {exc.strerror}") from exc
         for line in text.splitlines():
             yield line
         memory.replayed = True
     await asyncio.Event().wait()
+
+
+def _recording(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(_LARGEST_FILE + 1)
+    if len(text) > _LARGEST_FILE:
+        raise LinkError(f"{path}: more than {_LARGEST_FILE} characters; split the recording")
+    return text
 
 
 @asynccontextmanager
