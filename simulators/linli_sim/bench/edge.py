@@ -5,14 +5,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Final
 
-from pymodbus import ModbusException
-from pymodbus.client import AsyncModbusTcpClient
-
-from linli_edge.drivers.modbus.plan import Limits, blocks_of
-from linli_sim.bench import CannotRun, Result, bench
+from linli_sim.bench import CannotRun, Result, bench, thingsboard
 from linli_sim.bench.installation import Installation, installation
 from linli_sim.bench.process import cpu_seconds, peak_rss_bytes
 from linli_sim.modbus import entries_of
@@ -23,12 +18,13 @@ _LINKS: Final = 4
 _METERS: Final = 28
 """Of 37 points each: a little more than 1,000 points."""
 
-_FASTEST: Final = "100 ms"
+_PERIOD: Final = 100
+_FASTEST: Final = f"{_PERIOD} ms"
 _USUAL: Final = "1 s"
 _WARM_UP: Final = 4.0
 _WINDOW: Final = 12.0
 _SETTLE: Final = 15.0
-_PEER_WINDOW: Final = 4.0
+_PEER_WINDOW: Final = 12.0
 _LIMIT: Final = 60.0
 _LOOK_EVERY: Final = 0.02
 _MEGABYTE: Final = 1_000_000
@@ -55,7 +51,8 @@ async def points_per_cpu_second() -> Result:
 
     The platform acknowledges what is in its store; the gateway's CPU time holds the log and the acknowledgements.
 
-    The peer does less: pymodbus's client reads the same blocks of the same meters and converts the registers.
+    The peer reads the same points of the same meters as often as it can and delivers them to a broker of the same kind;
+    it keeps them in memory only.
     """
     async with _field(_FASTEST) as field:
         async with field.gateway as gateway:
@@ -67,8 +64,11 @@ async def points_per_cpu_second() -> Result:
         counts = await field.installation.counts()
         if counts.lost_messages or counts.distinct != counts.readings:
             raise CannotRun(f"the figure is void: readings were lost or doubled, {counts}")
-        peer = await _polled_by_pymodbus(field.meters_port)
-    return Result(points / used, f"pymodbus {version('pymodbus')} client, polling and converting only", peer)
+        units, entries = range(1, _METERS + 1), entries_of(_PROFILE)
+        peer = await thingsboard.points_per_cpu_second(
+            field.meters_port, units, entries, field.installation.folder / "peer", period=_PERIOD, window=_PEER_WINDOW
+        )
+    return Result(points / used, f"ThingsBoard gateway {thingsboard.VERSION}, polled to delivered", peer)
 
 
 @bench("edge.rss_mb", unit="MB", target=64)
@@ -125,30 +125,3 @@ def _config(broker_port: int, meters_port: int, interval: str) -> str:
             for unit in range(link + 1, _METERS + 1, _LINKS)
         ]
     return "\n\n".join(tables) + "\n"
-
-
-async def _polled_by_pymodbus(port: int) -> float:
-    """Return points per CPU-second of this process while pymodbus's client reads all meters again and again."""
-    blocks = blocks_of(((entry, entry.of("meter")) for entry in entries_of(_PROFILE)), Limits())
-    client = AsyncModbusTcpClient("127.0.0.1", port=port)
-    if not await client.connect():
-        raise CannotRun(f"pymodbus cannot connect to the simulated meters on port {port}")
-    points = 0
-    cpu, end = time.process_time(), time.monotonic() + _PEER_WINDOW
-    try:
-        while time.monotonic() < end:
-            for unit in range(1, _METERS + 1):
-                for block in blocks:
-                    answer = await client.read_input_registers(block.address, count=block.count, device_id=unit)
-                    if answer.isError():
-                        raise CannotRun(f"unit {unit} answered pymodbus with {answer}")
-                    for entry, _ in block.entries:
-                        first = entry.address - block.address
-                        registers = answer.registers[first : first + entry.count]
-                        client.convert_from_registers(registers, client.DATATYPE.FLOAT32)
-                        points += 1
-    except ModbusException as exc:
-        raise CannotRun(f"pymodbus: {exc}") from exc
-    finally:
-        client.close()
-    return points / (time.process_time() - cpu)
