@@ -14,11 +14,13 @@ from typing import Any
 import pymbusparser
 import pytest
 
+from linli_core.codecs.mbus.encode import encode_dib, encode_number, encode_vib
 from linli_core.codecs.mbus.header import Identity
 from linli_core.codecs.mbus.record import Record, parse_records
 from linli_core.codecs.mbus.values import MeterTime
 from linli_core.codecs.mbus.vif import NUMBERS, Measurand
 from linli_core.codecs.wmbus import Formats, Telegram, decode_telegram
+from linli_core.codecs.wmbus.encode import Meter, encode_cbc, encode_plain
 from linli_core.codecs.wmbus.layers import MANUFACTURER_CI
 from linli_core.errors import LinliError
 from linli_edge.ciphers import AES
@@ -69,6 +71,18 @@ def theirs(decoded: Decoded) -> dict[str, Any] | None:
         return dict(pymbusparser.parse(decoded.data, key=decoded.key))
     except pymbusparser.MbusParserError:
         return None
+
+
+@pytest.mark.parametrize("module", [None, Identity("00000042", "MOD", 3, 0x37)], ids=["short header", "long header"])
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "mode 5"])
+def test_it_reads_what_we_encode(module: Identity | None, encrypted: bool) -> None:
+    key = bytes(range(16))
+    meter = Meter(Identity("12345678", "KAM", 1, 7), 0x2A, module=module)
+    records = encode_dib(0x4) + encode_vib(Measurand.VOLUME, "m3", -3) + encode_number(0x4, 12345)
+    data = encode_cbc(meter, records, AES, key) if encrypted else encode_plain(meter, records)
+    found = pymbusparser.parse(data, key=key if encrypted else None)
+    assert found["meter"]["identity"]["id"] == "12345678"
+    assert [record["value"]["value"] for record in found["records"]] == ["12.345"]
 
 
 def test_headers_agree(decoded: list[Decoded]) -> None:
