@@ -22,6 +22,9 @@ BAUD: Final = 2400
 TURNAROUND: Final = 0.02
 """Seconds: the least a meter waits before it answers (DL/T 645: 20 ms to 500 ms)."""
 
+BURST: Final = 3
+"""Characters that arrive together: fewer than the silence by which the line knows the end of a frame."""
+
 
 def add_arguments_for(parser: argparse.ArgumentParser, port: int) -> None:
     """Add the options that both commands have."""
@@ -36,7 +39,7 @@ def add_arguments_for(parser: argparse.ArgumentParser, port: int) -> None:
 
 async def serve(args: argparse.Namespace, stations: Mapping[int, Station], addresses: Mapping[str, object]) -> int:
     """Let the meters answer until cancelled."""
-    timing = LineTiming(args.baud, 11, TURNAROUND)
+    timing = LineTiming(args.baud, 11, TURNAROUND, BURST)
     with SerialBus(stations, timing, link=args.link, tcp=args.port) as bus:
         print(f"ready on 127.0.0.1:{bus.port}", flush=True)  # noqa: T201 - the command's output
         print(json.dumps({"serial": bus.path, "meters": dict(addresses)}), flush=True)  # noqa: T201

@@ -25,6 +25,7 @@ BENCHES: Final[Mapping[str, str]] = {
     "edge.cold_start_s": "linli_sim.bench.edge",
     "ingest.pack100.readings_per_cpu_second": "linli_sim.bench.ingest",
     "ingest.pack5.readings_per_second": "linli_sim.bench.ingest",
+    "meters.dlt645_2400.use": "linli_sim.bench.dlt645",
     "store.bytes_per_reading": "linli_sim.bench.store",
 }
 """The module of each benchmark, by the benchmark's name; imported when it is asked for."""
