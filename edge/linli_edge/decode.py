@@ -18,7 +18,9 @@ from linli_edge.telegrams.hexadecimal import STANDARD_INPUT, Unreadable, inputs
 from linli_edge.telegrams.keys import read_keys
 
 DECODERS: Final = {
+    "cjt188": "linli_edge.drivers.cjt188.dialect",
     "dlms": "linli_edge.drivers.dlms.dialect",
+    "dlt645": "linli_edge.drivers.dlt645.dialect",
     "iec62056-21": "linli_edge.drivers.iec62056.dialect",
     "mbus": "linli_edge.drivers.mbus.dialect",
     "p1": "linli_edge.drivers.p1.dialect",

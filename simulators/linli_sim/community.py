@@ -20,8 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from linli_core.codecs.dlt645 import Edition
 from linli_sim import coldroom
+from linli_sim.cjt188_meter import make_meters as make_cjt188_meters
 from linli_sim.mbus_meters import make_meters
+from linli_sim.meter_line import dlt645_meters
 from linli_sim.processes import Program, command, free_ports
 from linli_sim.replay import replayed
 from linli_sim.vectors.mbus_recordings import load
@@ -31,8 +34,16 @@ HEAT: Final = "gw-heat"
 GATEWAYS: Final = (ELECTRIC, HEAT)
 COLD_ROOM: Final = "cold-room-1"
 SIMULATED_MBUS_METERS: Final = 9
+COURTYARD_METERS: Final = 4
+"""Of each: by DL/T 645, and by CJ/T 188."""
 
 _HOST: Final = "127.0.0.1"
+_COURTYARD_TITLES: Final = {
+    "water": ("水表", "water meter"),
+    "hot-water": ("热水表", "hot water meter"),
+    "heat": ("热量表", "heat meter"),
+    "gas": ("燃气表", "gas meter"),
+}
 _NO_ID: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -74,6 +85,31 @@ _COLD_ROOMS: Final = (
 )
 
 
+def _courtyard_645(seed: int) -> tuple[Device, ...]:
+    """Return electricity meters by DL/T 645; the last one speaks the edition of 1997."""
+    found: list[Device] = []
+    for name, meter in dlt645_meters(COURTYARD_METERS, seed, lambda: 0).items():
+        number = name.rpartition("-")[2]
+        read = '"9010", "B61F", "B630"' if meter.edition is Edition.E1997 else '"0001FF00", "0201FF00", "02030000"'
+        settings = f'address = "{meter.address}"\nedition = "{meter.edition.value}"\nread = [{read}]'
+        found.append(Device(name, "electricity_meter", f"庭院电表 {number}", f"Courtyard meter {number}", settings))
+    return tuple(found)
+
+
+def _courtyard_188(seed: int) -> tuple[Device, ...]:
+    """Return water, hot water, heat and gas meters by CJ/T 188."""
+    found: list[Device] = []
+    for name, meter in make_cjt188_meters(COURTYARD_METERS, seed, lambda: 0).items():
+        kind, _, number = name.rpartition("-")
+        zh, en = _COURTYARD_TITLES[kind]
+        settings = f'address = "{meter.address}"\nprofile = "cjt188-{kind}"\norder = "2004"'
+        title = f"Courtyard {en} {number}"
+        found.append(
+            Device(f"courtyard-{name}", f"{kind.replace('-', '_')}_meter", f"庭院{zh} {number}", title, settings)
+        )
+    return tuple(found)
+
+
 class Community:
     """Broker, platform, gateways and devices as processes; ``async with`` starts and ends them.
 
@@ -83,7 +119,7 @@ class Community:
         url: The platform's page.
         broker, platform: Their programs.
         gateways: By gateway id.
-        simulators: By name: ``switch-room``, ``flats``, ``cold-room``, ``mbus``.
+        simulators: By name: ``switch-room``, ``flats``, ``cold-room``, ``mbus``, ``dlt645``, ``cjt188``.
         devices: Of each gateway.
         cold_room_port: Where the door can be opened.
     """
@@ -106,20 +142,26 @@ class Community:
             vectors: Folder of recorded M-Bus frames.
             engine: The broker's.
         """
-        broker, page, switch_room, flats, cold_room, mbus = free_ports(6)
+        broker, page, switch_room, flats, cold_room, mbus, dlt645, cjt188 = free_ports(8)
         self.folder = folder
         self.vectors = vectors
         self.broker_port = broker
         self.url = f"http://{_HOST}:{port or page}"
         self.cold_room_port = cold_room
-        self.devices = {ELECTRIC: (*_SWITCH_ROOM, *_FLATS, *_COLD_ROOMS), HEAT: _mbus_devices(vectors, seed)}
+        bus, power, supplies = _mbus_devices(vectors, seed), _courtyard_645(seed), _courtyard_188(seed)
+        self.devices = {ELECTRIC: (*_SWITCH_ROOM, *_FLATS, *_COLD_ROOMS), HEAT: (*bus, *power, *supplies)}
         self._links = {
             ELECTRIC: (
                 ("switch-room", "modbus", switch_room, _SWITCH_ROOM, "1 s"),
                 ("flats", "modbus", flats, _FLATS, "1 s"),
                 ("cold-room", "modbus", cold_room, _COLD_ROOMS, "1 s"),
             ),
-            HEAT: (("bus", "mbus", mbus, self.devices[HEAT], "5 s"),),
+            HEAT: (
+                ("bus", "mbus", mbus, bus, "5 s"),
+                # A line of 2,400 baud carries no more.
+                ("courtyard-power", "dlt645", dlt645, power, "10 s"),
+                ("courtyard-supplies", "cjt188", cjt188, supplies, "10 s"),
+            ),
         }
         self._stack = AsyncExitStack()
         self.broker = self._program(
@@ -136,11 +178,14 @@ class Community:
         )
         seeded = ("--seed", str(seed))
         modbus = ("linli-sim", "modbus", *seeded)
+        courtyard = ("--meters", str(COURTYARD_METERS))
         self.simulators = {
             "switch-room": self._simulator("switch-room", (*modbus, "--meters", "3"), switch_room),
             "flats": self._simulator("flats", (*modbus, "--meters", "4", "--profile", "eastron-sdm120"), flats),
             "cold-room": self._simulator("cold-room", ("linli-sim", "coldroom", *seeded), cold_room),
             "mbus": self._simulator("mbus", _mbus_command(vectors, seed), mbus),
+            "dlt645": self._simulator("dlt645", ("linli-sim", "dlt645", *seeded, *courtyard), dlt645),
+            "cjt188": self._simulator("cjt188", ("linli-sim", "cjt188", *seeded, *courtyard), cjt188),
         }
         self.gateways = {
             gateway: self._program(

@@ -2,18 +2,24 @@
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from linli_sim.processes import command
 
 
 @pytest.fixture(scope="module")
-def ended() -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [command("linli-sim"), "demo", "--for", "25", "--json"], capture_output=True, text=True, check=False
-    )
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def ended(data: Path) -> subprocess.CompletedProcess[str]:
+    asked = [command("linli-sim"), "demo", "--for", "25", "--json", "--data", str(data)]
+    return subprocess.run(asked, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +37,25 @@ def test_every_reading_polled_is_stored_once(books: dict[str, Any]) -> None:
     assert (readings["lost"], readings["doubled"]) == (0, 0)
     assert readings["stored"] == readings["polled"]
     assert books["loss_ledger"] == []
+
+
+@pytest.mark.timeout(120)
+def test_meters_of_every_kind_are_in_the_store(books: dict[str, Any], data: Path) -> None:
+    assert books["readings"]["stored"]
+    with duckdb.connect(str(data / "platform" / "store.duckdb"), read_only=True) as store:
+        names = {name for (name,) in store.execute("SELECT name FROM series").fetchall()}
+    for wanted in (
+        "meter-main/energy_import",
+        "electricity-1/energy_import.t1",
+        "electricity-1/voltage.l3",
+        "electricity-4/energy_import",
+        "courtyard-water-1/water_volume",
+        "courtyard-hot-water-2/hot_water_volume",
+        "courtyard-heat-3/heat_energy",
+        "courtyard-gas-4/gas_volume",
+    ):
+        assert wanted in names
+    assert not {name for name in names if name.endswith("_record")} & {"electricity-1/dlt645_record"}
 
 
 @pytest.mark.timeout(120)

@@ -120,7 +120,7 @@ def _config(path: str, addresses: list[str]) -> str:
     ]
     read = ", ".join(f'"{identifier}"' for identifier in _READ)
     tables += [
-        f'[[links.devices]]\nid = "meter-{number}"\naddress = "{address}"\nedition = "2007"\ninterval = "10 s"\n'
+        f'[[links.devices]]\nid = "meter-{number}"\naddress = "{address}"\nedition = "2007"\ninterval = "1 s"\n'
         f"read = [{read}]"
         for number, address in enumerate(addresses)
     ]
