@@ -1,9 +1,11 @@
 """Each sickness is told by its name, and a healthy line is called healthy: on a line that keeps time."""
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Final
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,90 +51,54 @@ async def on_terminal(
         return await examined(Target(path, "modbus", SerialSettings(path, 9600), "rtu"), asked or ids, **words)
 
 
-async def test_a_healthy_line() -> None:
-    assert await on_terminal(Sickness(), listenings=2) == ["healthy"]
+async def behind_a_converter(sickness: Sickness, ids: tuple[int, ...], asked: tuple[int, ...] = ()) -> list[str]:
+    async with SickLine(units(*ids), sickness).listen() as port:
+        return await examined(parse_link(f"rtu+tcp://127.0.0.1:{port}"), asked or ids)
 
 
-async def test_a_healthy_converter() -> None:
-    async with SickLine(units(1, 2)).listen() as port:
-        assert await examined(parse_link(f"rtu+tcp://127.0.0.1:{port}"), (1, 2)) == ["healthy"]
+async def at_another_speed() -> list[str]:
+    async with SickLine(units(1), Sickness(strict=True), baud=19200).on_terminal() as path:
+        return await examined(Target(path, "modbus", SerialSettings(path, 9600), "rtu"), (1,))
 
 
-async def test_a_healthy_modbus_tcp_device() -> None:
-    async with ModbusServer(units(1)).listen() as port:
-        assert await examined(parse_link(f"tcp://127.0.0.1:{port}"), (1,)) == ["healthy"]
+async def over_tcp(written: str, faults: Faults | None = None, *, rtu: bool = False) -> list[str]:
+    async with ModbusServer(units(1, 2), faults).listen(rtu=rtu) as port:
+        return await examined(parse_link(f"{written}://127.0.0.1:{port}"), (1, 2))
 
 
-async def test_echo() -> None:
-    assert await on_terminal(Sickness(echo=True)) == ["echo"]
+LINES: Final[Mapping[str, tuple[Callable[[], Awaitable[list[str]]], list[str]]]] = {
+    "a healthy line": (lambda: on_terminal(Sickness(), listenings=2), ["healthy"]),
+    "a healthy converter": (lambda: behind_a_converter(Sickness(), (1, 2)), ["healthy"]),
+    "a healthy Modbus TCP device": (lambda: over_tcp("tcp"), ["healthy"]),
+    "echo": (lambda: on_terminal(Sickness(echo=True)), ["echo"]),
+    "two devices that answer at once": (lambda: on_terminal(Sickness(twins={2})), ["twins"]),
+    "two devices alone on the line": (lambda: on_terminal(Sickness(twins={2}), (2,)), ["twins"]),
+    "two devices, one after the other": (lambda: on_terminal(Sickness(doubles={2})), ["twins"]),
+    "damaged answers": (lambda: on_terminal(Sickness(errors=0.3), rounds=10), ["damaged"]),
+    "another master": (lambda: on_terminal(Sickness(master=0.3), listenings=3), ["master"]),
+    "a line that floats": (lambda: on_terminal(Sickness(edges=True)), ["edges"]),
+    "a wrong parity": (lambda: on_terminal(Sickness(strict=True, odd=True), (1,)), ["parity"]),
+    "a wrong speed": (at_another_speed, ["speed"]),
+    "RTU spoken, TCP written": (lambda: over_tcp("tcp", rtu=True), ["framing"]),
+    "TCP spoken, RTU written": (lambda: over_tcp("rtu+tcp"), ["framing"]),
+    "one dead device": (lambda: behind_a_converter(Sickness(), (1,), (1, 9)), ["silent"]),
+    "a slow device": (lambda: on_terminal(Sickness(delay={1: 0.6}), (1,), rounds=3), ["slow"]),
+    "slower than patience": (lambda: on_terminal(Sickness(delay={1: 1.1}), (1,), rounds=2), ["late"]),
+    "a converter that hangs up": (lambda: behind_a_converter(Sickness(hang_up=True), (1,)), ["closes"]),
+    "a gateway that speaks for a silent unit": (lambda: over_tcp("tcp", Faults(exception={2: 11})), ["unreachable"]),
+}
 
 
-async def test_two_devices_that_answer_at_once() -> None:
-    assert await on_terminal(Sickness(twins={2})) == ["twins"]
-
-
-async def test_two_devices_alone_on_the_line() -> None:
-    assert await on_terminal(Sickness(twins={2}), (2,)) == ["twins"]
-
-
-async def test_two_devices_that_answer_one_after_the_other() -> None:
-    assert await on_terminal(Sickness(doubles={2})) == ["twins"]
+async def test_each_sickness_is_told_by_its_name_and_a_healthy_line_is_healthy() -> None:
+    # Side by side: they all wait on their lines, not on the machine.
+    found = await asyncio.gather(*(examine() for examine, _ in LINES.values()))
+    assert dict(zip(LINES, found, strict=True)) == {name: expected for name, (_, expected) in LINES.items()}
 
 
 async def test_noise() -> None:
     found = await on_terminal(Sickness(noise=0.1), listenings=2)
     assert "noise" in found
     assert set(found) <= {"noise", "damaged"}
-
-
-async def test_damaged_answers() -> None:
-    assert await on_terminal(Sickness(errors=0.3), rounds=10) == ["damaged"]
-
-
-async def test_another_master() -> None:
-    assert await on_terminal(Sickness(master=0.3), listenings=3) == ["master"]
-
-
-async def test_a_line_that_floats() -> None:
-    assert await on_terminal(Sickness(edges=True)) == ["edges"]
-
-
-async def test_a_wrong_parity() -> None:
-    assert await on_terminal(Sickness(strict=True, odd=True), (1,)) == ["parity"]
-
-
-async def test_a_wrong_speed() -> None:
-    async with SickLine(units(1), Sickness(strict=True), baud=19200).on_terminal() as path:
-        assert await examined(Target(path, "modbus", SerialSettings(path, 9600), "rtu"), (1,)) == ["speed"]
-
-
-@pytest.mark.parametrize(("written", "spoken"), [("tcp", "rtu"), ("rtu+tcp", "tcp")])
-async def test_a_wrong_framing(written: str, spoken: str) -> None:
-    async with ModbusServer(units(1)).listen(rtu=spoken == "rtu") as port:
-        assert await examined(parse_link(f"{written}://127.0.0.1:{port}"), (1,)) == ["framing"]
-
-
-async def test_one_dead_device_among_healthy_ones() -> None:
-    async with SickLine(units(1)).listen() as port:
-        assert await examined(parse_link(f"rtu+tcp://127.0.0.1:{port}"), (1, 9)) == ["silent"]
-
-
-async def test_a_slow_device() -> None:
-    assert await on_terminal(Sickness(delay={1: 0.6}), (1,), rounds=3) == ["slow"]
-
-
-async def test_a_device_slower_than_patience() -> None:
-    assert await on_terminal(Sickness(delay={1: 1.1}), (1,), rounds=2) == ["late"]
-
-
-async def test_a_converter_that_hangs_up() -> None:
-    async with SickLine(units(1), Sickness(hang_up=True)).listen() as port:
-        assert await examined(parse_link(f"rtu+tcp://127.0.0.1:{port}"), (1,)) == ["closes"]
-
-
-async def test_a_gateway_that_speaks_for_a_silent_unit() -> None:
-    async with ModbusServer(units(1, 2), Faults(exception={2: 11})).listen() as port:
-        assert await examined(parse_link(f"tcp://127.0.0.1:{port}"), (1, 2)) == ["unreachable"]
 
 
 def evidence(**notes: UnitNotes) -> Evidence:
