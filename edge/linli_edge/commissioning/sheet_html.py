@@ -21,7 +21,7 @@ h1{font-size:1.35rem;margin:.2rem 0 .1rem}
 h2{font-size:1.05rem;margin:1.6rem 0 .5rem;border-bottom:2px solid var(--ink);padding-bottom:.2rem}
 h3{font-size:1rem;margin:0}
 p{margin:.3rem 0}
-.soft{color:var(--soft);font-size:.875rem;overflow-wrap:anywhere}
+.soft{color:var(--soft);font-size:.875em;overflow-wrap:anywhere}
 .verdict{margin:1rem 0;padding:.8rem 1rem;border-radius:.5rem;border:2px solid;font-weight:600}
 .well{color:var(--well)}.ill{color:var(--ill)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem .9rem;margin:0}
@@ -31,7 +31,7 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 ul{list-style:none;margin:.5rem 0 0;padding:0}
 li{display:grid;grid-template-columns:1fr auto;gap:.1rem .8rem;padding:.35rem 0;border-top:1px solid var(--line)}
 .value{font-variant-numeric:tabular-nums;text-align:right;white-space:nowrap;font-weight:600}
-.about{grid-column:1/-1;color:var(--soft);font-size:.875rem;display:flex;flex-wrap:wrap;gap:0 .9rem;
+.about{grid-column:1/-1;color:var(--soft);font-size:.875em;display:flex;flex-wrap:wrap;gap:0 .9rem;
 justify-content:space-between}
 .labels{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.7rem}
 .label{border:1px dashed var(--soft);border-radius:.3rem;padding:.5rem;text-align:center;break-inside:avoid;
@@ -39,8 +39,8 @@ background:#fff}
 .label svg{width:100%;max-width:8.5rem;height:auto;display:block;margin:0 auto .3rem}
 .label b{display:block;overflow-wrap:anywhere}
 .hands{display:grid;grid-template-columns:1fr 1fr;gap:1.2rem;margin-top:2.6rem}
-.hands div{border-top:1px solid var(--ink);padding-top:.3rem;font-size:.875rem}
-code{font:600 .95rem ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
+.hands div{border-top:1px solid var(--ink);padding-top:.3rem;font-size:.875em}
+code{font:600 .95em ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
 @media (max-width:39.99rem){.about.read{display:none}}
 @media (min-width:40rem){li{grid-template-columns:minmax(0,4fr) minmax(0,2fr) minmax(0,3fr)}
 .about{grid-column:auto;justify-content:flex-end}}
