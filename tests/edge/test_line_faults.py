@@ -18,6 +18,7 @@ from linli_edge.link import Link, LinkDown, LinkUp, Report
 from linli_edge.scheduler import DeviceSilent
 from linli_edge.timekeeping import SYSTEM
 from linli_sim.line import LineTiming, ModbusStation, SerialBus
+from linli_sim.line.faults import framed
 from linli_sim.modbus_registers import Unit
 
 FAST = LineTiming(115_200, 10, turnaround=0.0005)
@@ -179,3 +180,21 @@ async def test_noise_and_a_dead_unit_cost_their_own_device_and_nobody_else() -> 
             assert counters["meter-1"].requests == counters["meter-1"].answers >= 15
             assert counters["meter-3"].answers == counters["meter-4"].answers == 0
             assert link.state().state == "degraded"
+
+
+async def test_a_second_master_is_seen_on_the_device_it_asks_and_named(tmp_path: Path) -> None:
+    with SerialBus(stations(1, 2), FAST, link=tmp_path / "port", tcp=0) as bus:
+        async with running(f'transport = "serial"\npath = "{bus.path}"\nbaud = 115200', 1, 2) as (link, watch):
+            await watch.good(4)
+            other = socket.create_connection(("127.0.0.1", bus.port))
+            try:
+                while not link.counters()["meter-1"].foreign + link.counters()["meter-2"].foreign:
+                    other.sendall(framed(b"\x01\x03\x00\x14\x00\x01"))
+                    await watch.good(2)
+            finally:
+                other.close()
+            seen = {unit.device: unit.foreign for unit in link.state().units}
+            assert sum(seen.values()) >= 1
+            await watch.good(20)
+            voltages = {one.value for one in watch.readings if one.value is not None and "voltage" in one.point.name}
+            assert voltages == {230}, "what the other master was told is never taken for an answer to us"
