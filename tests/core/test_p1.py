@@ -268,6 +268,14 @@ def test_version_2_gas_is_a_medium_of_its_own_on_the_next_line() -> None:
     assert found["gas_volume"].value == Decimal("1.123")
 
 
+def test_cold_water_is_no_clock() -> None:
+    found = read(made("0-0:1.0.0(260301120000W)", "8-0:1.0.0(00012.345*m3)", "6-0:1.0.0(1.5*GJ)", "2-0:1.0.0(7)"))
+    assert found["water_volume"].value == Decimal("12.345")
+    assert found["water_volume"].device_time == 1772362800_000000
+    assert found["meter_time"].value == "2026-03-01T12:00:00"
+    assert found["obis_record.x2"].value == "2-0:1.0.0(7)"
+
+
 @pytest.mark.parametrize(
     ("stamp", "instant"),
     [

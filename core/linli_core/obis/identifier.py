@@ -51,6 +51,11 @@ class Obis:
         return self.b or None
 
     @property
+    def is_clock(self) -> bool:
+        """Whether it is a meter's date and time; under other media 1.0.0 is a register (8-0:1.0.0 is cold water)."""
+        return (self.c, self.d, self.e) == (1, 0, 0) and self.a in {None, 0, 1}
+
+    @property
     def period(self) -> int | None:
         """The billing period, ``None`` for the current value."""
         return None if self.f == CURRENT else self.f

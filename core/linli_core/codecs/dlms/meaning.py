@@ -15,7 +15,6 @@ from linli_core.vocabulary import vocabulary
 
 Notification = DataNotification | EventNotification
 
-_CLOCK: Final = (1, 0, 0)
 _IDENTITIES: Final = ((96, 1, 0), (96, 1, 1), (0, 0, 5), (0, 0, 0), (42, 0, 0))
 
 
@@ -83,7 +82,7 @@ def clock_of(notification: Notification, values: Sequence[Value]) -> CosemTime |
         return notification.time
     for value in values:
         code = value.code
-        if code is not None and (code.c, code.d, code.e) == _CLOCK and value.time is not None:
+        if code is not None and code.is_clock and value.time is not None:
             return value.time
     return _first_time(notification.body)
 
@@ -103,7 +102,9 @@ def identity_of(values: Sequence[Value]) -> str:
     for wanted in _IDENTITIES:
         for value in values:
             code = value.code
-            if code is not None and (code.c, code.d, code.e) == wanted and (text := shown_value(value.item)):
+            if code is None or code.a not in {0, 1} or (code.c, code.d, code.e) != wanted:
+                continue
+            if text := shown_value(value.item):
                 return text
     return ""
 

@@ -99,7 +99,7 @@ def identity_of(datasets: Sequence[DataSet]) -> str:
     for wanted in ((96, 1, 0), (96, 1, 1), (0, 0, 0), (42, 0, 0)):
         for dataset in datasets:
             code = code_of(dataset)
-            if code is None or (code.c, code.d, code.e) != wanted or code.channel:
+            if code is None or (code.c, code.d, code.e) != wanted or code.channel or code.a not in {None, 0, 1}:
                 continue
             if text := dataset.values[0].strip():
                 return text
@@ -110,7 +110,7 @@ def clock_of(datasets: Sequence[DataSet], codes: Sequence[Obis | None]) -> datet
     """Return the meter's own date and time; ``None`` if it sends none that is one. Zone: the meter's, taken as UTC."""
     found: dict[tuple[int, int, int], str] = {}
     for dataset, code in zip(datasets, codes, strict=True):
-        if code is not None and dataset.values:
+        if code is not None and dataset.values and code.a in {None, 0, 1}:
             found.setdefault((code.c, code.d, code.e), dataset.values[0])
     if whole := found.get(_CLOCK):
         return _moment(_digits(whole))

@@ -26,7 +26,6 @@ _TYPE: Final = (24, 1, 0)
 _IDENTITIES: Final = frozenset({(96, 1, 0), (96, 1, 1)})
 _READINGS: Final = frozenset({(24, 2, 1), (24, 2, 2), (24, 2, 3), (24, 3, 0)})
 _VALVE: Final = (24, 4, 0)
-_CLOCK: Final = (1, 0, 0)
 _FAILURES: Final = (99, 97, 0)
 _PEAKS: Final = (98, 1, 0)
 
@@ -90,7 +89,7 @@ class Interpreter:
     def _clock(self, datasets: Sequence[DataSet]) -> Instant | None:
         for dataset in datasets:
             code = code_of(dataset)
-            if code is not None and (code.c, code.d, code.e) == _CLOCK and dataset.values:
+            if code is not None and code.is_clock and dataset.values:
                 return self.instant(dataset.values[0])
         return None
 
@@ -110,7 +109,7 @@ class Interpreter:
             self._book_failures(booking, dataset)
         elif groups == _PEAKS:
             self._book_peaks(booking, dataset)
-        elif groups == _CLOCK:
+        elif code.is_clock:
             self._book_clock(booking, dataset, code)
         else:
             meaning = slots.valve(code) if groups == _VALVE else meaning_of(code)
