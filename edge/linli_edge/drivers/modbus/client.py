@@ -19,6 +19,9 @@ from linli_edge.transport import Transport
 PYMODBUS: Final = "3.16.1"
 """The one version that was read and tested; see ``pyproject.toml``."""
 
+QUIET: Final = 0.05
+"""Seconds without a byte after which a line counts as silent."""
+
 _LEAST_LISTENING: Final = 0.001
 """Seconds: long enough for the loop to look at the line once, shorter than the silence RTU asks for anyway."""
 
@@ -81,7 +84,7 @@ class FramedPort:
         transport: Transport,
         framing: Framing,
         *,
-        quiet: float = 0.05,
+        quiet: float = QUIET,
         doubt: Doubt | None = None,
     ) -> None:
         """Store the settings.

@@ -20,7 +20,7 @@ from linli_core.errors import (
 from linli_core.instant import HOUR, SECOND
 from linli_core.model import Point, Reading, Reason, Value
 from linli_edge.driver import Clock, PlannedPoll, UnitCounters, WriteOutcome, WriteRequest
-from linli_edge.drivers.modbus.client import FramedPort, ModbusPort
+from linli_edge.drivers.modbus.client import QUIET, FramedPort, ModbusPort
 from linli_edge.drivers.modbus.framing import AsciiFraming, Framing, Request, RtuFraming, TcpFraming
 from linli_edge.drivers.modbus.harvest import Harvest
 from linli_edge.drivers.modbus.plan import Block, Entry, Factors, Limits, RequestPlan, blocks_of
@@ -394,5 +394,7 @@ async def open_link(settings: LinkSettings, clock: Clock) -> AsyncIterator[Modbu
 
 def on_line(settings: LinkSettings, transport: Transport, clock: Clock) -> ModbusDriver:
     """Return the driver on a line that is open, perhaps one that other protocols share."""
-    port = FramedPort(transport, FRAMINGS[settings.framing](), doubt=settings.doubt)
+    # On a slow line a character alone takes longer than the silence that is waited for elsewhere.
+    quiet = max(QUIET, 2 * settings.silence)
+    port = FramedPort(transport, FRAMINGS[settings.framing](), quiet=quiet, doubt=settings.doubt)
     return ModbusDriver(settings, port, clock)
