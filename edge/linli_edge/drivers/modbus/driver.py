@@ -174,7 +174,11 @@ class ModbusDriver:
         table = device.sunspec_table
 
         async def read(address: int, count: int) -> bytes:
-            return await self._read(device, Request(device.unit, table.function, address, count), patient=True)
+            data, most = b"", _limits(device.quirks).most(table)
+            for first in range(address, address + count, most):
+                part = min(most, address + count - first)
+                data += await self._read(device, Request(device.unit, table.function, first, part), patient=True)
+            return data
 
         known = self._settings.layouts.get(device.device)
         wanted = device.sunspec
