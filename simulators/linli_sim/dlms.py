@@ -70,7 +70,8 @@ async def _serve(args: argparse.Namespace, writer: asyncio.StreamWriter) -> None
             writer.write(hdlc(apdu, segment=args.segment))
             await writer.drain()
             await asyncio.sleep(args.every)
-    except OSError:
+    except (OSError, asyncio.CancelledError):
+        # Hung up, or told to end: asyncio would call the second an error of the callback.
         return
     finally:
         writer.close()

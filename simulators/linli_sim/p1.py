@@ -37,7 +37,8 @@ async def run(args: argparse.Namespace) -> int:
                 writer.write(next(telegrams))
                 await writer.drain()
                 await asyncio.sleep(args.every)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
+            # Hung up, or told to end: asyncio would call the second an error of the callback.
             return
         finally:
             writer.close()

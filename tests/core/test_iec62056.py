@@ -238,20 +238,19 @@ def test_readings() -> None:
     assert {name: item.value for name, item in found.items()} == {
         "error_flags": "00000000",
         "serial_number": "00339226",
-        "obis_record": "0.9.1(143022)",
-        "obis_record.x2": "0.9.2(211109)",
+        "meter_time": "2021-11-09T14:30:22",
         "energy_import": Decimal("12345678.000"),
         "energy_import.t1": Decimal("345678.000"),
         "energy_import.t1.s1": Decimal("300000.000"),
-        "obis_record.x3": "1.8.1*01(0000300.000*kWh)(21-11-01 00:00)",
+        "obis_record": "1.8.1*01(0000300.000*kWh)(21-11-01 00:00)",
         "voltage.l1": Decimal("229.9"),
         "demand_import_maximum.t1": Decimal("1230.000"),
-        "obis_record.x4": "1.6.1(01.230*kW)(2111091430)",
+        "obis_record.x2": "1.6.1(01.230*kW)(2111091430)",
         "energy_export": None,
         "firmware_version": "V1.5",
-        "obis_record.x5": "X.Y(strange)",
+        "obis_record.x3": "X.Y(strange)",
     }
-    assert interpreter.unmapped == 5
+    assert interpreter.unmapped == 3
     assert (found["energy_export"].quality, found["energy_export"].reason) == (Quality.BAD, Reason.NOT_IMPLEMENTED)
     assert found["energy_import"].device_time == 1636464622_000000  # 2021-11-09T14:30:22+01:00
     assert found["energy_import.t1.s1"].device_time is None
@@ -273,6 +272,12 @@ def test_a_clock_that_is_none(clock: bytes) -> None:
 def test_a_register_that_is_none_stays_visible(block: bytes) -> None:
     (reading,) = Interpreter("m").readings(parse_data(block), 7)
     assert (reading.point.quantity, reading.value) == ("obis_record", block.decode())
+
+
+def test_a_clock_of_nothing_is_missing() -> None:
+    clock, energy = Interpreter("m").readings(parse_data(b"0-0:1.0.0(000000000000)1.8.0(1*kWh)"), 7)
+    assert (clock.value, clock.quality) == (None, Quality.BAD)
+    assert (energy.value, energy.device_time) == (1000, None)
 
 
 def test_filled_registers_are_missing() -> None:

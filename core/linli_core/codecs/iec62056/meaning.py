@@ -10,12 +10,13 @@ import msgspec
 from linli_core.codecs.iec62056.dataset import DataSet, split_value
 from linli_core.instant import MINUTE, Instant, from_datetime
 from linli_core.model import Kind, Reading, Reason
-from linli_core.obis import Booking, Obis, meaning_of, parse, unit_of
+from linli_core.obis import Booking, Meaning, Obis, meaning_of, parse, unit_of
 from linli_core.vocabulary import vocabulary
 
 _TIME: Final = (0, 9, 1)
 _DATE: Final = (0, 9, 2)
 _CLOCK: Final = (1, 0, 0)
+_METER_TIME: Final = Meaning(("meter_time",))
 _FILLED: Final = frozenset("Ff")
 
 
@@ -55,7 +56,14 @@ class Interpreter:
         codes = [self._ways.codes.get(dataset.identifier) or code_of(dataset) for dataset in datasets]
         clock = clock_of(datasets, codes)
         device_time = from_datetime(clock) - self._utc_offset * MINUTE if clock is not None else None
+        told = False
         for dataset, code in zip(datasets, codes, strict=True):
+            if clock is not None and code is not None and _is_clock(code):
+                # Date and time stand in two data sets in most meters: together they are one reading.
+                if not told:
+                    booking.text(_METER_TIME, clock.replace(tzinfo=None).isoformat(), device_time=device_time)
+                told = True
+                continue
             self._book(booking, dataset, code, device_time)
         self.unmapped += booking.raw
         return booking.readings
@@ -64,6 +72,10 @@ class Interpreter:
         meaning = meaning_of(code) if code is not None else None
         if code is None or meaning is None:
             booking.text(None, dataset.raw, device_time=device_time)
+            return
+        if code.is_clock:
+            # A clock that is right was told before; this one says no moment there is.
+            booking.missing(meaning, Reason.NOT_IMPLEMENTED)
             return
         # Only what is of now has the clock's time; a stored value is of its own date.
         stamp = None if meaning.storage is not None else device_time
@@ -92,6 +104,10 @@ def code_of(dataset: DataSet) -> Obis | None:
         return parse(dataset.identifier)
     except ValueError:
         return None
+
+
+def _is_clock(code: Obis) -> bool:
+    return code.is_clock or (code.a in {None, 0, 1} and (code.c, code.d, code.e) in {_TIME, _DATE})
 
 
 def identity_of(datasets: Sequence[DataSet]) -> str:
