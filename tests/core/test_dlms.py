@@ -243,6 +243,12 @@ def test_wrong_key_replay_and_a_state_handed_over() -> None:
     assert error.kind == "replayed"
 
 
+def test_kept_counters_that_make_no_sense_are_passed_over() -> None:
+    guard = ReplayGuard({TITLE: 7})
+    guard.restore({TITLE.hex(): 5, "no title": 9, "00": 3})
+    assert guard.kept() == {TITLE.hex(): 7, "00": 3}
+
+
 def test_a_forged_counter_does_not_count() -> None:
     reader = reader_of(Framing.WRAPPER)
     forged = bytearray(seal(PLAIN, TITLE, 5, KEYS, AES))

@@ -81,6 +81,19 @@ class ReplayGuard:
         self.counters = dict(counters or {})
         self.refused = 0
 
+    def restore(self, saved: Mapping[str, int]) -> None:
+        """Take counters that were kept by title in hexadecimal; a title that is none is passed over."""
+        for text, counter in saved.items():
+            try:
+                title = bytes.fromhex(text)
+            except ValueError:
+                continue
+            self.counters[title] = max(counter, self.counters.get(title, counter))
+
+    def kept(self) -> dict[str, int]:
+        """Return the counters by title in hexadecimal, to be kept."""
+        return {title.hex(): counter for title, counter in self.counters.items()}
+
     def check(self, sealed: Sealed) -> None:
         """Refuse a counter that is not higher than the last one (``ProtocolError``, kind ``replayed``)."""
         last = self.counters.get(sealed.title)

@@ -47,9 +47,7 @@ class DlmsDriver:
         self._settings = settings
         self._clock = clock
         self._state = SavedState(settings.state)
-        known = settings.guard.counters
-        for title, counter in self._state.load().items():
-            known[bytes.fromhex(title)] = max(counter, known.get(bytes.fromhex(title), 0))
+        settings.guard.restore(self._state.load())
         by_title = {device.title: device.keys for device in settings.devices if device.title and device.keys}
         others = [device.keys for device in settings.devices if not device.title and device.keys]
         keys: Keys | None = others[0] if others else None
@@ -97,7 +95,7 @@ class DlmsDriver:
             except ProtocolError as exc:
                 self._count(exc)
         if any(device.keys for device in self._settings.devices):
-            self._state.save({title.hex(): counter for title, counter in self._settings.guard.counters.items()})
+            self._state.save(self._settings.guard.kept())
 
     def _take(self, received: Received) -> None:
         notification = received.notification

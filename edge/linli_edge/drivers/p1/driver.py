@@ -42,7 +42,7 @@ class P1Driver:
         self._clock = clock
         self._interpreter = Interpreter(settings.device, utc_offset=settings.utc_offset)
         self._state = SavedState(settings.state)
-        self._fill_guard()
+        settings.guard.restore(self._state.load())
 
     @property
     def plan(self) -> Sequence[PlannedPoll]:
@@ -95,14 +95,9 @@ class P1Driver:
         begun = bool(self.inbox.counters[device].answers) or isinstance(error, ChecksumError)
         _LOG.log(logging.INFO if begun else logging.DEBUG, "%s: %s", device, error)
 
-    def _fill_guard(self) -> None:
-        for title, counter in self._state.load().items():
-            known = self._settings.guard.counters
-            known[bytes.fromhex(title)] = max(counter, known.get(bytes.fromhex(title), 0))
-
     def _keep_guard(self) -> None:
         if self._settings.keys is not None:
-            self._state.save({title.hex(): counter for title, counter in self._settings.guard.counters.items()})
+            self._state.save(self._settings.guard.kept())
 
 
 def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
