@@ -92,7 +92,7 @@ class Dlt645Meter:
             return self._read_on(asked)
         if self.edition is Edition.E2007 and function == _RELAY:
             return self._work_relay(asked)
-        if function in (_BROADCAST_TIME, _FREEZE) or self.edition is Edition.E1997:
+        if function in (_BROADCAST_TIME, _FREEZE) or self.edition is Edition.E1997 or function in {*_READ, *_READ_ON}:
             return None
         return encode.refusal(asked, self._own, OTHER)
 
