@@ -7,11 +7,12 @@ its own, and says on a line of its output when it is ready.
 import asyncio
 import contextlib
 import ctypes
+import os
 import re
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +65,7 @@ class Program:
         log: File its output is appended to.
         ready: Pattern of the line that says it is ready; ``None``: ready once started.
         limit: Seconds it may take to become ready.
+        environment: Added to ours.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Program:
     log: Path
     ready: str | None = None
     limit: float = 30.0
+    environment: Mapping[str, str] = field(default_factory=dict)
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
     _pump: asyncio.Task[None] | None = field(default=None, init=False)
 
@@ -104,6 +107,7 @@ class Program:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             limit=1 << 20,
+            env={**os.environ, **self.environment} if self.environment else None,
             # Ctrl-C in the terminal reaches the parent only, which ends its children in good order.
             start_new_session=True,
             preexec_fn=_die_with_parent,

@@ -35,7 +35,9 @@ class Rig:
 
     Attributes:
         folder: Holds everything: configuration, logs, stores.
+        port: The broker's.
         settings: Lines of the platform's settings file.
+        uplink_port, platform_port: Where gateway and platform find the broker, if not at its own port.
         broker, platform, gateway: The processes; the gateway's after :meth:`configure`.
         url: Where the platform answers, after :meth:`start_platform`.
     """
@@ -43,6 +45,8 @@ class Rig:
     folder: Path
     port: int = field(default_factory=free_port)
     settings: str = ""
+    uplink_port: int = 0
+    platform_port: int = 0
     url: str = ""
     broker: Program = field(init=False)
     platform: Program = field(init=False)
@@ -57,7 +61,7 @@ class Rig:
                 *(command("linli-platform"), "serve"),
                 *("--config", str(self.platform_config)),
                 *("--data", str(self.data)),
-                *("--mqtt", f"127.0.0.1:{self.port}"),
+                *("--mqtt", f"127.0.0.1:{self.platform_port or self.port}"),
                 *("--listen", "127.0.0.1:0"),
             ],
             self.folder / "platform.log",
@@ -112,7 +116,7 @@ class Rig:
         """Write the gateway's configuration: its ``[[links]]``, and more lines of ``[gateway]``."""
         self.config.write_text(
             f'[gateway]\nid = "{GATEWAY}"\ndata = "gateway"\n{packs}\n'
-            f'[uplink]\nhost = "127.0.0.1"\nport = {self.port}\n{links}\n',
+            f'[uplink]\nhost = "127.0.0.1"\nport = {self.uplink_port or self.port}\n{links}\n',
             encoding="utf-8",
         )
 
@@ -184,6 +188,14 @@ class Rig:
     async def settle(self) -> Audit:
         """Stop the gateway, carry what its log still holds to the platform, stop that too, and draw up the account."""
         await self.gateway.stop()
+        await self.drain()
+        await self.platform.stop()
+        return await asyncio.to_thread(
+            audit, {GATEWAY: self.outbox}, self.data / "store.duckdb", self.data / "registry.sqlite"
+        )
+
+    async def drain(self, limit: float = _DRAIN_LIMIT) -> None:
+        """Carry what the stopped gateway's log still holds to the platform; ``TimeoutError`` if it does not arrive."""
         config = load_config(self.config)
 
         def clock() -> int:
@@ -193,12 +205,8 @@ class Rig:
             uplink = Uplink(config.uplink, config.id, outbox, clock)
             carrying = asyncio.create_task(uplink.run(), name="carry the rest")
             try:
-                async with asyncio.timeout(_DRAIN_LIMIT):
+                async with asyncio.timeout(limit):
                     await uplink.drained()
             finally:
                 carrying.cancel()
                 await asyncio.wait([carrying])
-        await self.platform.stop()
-        return await asyncio.to_thread(
-            audit, {GATEWAY: self.outbox}, self.data / "store.duckdb", self.data / "registry.sqlite"
-        )

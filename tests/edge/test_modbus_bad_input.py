@@ -21,7 +21,8 @@ from linli_edge.driver import UnitCounters
 from linli_edge.drivers.modbus import SPEC
 from linli_edge.drivers.modbus.driver import ModbusDriver
 from linli_edge.drivers.modbus.framing import Request
-from linli_sim.libmodbus import LibmodbusSlave, NotBuilt, compiled
+from linli_sim.compiled import NotBuilt
+from linli_sim.libmodbus import LibmodbusSlave, slave_program
 from linli_sim.line import ForeignStation, LineTiming, Misbehaviour, ModbusStation, SerialBus, Station
 from linli_sim.line.faults import framed
 from linli_sim.modbus_registers import Unit
@@ -87,7 +88,7 @@ async def bench(*, foreign: bool = False) -> AsyncIterator[Bench]:
         stations: dict[int, Station]
         if foreign:
             try:
-                compiled()
+                slave_program()
             except NotBuilt as exc:
                 pytest.skip(f"no libmodbus slave: {exc}")
             ends = {number: ForeignStation(number) for number in (SICK, HEALTHY)}
@@ -262,7 +263,7 @@ async def _listening(port: int) -> None:
 
 async def test_libmodbus_over_tcp_with_holes_limits_and_refusals() -> None:
     try:
-        compiled()
+        slave_program()
     except NotBuilt as exc:
         pytest.skip(f"no libmodbus slave: {exc}")
     told = ("hole holding 1 1 1", "most 2 1", "exception 1 0")

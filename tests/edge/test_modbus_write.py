@@ -21,7 +21,8 @@ from linli_edge.drivers.modbus.driver import ModbusDriver
 from linli_edge.drivers.modbus.pdu import Command
 from linli_edge.drivers.modbus.registers import DataType, MappedPoint, RegisterTable, WordOrder
 from linli_edge.drivers.modbus.writing import words_for
-from linli_sim.libmodbus import LibmodbusSlave, NotBuilt, compiled
+from linli_sim.compiled import NotBuilt
+from linli_sim.libmodbus import LibmodbusSlave, slave_program
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import Faults, ModbusServer
 
@@ -60,7 +61,7 @@ async def opened(port: int, **more: Any) -> AsyncIterator[ModbusDriver]:
 @asynccontextmanager
 async def on_libmodbus(*told: str, **more: Any) -> AsyncIterator[ModbusDriver]:
     try:
-        compiled()
+        slave_program()
     except NotBuilt as exc:
         pytest.skip(f"no libmodbus slave: {exc}")
     async with LibmodbusSlave({1: unit()}, more=("writable 1 1", *told)) as slave, opened(slave.port, **more) as driver:

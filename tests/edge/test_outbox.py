@@ -305,6 +305,64 @@ async def test_what_reads_of_a_damaged_log_is_saved_and_the_rest_declared(
         assert outbox.append(telemetry()) == 402
 
 
+async def test_damage_found_while_the_disk_is_full_costs_no_message(
+    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = OutboxLimits(group_delay=0, retry_delay=1)
+    loop = asyncio.get_running_loop()
+    refused = asyncio.Event()
+    commit, opens = LogStore.commit, LogStore.open
+
+    def damaged(*_: object, **__: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    def full(*_: object, **__: object) -> None:
+        loop.call_soon_threadsafe(refused.set)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with Outbox.open(path, limits, clock) as outbox:
+        outbox.append(telemetry(b"[1]"))
+        await outbox.flush()
+        monkeypatch.setattr(LogStore, "commit", damaged)
+        monkeypatch.setattr(LogStore, "open", full)
+        outbox.append(telemetry(b"[2]"))
+        for _ in range(3):
+            await refused.wait()
+            refused.clear()
+        assert outbox.stats().state == "waiting"
+        with pytest.raises(LogError, match="cannot be replaced"):
+            await outbox.read([1, 3])
+        monkeypatch.setattr(LogStore, "open", opens)
+        monkeypatch.setattr(LogStore, "commit", commit)
+        await outbox.flush()
+        assert [one.body for one in await outbox.read([1, 2])] == [b"[1]", b"[2]"]
+        assert outbox.stats().state == "salvaged"
+
+
+def cut_short(path: Path, *, damaged_gone: bool) -> Path:
+    """Leave things as a power cut does during a replacement; return where the successor is made."""
+    successor = path.with_name("outbox.db.new")
+    if damaged_gone:
+        path.rename(successor)
+    else:
+        successor.write_bytes(b"half of it")
+        path.write_bytes(b"no database at all" * 1000)
+    return successor
+
+
+async def test_a_replacement_that_was_cut_short_is_finished_or_begun_anew(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.append(telemetry(b"[1]"))
+    cut_short(path, damaged_gone=True)
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert [one.body for one in await outbox.read([1])] == [b"[1]"]
+    successor = cut_short(path, damaged_gone=False)
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert outbox.stats().state == "salvaged"
+        assert list(path.parent.glob("outbox.db.new*")) == []
+        assert str(successor) not in outbox.stats().detail
+
+
 WRITER = """
 import asyncio, sys
 from pathlib import Path

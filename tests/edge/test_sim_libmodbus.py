@@ -8,15 +8,15 @@ from linli_core.errors import DeviceError, LinkTimeout, LinliError
 from linli_edge.drivers.modbus.client import FramedPort
 from linli_edge.drivers.modbus.framing import Request, TcpFraming
 from linli_edge.transport.tcp import TcpTransport
-from linli_sim import libmodbus
-from linli_sim.libmodbus import LibmodbusSlave, NotBuilt, compiled, map_lines, write_map
+from linli_sim.compiled import NotBuilt, cache_folder
+from linli_sim.libmodbus import LibmodbusSlave, map_lines, slave_program, write_map
 from linli_sim.modbus_registers import Unit
 
 
 @pytest.fixture(autouse=True)
 def built() -> None:
     try:
-        compiled()
+        slave_program()
     except NotBuilt as exc:
         pytest.skip(f"no libmodbus slave: {exc}")
 
@@ -74,6 +74,6 @@ async def test_it_holds_what_it_was_given_and_refuses_the_rest(tmp_path: Path) -
 def test_where_there_is_no_compiler_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotBuilt, match="apt-get install gcc libmodbus-dev"):
-        compiled(tmp_path)
+        slave_program(tmp_path)
     monkeypatch.setenv("LINLI_CACHE", str(tmp_path / "kept"))
-    assert libmodbus.cache_folder() == tmp_path / "kept"
+    assert cache_folder() == tmp_path / "kept"

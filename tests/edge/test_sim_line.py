@@ -14,7 +14,8 @@ from linli_edge.drivers.modbus.client import FramedPort
 from linli_edge.drivers.modbus.framing import Request, RtuFraming
 from linli_edge.transport.serial_line import Line, SerialTransport
 from linli_edge.transport.tcp import TcpTransport
-from linli_sim.libmodbus import LibmodbusSlave, NotBuilt, compiled
+from linli_sim.compiled import NotBuilt
+from linli_sim.libmodbus import LibmodbusSlave, slave_program
 from linli_sim.line import ForeignStation, LineTiming, Misbehaviour, ModbusStation, SerialBus
 from linli_sim.line.faults import framed
 from linli_sim.line.wire import Wire
@@ -100,7 +101,7 @@ async def test_a_bus_is_read_as_a_serial_port_at_the_speed_of_its_wire() -> None
 
 async def test_libmodbus_answers_on_the_bus_and_a_silent_unit_puts_no_other_out_of_step() -> None:
     try:
-        compiled()
+        slave_program()
     except NotBuilt as exc:
         pytest.skip(f"no libmodbus slave: {exc}")
     ends = {number: ForeignStation(number) for number in (1, 2, 3)}

@@ -8,7 +8,8 @@ import pytest
 
 from linli_edge.outbox import Outbox, OutboxLimits
 from linli_edge.timekeeping import wall_clock
-from linli_sim.libmodbus import LibmodbusSlave, NotBuilt, compiled
+from linli_sim.compiled import NotBuilt
+from linli_sim.libmodbus import LibmodbusSlave, slave_program
 from linli_sim.modbus_registers import Unit
 from linli_sim.processes import Program, command, free_port
 
@@ -61,7 +62,7 @@ async def told(*argv: str) -> tuple[int, str]:
 
 async def test_a_setpoint_and_a_relay_are_written_read_back_and_on_record(tmp_path: Path) -> None:
     try:
-        await asyncio.to_thread(compiled)
+        await asyncio.to_thread(slave_program)
     except NotBuilt as exc:
         pytest.skip(f"no foreign device to write to: {exc}")
     broker, relay = free_port(), "door_open"

@@ -188,7 +188,10 @@ class Outbox:
             except sqlite3.OperationalError as exc:
                 raise LogError(f"{self._path}: cannot read ({exc})") from exc
             except sqlite3.DatabaseError as exc:
-                await self._recover(exc)
+                try:
+                    await self._recover(exc)
+                except (sqlite3.OperationalError, OSError) as trouble:
+                    raise LogError(f"{self._path}: damaged ({exc}), and cannot be replaced ({trouble})") from trouble
                 return []
             for message in stored:
                 found[message.seq] = message
@@ -252,13 +255,18 @@ class Outbox:
                 try:
                     await self._commit(batch)
                 except sqlite3.Error as exc:
+                    trouble: Exception = exc
                     if not isinstance(exc, sqlite3.OperationalError):
-                        await self._recover(exc)
+                        try:
+                            await self._recover(exc)
+                        except (sqlite3.OperationalError, OSError) as again:
+                            # Damaged, and the disk takes no successor now: what waits goes on waiting in memory.
+                            trouble = again
                     self._queue.extendleft(reversed(batch))
                     self._writing = 0
                     if not self._trouble:
-                        _log.error("%s: cannot write (%s); messages wait in memory", self._path, exc)
-                    self._trouble = f"{self._path}: {exc}"
+                        _log.error("%s: cannot write (%s); messages wait in memory", self._path, trouble)
+                    self._trouble = f"{self._path}: {trouble}"
                     if self._closing:
                         return
                     self._wake_in(self._limits.retry_delay)

@@ -39,6 +39,7 @@ def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant) -> tuple[Log
         OSError: The folder cannot be used.
         sqlite3.OperationalError: The disk cannot be written, or another process holds the log.
     """
+    _finish(path)
     try:
         return LogStore.open(path, limits), ""
     except sqlite3.OperationalError:
@@ -50,7 +51,11 @@ def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant) -> tuple[Log
 def replace_damaged(
     store: LogStore, path: Path, limits: OutboxLimits, now: Instant, error: sqlite3.Error
 ) -> tuple[LogStore, str]:
-    """Set a log aside that proved damaged while open; return its successor and a sentence for the operator."""
+    """Set a log aside that proved damaged while open; return its successor and a sentence for the operator.
+
+    Raises:
+        OSError, sqlite3.OperationalError: The disk cannot be written now; call it again with the same store later.
+    """
     store.close()
     return _go_on(path, limits, now, error, store.head)
 
@@ -58,8 +63,15 @@ def replace_damaged(
 def _go_on(
     path: Path, limits: OutboxLimits, now: Instant, error: sqlite3.Error, head: Head | None
 ) -> tuple[LogStore, str]:
+    # The successor is whole before the damaged file gives way: a disk that fills up meanwhile costs nothing.
+    successor = _successor(path)
+    for suffix in ("", "-wal", "-shm"):
+        successor.with_name(successor.name + suffix).unlink(missing_ok=True)
+    store, saved = _salvage(path, successor, limits, head)
+    store.close()
     aside = _set_aside(path, now)
-    store, saved = _salvage(aside, path, limits, head)
+    _finish(path)
+    store = LogStore.open(path, limits)
     detail = f"{path}: damaged ({error}); {saved} messages were saved, the damaged file is kept as {aside.name}"
     _log.error("%s", detail)
     return store, detail
@@ -78,6 +90,16 @@ def hold(path: Path) -> Iterator[None]:
         yield
 
 
+def _successor(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
+
+
+def _finish(path: Path) -> None:
+    """Put a successor in the place of a log that has been set aside."""
+    if not path.exists() and _successor(path).exists():
+        _successor(path).rename(path)
+
+
 def _set_aside(path: Path, now: Instant) -> Path:
     aside = path.with_name(f"{path.name}.damaged-{now}")
     for suffix in ("", "-wal"):
@@ -88,14 +110,26 @@ def _set_aside(path: Path, now: Instant) -> Path:
     return aside
 
 
-def _salvage(aside: Path, path: Path, limits: OutboxLimits, head: Head | None) -> tuple[LogStore, int]:
-    old = sqlite3.connect(aside, isolation_level=None, check_same_thread=False)
-    store = LogStore.open(path, limits)
+def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None) -> tuple[LogStore, int]:
+    old = sqlite3.connect(damaged, isolation_level=None, check_same_thread=False)
     try:
-        head = head or _read_head(old)
-        saved = _copy(old, store, keep_numbers=head is not None)
+        store = LogStore.open(path, limits)
+    except BaseException:
+        old.close()
+        raise
+    try:
+        return store, _carry_over(old, store, head)
+    except BaseException:
+        store.close()
+        raise
     finally:
         old.close()
+
+
+def _carry_over(old: sqlite3.Connection, store: LogStore, head: Head | None) -> int:
+    """Copy what reads into a new log and declare what does not; return how many messages were saved."""
+    head = head or _read_head(old)
+    saved = _copy(old, store, keep_numbers=head is not None)
     if head is None:
         # Which log it was is lost, so its numbers mean nothing any more: what reads is a new log from 1 on. The
         # platform drops what it has by the readings' own identity (series and time).
@@ -114,7 +148,7 @@ def _salvage(aside: Path, path: Path, limits: OutboxLimits, head: Head | None) -
         head.evicted_messages if head else 0
     )
     store.adopt(fresh, gone, lost)
-    return store, saved.seqs.count()
+    return saved.seqs.count()
 
 
 @dataclass(slots=True)

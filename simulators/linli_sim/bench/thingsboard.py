@@ -21,7 +21,7 @@ import aiomqtt
 from linli_edge.drivers.modbus.registers import DataType, MappedPoint
 from linli_sim.bench import CannotRun
 from linli_sim.bench.process import cpu_seconds
-from linli_sim.libmodbus import cache_folder
+from linli_sim.compiled import cache_folder
 from linli_sim.processes import Program, command, free_port
 
 VERSION: Final = "3.8.5"

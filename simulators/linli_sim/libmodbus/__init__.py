@@ -6,10 +6,6 @@ Modbus, and not one library's idea of it.
 
 import asyncio
 import contextlib
-import hashlib
-import os
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -19,47 +15,17 @@ from types import TracebackType
 from typing import Final, Self
 
 from linli_core.errors import LinliError
+from linli_sim.compiled import NotBuilt, compiled
 from linli_sim.modbus_registers import Unit
 
-_COMPILE: Final = ("-std=c11", "-O2", "-Wall", "-Wextra")
 _LIMIT: Final = 10.0
 """Seconds for the slave to start, and to take a command."""
 
 
-class NotBuilt(LinliError):
-    """The slave cannot be compiled here; the text says what is missing."""
-
-
-def cache_folder() -> Path:
-    """Return where compiled programs are kept: ``LINLI_CACHE``, or the user's own cache folder."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
-    return Path(os.environ.get("LINLI_CACHE", "") or usual / "linli")
-
-
-def compiled(cache: Path | None = None) -> Path:
-    """Return the slave's program, compiled once for each version of its source.
-
-    Raises:
-        NotBuilt: There is no C compiler, or no libmodbus to build on.
-    """
+def slave_program(cache: Path | None = None) -> Path:
+    """Return the slave's program; raise :class:`~linli_sim.compiled.NotBuilt`."""
     source = (files("linli_sim.libmodbus") / "slave.c").read_bytes()
-    folder = cache if cache is not None else cache_folder()
-    program = folder / f"modbus-slave-{hashlib.sha256(source).hexdigest()[:16]}"
-    if program.exists():
-        return program
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        raise NotBuilt("there is no C compiler: apt-get install gcc libmodbus-dev")
-    folder.mkdir(parents=True, exist_ok=True)
-    # A name of its own until it is whole: two that compile at once do not get in each other's way.
-    begun = folder / f"{program.name}.{os.getpid()}"
-    argv = [compiler, *_COMPILE, "-x", "c", "-", "-o", str(begun), "-lmodbus"]
-    done = subprocess.run(argv, input=source, capture_output=True, check=False)  # noqa: S603 - our own source
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise NotBuilt(f"{said[0] if said else 'the compiler failed'}: apt-get install gcc libmodbus-dev")
-    begun.replace(program)
-    return program
+    return compiled("modbus-slave", source, ("-lmodbus",), "apt-get install gcc libmodbus-dev", cache)
 
 
 def map_lines(units: Mapping[int, Unit]) -> Iterator[str]:
@@ -100,7 +66,7 @@ class LibmodbusSlave:
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def __aenter__(self) -> Self:
-        argv = [str(await asyncio.to_thread(compiled)), "--commands"]
+        argv = [str(await asyncio.to_thread(slave_program)), "--commands"]
         if self.lines:
             for unit, path in self.lines.items():
                 argv += ["--line", f"{unit}={path}"]
