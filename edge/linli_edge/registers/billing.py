@@ -91,6 +91,11 @@ class BillingWatch:
         self._expected: dict[str, None] = dict.fromkeys(memory.registers)
         self._open: dict[Instant, dict[str, Stood]] = {}
 
+    @property
+    def closed(self) -> Instant | None:
+        """The newest boundary that is closed."""
+        return self._closed
+
     def memory(self) -> BillingMemory:
         """Return what is to be remembered."""
         return BillingMemory(self._closed, list(self._expected))

@@ -77,6 +77,11 @@ class RegisterBook:
             self._billing.memory() if self._billing else BillingMemory(),
         )
 
+    @property
+    def closed(self) -> Instant | None:
+        """The newest billing boundary that is closed."""
+        return self._billing.closed if self._billing else None
+
     def follower(self, point: Point) -> Callable[[Reading], Reading] | None:
         """Return what takes the good readings of a point, each to be given on as it returns it; ``None``: nothing."""
         if point.quantity == SERIAL:
@@ -135,7 +140,8 @@ class RegisterBook:
             if start is None:
                 watch.forget()
             else:
-                watch.begin_at(start, now)
+                # It has counted since then; a clock that ran ahead when it was entered gives no future.
+                watch.begin_at(start, min(swap.at, now))
         return described
 
     def take_events(self, now: Instant) -> list[RegisterEvent]:

@@ -56,6 +56,7 @@ class Keeper:
         self._memory = memory
         self._durable = durable
         self._time = time
+        self._closed = book.closed
 
     async def run(self) -> None:
         """Look now and then, for ever."""
@@ -71,12 +72,17 @@ class Keeper:
         for handed in swaps:
             await self._record(handed)
         self._teller.tell_of_registers()
-        now = self._time.clock()
-        if swaps or self._memory.is_due(now):
+        passed = self._book.closed != self._closed
+        if passed:
+            # Forgotten, a boundary would be told again as missing after a power cut; remembered before the log has
+            # it, never.
+            await self._durable()
+        if swaps or passed or self._memory.is_due(self._time.clock()):
             self.remember()
 
     def remember(self) -> None:
         """Write what is to be remembered."""
+        self._closed = self._book.closed
         self._memory.write(self._book.memory(), self._time.clock())
 
     async def _record(self, handed: HandedOver) -> None:

@@ -1,4 +1,7 @@
-"""What is known of registers, over a restart: one small file, written seldom, for the card's sake."""
+"""What is known of registers, over a restart: one small file, written seldom, for the card's sake.
+
+Once an hour, at each billing boundary, and when a meter was exchanged.
+"""
 
 import logging
 from pathlib import Path

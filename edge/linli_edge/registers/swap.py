@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from linli_core.errors import ConfigError
-from linli_core.instant import Instant
+from linli_core.instant import Instant, to_rfc3339
 
 FOLDER: Final = "swaps"
 _SUFFIX: Final = ".json"
@@ -51,6 +51,7 @@ class Swap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {
             "noticed_by": "operator",
             "by": self.by,
+            "swapped_at": to_rfc3339(self.at),  # the event's own time is when it was recorded, perhaps days later
             "old_serial": self.old_serial,
             "new_serial": self.new_serial,
             "final": self.old_final,

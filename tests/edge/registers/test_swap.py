@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from linli_core.instant import SECOND
+from linli_core.instant import DAY, MINUTE, SECOND, Instant, to_rfc3339
+from linli_core.model import Point, Reading
 from linli_core.vocabulary import vocabulary
 from linli_edge.cli import main
 from linli_edge.outbox import Outbox, OutboxLimits
 from linli_edge.pipeline import Pipeline
+from linli_edge.registers.billing import BillingSettings
 from linli_edge.registers.book import Memory, RegisterBook, RegisterSettings
 from linli_edge.registers.keeper import Keeper
 from linli_edge.registers.memory import WRITE_EVERY, MemoryFile
@@ -86,6 +89,7 @@ async def test_a_swap_that_waits_is_recorded_and_the_registers_begin_anew(tmp_pa
     assert data == {
         "noticed_by": "operator",
         "by": "Wang",
+        "swapped_at": to_rfc3339(NOW),
         "old_serial": "111",
         "new_serial": "222",
         "final": {"energy_import": 5e6},
@@ -201,3 +205,50 @@ async def test_a_restart_between_log_and_file_records_it_under_one_number(tmp_pa
             await Keeper(registers, pipeline, tmp_path, memory, outbox.flush, Timekeeper()).look()
         messages = await outbox.read([1, 2])
     assert [json.loads(message.body)["id"] for message in messages] == [path.stem] * 2
+
+
+async def test_a_swap_entered_while_the_gateway_was_off_keeps_its_day(tmp_path: Path) -> None:
+    """It is recorded three days later; what the new meter has counted since then is no implausible rise."""
+    registers, told = book(), Told()
+    hand_over(tmp_path, msgspec.structs.replace(SWAP, at=NOW - 3 * DAY))
+    await keeper(registers, told, tmp_path).look()
+    assert told.events[0][2]["swapped_at"] == to_rfc3339(NOW - 3 * DAY)
+    assert registers.memory().baselines["meter-1/energy_import"] == Baseline(12.0, NOW - 3 * DAY)
+
+
+async def test_a_boundary_that_was_told_is_not_told_again_as_missing_after_a_power_cut(tmp_path: Path) -> None:
+    """Nothing is written on the way down: what was on disk a moment after the boundary must do."""
+    point, boundary = Point("meter-1", "energy_import"), BillingSettings().boundary(NOW) + 15 * MINUTE
+    settings = RegisterSettings(frozenset({"meter-1"}), billing=BillingSettings())
+    steps: list[str] = []
+
+    def started(now: list[Instant]) -> tuple[RegisterBook, Keeper, list[dict[str, object]]]:
+        memory = MemoryFile(tmp_path / "registers.json")
+        registers = RegisterBook(settings, vocabulary(), memory.read())
+        told: list[dict[str, object]] = []
+
+        class Log(Told):
+            def tell_of_registers(self) -> None:
+                told.extend(data for _, _, data in registers.take_events(now[0]))
+
+        async def durable() -> None:
+            steps.append(f"log on disk, memory of {memory.read().billing.closed}")
+
+        return registers, Keeper(registers, Log(), tmp_path, memory, durable, Timekeeper(clock=lambda: now[0])), told
+
+    now = [boundary - MINUTE]
+    registers, keeping, told = started(now)
+    await keeping.look()
+    now[0] = boundary + SECOND
+    follow = registers.follower(point)
+    assert follow is not None
+    follow(Reading(point, 5_000_000.0, now[0]))
+    await keeping.look()
+    assert [line["mark"] for data in told for line in data["registers"]] == ["exact"]  # type: ignore[attr-defined]
+    # The log came first: memory was still that of the boundary before.
+    assert steps[-1] == f"log on disk, memory of {boundary - 15 * MINUTE}"
+
+    now[0] = boundary + 12 * MINUTE
+    _, keeping, told = started(now)
+    await keeping.look()
+    assert told == []
