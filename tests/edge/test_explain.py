@@ -9,6 +9,14 @@ from typing import Any
 import pytest
 
 from linli_core.catalogue import LANGUAGES, Language
+from linli_core.codecs.cjt188.control import FUNCTIONS as FUNCTIONS_188
+from linli_core.codecs.cjt188.control import IDENTIFIERS as IDENTIFIERS_188
+from linli_core.codecs.cjt188.control import type_name
+from linli_core.codecs.cjt188.layout import Part as Part188
+from linli_core.codecs.dlt645 import Edition
+from linli_core.codecs.dlt645.control import ERRORS as ERRORS_645
+from linli_core.codecs.dlt645.control import FUNCTIONS as FUNCTIONS_645
+from linli_core.codecs.dlt645.dictionary import standard_layout
 from linli_core.codecs.explain import Part
 from linli_core.codecs.mbus import LongFrame
 from linli_core.codecs.mbus.explain import explain as explain_mbus
@@ -246,3 +254,25 @@ def test_every_part_of_recorded_frames_has_a_chinese_name(vectors: Path) -> None
         data = bytes.fromhex(json.loads(path.read_text())["input"]["data"])
         names |= {part.name for part in explain_mbus(data)}
     assert {name for name in names if not book.knows(name)} == set()
+
+
+def test_what_chinese_meters_say_is_said_in_chinese() -> None:
+    book = phrase_book("dlt645")
+    texts = {text for names in FUNCTIONS_645.values() for text in names.values()}
+    texts |= {text for errors in ERRORS_645.values() for _, text in errors}
+    for edition, identifiers in (
+        (Edition.E2007, [*range(0x00000000, 0x00C00000, 0x10000), *range(0x01010000, 0x010B0000, 0x10000)]),
+        (Edition.E2007, [0x0000FFFF, *range(0x0201FF00, 0x02090000, 0x10000), 0x020AFFFF, 0x020BFFFF, 0x028000FF]),
+        (Edition.E2007, [di2 << 16 | 0x03000000 | di1 << 8 for di2 in range(0x31) for di1 in range(0x10)]),
+        (Edition.E2007, [0x04000100 | low for low in range(0x500)] + [0x04800001, 0x04800002, 0x04800003, 0x040005FF]),
+        (Edition.E2007, [0x05000001 | di2 << 16 | di1 << 8 for di2 in range(8) for di1 in range(0x11)]),
+        (Edition.E2007, [0x00900100, 0x00900101, 0x00900200, 0x00900201]),
+        (Edition.E1997, range(0x9000, 0xD000)),
+    ):
+        for identifier in identifiers:
+            texts |= {item.en for item in standard_layout(edition, identifier)}
+    assert len(texts) > 500
+    assert {text for text in texts if untranslated(text.replace("imp/kvarh", ""), book)} == set()
+    names = {type_name(code) for code in range(256)} | set(IDENTIFIERS_188.values()) | set(FUNCTIONS_188.values())
+    names |= {part.value for part in Part188}
+    assert {name for name in names if untranslated(name, phrase_book("cjt188"))} == set()

@@ -54,7 +54,7 @@ def _address(address: str) -> str:
     if address == BROADCAST:
         return f"{address}: all meters, none answers"
     wild = any(address[place : place + 2] == WILD for place in range(0, len(address), 2))
-    return f"{address}: every meter that fits, AA being any byte" if wild else f"meter {address}"
+    return f"{address}: every meter that fits, AA being any byte" if wild else f"of meter {address}"
 
 
 def _control(frame: Frame) -> str:
@@ -100,7 +100,7 @@ def _data(at: int, raw: bytes, frame: Frame, words: Dictionary | None) -> Iterat
                 value = value_of(record)
                 unit = vocabulary()[item.quantity].unit
                 told = "none: the meter has no such value" if value is None else f"{value} {unit}".strip()
-                moment = f" at {record.time}" if record.time else ""
+                moment = f", at {record.time}" if record.time else ""
                 yield Part(at, raw[:length], item.en, told + moment, item.clause, depth=1)
             at, raw, body = at + length, raw[length:], body[length:]
         if body:
