@@ -96,3 +96,23 @@ def test_points_that_overlap_are_told(tmp_path: Path, capsys: pytest.CaptureFixt
     )
     assert main(["profiles", "check", str(path)]) == 2
     assert "shares registers with" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("driver", sorted({driver for driver, _, _ in EVERY}))
+def test_whose_profile_a_file_is_need_not_be_said(
+    driver: str, broken: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = []
+    for name, shelf, profile in EVERY:
+        if name == driver:
+            paths.append(tmp_path / f"{profile.name}.toml")
+            content = shelf.text(profile.name)
+            paths[-1].write_text(content.replace("manual = ", "manuel = ") if broken else content, encoding="utf-8")
+    assert main(["profiles", "check", *map(str, paths), "--lang", "en"]) == (2 if broken else 0)
+    said = capsys.readouterr().out
+    for path in paths:
+        assert f"{path}: read as a profile of driver {driver}" in said
+        assert (f'{path}.manuel: unknown key; did you mean "manual"?' if broken else f"{path}: sound") in said
+    # A line for what it was read as, and one for what was found (or how to send it in): no other driver's mistakes.
+    assert len(said.splitlines()) == 2 * len(paths)
