@@ -268,6 +268,20 @@ async def test_the_meters_clock_stands_beside_the_gateways() -> None:
     assert times["energy_import.s1"] is None
 
 
+async def test_a_clock_that_is_wrong_is_flagged_and_nothing_is_rejected_for_it() -> None:
+    made = make()
+    field = Field(made, devices=[device(made, read=["00010000", "04000101", "04000102"])])
+    field.now += HOUR
+    found = {
+        reading.point.local_name: quality_label(reading.quality, reading.reason) for reading in await field.readings()
+    }
+    assert found == {
+        "energy_import": "good",
+        "meter_date": "uncertain/clock_doubt",
+        "meter_time": "uncertain/clock_doubt",
+    }
+
+
 async def test_when_a_meter_falls_silent_in_the_middle_what_it_said_counts() -> None:
     made = make(silent_on={0x02030000})
     field = Field(made, devices=[device(made, read=READS)])

@@ -13,7 +13,7 @@ from linli_core.codecs.dlt645.answer import Record, raw_text
 from linli_core.codecs.dlt645.control import Edition
 from linli_core.codecs.dlt645.item import Coding, Item
 from linli_core.codecs.mbus.values import MeterTime
-from linli_core.instant import Instant
+from linli_core.instant import MINUTE, Instant
 from linli_core.model import Point, Quality, Reading, Reason, Value
 from linli_core.vocabulary import vocabulary
 
@@ -29,6 +29,10 @@ STATE_BITS: Final[dict[int, tuple[tuple[int, str, int | None, str, str], ...]]] 
 Channel 1 is the clock's battery, 2 the one for reading out without supply.
 """
 
+CLOCK_TOLERANCE: Final = 10 * MINUTE
+"""How far a meter's clock may be from the gateway's before its time is UNCERTAIN; its other values stay as they are."""
+
+_CLOCKS: Final = ("meter_date", "meter_time")
 _KEPT: Final = 4096
 
 
@@ -104,6 +108,10 @@ class Interpreter:
             device_time = None
         if record.value is None:
             return Reading(point, None, observed_at, Quality.BAD, why_missing(record), device_time)
+        of_now = item.quantity in _CLOCKS and item.storage is None and item.statistic is None
+        if of_now and device_time is not None and abs(observed_at - device_time) > CLOCK_TOLERANCE:
+            value = value_of(record)
+            return Reading(point, value, observed_at, Quality.UNCERTAIN, Reason.CLOCK_DOUBT, device_time)
         return Reading(point, value_of(record), observed_at, device_time=device_time)
 
     def _of_bits(self, record: Record, item: Item, observed_at: Instant, device_time: Instant | None) -> list[Reading]:
