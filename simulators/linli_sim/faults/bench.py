@@ -35,6 +35,8 @@ _LIVES: Final = 60.0
 _DRAINS: Final = 60.0
 _SLOW_DISK: Final = 20_000
 _PAGE: Final = 4096
+_BLIND: Final = 1000
+"""How many messages are looked for beyond those known where not even the newest one can be read."""
 
 _CAUSES: Final[Mapping[Fault, tuple[str, ...]]] = {
     Fault.GATEWAY_DAMAGE: (CORRUPTION,),
@@ -87,7 +89,7 @@ class Bench:
         self._book = folder / "served"
         self._kills: list[tuple[Instant, Instant]] = []
         self._offsets: list[tuple[Instant, int]] = []
-        self._held: dict[int, list[int]] = defaultdict(list)
+        self._held: dict[int, set[int]] = defaultdict(set)
         self._trouble_from: Instant = 0
         self._trouble_to: Instant = 0
         self._causes = set[str]()
@@ -244,13 +246,16 @@ class Bench:
         """Note which numbers are in which message, before they may be gone."""
         connection = sqlite3.connect(log)
         try:
-            for seq, body in connection.execute("SELECT seq, body FROM message WHERE kind = 0"):
-                self._held[seq] += _numbers(body)
+            last = connection.execute("SELECT max(seq) FROM message").fetchone()[0] or 0
         except sqlite3.DatabaseError:
-            # Damaged before: what reads now was noted then.
-            pass
-        finally:
-            connection.close()
+            last = max(self._held, default=0) + _BLIND
+        for seq in range(1, last + 1):
+            # One by one: behind a page that was damaged before, others read.
+            with contextlib.suppress(sqlite3.DatabaseError, ValueError):
+                query = "SELECT body FROM message WHERE kind = 0 AND seq = ?"
+                for (body,) in connection.execute(query, (seq,)):
+                    self._held[seq].update(_numbers(body))
+        connection.close()
 
     # What can be done to the platform
 

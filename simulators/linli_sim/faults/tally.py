@@ -6,7 +6,7 @@ what is missing is looked up in the ledger, by the numbers of the messages it wa
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -78,7 +78,7 @@ class Faulted:
     kills: Sequence[tuple[Instant, Instant]]
     causes: frozenset[str]
     offsets: Sequence[tuple[Instant, int]]
-    held: Mapping[int, Sequence[int]]
+    held: Mapping[int, Collection[int]]
 
 
 def tally(
