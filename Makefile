@@ -6,8 +6,9 @@ LOCK := locks/dev.txt
 ONLY ?= *
 FAULTS ?= 200
 HOURS ?= 8
+MINUTES ?= 10
 
-.PHONY: help setup demo test check bench vectors faults soak lock format
+.PHONY: help setup demo test check bench vectors fuzz faults soak lock format
 
 help:
 	@echo "make demo    a community, live: open the printed address"
@@ -15,6 +16,7 @@ help:
 	@echo "make check   lint, types, layers"
 	@echo "make bench   figures, one JSON line each  [ONLY=GLOB]"
 	@echo "make vectors judge recorded frames of real devices  [LINLI_VECTORS=DIR]"
+	@echo "make fuzz    damaged recordings, each codec 10 minutes  [MINUTES=N]"
 	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours  [HOURS=N]"
 	@echo "make setup   install into $(VENV) (the others call it)"
 
@@ -42,6 +44,9 @@ bench: setup
 
 vectors: setup
 	$(BIN)/python -m linli_sim.vectors
+
+fuzz: setup
+	$(BIN)/python -m linli_sim.fuzz --minutes $(MINUTES)
 
 faults: setup
 	$(BIN)/python -m linli_sim.faults --faults $(FAULTS) $(if $(SEED),--seed $(SEED))

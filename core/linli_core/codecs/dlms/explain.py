@@ -87,7 +87,7 @@ class _Teller:
             at += size
         self.add(at, at + 1, "control", _control(frame), HDLC)
         at += 1
-        if frame.information:
+        if at + 2 <= end - 3:  # a header check of its own, if only before an empty information field
             self.add(at, at + 2, "HCS", f"{crc16(self.data[1:at]):04X}, as the bytes give", HDLC)
             if frame.segmented:
                 self.add(at + 2, end - 3, "segment", f"{len(frame.information)} bytes of a message", HDLC)
