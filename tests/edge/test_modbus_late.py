@@ -7,7 +7,7 @@ import asyncio
 import selectors
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import pytest
@@ -22,6 +22,8 @@ from linli_sim.modbus_frames import RtuFrames, rtu
 
 T = TypeVar("T")
 LIMIT = 1.0
+TURN = 1e-6
+"""From one answer of a unit to the next: they come in order."""
 
 
 class JumpingSelector(selectors.DefaultSelector):
@@ -98,7 +100,9 @@ class SimulatedLine:
         if request.pdu[0] == 4 and self.second_table != "data":
             outcome = self.second_table
         self.numbers[number] = outcome
-        self._free_at[request.unit] = at = max(loop.time(), self._free_at.get(request.unit, 0.0)) + behaviour.delay
+        self._free_at[request.unit] = at = (
+            max(loop.time(), self._free_at.get(request.unit, 0.0)) + behaviour.delay + TURN
+        )
         if outcome == "lost":
             return
         count = int.from_bytes(request.pdu[3:5], "big")
@@ -112,6 +116,13 @@ class SimulatedLine:
         loop.call_at(at, self.feed, frame[: behaviour.cut] if behaviour.cut else frame)
         if behaviour.cut:
             loop.call_at(at + behaviour.pause, self.feed, frame[behaviour.cut :])
+
+    def ask_for_another(self, unit: int, count: int, delay: float) -> None:
+        """Let another master ask: we hear what it says, and what it is told, in its turn."""
+        loop = asyncio.get_running_loop()
+        self.feed(rtu(unit, bytes((3, 0, 40, 0, count))))
+        self._free_at[unit] = at = max(loop.time(), self._free_at.get(unit, 0.0)) + delay + TURN
+        loop.call_at(at, self.feed, rtu(unit, bytes((3, 2 * count)) + b"\xff\xff" * count))
 
     def feed(self, data: bytes) -> None:
         if data:
@@ -265,3 +276,52 @@ def test_a_second_master_on_the_line_is_named() -> None:
         assert await port.read(Request(1, 3, 0, 2), limit=LIMIT) == b"\x00\x03\x00\x00"
 
     simulated(story())
+
+
+stranger = st.tuples(
+    st.sampled_from([0.0, 0.001, 0.003, 0.0045, 0.02, 0.3, 0.99, 1.5]),
+    st.sampled_from([1, 2]),
+    st.sampled_from([1, 2, 4]),
+    st.sampled_from([0.0005, 0.004, 0.02, 0.06, 0.3, 1.2]),
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(behaviour, max_size=10), st.lists(question, min_size=1, max_size=10), st.lists(stranger, max_size=10))
+def test_what_another_master_is_told_is_never_taken_for_an_answer_to_us(
+    behaviours: list[Behaviour],
+    questions: list[tuple[int, int, int, float]],
+    strangers: list[tuple[float, int, int, float]],
+) -> None:
+    async def story() -> None:
+        line = SimulatedLine(iter([replace(each, outcome="data", cut=0) for each in behaviours]))
+        port = FramedPort(line, RtuFraming())
+
+        async def another_master() -> None:
+            for rest, unit, count, delay in strangers:
+                await asyncio.sleep(rest)
+                line.ask_for_another(unit, count, delay)
+
+        other = asyncio.create_task(another_master())
+        for unit, address, count, rest in questions:
+            await asyncio.sleep(rest)
+            try:
+                data = await port.read(Request(unit, 3, address, count), limit=LIMIT, pause=0.004)
+            except (LinkTimeout, ProtocolError):
+                continue
+            assert int.from_bytes(data[:2], "big") == len(line.numbers), "an answer to another request"
+        await other
+
+    simulated(story())
+
+
+def test_an_answer_that_another_master_still_waits_for_is_not_taken() -> None:
+    async def story() -> bytes:
+        line = SimulatedLine(iter([]))
+        port = FramedPort(line, RtuFraming())
+        await port.read(Request(1, 3, 0, 1), limit=LIMIT)
+        # It asks in the quiet before we do, and is answered after we have asked.
+        line.ask_for_another(1, 1, 0.1)
+        return await port.read(Request(1, 3, 0, 1), limit=LIMIT)
+
+    assert simulated(story()) != b"\xff\xff"

@@ -5,13 +5,14 @@ connection stays, and its late answer is never taken for another's (:mod:`linli_
 """
 
 import asyncio
+import struct
 from collections import Counter, defaultdict
 from typing import Final, Protocol
 
 from linli_core.codec import NEED_DATA
 from linli_core.errors import ChecksumError, DriverUnavailable, LinkClosed, LinkTimeout, ProtocolError
 from linli_edge.driver import UnitCounters
-from linli_edge.drivers.modbus.doubt import Doubt
+from linli_edge.drivers.modbus.doubt import Doubt, Heard
 from linli_edge.drivers.modbus.framing import NOTHING, Asked, Command, Framing, Request, data_of
 from linli_edge.drivers.modbus.pdu import check_written
 from linli_edge.transport import Transport
@@ -149,6 +150,7 @@ class FramedPort:
                 await self._settle(unit, limit, pause)
             if self._doubt.about(asked):
                 raise LinkTimeout(f"unit {unit}: what it says may be the answer to an earlier request")
+            sent = _now()
             pdu = await self._once(asked, limit)
         except LinkClosed as exc:
             self._broken = str(exc)
@@ -162,7 +164,7 @@ class FramedPort:
             # Out of step: nothing on this connection can be trusted any more.
             self._broken = str(exc)
             raise LinkClosed(f"unit {unit}: {exc}") from exc
-        self._doubt.settled(unit)
+        self._doubt.settled(unit, sent)
         return pdu
 
     async def _sound(self, asked: Asked, limit: float, *, elsewhere: bool) -> None:
@@ -175,12 +177,14 @@ class FramedPort:
             # Every shape is taken: all that is left is to wait as long as we ever do.
             await self._listen(limit, limit)
             self._framing.reset()
-            self._note_overheard(asked.unit)
-            self._doubt.settled(asked.unit)
+            listened = _now()
+            self._note_overheard(asked.unit, limit)
+            self._doubt.settled(asked.unit, listened)
             return
+        sent = _now()
         pdu = await self._once(sounding, limit)
         if self._doubt.proves(sounding, pdu):
-            self._doubt.settled(asked.unit)
+            self._doubt.settled(asked.unit, sent)
         else:
             # An exception, which may be an older request's: that one is settled, this one is not.
             self._doubt.answered(asked.unit, pdu)
@@ -197,7 +201,7 @@ class FramedPort:
             async with asyncio.timeout(limit):
                 await self._transport.write(data)
                 pdu = await self._answer()
-            self._note_overheard(asked.unit, asked)
+            self._note_overheard(asked.unit, limit, asked)
             answered = True
         except TimeoutError as exc:
             raise self._unanswered(asked, limit) from exc
@@ -252,7 +256,7 @@ class FramedPort:
             self._drained = True
         await self._listen(max(rest, _LEAST_LISTENING), limit)
         self._framing.reset()
-        self._note_overheard(before)
+        self._note_overheard(before, limit)
         self._doubt.expire(_now())
 
     async def _listen(self, quiet: float, limit: float) -> None:
@@ -268,11 +272,14 @@ class FramedPort:
         except TimeoutError:
             return
 
-    def _note_overheard(self, unit: int, asked: Asked | None = None) -> None:
+    def _note_overheard(self, unit: int, patience: float, asked: Asked | None = None) -> None:
         """Book what came besides the answer.
+
+        What another master asked and was not yet told is overdue like an answer to us: it has the form of one.
 
         Args:
             unit: The unit that is being asked.
+            patience: Seconds that an answer is waited for.
             asked: The request it has just answered, if it has.
 
         Raises:
@@ -285,13 +292,20 @@ class FramedPort:
         self._counts[unit].foreign += heard.foreign
         doubtful = False
         for other, pdu in heard.frames:
-            if self._doubt.answered(other, pdu) or self._framing.identified:
+            if self._framing.identified:
+                whose = Heard.OVERDUE
+            elif _is_read(pdu):
+                whose = Heard.FOREIGN
+                request = Request(other, pdu[0], *struct.unpack(">HH", pdu[1:]))
+                self._doubt.add(request, _now(), patience, ours=False)
+                doubtful = doubtful or (asked is not None and other == asked.unit and pdu[0] == asked.function)
+            else:
+                whose = self._doubt.answered(other, pdu)
+            if whose is Heard.OVERDUE:
                 self.late[other] += 1
                 self._counts[other].late += 1
             else:
                 self._counts[unit].foreign += 1
-                if asked is not None and other == asked.unit and _is_read(pdu) and pdu[0] == asked.function:
-                    doubtful = True
         if doubtful:
             raise ProtocolError(
                 f"unit {unit}: another master asked it at the same time; the answer may be to that one",

@@ -8,7 +8,8 @@ another function). Once that is answered, nothing older can come any more.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from enum import Enum
+from typing import Final, NamedTuple
 
 from linli_edge.drivers.modbus.pdu import Asked, Request
 
@@ -22,45 +23,61 @@ _WIDEST: Final = 8
 """Most registers that a sounding of the other table asks for."""
 
 
+class _Overdue(NamedTuple):
+    asked: Asked
+    since: float
+    until: float
+    ours: bool
+
+
+class Heard(Enum):
+    """Whose a frame is that nobody waited for."""
+
+    OVERDUE = "overdue"
+    """Ours: an answer that came late."""
+    FOREIGN = "foreign"
+    """Another master's."""
+
+
 class Doubt:
     """The answers of each unit that are overdue, the oldest first."""
 
     def __init__(self) -> None:
-        self._overdue: dict[int, list[tuple[Asked, float]]] = {}
+        self._overdue: dict[int, list[_Overdue]] = {}
 
-    def add(self, asked: Asked, now: float, patience: float) -> None:
-        """Take note of a request that was not answered in time."""
-        self._overdue.setdefault(asked.unit, []).append((asked, now + BELIEVED * patience))
+    def add(self, asked: Asked, now: float, patience: float, *, ours: bool = True) -> None:
+        """Take note of a request that was not answered in time, or of another master's that was not answered yet."""
+        self._overdue.setdefault(asked.unit, []).append(_Overdue(asked, now, now + BELIEVED * patience, ours))
 
-    def settled(self, unit: int) -> None:
-        """Take note that nothing older can come from a unit any more."""
-        self._overdue.pop(unit, None)
+    def settled(self, unit: int, since: float) -> None:
+        """Take note that nothing can come from a unit any more that was noted before ``since``."""
+        self._keep(unit, [one for one in self._overdue.get(unit, ()) if one.since >= since])
 
     def expire(self, now: float) -> None:
         """Give up what has not come for so long that it will not."""
         if not self._overdue:
             return
         for unit, waiting in [*self._overdue.items()]:
-            self._keep(unit, [one for one in waiting if one[1] > now])
+            self._keep(unit, [one for one in waiting if one.until > now])
 
-    def answered(self, unit: int, pdu: bytes) -> bool:
-        """Take note of a frame that nobody waited for; return whether it can be an overdue answer.
+    def answered(self, unit: int, pdu: bytes) -> Heard:
+        """Take note of a frame that nobody waited for; return whose answer it can be.
 
         The first request that it fits and all before it are settled: a unit answers in order.
         """
         waiting = self._overdue.get(unit, [])
-        for place, (asked, _) in enumerate(waiting):
-            if _fits(asked, pdu):
+        for place, one in enumerate(waiting):
+            if _fits(one.asked, pdu):
                 self._keep(unit, waiting[place + 1 :])
-                return True
-        return False
+                return Heard.OVERDUE if one.ours else Heard.FOREIGN
+        return Heard.FOREIGN
 
     def about(self, asked: Asked) -> bool:
         """Return whether an answer to this request could be confused with an overdue one.
 
         By the function alone: an exception names nothing else.
         """
-        return any(one.function == asked.function for one, _ in self._overdue.get(asked.unit, ()))
+        return any(one.asked.function == asked.function for one in self._overdue.get(asked.unit, ()))
 
     def sounding(self, asked: Asked, *, elsewhere: bool = False) -> Request | None:
         """Return what to ask first; ``None`` where every form is taken.
@@ -69,7 +86,7 @@ class Doubt:
             asked: What is to be asked afterwards.
             elsewhere: Do not ask the same function: its exceptions have been in the way.
         """
-        taken = {one.answer_prefix for one, _ in self._overdue.get(asked.unit, ())}
+        taken = {one.asked.answer_prefix for one in self._overdue.get(asked.unit, ())}
         possible = (one for one in _soundings(asked) if not (elsewhere and one.function == asked.function))
         return next((one for one in possible if one.answer_prefix not in taken), None)
 
@@ -80,7 +97,7 @@ class Doubt:
         """
         return not pdu[0] & 0x80 or not self.about(sounding)
 
-    def _keep(self, unit: int, waiting: list[tuple[Asked, float]]) -> None:
+    def _keep(self, unit: int, waiting: list[_Overdue]) -> None:
         if waiting:
             self._overdue[unit] = waiting
         else:
