@@ -18,7 +18,6 @@ BENCHES: Final[Mapping[str, str]] = {
     "bus.plan200.complete_share": "linli_sim.bench.bus",
     "bus.rtu9600.use": "linli_sim.bench.bus",
     "bus.rtu9600.use_3dead": "linli_sim.bench.bus",
-    "codec.mbus.telegrams_per_cpu_second": "linli_sim.bench.mbus",
     "bus.scan.over_theory": "linli_sim.bench.scan",
     "edge.points_per_cpu_second": "linli_sim.bench.edge",
     "edge.rss_mb": "linli_sim.bench.edge",
@@ -26,6 +25,7 @@ BENCHES: Final[Mapping[str, str]] = {
     "ingest.pack100.readings_per_cpu_second": "linli_sim.bench.ingest",
     "ingest.pack5.readings_per_second": "linli_sim.bench.ingest",
     "meters.dlt645_2400.use": "linli_sim.bench.dlt645",
+    "meters.mbus.telegrams_per_cpu_second": "linli_sim.bench.mbus",
     "store.bytes_per_reading": "linli_sim.bench.store",
 }
 """The module of each benchmark, by the benchmark's name; imported when it is asked for."""

@@ -74,7 +74,7 @@ def encode_manufacturer(letters: str) -> bytes:
     return (first << 10 | second << 5 | third).to_bytes(2, "little")
 
 
-_MEDIA: Final = {
+MEDIA: Final = {
     0x00: "other",
     0x01: "oil",
     0x02: "electricity",
@@ -115,4 +115,4 @@ _MEDIA: Final = {
 
 def medium_name(code: int) -> str:
     """Return a medium in words; ``reserved (2A)`` for a code without a name."""
-    return _MEDIA.get(code) or f"reserved ({code:02X})"
+    return MEDIA.get(code) or f"reserved ({code:02X})"
