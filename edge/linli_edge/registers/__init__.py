@@ -5,5 +5,5 @@ keeps those of a whole gateway, ``memory`` brings them over a restart, ``swap`` 
 ``keeper`` looks after all of them while the gateway runs. ``watch``, ``billing`` and ``book`` are pure.
 
 The raw value always goes on as it is, with its quality: nothing is invented, corrected or left out here, and what an
-amount of use is made of is decided where bills are made. ``docs/adr/0021-registers.md`` tells why.
+amount of use is made of is decided where bills are made. ``docs/adr/0012-registers.md`` tells why.
 """

@@ -2,7 +2,7 @@
 
 ``settings`` (what the TOML says) → ``source`` (texts come in) → ``lines`` (a telegram out of a text) → ``hearing``
 (whose it is, and what it says) → ``driver`` (what the link collects). The protocol is
-:mod:`linli_core.codecs.wmbus`; why a link polls meters that nobody can ask: ``docs/adr/0043-heard-meters.md``.
+:mod:`linli_core.codecs.wmbus`; why a link polls meters that nobody can ask: ``docs/adr/0018-heard-meters.md``.
 """
 
 from typing import Final
