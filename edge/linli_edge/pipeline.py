@@ -27,6 +27,9 @@ from linli_edge.timekeeping import Timekeeper
 
 _LOG: Final = logging.getLogger(__name__)
 
+UNTOLD: Final = 10_000
+"""Events about registers that wait for a log that is full; the oldest go first."""
+
 Bounds = tuple[float | None, float | None]
 """Lowest and highest plausible value of a quantity, both included."""
 
@@ -142,6 +145,7 @@ class Pipeline:
         self._registers = registers
         self._watches: dict[str, _Watch] = {}
         self._waiting: list[Reading] = []
+        self._untold: list[tuple[str, str, dict[str, object]]] = []
         self._news = asyncio.Event()
         self._full = False
 
@@ -162,12 +166,18 @@ class Pipeline:
             self._news.set()
         self.tell_of_registers()
 
-    def tell_of_registers(self) -> None:
-        """Send what has become of registers, after the readings that show it."""
+    def tell_of_registers(self) -> bool:
+        """Send what has become of registers, after the readings that show it; tell whether the log took it all."""
         if self._registers is None:
-            return
-        for name, subject, data in self._registers.take_events(self._time.clock()):
-            self.tell(name, subject, data)
+            return True
+        events = [*self._untold, *self._registers.take_events(self._time.clock())]
+        self._untold = []
+        for place, (name, subject, data) in enumerate(events):
+            if not self.tell(name, subject, data):
+                # A boundary that nobody hears of is a bill by guesswork: it waits for the log.
+                self._untold = events[place:][-UNTOLD:]
+                return False
+        return True
 
     def report(self, link: str, report: Report) -> None:
         """Send a link's report as an event, with the readings before it."""

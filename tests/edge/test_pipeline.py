@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from linli_core.model import Point, Quality, Reading, Reason, Value, missing
 from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, OutboxFull
 from linli_edge.pipeline import Bounds, PackSettings, Pipeline
+from linli_edge.registers.book import RegisterBook
 from linli_edge.report_by_exception import Reported, ReportRule
 from linli_edge.scheduler import DeviceBack, DeviceSilent
 from linli_edge.timekeeping import Timekeeper
@@ -270,3 +271,26 @@ class TestEvents:
         assert event["data"] == data
         assert event["id"]
         assert pipe.counters.as_dict()["events"] == 1
+
+
+class Registers:
+    """A register book that has something to tell each time it is asked."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def take_events(self, now: Instant) -> list[tuple[str, str, dict[str, object]]]:
+        del now
+        self.count += 1
+        return [("linli.register.billing", "m1", {"number": self.count})] if self.count < 4 else []
+
+
+def test_what_registers_have_to_tell_waits_for_a_log_that_is_full(fake_time: Time) -> None:
+    log = Log(full=True)
+    book = cast("RegisterBook", Registers())
+    pipe = Pipeline("gw", log, encode_pack=encode, bounds=bounds, time=fake_time.timekeeper, registers=book)
+    assert not pipe.tell_of_registers()
+    assert not pipe.tell_of_registers()
+    log.full = False
+    assert pipe.tell_of_registers()
+    assert sorted(body["data"]["number"] for body in log.bodies("event")) == [1, 2, 3]

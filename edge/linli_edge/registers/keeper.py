@@ -24,8 +24,8 @@ class Teller(Protocol):
         """Send an event; tell whether the log took it."""
         ...
 
-    def tell_of_registers(self) -> None:
-        """Send what has become of registers."""
+    def tell_of_registers(self) -> bool:
+        """Send what has become of registers; tell whether the log took it all."""
         ...
 
 
@@ -71,7 +71,9 @@ class Keeper:
             _log.warning("%s", text)
         for handed in swaps:
             await self._record(handed)
-        self._teller.tell_of_registers()
+        if not self._teller.tell_of_registers():
+            # What is not in the log is not to be remembered as told.
+            return
         passed = self._book.closed != self._closed
         if passed:
             # Forgotten, a boundary would be told again as missing after a power cut; remembered before the log has

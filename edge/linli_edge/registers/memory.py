@@ -4,6 +4,7 @@ Once an hour, at each billing boundary, and when a meter was exchanged.
 """
 
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,11 @@ class MemoryFile:
         self._written_at = now
         part = self._path.with_name(f"{self._path.name}.part")
         try:
-            part.write_bytes(msgspec.json.encode(memory))
+            with part.open("wb") as file:
+                file.write(msgspec.json.encode(memory))
+                file.flush()
+                # Without it a power cut may leave the new name with nothing behind it.
+                os.fsync(file.fileno())
             part.replace(self._path)
         except OSError as exc:
             _log.warning("%s cannot be written: %s", self._path, exc)

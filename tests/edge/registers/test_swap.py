@@ -56,8 +56,9 @@ class Told:
             self.events.append((name, subject, data, number))
         return not self.full
 
-    def tell_of_registers(self) -> None:
+    def tell_of_registers(self) -> bool:
         """Nothing waits here."""
+        return True
 
 
 @pytest.fixture
@@ -228,8 +229,9 @@ async def test_a_boundary_that_was_told_is_not_told_again_as_missing_after_a_pow
         told: list[dict[str, object]] = []
 
         class Log(Told):
-            def tell_of_registers(self) -> None:
+            def tell_of_registers(self) -> bool:
                 told.extend(data for _, _, data in registers.take_events(now[0]))
+                return True
 
         async def durable() -> None:
             steps.append(f"log on disk, memory of {memory.read().billing.closed}")
