@@ -26,6 +26,10 @@ BENCHES: Final[Mapping[str, str]] = {
     "ingest.pack5.readings_per_second": "linli_sim.bench.ingest",
     "meters.dlt645_2400.use": "linli_sim.bench.dlt645",
     "meters.mbus.telegrams_per_cpu_second": "linli_sim.bench.mbus",
+    "outbox.append_us": "linli_sim.bench.outbox",
+    "outbox.open_1m_s": "linli_sim.bench.outbox",
+    "outbox.write_amplification": "linli_sim.bench.outbox",
+    "restore.readings_per_s": "linli_sim.bench.restore",
     "store.bytes_per_reading": "linli_sim.bench.store",
 }
 """The module of each benchmark, by the benchmark's name; imported when it is asked for."""

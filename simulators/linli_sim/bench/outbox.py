@@ -1,0 +1,127 @@
+"""``outbox.*``: what the gateway's log costs in CPU, in bytes on the card, and at start."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from linli_core.instant import SECOND, Instant
+from linli_core.model import Point, Quality, Reading
+from linli_core.wire import senml
+from linli_core.wire.messages import Ack
+from linli_edge.outbox import Message, Outbox, OutboxLimits
+from linli_edge.outbox.store import LogStore
+from linli_sim.bench import CannotRun, bench
+
+_START: Final[Instant] = 1_790_000_000 * SECOND
+_POINTS: Final = 1_000
+_PACK: Final = 100
+_ROUNDS: Final = 60
+_LONG: Final = 1_000_000
+_MOST_RSS_MB: Final = 64
+
+
+def pack(number: int) -> Message:
+    """Return a message of a hundred readings of ten three-phase meters, as one second of polls makes them."""
+    at = _START + number * SECOND
+    readings = [
+        Reading(Point(f"meter-{place // 10}", "active_power", channel=place % 10), 1500.5 + place, at, Quality.GOOD)
+        for place in range(_PACK)
+    ]
+    return Message("telemetry", senml.encode("gw-bench", readings), observed_from=at, observed_to=at, readings=_PACK)
+
+
+@bench("outbox.append_us", unit="us of CPU per reading", target=25)
+async def append_us() -> float:
+    """1,000 points once a second, packs of 100: from readings to a durable log, group by group."""
+    with tempfile.TemporaryDirectory(prefix="linli-bench-") as folder:
+        async with Outbox.open(Path(folder) / "outbox.db", OutboxLimits(group_delay=0), _clock) as outbox:
+            started, count = time.process_time(), 0
+            for second in range(_ROUNDS):
+                for _ in range(_POINTS // _PACK):
+                    outbox.append(pack(second))
+                    count += _PACK
+                await outbox.flush()
+            return (time.process_time() - started) / count * 1e6
+
+
+@bench("outbox.write_amplification", unit="bytes written per byte of payload", target=2)
+async def write_amplification() -> float:
+    """The same on line: every second's packs are durable within it and acknowledged at once.
+
+    What the process had written to its disk, by the kernel's count, over what was in the messages.
+    """
+    with tempfile.TemporaryDirectory(prefix="linli-bench-", dir=Path.cwd()) as folder:
+        before, payload = _written(), 0
+        async with Outbox.open(Path(folder) / "outbox.db", OutboxLimits(group_delay=0), _clock) as outbox:
+            for second in range(_ROUNDS):
+                for _ in range(_POINTS // _PACK):
+                    message = pack(second)
+                    payload += len(message.body)
+                    outbox.append(message)
+                await outbox.flush()
+                outbox.sender.ack(Ack(outbox.sender.epoch, outbox.sender.next_seq - 1), second)
+        return (_written() - before) / payload
+
+
+@bench("outbox.open_1m_s", unit="s", target=1)
+def open_1m_s() -> float:
+    """A log of a million messages that nobody has acknowledged: until it is open, in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="linli-bench-") as folder:
+        path = Path(folder) / "outbox.db"
+        store = LogStore.open(path, OutboxLimits(max_bytes=1 << 40))
+        message = Message("telemetry", b"x" * 100, readings=1)
+        for _ in range(_LONG // 10_000):
+            store.commit([message] * 10_000, _START)
+        store.close()
+        done = subprocess.run(  # noqa: S603 - ourselves
+            [sys.executable, "-c", _OPEN, str(path)], capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        raise CannotRun(done.stderr.strip()[-300:])
+    opened = msgspec.json.decode(done.stdout, type=_Opened)
+    if opened.backlog != _LONG:
+        raise CannotRun(f"the figure is void: {opened.backlog} messages of {_LONG} are there")
+    if opened.rss_mb > _MOST_RSS_MB:
+        raise CannotRun(f"the figure is void: it took {opened.rss_mb:.0f} MB, more than {_MOST_RSS_MB}")
+    return opened.seconds
+
+
+class _Opened(msgspec.Struct):
+    seconds: float
+    rss_mb: float
+    backlog: int
+
+
+_OPEN: Final = """
+import asyncio, json, resource, sys, time
+from pathlib import Path
+from linli_edge.outbox import Outbox, OutboxLimits
+
+async def main():
+    begun = time.monotonic()
+    limits = OutboxLimits(max_bytes=1 << 40)
+    async with Outbox.open(Path(sys.argv[1]), limits, lambda: time.time_ns() // 1000) as outbox:
+        seconds = time.monotonic() - begun
+        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": seconds, "rss_mb": rss, "backlog": outbox.sender.backlog()}))
+
+asyncio.run(main())
+"""
+
+
+def _clock() -> Instant:
+    return _START
+
+
+def _written() -> int:
+    """Return the bytes this process has caused to be written to disks so far."""
+    try:
+        lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    except OSError as exc:
+        raise CannotRun(f"the kernel does not say what was written ({exc}); Linux is needed") from exc
+    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes:"))
