@@ -123,14 +123,15 @@ async def test_a_converter_passes_bytes_and_may_close_behind_or_within_an_answer
     with SerialBus(stations(1), FAST, tcp=0) as bus:
         async with TcpTransport("127.0.0.1", bus.port) as transport:
             assert await read(FramedPort(transport, RtuFraming()), 1) == [1000, 1001]
-            bus.converter.hang_up = True
+        bus.converter.hang_up = True
+        async with TcpTransport("127.0.0.1", bus.port) as transport:
             assert await read(FramedPort(transport, RtuFraming()), 1) == [1000, 1001]
             assert await transport.read() == b""
         bus.converter.hang_up, bus.converter.hang_up_after = False, 4
         async with TcpTransport("127.0.0.1", bus.port) as transport:
             with pytest.raises(LinkClosed):
                 await read(FramedPort(transport, RtuFraming()), 1)
-        assert bus.connections == 2
+        assert bus.connections == 3
 
 
 async def test_a_port_that_is_pulled_is_gone_and_comes_back_under_another_name(tmp_path: Path) -> None:
