@@ -92,7 +92,11 @@ def _courtyard_645(seed: int) -> tuple[Device, ...]:
         number = name.rpartition("-")[2]
         read = '"9010", "B61F", "B630"' if meter.edition is Edition.E1997 else '"0001FF00", "0201FF00", "02030000"'
         settings = f'address = "{meter.address}"\nedition = "{meter.edition.value}"\nread = [{read}]'
-        found.append(Device(name, "electricity_meter", f"庭院电表 {number}", f"Courtyard meter {number}", settings))
+        found.append(
+            Device(
+                f"courtyard-{name}", "electricity_meter", f"庭院电表 {number}", f"Courtyard meter {number}", settings
+            )
+        )
     return tuple(found)
 
 
