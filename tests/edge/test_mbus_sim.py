@@ -18,6 +18,7 @@ from linli_core.codecs.mbus.request import Secondary, select
 from linli_core.instant import DAY, HOUR, MINUTE, from_rfc3339
 from linli_core.model import Reading
 from linli_edge.drivers.mbus import SPEC
+from linli_edge.drivers.mbus.meter_profile import quirks_of
 from linli_sim import mbus, replay
 from linli_sim.mbus_meters import Consumption, SimulatedMeter, make_meters
 from linli_sim.mbus_server import CONNECTIONS, MbusServer
@@ -192,7 +193,7 @@ async def test_replayed_meters_read_through_the_driver_give_the_expected_values(
     by_name = {vector.name: vector for vector in recorded}
     for readings, name in zip(polled, command.addresses.values(), strict=True):
         mapped = [reading for reading in readings if reading.point.quantity != UNMAPPED]
-        for reading, expected in zip(mapped, expected_readings(by_name[name]), strict=True):
+        for reading, expected in zip(mapped, expected_readings(by_name[name], quirks_of), strict=True):
             assert reading.point.local_name == expected.name
             if expected.exact:
                 assert reading.value == expected.value, name
@@ -201,7 +202,7 @@ async def test_replayed_meters_read_through_the_driver_give_the_expected_values(
                 assert isinstance(expected.value, Decimal)
                 assert abs(reading.value - expected.value) <= abs(expected.value) / 1_000_000, name
     assert [reading.value for reading in selected if reading.point.quantity != UNMAPPED] == [
-        expected.value for expected in expected_readings(vector)
+        expected.value for expected in expected_readings(vector, quirks_of)
     ]
 
 

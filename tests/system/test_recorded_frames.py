@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from linli_core.codecs.mbus.quantities import UNMAPPED
+from linli_edge.drivers.mbus.meter_profile import quirks_of
 from linli_sim.replay import ReplayedMeter, replayed
 from linli_sim.rig import GATEWAY, Rig
 from linli_sim.vectors.mbus_expectations import ExpectedReading, expected_readings
@@ -47,7 +48,7 @@ async def test_what_is_stored_is_what_was_recorded(rig: Rig, vectors: Path) -> N
     expected = {
         f"{GATEWAY}/meter-{meter.address}/{reading.name}": reading
         for meter in meters
-        for reading in expected_readings(meter.vector)
+        for reading in expected_readings(meter.vector, quirks_of)
     }
     rig.configure(links(await rig.start_device("replay", "mbus", "--vectors", str(folder)), meters))
     await rig.gateway.start()

@@ -25,6 +25,7 @@ from linli_core.errors import ConfigError
 from linli_core.instant import SECOND
 from linli_edge.commissioning.scanner import Estimate, Found, Heard, Hint, Probe, Scanner, Search, Wanted
 from linli_edge.commissioning.wire_time import show_milliseconds, transfer_time
+from linli_edge.drivers.mbus.meter_profile import profile_for
 from linli_edge.transport.settings import SerialSettings, TransportSettings
 
 BAUDS: Final = (2400,)
@@ -249,7 +250,9 @@ class MbusSearch:
         if identity is not None and meter.primary is not None:
             device["identity"] = identity.number
         title = str(identity) if identity is not None else ""
-        return Found(self._settings[place], str(address), meter.delay, title, (), facts, device)
+        profile = profile_for(identity) if identity is not None else None
+        fitting = (profile.name,) if profile is not None else ()
+        return Found(self._settings[place], str(address), meter.delay, title, fitting, facts, device)
 
 
 def _meter(primary: int | None, delay: int, identity: Identity | None) -> _Meter:

@@ -11,6 +11,7 @@ from typing import Final
 
 from linli_core.codecs.mbus import Interpreter, decode_frame, decode_telegram
 from linli_core.codecs.mbus.quantities import UNMAPPED
+from linli_core.codecs.mbus.quirks import QuirksOf, no_quirks
 from linli_core.codecs.mbus.values import REAL
 from linli_sim.vectors.mbus_recordings import ExpectedRecord, Recording
 from linli_sim.vectors.mbus_records import NO_SUCH_DAY
@@ -88,14 +89,16 @@ def expected_quantity(record: ExpectedRecord, medium: str) -> str | None:
     return names if isinstance(names, str) or names is None else names.get(_DOMAINS.get(medium.replace("Â", ""), ""))
 
 
-def expected_readings(recorded: Recording) -> list[ExpectedReading]:
+def expected_readings(recorded: Recording, quirks: QuirksOf = no_quirks) -> list[ExpectedReading]:
     """Return the readings that must come of a valid frame, in order; records that have no quantity are left out.
 
-    The names are the gateway's, the values are libmbus's.
+    The names are the gateway's (with what it knows of makers, if that is given), the values are libmbus's.
     """
     telegram = decode_telegram(decode_frame(recorded.frame))
     found: list[ExpectedReading] = []
-    for explained, record in zip(Interpreter("meter").explain(telegram, 0), recorded.records, strict=True):
+    for explained, record in zip(
+        Interpreter("meter", quirks=quirks).explain(telegram, 0), recorded.records, strict=True
+    ):
         point = explained.reading.point
         if point.quantity != UNMAPPED:
             value = _value(record)

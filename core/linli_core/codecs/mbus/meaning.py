@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from typing import Final
 
-from linli_core.codecs.mbus.quantities import BARE, CONVERSIONS, UNMAPPED, manufacturer_phase, quantity_of
+from linli_core.codecs.mbus.header import Identity
+from linli_core.codecs.mbus.quantities import (
+    BARE,
+    CONVERSIONS,
+    ELECTRIC,
+    UNMAPPED,
+    manufacturer_phase,
+    quantity_of,
+)
+from linli_core.codecs.mbus.quirks import MEANT, Quirk, QuirksOf, no_quirks
 from linli_core.codecs.mbus.record import Function, Header, Record
 from linli_core.codecs.mbus.telegram import Telegram
 from linli_core.codecs.mbus.values import MeterTime
@@ -64,12 +73,13 @@ class Interpreter:
         unmapped: Records without a quantity of their own, since it was made.
     """
 
-    def __init__(self, device: str, *, utc_offset: int = 0) -> None:
-        """Store the device's id and how many minutes its clock is east of UTC."""
+    def __init__(self, device: str, *, utc_offset: int = 0, quirks: QuirksOf = no_quirks) -> None:
+        """Store the device's id, how many minutes its clock is east of UTC, and what its make means by its records."""
         self.device = device
         self.unmapped = 0
         self._utc_offset = utc_offset
-        self._plans: dict[tuple[Header, int, str], _Plan] = {}
+        self._quirks = quirks
+        self._plans: dict[tuple[Header, Identity | None], _Plan] = {}
         self._again: dict[tuple[str, int], Point] = {}
 
     def readings(self, telegrams: Telegram | Sequence[Telegram], observed_at: Instant) -> list[Reading]:
@@ -96,10 +106,9 @@ class Interpreter:
         seen: dict[str, int] = {}
         for telegram in telegrams:
             identity = telegram.identity
-            medium, maker = (identity.medium, identity.manufacturer) if identity else (-1, "")
             for record in telegram.records:
                 header = record.header
-                plan = self._plans.get((header, medium, maker)) or self._plan(header, medium, maker)
+                plan = self._plans.get((header, identity)) or self._plan(header, identity)
                 point = plan.point
                 count = seen[point.name] = seen.get(point.name, 0) + 1
                 if count > 1:
@@ -127,10 +136,18 @@ class Interpreter:
             value = record.value
         return Reading(point, value, observed_at, plan.quality, plan.reason, device_time)
 
-    def _plan(self, header: Header, medium: int, maker: str) -> _Plan:
+    def _plan(self, header: Header, identity: Identity | None) -> _Plan:
         if len(self._plans) >= _PLANS_KEPT:
             self._plans.clear()
-        plan = self._plans[header, medium, maker] = _plan(self.device, header, medium, maker)
+        quirks = self._quirks(identity) if identity is not None else ()
+        quirk = next((quirk for quirk in quirks if quirk.fits(header)), None)
+        if quirk is not None:
+            plan = _quirky_plan(self.device, header, quirk)
+        elif identity is not None:
+            plan = _plan(self.device, header, identity.medium, identity.manufacturer)
+        else:
+            plan = _plan(self.device, header, -1, "")
+        self._plans[header, identity] = plan
         return plan
 
     def _repeated(self, point: Point, count: int) -> Point:
@@ -171,6 +188,9 @@ def _plan(device: str, header: Header, medium: int, maker: str) -> _Plan:
     if Modifier.MANUFACTURER in header.modifiers and not phase:
         # The manufacturer's VIFE may make another quantity of it (export, reactive…), unless its phases are known.
         quality, reason = Quality.UNCERTAIN, Reason.CONFIGURATION
+    if header.subunit and name in ELECTRIC and Modifier.FORWARD not in header.modifiers:
+        # Makers send reactive and apparent values so, told apart by the sub-unit alone.
+        quality, reason = Quality.UNCERTAIN, Reason.CONFIGURATION
     convert = None
     unit = ""
     if name is not None:
@@ -187,6 +207,34 @@ def _plan(device: str, header: Header, medium: int, maker: str) -> _Plan:
         statistic=_STATISTICS.get(header.function),
     )
     return _Plan(point, unit if name else "", quality, reason, convert, name is None)
+
+
+def _quirky_plan(device: str, header: Header, quirk: Quirk) -> _Plan:
+    """Return what becomes of a record by what its maker means; raw where its unit cannot be that quantity's."""
+    quality, reason = (Quality.GOOD, None) if quirk.certain else (Quality.UNCERTAIN, Reason.CONFIGURATION)
+    name: str | None = quirk.quantity or None
+    unit = vocabulary()[name].unit if name else ""
+    numerator, denominator = 1, 1
+    if name and header.unit not in (unit, BARE):
+        found = CONVERSIONS.get((header.unit, unit)) or MEANT.get((header.unit, unit))
+        if found is None:
+            name, unit = None, ""
+        else:
+            numerator, denominator = found
+    numerator *= 10 ** max(quirk.exponent, 0)
+    denominator *= 10 ** max(-quirk.exponent, 0)
+    phase = quirk.phase or header.phase
+    point = Point(
+        device,
+        name or UNMAPPED,
+        phase=Phase(phase) if phase else None,
+        channel=header.subunit or None if name is None or quirk.subunit is None or quirk.keeps_channel else None,
+        tariff=header.tariff or None if name is None or quirk.tariff is None else None,
+        storage=header.storage or None,
+        statistic=_STATISTICS.get(header.function),
+    )
+    convert = _converter(numerator, denominator) if (numerator, denominator) != (1, 1) else None
+    return _Plan(point, unit, quality, reason, convert, name is None)
 
 
 def _converter(numerator: int, denominator: int) -> Callable[[Decimal], Decimal]:

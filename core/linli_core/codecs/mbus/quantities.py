@@ -104,6 +104,9 @@ BY_DOMAIN: Final = {
 }
 """Measurands whose quantity depends on what is metered."""
 
+ELECTRIC: Final = frozenset({"energy_import", "active_power"})
+"""Quantities under whose plain VIF makers send others, too, with a sub-unit."""
+
 BARE: Final = "1"
 """The telegram's unit of numbers without one, of texts and of dates: the vocabulary's, whatever it is."""
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from linli_edge.driver import DriverSpec
 from linli_edge.drivers.mbus.driver import on_line, open_link, plan
+from linli_edge.drivers.mbus.meter_profile import SHELF
 from linli_edge.drivers.mbus.settings import parse
 
-SPEC: Final = DriverSpec("mbus", parse, open_link, plan, on_line)
+SPEC: Final = DriverSpec("mbus", parse, open_link, plan, on_line, profiles=SHELF)
 
 __all__ = ["SPEC"]

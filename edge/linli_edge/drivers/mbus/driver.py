@@ -11,6 +11,7 @@ from linli_core.instant import SECOND
 from linli_core.model import Reading, Reason, missing
 from linli_edge.driver import Clock, PlannedPoll
 from linli_edge.drivers.mbus.bus import Bus
+from linli_edge.drivers.mbus.meter_profile import quirks_of
 from linli_edge.drivers.mbus.readout import Readout
 from linli_edge.drivers.mbus.settings import DeviceSettings, LinkSettings
 from linli_edge.transport import Transport
@@ -25,7 +26,9 @@ class _Meter:
 
     def __init__(self, settings: DeviceSettings, link: LinkSettings) -> None:
         self.readout = Readout(settings, link.retries, link.known)
-        self.interpreter = Interpreter(settings.device, utc_offset=settings.utc_offset)
+        profile = settings.profile
+        quirks = quirks_of if profile is None else lambda _: profile.quirks
+        self.interpreter = Interpreter(settings.device, utc_offset=settings.utc_offset, quirks=quirks)
         self.planned = _planned(settings)
 
 
@@ -69,7 +72,8 @@ def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
 
 
 def _planned(device: DeviceSettings) -> PlannedPoll:
-    return PlannedPoll(device.device, device.device, device.interval)
+    points = device.profile.points_of(device.device) if device.profile is not None else ()
+    return PlannedPoll(device.device, device.device, device.interval, points)
 
 
 @asynccontextmanager

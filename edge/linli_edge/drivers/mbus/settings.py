@@ -9,6 +9,7 @@ from linli_core.codecs.mbus.request import ANY, HIGHEST_ADDRESS, Secondary, pars
 from linli_core.instant import MINUTE, SECOND
 from linli_edge.config.clock_offset import clock_offset
 from linli_edge.config.table import Table, reading
+from linli_edge.drivers.mbus.meter_profile import MeterProfile, profile_of
 from linli_edge.transport.settings import SerialSettings, TransportSettings, read_transport
 
 BAUD: Final = 2400
@@ -34,6 +35,7 @@ class DeviceSettings:
         identity: What the answer must match; ``None``: any meter at that address is taken, a change is reported.
         telegrams: Telegrams to read in one poll; ``None``: as many as the meter says there are.
         utc_offset: Minutes its clock is east of UTC.
+        profile: The make and model it is said to be; ``None``: what its identity tells.
     """
 
     device: str
@@ -42,6 +44,7 @@ class DeviceSettings:
     identity: Secondary | None
     telegrams: int | None
     utc_offset: int
+    profile: MeterProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def _device(item: Table, address: Address | None, offset: int) -> DeviceSettings
         address if isinstance(address, Secondary) else identity,
         item.integer("telegrams", None, minimum=1, maximum=32),
         clock_offset(item, offset),
+        profile_of(item),
     )
 
 

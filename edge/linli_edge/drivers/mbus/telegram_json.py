@@ -21,6 +21,7 @@ from linli_core.codecs.mbus.quantities import UNMAPPED
 from linli_core.errors import ChecksumError, DeviceError, ProtocolError
 from linli_core.instant import to_rfc3339
 from linli_core.model import quality_label
+from linli_edge.drivers.mbus.meter_profile import profile_for, quirks_of
 from linli_edge.telegrams.keys import Keys
 
 _CHUNK: Final = 4096
@@ -85,10 +86,14 @@ def _object(telegram: Telegram) -> dict[str, Any]:
             shown["manufacturer"] = identity.manufacturer
             shown["version"] = identity.version
         shown["medium"] = identity.medium_name
+        if (profile := profile_for(identity)) is not None:
+            shown["profile"] = profile.name
     shown |= given(access_number=telegram.access_number, status=telegram.status, alarm=telegram.alarm)
     if telegram.more_follow:
         shown["more_follow"] = True
-    shown["readings"] = [reading_object(explained) for explained in Interpreter(_DEVICE).explain(telegram, 0)]
+    shown["readings"] = [
+        reading_object(explained) for explained in Interpreter(_DEVICE, quirks=quirks_of).explain(telegram, 0)
+    ]
     return shown
 
 
