@@ -7,15 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from linli_core.codecs.mbus import Identity
+from linli_core.codecs.mbus import Identity, LongFrame
 from linli_core.codecs.mbus.encode import encode_answer
 from linli_core.codecs.mbus.frame import encode_frame
 from linli_core.codecs.mbus.request import Secondary
 from linli_core.codecs.mbus.vif import Measurand
-from linli_core.errors import DeviceError, LinkClosed, LinkTimeout, ProtocolError
+from linli_core.errors import ChecksumError, DeviceError, LinkClosed, LinkTimeout, ProtocolError
 from linli_core.instant import DAY, SECOND, from_rfc3339
 from linli_core.model import Quality, Reading, Reason
-from linli_edge.driver import PlannedPoll, load
+from linli_edge.driver import Counting, PlannedPoll, load
 from linli_edge.drivers.mbus import SPEC
 from linli_edge.drivers.mbus.bus import Bus
 from linli_edge.drivers.mbus.driver import MbusDriver
@@ -299,3 +299,43 @@ async def test_several_conversations_with_the_same_slave_agree_on_the_frame_coun
     assert bus.receive(high) == [b"two"]
     assert bus.receive(low) == [b"one"]
     assert (meter.readouts, meter.repeats) == (3, 1)
+
+
+async def test_what_becomes_of_each_request_is_counted_on_its_meter() -> None:
+    damaged = bytearray(energy(1, 5))
+    damaged[20] ^= 1
+    busy = encode_frame(LongFrame(8, 2, 0x70, b"\x08"))
+    settings = link(1, 2, 3, retries=0)
+    driver, transport = scripted(
+        settings,
+        [b"\xe5"], [energy(1, 10)],  # a good readout
+        [bytes(damaged)],  # a damaged one
+        [b"\xe5"], [busy],  # a refusal
+        [],  # silence: the reset is not acknowledged
+    )  # fmt: skip
+    one, two, three = driver.plan
+    await driver.poll(one)
+    for planned, error in ((one, ChecksumError), (two, DeviceError), (three, LinkTimeout)):
+        with pytest.raises(error):
+            await driver.poll(planned)
+    transport.feed(b"\xe5")
+    with pytest.raises(LinkTimeout):
+        await driver.poll(two)
+    assert isinstance(driver, Counting)
+    counted = {
+        name: {key: count for key, count in each.as_dict().items() if count} for name, each in driver.counters().items()
+    }
+    assert counted == {
+        "meter-1": {"requests": 3, "answers": 2, "checksum": 1},
+        "meter-2": {"requests": 3, "answers": 2, "refused": 1, "timeouts": 1},
+        "meter-3": {"requests": 1, "timeouts": 1, "late": 1},
+    }
+    assert driver.counters()["meter-1"].median is not None
+
+
+async def test_another_meters_answer_is_foreign_and_the_one_asked_silent() -> None:
+    driver, _ = scripted(link(1, retries=0), [b"\xe5"], [energy(7, 10)])
+    with pytest.raises(ProtocolError, match="the meter at address 7 answered"):
+        await driver.poll(driver.plan[0])
+    counters = driver.counters()["meter-1"]
+    assert (counters.requests, counters.answers, counters.timeouts, counters.foreign) == (2, 1, 1, 1)

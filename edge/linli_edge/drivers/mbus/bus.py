@@ -8,6 +8,7 @@ from typing import Final
 from linli_core.codec import NEED_DATA
 from linli_core.codecs.mbus import Ack, Frame, LongFrame, MbusCodec, ShortFrame
 from linli_core.errors import LinkClosed, LinkTimeout, ProtocolError
+from linli_edge.driver import UnitCounters
 from linli_edge.transport import Transport
 
 _LOG: Final = logging.getLogger(__name__)
@@ -28,11 +29,13 @@ class Bus:
     Attributes:
         timeout: Seconds until the first byte of an answer, and between two chunks of it.
         strays: Frames that answered nothing that was asked, since the bus was opened.
+        blame: Who was asked last without an answer: what arrives when nobody waits any more is theirs.
     """
 
     def __init__(self, transport: Transport, timeout: float) -> None:
         self.timeout = timeout
         self.strays = 0
+        self.blame: UnitCounters | None = None
         self._transport = transport
         self._codec = MbusCodec()
         self._unsettled = False
@@ -123,7 +126,10 @@ class Bus:
             # Nothing more, or closed while nothing is outstanding: the next write connects again, or says so.
             dropped += len(data)
             self._codec.reader.skipped += len(data)
+        blamed, self.blame = self.blame, None
         if dropped:
+            if blamed is not None:
+                blamed.late += 1
             _LOG.info("%d bytes came too late for their request and were dropped", dropped)
 
     async def _read(self, limit: float) -> bytes | None:

@@ -1,7 +1,7 @@
 """The policy of one M-Bus link: one poll for each meter; what a meter offers is learnt from its telegrams."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from linli_core.codecs.mbus import Interpreter
 from linli_core.instant import SECOND
 from linli_core.model import Reading, Reason, missing
-from linli_edge.driver import Clock, PlannedPoll
+from linli_edge.driver import Clock, PlannedPoll, UnitCounters
 from linli_edge.drivers.mbus.bus import Bus
 from linli_edge.drivers.mbus.meter_profile import quirks_of
 from linli_edge.drivers.mbus.readout import Readout
@@ -48,6 +48,10 @@ class MbusDriver:
     def plan(self) -> Sequence[PlannedPoll]:
         """The polls of this link; their points are those of each meter's last readout, none before the first."""
         return [meter.planned for meter in self._meters.values()]
+
+    def counters(self) -> Mapping[str, UnitCounters]:
+        """Return the counters of each meter; see :class:`linli_edge.driver.Counting`."""
+        return {name: meter.readout.counters for name, meter in self._meters.items()}
 
     async def poll(self, planned: PlannedPoll) -> list[Reading]:
         """Read one meter out; see :class:`linli_edge.driver.Driver`."""

@@ -1,13 +1,19 @@
 """The readout of one meter: selection, frame count bit, repeats, and as many telegrams as there are."""
 
+import asyncio
 import logging
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
-from linli_core.codecs.mbus import Identity, LongFrame, Telegram, decode_telegram, identity_of
+from linli_core.codecs.mbus import Frame, Identity, LongFrame, Telegram, decode_telegram, identity_of
 from linli_core.codecs.mbus.request import ANY, SELECTED, Secondary, request_data, reset, select
-from linli_core.errors import DeviceError, LinkClosed, LinkError, LinkTimeout, ProtocolError
+from linli_core.errors import ChecksumError, DeviceError, LinkClosed, LinkError, LinkTimeout, ProtocolError
+from linli_core.instant import SECOND
+from linli_edge.driver import UnitCounters
 from linli_edge.drivers.mbus.bus import Bus
 from linli_edge.drivers.mbus.settings import DeviceSettings
+
+ResultT = TypeVar("ResultT")
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -21,6 +27,7 @@ class Readout:
     Attributes:
         swaps: How often another meter answered than the time before.
         complete: Whether the last readout has all telegrams.
+        counters: What became of each request to it.
     """
 
     def __init__(self, settings: DeviceSettings, retries: int, known: dict[str, Identity]) -> None:
@@ -28,6 +35,7 @@ class Readout:
         self.settings = settings
         self.swaps = 0
         self.complete = True
+        self.counters = UnitCounters()
         self._retries = retries
         self._known = known
         self._frame_count: bool | None = None
@@ -97,7 +105,7 @@ class Readout:
         request = select(address) if isinstance(address, Secondary) else reset(address)
         for left in range(retries, -1, -1):
             try:
-                await bus.acknowledged(request)
+                await self._counted(bus, bus.acknowledged(request))
             except LinkClosed:
                 raise
             except (LinkTimeout, ProtocolError):
@@ -111,8 +119,7 @@ class Readout:
         request = request_data(address, frame_count=bool(self._frame_count))
         for left in range(retries, -1, -1):
             try:
-                frame = await bus.answered(request, self._is_answer)
-                telegram = decode_telegram(frame)
+                telegram = await self._counted(bus, self._answer(bus, request))
             except LinkClosed:
                 raise
             except (LinkTimeout, ProtocolError):
@@ -123,6 +130,38 @@ class Readout:
                 self._frame_count = not self._frame_count
                 return telegram
         raise AssertionError("the last attempt returns or raises")
+
+    async def _answer(self, bus: Bus, request: Frame) -> Telegram:
+        return decode_telegram(await bus.answered(request, self._is_answer))
+
+    async def _counted(self, bus: Bus, exchange: Awaitable[ResultT]) -> ResultT:
+        """Carry out one exchange and count how it ends."""
+        counters, loop = self.counters, asyncio.get_running_loop()
+        counters.requests += 1
+        started, strays = loop.time(), bus.strays
+        try:
+            result = await exchange
+        except LinkTimeout:
+            counters.timeouts += 1
+            bus.blame = counters
+            raise
+        except ChecksumError:
+            counters.checksum += 1
+            raise
+        except ProtocolError as exc:
+            # Another meter's answer is no answer of this one; it stayed silent.
+            silent = exc.kind == "stray"
+            counters.timeouts += silent
+            counters.malformed += not silent
+            raise
+        except DeviceError:
+            counters.answered(round((loop.time() - started) * SECOND))
+            counters.refused += 1
+            raise
+        finally:
+            counters.foreign += bus.strays - strays
+        counters.answered(round((loop.time() - started) * SECOND))
+        return result
 
     def _is_answer(self, frame: LongFrame) -> bool:
         """Tell whether a frame comes from the meter asked; a selected one answers with an address of its own."""
