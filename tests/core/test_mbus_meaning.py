@@ -283,3 +283,20 @@ def test_recorded_frames_have_libmbus_values_under_names_of_the_vocabulary(vecto
                 assert reading.value == expected.value, f"{vector.name} {expected}"
             assert (reading.quality is Quality.BAD) == (expected.value is None)
     assert compared > 250
+
+
+def test_the_tables_behind_fb_reach_the_vocabulary_exactly() -> None:
+    found = Interpreter("m").readings(
+        telegram("04FB05 39300000", "04FB36 0A000000", "04FB20 E8030000", "04FB0D 01000000", maker="LNL"), NOW
+    )
+    values = {reading.point.local_name: reading.value for reading in found}
+    assert values["apparent_energy"] == Decimal(123450)
+    assert values["apparent_power"] == Decimal(1000)
+    # Volume, and calories of which the standard does not say which they are, are no electricity meter's: kept raw.
+    assert [name for name in values if name.startswith(UNMAPPED)] == [UNMAPPED, f"{UNMAPPED}.x2"]
+    (gas,) = Interpreter("m").readings(telegram("04FB20 E8030000", medium="gas"), NOW)
+    assert (gas.point.quantity, gas.value) == ("gas_volume", Decimal("28.316846592"))
+
+
+def test_an_average_is_never_booked_as_the_value_itself() -> None:
+    assert names("04AB12 E8030000", "04AB1D E8030000") == [UNMAPPED, "active_power"]

@@ -58,6 +58,7 @@ GENERIC: Final = {
     _M.CURRENT: "current",
     _M.FREQUENCY: "frequency",
     _M.REACTIVE_ENERGY: "reactive_energy_import",
+    _M.APPARENT_ENERGY: "apparent_energy",
     _M.REACTIVE_POWER: "reactive_power",
     _M.APPARENT_POWER: "apparent_power",
     _M.POWER_FACTOR: "power_factor",
@@ -120,7 +121,15 @@ BACKWARD: Final = {
 }
 """What only negative contributions add up to."""
 
-PLAIN: Final = frozenset({Modifier.FORWARD, Modifier.MANUFACTURER, Modifier.UNCORRECTED, Modifier.BASE_CONDITIONS})
+PLAIN: Final = frozenset(
+    {
+        Modifier.FORWARD,
+        Modifier.MANUFACTURER,
+        Modifier.UNCORRECTED,
+        Modifier.BASE_CONDITIONS,
+        Modifier.STANDARD_CONFORM,
+    }
+)
 """Modifiers under which a value stays what it is."""
 
 CONVERSIONS: Final = {
@@ -133,6 +142,8 @@ CONVERSIONS: Final = {
     ("m3/s", "m3/h"): (3600, 1),
     ("kg/h", "kg/s"): (1, 3600),
     ("bar", "Pa"): (100_000, 1),
+    ("VAh", "kVAh"): (1, 1000),
+    ("ft3", "m3"): (28_316_846_592, 1_000_000_000_000),
 }
 """From the telegram's unit to the vocabulary's: numerator and denominator."""
 

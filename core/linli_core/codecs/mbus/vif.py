@@ -20,6 +20,8 @@ class Measurand(StrEnum):
 
     ENERGY = "energy"
     REACTIVE_ENERGY = "reactive_energy"
+    APPARENT_ENERGY = "apparent_energy"
+    CALORIES = "calories"
     VOLUME = "volume"
     MASS = "mass"
     ON_TIME = "on_time"
@@ -99,6 +101,12 @@ class Measurand(StrEnum):
     SIGNAL_STRENGTH = "signal_strength"
     BATTERY_REMAINING = "battery_remaining"
     STOPS = "stops"
+    RATING_FACTOR = "rating_factor"
+    TRANSMISSION_PERIOD = "transmission_period"
+    TARIFF_DESCRIPTOR = "tariff_descriptor"
+    OPERATOR_DATA = "operator_data"
+    DAYLIGHT_SAVING = "daylight_saving"
+    LISTENING_WINDOW = "listening_window"
 
 
 NUMBERS: Final = frozenset(
@@ -170,14 +178,27 @@ _PRIMARY: Final[tuple[_Row, ...]] = (
 _FIRST: Final[tuple[_Row, ...]] = (  # behind FB
     (0x00, 2, _M.ENERGY, "Wh", 5),
     (0x02, 2, _M.REACTIVE_ENERGY, "varh", 3),
+    (0x04, 2, _M.APPARENT_ENERGY, "VAh", 3),
     (0x08, 2, _M.ENERGY, "J", 8),
+    # Which calorie the standard does not say, so that there is no conversion.
+    (0x0C, 4, _M.CALORIES, "cal", 5),
     (0x10, 2, _M.VOLUME, "m3", 2),
     (0x14, 4, _M.REACTIVE_POWER, "var", 0),
     (0x18, 2, _M.MASS, "kg", 5),
     (0x1A, 2, _M.HUMIDITY, "%RH", -1),
+    (0x20, 1, _M.VOLUME, "ft3", 0),
+    (0x21, 1, _M.VOLUME, "ft3", -1),
     (0x28, 2, _M.POWER, "W", 5),
     (0x2C, 4, _M.FREQUENCY, "Hz", -3),
     (0x30, 2, _M.POWER, "J/h", 8),
+    (0x34, 4, _M.APPARENT_POWER, "VA", 0),
+    (0x68, 1, _M.RATING_FACTOR, "2^-12", 0),
+    (0x69, 1, _M.RATING_FACTOR, "2^-12 W", 0),
+    (0x6A, 1, _M.RATING_FACTOR, "2^-12", 0),
+    (0x6B, 1, _M.RATING_FACTOR, "2^-12", 0),
+    (0x6C, 1, _M.RATING_FACTOR, "2^-12", 0),
+    (0x6D, 1, _M.RATING_FACTOR, "2^-12", 0),
+    (0x6E, 1, _M.RATING_FACTOR, "2^-12", 0),
     (0x74, 4, _M.TEMPERATURE_LIMIT, "Cel", -3),
     (0x78, 8, _M.CUMULATED_MAXIMUM_POWER, "W", -3),
 )
@@ -204,6 +225,7 @@ _SECOND_TIMES: Final = (
     (0x2C, 0, _M.SINCE_READOUT),
     (0x30, 1, _M.TARIFF_DURATION),
     (0x34, 0, _M.TARIFF_PERIOD),
+    (0x3C, 0, _M.TRANSMISSION_PERIOD),
     # Hours and days only; months and years have no fixed length and stay in their own unit below.
     (0x66, 2, _M.SINCE_CUMULATION),
     (0x6A, 2, _M.BATTERY_TIME),
@@ -252,6 +274,8 @@ _SECOND_SINGLE: Final = {
     0x20: Vif(_M.FIRST_STORAGE),
     0x21: Vif(_M.LAST_STORAGE),
     0x22: Vif(_M.STORAGE_BLOCK),
+    0x23: Vif(_M.TARIFF_DESCRIPTOR),
+    0x2A: Vif(_M.OPERATOR_DATA),
     0x28: Vif(_M.STORAGE_INTERVAL, "month"),
     0x29: Vif(_M.STORAGE_INTERVAL, "year"),
     0x30: Vif(_M.TARIFF_START),
@@ -272,6 +296,8 @@ _SECOND_SINGLE: Final = {
     0x6F: Vif(_M.BATTERY_TIME, "year"),
     0x70: Vif(_M.BATTERY_CHANGE),
     0x71: Vif(_M.SIGNAL_STRENGTH, "dBm"),
+    0x72: Vif(_M.DAYLIGHT_SAVING),
+    0x73: Vif(_M.LISTENING_WINDOW),
     0x74: Vif(_M.BATTERY_REMAINING, "s", 0, 86400),
     0x75: Vif(_M.STOPS),
 }
@@ -322,11 +348,18 @@ class Modifier(StrEnum):
     OVERFLOW = "overflow"
     OTHER_UNITS = "other_units"
     MANUFACTURER = "manufacturer"
+    AVERAGE = "average"
+    DEVIATION = "deviation"
+    STANDARD_CONFORM = "standard_conform"
+    OBIS = "obis"
     UNKNOWN = "unknown"
 
 
 MODIFIERS: Final[dict[int, Modifier]] = {
+    0x12: Modifier.AVERAGE,
     0x13: Modifier.COMPACT_PROFILE,
+    0x14: Modifier.DEVIATION,
+    0x1D: Modifier.STANDARD_CONFORM,
     0x1E: Modifier.COMPACT_PROFILE,
     0x1F: Modifier.COMPACT_PROFILE,
     **dict.fromkeys(range(0x20, 0x39), Modifier.RATE),
@@ -336,6 +369,9 @@ MODIFIERS: Final[dict[int, Modifier]] = {
     0x3C: Modifier.BACKWARD,
     0x3D: Modifier.OTHER_UNITS,
     0x3E: Modifier.BASE_CONDITIONS,
+    0x3F: Modifier.OBIS,
+    # Multiplied by a temperature.
+    **dict.fromkeys((0x44, 0x45), Modifier.RATE),
     **dict.fromkeys((0x40, 0x41, 0x48, 0x49), Modifier.LIMIT),
     # 0100 uf1b: date and time of a limit's excess.
     **dict.fromkeys((0x42, 0x43, 0x46, 0x47, 0x4A, 0x4B, 0x4E, 0x4F), Modifier.DATE_OF),
