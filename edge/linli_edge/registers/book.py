@@ -13,7 +13,7 @@ from linli_core.model import Kind, Point, Quality, Reading, parse_point
 from linli_core.vocabulary import Vocabulary
 from linli_edge.registers.billing import BillingMemory, BillingSettings, BillingWatch, Closed
 from linli_edge.registers.swap import Swap
-from linli_edge.registers.watch import FASTEST, Baseline, RegisterWatch, Told
+from linli_edge.registers.watch import FASTEST, FASTEST_OF, Baseline, RegisterWatch, Told
 
 NET: Final = frozenset({"energy_combined", "reactive_energy_combined_1", "reactive_energy_combined_2"})
 """Registers that may fall: differences of two directions."""
@@ -156,12 +156,12 @@ class RegisterBook:
         return not self._settings.devices or device in self._settings.devices
 
     def _watch(self, point: Point, baseline: Baseline | None) -> None:
-        unit = self._unit(point)
+        fastest = FASTEST_OF.get(point.quantity, FASTEST.get(self._unit(point)))
         quantity = self._words.get(point.quantity)
         watch = None
         plain = point.storage is None and point.statistic is None and point.quantity not in NET
-        if quantity is not None and quantity.kind is Kind.COUNTER and unit in FASTEST and plain:
-            watch = RegisterWatch(FASTEST[unit], self._moduli.get(point.name, ()), baseline)
+        if quantity is not None and quantity.kind is Kind.COUNTER and fastest is not None and plain:
+            watch = RegisterWatch(fastest, self._moduli.get(point.name, ()), baseline)
         self._watches[point.name] = watch
 
     def _unit(self, point: Point) -> str:

@@ -26,6 +26,9 @@ from linli_core.model import Reason
 FASTEST: Final = {"Wh": 20e6, "varh": 20e6, "kVAh": 20e3, "m3": 5_000.0}
 """Most that a register rises in an hour, by its unit: a feeder of 20 MW, a main of 5,000 m³/h."""
 
+FASTEST_OF: Final = {"heat_cost_units": 60.0}
+"""The same for quantities without a unit: a radiator that is never cold counts some dozens a day."""
+
 CONFIRMED_BY: Final = 3
 CONFIRMED_AFTER: Final = MINUTE
 ZERO_CONFIRMED_AFTER: Final = DAY

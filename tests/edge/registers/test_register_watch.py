@@ -209,6 +209,8 @@ def book(**more: object) -> RegisterBook:
         (Point("m", "energy_import", storage=1), False),  # frozen: it moves when the month ends
         (Point("m", "energy_combined"), False),  # a difference of two directions may fall
         (Point("m", "voltage"), False),
+        (Point("m", "heat_cost_units"), True),
+        (Point("m", "heat_cost_units", storage=1), False),  # of the due date
         (Point("m", "people_in"), False),  # counts by the day
     ],
 )

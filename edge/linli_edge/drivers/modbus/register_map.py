@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from linli_core.errors import LinliError
+from linli_core.instant import DAY
 from linli_core.model import Phase, Statistic
 from linli_core.vocabulary import Vocabulary, vocabulary
 from linli_edge.config.table import Table
@@ -272,7 +273,7 @@ def _entry(table: Table, defaults: Defaults, quirks: Quirks, words: Vocabulary) 
         writable=_writable(table, source, kind),
         lowest=lowest,
         highest=highest,
-        interval=table.duration("interval", 0, minimum=100_000),
+        interval=table.duration("interval", 0, minimum=100_000, maximum=DAY),
         phase=table.member("phase", Phase, None),
         channel=table.integer("channel", None, minimum=0, maximum=999_999_999),
         tariff=table.integer("tariff", None, minimum=0, maximum=999_999_999),

@@ -9,7 +9,7 @@ from typing import Final, Literal, cast
 import pymodbus
 
 from linli_core.errors import ConfigError
-from linli_core.instant import SECOND
+from linli_core.instant import DAY, SECOND
 from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.drivers.modbus import device_profile
 from linli_edge.drivers.modbus.client import check_version
@@ -161,7 +161,7 @@ def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSetti
     lowest, highest = (0, 255) if framing == "tcp" else (1, 247)
     name = item.ident("id")
     unit = item.integer("unit", minimum=lowest, maximum=highest)
-    interval = item.duration("interval", INTERVAL, minimum=SECOND // 10)
+    interval = item.duration("interval", INTERVAL, minimum=SECOND // 10, maximum=DAY)
     order = item.member("order", WordOrder, None)
     shift = item.integer("address_offset", 0, minimum=0, maximum=ADDRESSES - 1)
     profile = profiles.of(item)
