@@ -115,6 +115,8 @@ class SimulatedLine:
             frame = b":" + (whole + bytes((-sum(whole) & 0xFF,))).hex().upper().encode() + b"\r\n"
         loop.call_at(at, self.feed, frame[: behaviour.cut] if behaviour.cut else frame)
         if behaviour.cut:
+            # The next answer does not begin in the middle of this one.
+            self._free_at[request.unit] = at + behaviour.pause
             loop.call_at(at + behaviour.pause, self.feed, frame[behaviour.cut :])
 
     def ask_for_another(self, unit: int, count: int, delay: float) -> None:

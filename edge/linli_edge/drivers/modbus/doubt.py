@@ -68,7 +68,9 @@ class Doubt:
         waiting = self._overdue.get(unit, [])
         for place, one in enumerate(waiting):
             if _fits(one.asked, pdu):
-                self._keep(unit, waiting[place + 1 :])
+                # In order among its own: when another master asked, compared with us, is not known so exactly.
+                earlier = [other for other in waiting[:place] if other.ours is not one.ours]
+                self._keep(unit, earlier + waiting[place + 1 :])
                 return Heard.OVERDUE if one.ours else Heard.FOREIGN
         return Heard.FOREIGN
 
