@@ -307,3 +307,12 @@ def test_what_cannot_be_encoded() -> None:
         encode_dib(0xC, storage=1 << 41)
     with pytest.raises(ValueError, match="holds no number"):
         encode_number(values.VARIABLE, 1)
+
+
+@pytest.mark.parametrize("vib", ["FD13", "FB13", "FD1E", "FD1F", "7C011F", "FC011F3B", "FFFF13", "84FC13", "84FF13"])
+def test_a_code_that_looks_like_a_compact_profile_is_none(vib: str) -> None:
+    # Three bytes that would be a whole profile: spacing control, spacing, one element.
+    record = bytes.fromhex(f"0D{vib}03010005")
+    frame = LongFrame(0x08, 1, 0x78, record)
+    (found,) = decode_telegram(frame).records
+    assert found.header.vib.hex().upper() == vib

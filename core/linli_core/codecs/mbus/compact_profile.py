@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Final
 
 from linli_core.codecs.mbus.record import Record
-from linli_core.codecs.mbus.record_header import SIZES, Header, RecordValue, parse_header
+from linli_core.codecs.mbus.record_header import PLAIN_TEXT, SIZES, Header, RecordValue, parse_header
 from linli_core.codecs.mbus.values import VARIABLE, MeterTime
 from linli_core.codecs.mbus.vif import Measurand
 
@@ -28,6 +28,11 @@ UNNUMBERED: Final = 0x1F
 """Forward too, the last element being the one behind the base. The elements have no storage numbers of their own and
 are given those behind the base's. So one recorded model sends it, whose last sum is the register of the same day."""
 
+_TABLES: Final = (0xFB, 0xFD)
+"""VIF behind which a table's own code stands before any combinable VIFE."""
+
+_MANUFACTURER: Final = 0x7F
+_ANOTHER_TABLE: Final = 0x7C
 _HEADERS_KEPT: Final = 4096
 _HALF_MONTH: Final = 253
 _MONTH: Final = 254
@@ -51,8 +56,31 @@ def _direction(header: Header) -> int:
     """Return -1 for an inverse profile, 1 for a forward one, 0 for any other record."""
     if header.coding != VARIABLE:
         return 0
-    codes = {code & 0x7F for code in header.vib[1:]}
+    codes = set(_combinable(header.vib))
     return -1 if INVERSE in codes else 1 if codes & {FORWARD, UNNUMBERED} else 0
+
+
+def _combinable(vib: bytes) -> Iterator[int]:
+    """Yield the combinable VIFE, without extension bits.
+
+    A code of a table (FD 13, an access code), a text's letters, what follows 7F (the manufacturer's) or 7C (another
+    table's) may be the same number, and is no profile.
+    """
+    codes = iter(code & 0x7F for code in vib[_start(vib) :])
+    for code in codes:
+        if code == _MANUFACTURER:
+            return
+        if code == _ANOTHER_TABLE:
+            next(codes, None)
+        else:
+            yield code
+
+
+def _start(vib: bytes) -> int:
+    """Return where the combinable VIFE begin."""
+    if vib[0] & 0x7F == PLAIN_TEXT:
+        return 2 + vib[1]
+    return 2 if vib[0] in _TABLES else 1
 
 
 def _elements(record: Record, records: list[Record]) -> Iterator[Record]:
@@ -89,7 +117,7 @@ def _elements(record: Record, records: list[Record]) -> Iterator[Record]:
 
 
 def _last_first(header: Header) -> bool:
-    return UNNUMBERED in (code & 0x7F for code in header.vib[1:])
+    return UNNUMBERED in _combinable(header.vib)
 
 
 def _step(running: RecordValue, step: RecordValue, mode: int, direction: int) -> Decimal | None:
@@ -103,14 +131,14 @@ def _step(running: RecordValue, step: RecordValue, mode: int, direction: int) ->
 
 def _plain_vib(vib: bytes) -> bytes:
     """Return VIF and VIFE without the profile's code."""
-    codes = [code & 0x7F if index else code for index, code in enumerate(vib)]
-    kept = [code for index, code in enumerate(codes) if not index or code not in (INVERSE, FORWARD, UNNUMBERED)]
-    table = kept[0] in (0xFB, 0xFD)
-    last = len(kept) - 1
-    return bytes(
-        (code if table and not index else code & 0x7F) | (0x80 if index < last else 0)
-        for index, code in enumerate(kept)
-    )
+    start = _start(vib)
+    codes = (code & 0x7F for code in vib[start:])
+    kept = [code for code in codes if code not in (INVERSE, FORWARD, UNNUMBERED)]
+    head = bytearray(vib[:start])
+    # A text stands between its VIF, which has the extension bit, and the VIFE.
+    carrier = 0 if vib[0] & 0x7F == PLAIN_TEXT else start - 1
+    head[carrier] = head[carrier] & 0x7F | (0x80 if kept else 0)
+    return bytes(head) + bytes(code | 0x80 for code in kept[:-1]) + bytes(kept[-1:])
 
 
 def _find(records: list[Record], storage: int, vib: bytes, like: Header) -> Record | None:
