@@ -260,6 +260,17 @@ def test_a_forged_counter_does_not_count() -> None:
     assert isinstance(second, Received)
 
 
+def test_what_neither_tag_nor_cipher_protects_is_refused_where_there_is_a_key() -> None:
+    body = encode_data(Item(2, ()))
+    content = bytes((0x00,)) + b"\xff" * 4 + b"\x0f\0\0\0\1\0" + body
+    forged = b"\xdb\x08" + b"LNL\0\0\0\0\1" + bytes((len(content),)) + content
+    opener = Opener(Keys(KEYS.encryption), AES)
+    with pytest.raises(ProtocolError) as caught:
+        opener.open(forged, 1)
+    assert caught.value.kind == "not_authenticated"
+    assert opener.guard.counters == {}  # else all that the meter sends from now on would be replays
+
+
 @pytest.mark.parametrize(
     ("keys", "sealed_with", "kind"),
     [
@@ -407,7 +418,8 @@ def test_reals(number: float) -> None:
         assert value is None
     else:
         assert isinstance(value, Decimal)
-        assert struct.pack(">f", float(value)) == struct.pack(">f", number)
+        assert struct.pack(">f", float(value)) == struct.pack(">f", number or 0.0)
+        assert not value.is_signed() or value
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,8 @@ def _real(data: bytes) -> Decimal | None:
     (number,) = struct.unpack(code, data)
     if not math.isfinite(number):
         return None
+    if not number:  # a real has two zeros; a register has one
+        return Decimal(0)
     for count in digits:
         text = f"{number:.{count}g}"
         if struct.pack(code, float(text)) == data:

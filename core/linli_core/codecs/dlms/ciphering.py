@@ -163,7 +163,8 @@ def open_sealed(sealed: Sealed, keys: Keys, ciphers: Ciphers) -> bytes:
                 "the message carries no tag, although there is a key to check it", kind="not_authenticated"
             )
         if not sealed.control & ENCRYPTED:
-            return sealed.data
+            # Anybody can write this, with the highest counter there is, after which the meter's own would be replays.
+            raise ProtocolError("neither a tag nor a cipher protects the message", kind="not_authenticated")
         # GCM without its tag is counter mode from block 2.
         return ciphers.ctr(keys.encryption, _iv(sealed) + (2).to_bytes(4), sealed.data)
     if keys.authentication is None:
