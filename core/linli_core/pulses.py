@@ -20,7 +20,10 @@ from typing import Final
 import msgspec
 
 from linli_core.errors import ProtocolError
-from linli_core.instant import SECOND, Instant
+from linli_core.instant import MINUTE, SECOND, Instant
+
+DELAY: Final = 10 * MINUTE
+"""How long lines of a logger may wait on the way (a converter that connects again) and then come together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,9 @@ class PulseCounter:
         """Take what a logger has counted; return the pulses since the last time.
 
         Raises:
-            ProtocolError: The count is higher than any the logger can have (kind ``out_of_range``).
+            ProtocolError: The count is higher than any the logger can have, or than the meter can have made since the
+                last one (kind ``out_of_range``): a digit changed on the way. The next right one goes on as if nothing
+                had been.
         """
         wrap, state = self.scale.wrap, self.state
         if count < 0 or (wrap is not None and count >= wrap):
@@ -110,6 +115,8 @@ class PulseCounter:
             fresh = 0
         elif count >= state.last:
             fresh = count - state.last
+            if fresh > self._possible(now):
+                raise ProtocolError(f"{fresh} pulses more are more than the meter can make", kind="out_of_range")
         elif self._ran_over(count, now):
             fresh = count - state.last + (wrap or 0)
         else:
@@ -124,3 +131,7 @@ class PulseCounter:
         # A clock that was set back says nothing of how long it was: then a second is believed.
         seconds = max((now - state.seen) / SECOND, 1.0)
         return count - state.last + wrap <= seconds * self.scale.fastest
+
+    def _possible(self, now: Instant) -> float:
+        """Return the most pulses there can be since the last count; lines that waited on the way come all at once."""
+        return max(now - self.state.seen, DELAY) / SECOND * self.scale.fastest

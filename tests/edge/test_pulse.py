@@ -105,3 +105,9 @@ async def test_what_cannot_be_is_refused_and_counted(tmp_path: Path) -> None:
     driver, readings = await heard(table(tmp_path, wrap="16 bit"), b"1=70000\n1=10\n1=70000\nhello\n")
     assert readings[0].value == Decimal("5.00")
     assert (driver.counters()["m"].malformed, driver.unknown) == (2, 1)
+
+
+async def test_a_line_with_noise_in_its_count_is_none(tmp_path: Path) -> None:
+    driver, readings = await heard(table(tmp_path), b"1=12345\n1=12?45\n1=12346\n")
+    assert driver.unknown == 1
+    assert [(reading.value, reading.quality) for reading in readings][-1] == (1, Quality.GOOD)

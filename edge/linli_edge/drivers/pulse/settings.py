@@ -17,7 +17,9 @@ from linli_edge.transport.settings import TransportSettings, read_transport
 
 INTERVAL: Final = MINUTE
 PATIENCE: Final = 10 * MINUTE
-COUNTS: Final = r"(?P<input>\w{1,32})\s*[=:,;\t ]\s*(?P<count>\d{1,18})"
+COUNTS: Final = r"(?P<input>\w{1,32})\s*[=:,;\t ]\s*(?P<count>\d{1,18})(?![^\s,;])"
+"""A count ends where the line does, or at what parts one from the next: ``12?45`` is no 12."""
+
 PULSES: Final = r"(?P<input>\w{1,32})"
 _AMOUNT: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(\S{1,8})", re.ASCII)
 _WRAPS: Final = {"never": None, "16 bit": 1 << 16, "24 bit": 1 << 24, "32 bit": 1 << 32}
