@@ -167,12 +167,21 @@ def test_what_is_not_the_thing_itself_is_not_booked_as_it(vife: str) -> None:
     assert names(f"0493{vife}01010101", medium="water") == [UNMAPPED]
 
 
-def test_forward_uncorrected_and_base_conditions_stay_what_they_are() -> None:
-    assert names("04933B00000000", "04933A00000000", "04933E00000000", medium="gas") == [
-        "gas_volume",
-        "gas_volume.x2",
-        "gas_volume.x3",
-    ]
+def test_forward_and_uncorrected_stay_what_they_are() -> None:
+    assert names("04933B00000000", "04933A00000000", medium="gas") == ["gas_volume", "gas_volume.x2"]
+    assert names("04933E00000000", medium="water") == ["water_volume"]
+
+
+def test_gas_at_base_conditions_is_a_register_of_its_own() -> None:
+    assert names("04933A00000000", "04933E00000000", medium="gas") == ["gas_volume", "gas_volume_converted"]
+    assert names("04BB3E00000000", medium="gas") == [UNMAPPED]  # a flow has no such name
+
+
+@pytest.mark.parametrize("record", ["0D0306313030303030", "0D03E21000"])
+def test_text_and_binary_data_are_no_number_of_a_register(record: str) -> None:
+    # "000001" and the binary 0010, which stands for 16 and looks like 10.
+    (reading,) = Interpreter("m").readings(telegram(record), NOW)
+    assert (reading.value, quality_label(reading.quality, reading.reason)) == (None, "bad/not_a_number")
 
 
 def test_backward_is_another_quantity_or_none() -> None:

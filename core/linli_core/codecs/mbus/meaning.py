@@ -126,6 +126,9 @@ class Interpreter:
             return Reading(point, raw_text(record), observed_at, device_time=device_time)
         if record.value is None:
             return Reading(point, None, observed_at, Quality.BAD, _why(record.header), device_time)
+        if plan.unit and not isinstance(record.value, Decimal):
+            # A text or binary data under a measured quantity: hexadecimal digits could pass for its number.
+            return Reading(point, None, observed_at, Quality.BAD, Reason.NOT_A_NUMBER, device_time)
         if isinstance(record.value, Decimal):
             value = plan.convert(record.value) if plan.convert else record.value
         elif isinstance(record.value, MeterTime):

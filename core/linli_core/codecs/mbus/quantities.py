@@ -121,6 +121,9 @@ BACKWARD: Final = {
 }
 """What only negative contributions add up to."""
 
+CONVERTED: Final = {_M.VOLUME: "gas_volume_converted"}
+"""What a gas meter has at base conditions."""
+
 PLAIN: Final = frozenset(
     {
         Modifier.FORWARD,
@@ -179,6 +182,9 @@ def quantity_of(header: Header, medium: int) -> str | None:
     if measurand is _M.TEXT_UNIT:
         measurand = TEXT_UNITS.get(header.unit, measurand)
     by_domain = BY_DOMAIN.get(measurand)
+    if domain is Domain.GAS and Modifier.BASE_CONDITIONS in modifiers:
+        # Beside the volume that was measured: another register, which is billed in its place.
+        return CONVERTED.get(measurand)
     return by_domain.get(domain) if by_domain is not None else GENERIC.get(measurand)
 
 

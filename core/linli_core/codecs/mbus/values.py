@@ -76,6 +76,8 @@ def decode_real(data: bytes) -> Decimal | None:
     (number,) = struct.unpack("<f", data)
     if not math.isfinite(number):
         return None
+    if not number:  # a real has two zeros; a register has one
+        return Decimal(0)
     for digits in (6, 7, 8):
         text = f"{number:.{digits}g}"
         if struct.pack("<f", float(text)) == data:
