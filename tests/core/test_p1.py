@@ -481,3 +481,15 @@ def test_made_telegrams_beside_dsmr_parser(
     device = theirs.MBUS_DEVICES[0]
     assert ours["gas_volume.c1"].value == device.MBUS_METER_READING.value
     assert ours["gas_volume.c1"].device_time == round(device.MBUS_METER_READING.datetime.timestamp()) * 1_000_000
+
+
+def test_a_unit_that_nobody_knows_is_not_the_usual_one() -> None:
+    body = (
+        b"/ABC5\\2X\r\n\r\n0-1:24.1.0(003)\r\n0-1:96.1.0(4730)\r\n0-1:24.2.1(161129200000W)(00981.443*ccf)\r\n"
+        b"1-0:1.8.1(-000000.000*kWh)\r\n!"
+    )
+    telegram = decode_telegram(body + f"{crc16(body):04X}\r\n".encode())
+    readings = {reading.point.local_name: reading.value for reading in Interpreter("m").readings(telegram, 0)}
+    assert "gas_volume.c1" not in readings
+    assert "0-1:24.2.1(161129200000W)(00981.443*ccf)" in readings.values()
+    assert str(readings["energy_import.t1"]) == "0.000"  # a minus before nothing

@@ -112,7 +112,9 @@ def split_value(value: str) -> tuple[Decimal | None, str]:
     # A register has ten digits, not a thousand: what is longer is a text that happens to be all digits.
     if len(number) > 24:
         return None, ""
-    return Decimal(number), match["unit"] or ""
+    found = Decimal(number)
+    # A register at nothing may be sent as -0.00: it is 0.
+    return found or found.copy_abs(), match["unit"] or ""
 
 
 def _is_unit(value: str, unit: str) -> bool:

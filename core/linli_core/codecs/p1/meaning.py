@@ -159,6 +159,10 @@ class Interpreter:
         if number is None or _NO_DATE in dataset.values[0]:
             booking.missing(meaning, Reason.NOT_IMPLEMENTED, device_time=stamp)
             return
+        if unit is None:
+            # There is a unit, and nobody knows it: of what the number is, nothing says.
+            booking.text(None, dataset.raw, device_time=stamp)
+            return
         if not unit:
             # Fluvius leaves out the unit together with the asterisk; what kind of meter it is says which it is.
             unit = vocabulary()[meaning.quantities[0]].unit
