@@ -65,3 +65,11 @@ def test_a_water_meter(volume: str, unit: str, value: object, quality: str, cloc
     (time,) = [reading for reading in readings if reading["quantity"] == "meter_time"]
     assert time["value"] is None
     assert time["quality"].startswith("bad/")
+
+
+def test_a_state_filled_with_ff_closes_no_valve_and_empties_no_battery() -> None:
+    body = bytes.fromhex("901f01785634122c000000002c00000000000000ffff")
+    frame = b"\x68\x10" + bytes.fromhex("44332211003378") + b"\x81" + bytes((len(body),)) + body
+    readings = decoded("cjt188", frame + bytes((sum(frame) % 256, 0x16)))["readings"]
+    states = {reading["quantity"]: (reading["value"], reading["quality"]) for reading in readings}
+    assert states["water_valve_state"] == states["battery_low"] == (None, "bad/not_implemented")

@@ -11,7 +11,7 @@ from linli_core.codecs.bcd import is_blank
 from linli_core.codecs.cjt188 import control
 from linli_core.codecs.cjt188.answer import Answer, raw_text
 from linli_core.codecs.cjt188.control import HEAT_AND_COLD, VOLUMES, is_gas, is_heat, is_water
-from linli_core.codecs.cjt188.layout import STANDARD, Dialect, Field, Part, Record, layout
+from linli_core.codecs.cjt188.layout import STANDARD, STATUS_SIZE, Dialect, Field, Part, Record, layout
 from linli_core.codecs.mbus.values import MeterTime
 from linli_core.instant import MINUTE, Instant
 from linli_core.model import Point, Quality, Reading, Reason, Value
@@ -78,7 +78,7 @@ class Interpreter:
             stamp = None if point.storage is not None else device_time
             found.append(self._reading(answer.meter_type, point, record, observed_at, stamp))
             if record.field.part is Part.STATUS:
-                found += self._of_status(answer.meter_type, record.data[0], observed_at, device_time)
+                found += self._of_status(answer.meter_type, record.data, observed_at, device_time)
         return found
 
     def points(self, meter_type: int, identifier: int, size: int) -> tuple[Point, ...]:
@@ -87,7 +87,7 @@ class Interpreter:
         for item in layout(meter_type, identifier, bytes(size), self._dialect):
             found.append(self._point(meter_type, identifier, item))
             if item.part is Part.STATUS:
-                found += [reading.point for reading in self._of_status(meter_type, 0, 0, None)]
+                found += [reading.point for reading in self._of_status(meter_type, bytes(STATUS_SIZE), 0, None)]
         return tuple(found)
 
     def _point(self, meter_type: int, identifier: int | None, item: Field) -> Point:
@@ -114,21 +114,28 @@ class Interpreter:
         return Reading(point, value, observed_at, quality, reason, device_time)
 
     def _of_status(
-        self, meter_type: int, status: int, observed_at: Instant, device_time: Instant | None
+        self, meter_type: int, data: bytes, observed_at: Instant, device_time: Instant | None
     ) -> list[Reading]:
-        """Return what the first status byte says; the second one is the maker's own."""
+        """Return what the first status byte says; the second one is the maker's own. Filled with FF it says nothing."""
+        status, blank = data[0], is_blank(data)
         found: list[Reading] = []
         valve = "water_valve_state" if is_water(meter_type) else "gas_valve_state" if is_gas(meter_type) else ""
         if valve and self._dialect.valve:
             point = Point(self.device, valve)
             word = self._dialect.valve.get(status & VALVE_MASK)
-            if word is None:
+            if blank:
+                found.append(Reading(point, None, observed_at, Quality.BAD, Reason.NOT_IMPLEMENTED, device_time))
+            elif word is None:
                 found.append(Reading(point, None, observed_at, Quality.BAD, Reason.NOT_A_NUMBER, device_time))
             else:
                 found.append(Reading(point, word, observed_at, device_time=device_time))
         if self._dialect.battery:
+            point = Point(self.device, "battery_low")
             word = "low" if status & BATTERY_BIT else "ok"
-            found.append(Reading(Point(self.device, "battery_low"), word, observed_at, device_time=device_time))
+            if blank:
+                found.append(Reading(point, None, observed_at, Quality.BAD, Reason.NOT_IMPLEMENTED, device_time))
+            else:
+                found.append(Reading(point, word, observed_at, device_time=device_time))
         return found
 
 
