@@ -6,16 +6,13 @@
 
 ``L`` counts the data. ``CS`` is the sum of all bytes from the first 68 to the end of the data, modulo 256. The FE
 before a frame wake the other side; how many arrive says nothing, so any number of them is passed over.
-
-A reader never trusts a length it has not checked, and after a false start it goes on one byte further: noise that
-looks like a start costs that one byte, not the frame behind it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from linli_core.codec import NEED_DATA, NeedData
+from linli_core.codecs.stream import StreamReader, cut_off
 from linli_core.errors import ChecksumError, ProtocolError
 
 START: Final = 0x68
@@ -77,7 +74,7 @@ class Shape(Generic[FrameT]):
             raise ProtocolError("there are no bytes", kind="truncated")
         frame, size = self.parse(frame_bytes)
         if frame is None:
-            raise ProtocolError(f"the frame ends after {len(frame_bytes)} of {size} bytes", kind="truncated")
+            raise cut_off("frame", len(frame_bytes), size)
         if (rest := len(frame_bytes) - size) > 0:
             place = len(data) - rest
             raise ProtocolError(f"{rest} bytes follow the end of the frame", kind="trailing_bytes", offset=place)
@@ -90,66 +87,18 @@ def seal(head: bytes, data: bytes, *, preamble: int = 0) -> bytes:
     return bytes((PREAMBLE,)) * preamble + body + bytes((sum(body) & 0xFF, STOP))
 
 
-class FrameReader(Generic[FrameT]):
-    """Finds frames of one shape in a stream of bytes, in chunks of any size.
-
-    Attributes:
-        skipped: Bytes that belonged to no frame, since the reader was made; the FE before frames among them.
-    """
+class FrameReader(StreamReader[FrameT]):
+    """Finds frames of one shape; the FE before them count as skipped."""
 
     def __init__(self, shape: Shape[FrameT]) -> None:
-        self.skipped = 0
+        super().__init__(BUFFER)
         self._shape = shape
-        self._buffer = bytearray()
-        self._ended = False
 
-    def __len__(self) -> int:
-        return len(self._buffer)
+    def _find(self, buffer: bytearray, /) -> int:
+        return buffer.find(START)
 
-    def receive(self, data: bytes, /) -> None:
-        """Take bytes off the wire. Of more than the buffer holds the oldest are dropped, and counted as skipped."""
-        self._ended = False
-        self._buffer += data
-        if (excess := len(self._buffer) - BUFFER) > 0:
-            self._skip(excess)
-
-    def end(self) -> None:
-        """Say that the line fell silent: a frame that is not complete by now is a false start."""
-        self._ended = True
-
-    def clear(self) -> None:
-        """Forget all bytes received; they count as skipped."""
-        self._skip(len(self._buffer))
-
-    def next_event(self) -> FrameT | NeedData:
-        """Return the next frame, or ``NEED_DATA``.
-
-        Raises:
-            ChecksumError: A frame's checksum does not match.
-            ProtocolError: A start that is none (kinds ``malformed``, ``truncated``). Call again: the reader goes on
-                one byte behind the false start.
-        """
-        start = self._buffer.find(START)
-        self._skip(len(self._buffer) if start < 0 else start)
-        if start < 0:
-            return NEED_DATA
-        try:
-            frame, size = self._shape.parse(self._buffer)
-        except ProtocolError:
-            self._skip(1)
-            raise
-        if frame is None:
-            if not self._ended:
-                return NEED_DATA
-            found = len(self._buffer)
-            self._skip(1)
-            raise ProtocolError(f"the frame ends after {found} of {size} bytes", kind="truncated")
-        del self._buffer[:size]
-        return frame
-
-    def _skip(self, count: int) -> None:
-        del self._buffer[:count]
-        self.skipped += count
+    def _parse(self, buffer: bytearray, /) -> tuple[FrameT | None, int]:
+        return self._shape.parse(buffer)
 
 
 @dataclass(frozen=True, slots=True)

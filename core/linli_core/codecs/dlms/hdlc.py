@@ -12,7 +12,9 @@ from typing import Final
 
 import msgspec
 
-from linli_core.codec import NEED_DATA, NeedData
+from linli_core.codec import NeedData
+from linli_core.codecs.crc import remainder, table_of
+from linli_core.codecs.stream import MISSING, StreamReader, check_end, cut_off
 from linli_core.errors import ChecksumError, ProtocolError
 
 FLAG: Final = 0x7E
@@ -28,25 +30,13 @@ LLC_COMMAND: Final = bytes.fromhex("E6E600")
 LLC_RESPONSE: Final = bytes.fromhex("E6E700")
 
 
-def _table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x8408 if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_CRC: Final = _table()
+_FLAG: Final = bytes((FLAG,))
+_CRC: Final = table_of(0x8408)
 
 
 def crc16(data: bytes) -> int:
     """Return CRC-16/X-25: polynomial 1021 reflected, start FFFF, final exclusive or FFFF."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFF
+    return remainder(data, _CRC, 0xFFFF) ^ 0xFFFF
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -99,86 +89,44 @@ class HdlcFrame(msgspec.Struct, frozen=True):
         return self.control >> 5 if self.kind in {"I", "RR"} else None
 
 
-class HdlcReader:
-    """Finds frames in a stream of bytes, in chunks of any size.
+class HdlcReader(StreamReader[HdlcFrame]):
+    """Finds frames in a stream of bytes.
 
     Attributes:
-        skipped: Bytes that belonged to no frame, since the reader was made.
         stuffed: Whether 7E and 7D inside a frame are escaped; DLMS does not do that, some converters do.
     """
 
     def __init__(self, *, stuffed: bool = False) -> None:
-        self.skipped = 0
+        super().__init__(BUFFER)
         self.stuffed = stuffed
-        self._buffer = bytearray()
-        self._ended = False
-
-    def __len__(self) -> int:
-        return len(self._buffer)
-
-    def receive(self, data: bytes, /) -> None:
-        """Take bytes off the wire. Of more than the buffer holds the oldest are dropped, and counted as skipped."""
-        self._ended = False
-        self._buffer += data
-        if (excess := len(self._buffer) - BUFFER) > 0:
-            self._skip(excess)
-
-    def end(self) -> None:
-        """Say that the line fell silent: a frame that is not complete by now is a false start."""
-        self._ended = True
-
-    def clear(self) -> None:
-        """Forget all bytes received; they count as skipped."""
-        self._skip(len(self._buffer))
 
     def next_event(self) -> HdlcFrame | NeedData:
-        """Return the next frame, or ``NEED_DATA``.
-
-        Raises:
-            ChecksumError: HCS or FCS does not match.
-            ProtocolError: A start that is none. Call again: the reader goes on one byte behind it.
-        """
-        start = self._buffer.find(FLAG)
-        self._skip(start if start >= 0 else len(self._buffer))
-        while len(self._buffer) > 1 and self._buffer[1] == FLAG:
+        """See :meth:`linli_core.codecs.stream.StreamReader.next_event`. A flag that ended a frame is not skipped."""
+        self._skip_to(self._find(self._buffer))
+        while self._buffer[1:2] == _FLAG:
             # Two flags in a row: the first ended a frame.
             del self._buffer[0]
-        if not self._buffer:
-            return NEED_DATA
-        try:
-            found = _parse(bytes(self._buffer), stuffed=self.stuffed)
-        except ProtocolError:
-            self._skip(1)
-            raise
-        if found is None:
-            if not self._ended:
-                return NEED_DATA
-            size = len(self._buffer)
-            self._skip(1)
-            if size == 1:  # the flag that ended the last frame
-                self.skipped -= 1
-                return NEED_DATA
-            raise ProtocolError(f"the frame ends after {size} bytes", kind="truncated")
-        frame, size = found
-        # The end flag may be the start of the next frame.
-        del self._buffer[: size - 1]
-        return frame
+        if self._ended and len(self._buffer) == 1:
+            del self._buffer[0]
+        return super().next_event()
 
-    def _skip(self, count: int) -> None:
-        del self._buffer[:count]
-        self.skipped += count
+    def _find(self, buffer: bytearray, /) -> int:
+        return buffer.find(FLAG)
+
+    def _parse(self, buffer: bytearray, /) -> tuple[HdlcFrame | None, int]:
+        found = _parse(bytes(buffer), stuffed=self.stuffed)
+        # The end flag may be the start of the next frame.
+        return (found[0], found[1] - 1) if found else MISSING
 
 
 def decode_hdlc(data: bytes, *, stuffed: bool = False) -> HdlcFrame:
     """Return the frame that a byte string is, no byte more or less; ``ProtocolError`` if it is none."""
     if not data:
         raise ProtocolError("there are no bytes", kind="truncated")
-    found = _parse(data, stuffed=stuffed)
-    if found is None:
-        raise ProtocolError(f"the frame ends after {len(data)} bytes", kind="truncated")
-    frame, size = found
-    if len(data) > size:
-        raise ProtocolError(f"{len(data) - size} bytes follow the end of the frame", kind="trailing_bytes", offset=size)
+    frame, size = _parse(data, stuffed=stuffed) or MISSING
+    if frame is None:
+        raise cut_off("frame", len(data), size)
+    check_end(data, size)
     return frame
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from linli_core.codec import NEED_DATA, NeedData
+from linli_core.codecs.stream import MISSING, StreamReader, cut_off
 from linli_core.errors import ProtocolError
 
 VERSION: Final = 1
@@ -40,7 +40,7 @@ def decode_wrapper(data: bytes) -> Wrapped:
     """Return the message that a datagram is, no byte more or less; ``ProtocolError`` if it is none."""
     found = parse_wrapper(data) if data else None
     if found is None:
-        raise ProtocolError(f"the message ends after {len(data)} bytes", kind="truncated")
+        raise cut_off("message", len(data))
     wrapped, size = found
     if len(data) > size:
         raise ProtocolError(f"{len(data) - size} bytes follow the end", kind="trailing_bytes", offset=size)
@@ -53,59 +53,17 @@ def encode_wrapper(wrapped: Wrapped) -> bytes:
     return b"".join(number.to_bytes(2) for number in numbers) + wrapped.apdu
 
 
-class WrapperReader:
-    """Finds wrapped messages in a stream of bytes, in chunks of any size.
+class WrapperReader(StreamReader[Wrapped]):
+    """Finds wrapped messages in a stream of bytes.
 
     There is no checksum: what guards the content is its own syntax, and a tag where it is ciphered.
-
-    Attributes:
-        skipped: Bytes that belonged to no message, since the reader was made.
     """
 
     def __init__(self) -> None:
-        self.skipped = 0
-        self._buffer = bytearray()
-        self._ended = False
+        super().__init__(BUFFER, "message")
 
-    def __len__(self) -> int:
-        return len(self._buffer)
+    def _find(self, buffer: bytearray, /) -> int:
+        return buffer.find(0)
 
-    def receive(self, data: bytes, /) -> None:
-        """Take bytes off the wire. Of more than the buffer holds the oldest are dropped, and counted as skipped."""
-        self._ended = False
-        self._buffer += data
-        if (excess := len(self._buffer) - BUFFER) > 0:
-            self._skip(excess)
-
-    def end(self) -> None:
-        """Say that the line fell silent: a message that is not complete by now is a false start."""
-        self._ended = True
-
-    def clear(self) -> None:
-        """Forget all bytes received; they count as skipped."""
-        self._skip(len(self._buffer))
-
-    def next_event(self) -> Wrapped | NeedData:
-        """Return the next message, or ``NEED_DATA``; after a ``ProtocolError`` it goes on one byte further."""
-        start = self._buffer.find(0)
-        self._skip(start if start >= 0 else len(self._buffer))
-        if not self._buffer:
-            return NEED_DATA
-        try:
-            found = parse_wrapper(bytes(self._buffer[: HEAD + 0xFFFF]))
-        except ProtocolError:
-            self._skip(1)
-            raise
-        if found is None:
-            if not self._ended:
-                return NEED_DATA
-            size = len(self._buffer)
-            self._skip(1)
-            raise ProtocolError(f"the message ends after {size} bytes", kind="truncated")
-        wrapped, size = found
-        del self._buffer[:size]
-        return wrapped
-
-    def _skip(self, count: int) -> None:
-        del self._buffer[:count]
-        self.skipped += count
+    def _parse(self, buffer: bytearray, /) -> tuple[Wrapped | None, int]:
+        return parse_wrapper(bytes(buffer[: HEAD + 0xFFFF])) or MISSING

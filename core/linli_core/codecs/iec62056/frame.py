@@ -21,8 +21,8 @@ from typing import Final
 
 import msgspec
 
-from linli_core.codec import NEED_DATA, NeedData
 from linli_core.codecs.iec62056.dataset import LONGEST_BLOCK
+from linli_core.codecs.stream import MISSING, StreamReader, check_end, cut_off
 from linli_core.errors import ChecksumError, ProtocolError
 
 SOH: Final = 0x01
@@ -135,85 +135,41 @@ def without_parity(data: bytes) -> bytes:
     return bytes(0 if byte.bit_count() & 1 else byte & 0x7F for byte in data)
 
 
-class FrameReader:
-    """Finds messages in a stream of bytes, in chunks of any size.
+class FrameReader(StreamReader[Frame]):
+    """Finds messages in a stream of bytes.
 
     Attributes:
-        skipped: Bytes that belonged to no message, since the reader was made.
         from_meter: Whether it is a meter that is heard, whose 06 stands alone; a reader's begins an option select.
         parity: Whether bytes come with an even parity bit on top, from a converter set to 8N1 before a meter that
             speaks 7E1; it is checked and taken off.
     """
 
     def __init__(self, *, from_meter: bool = True, parity: bool = False) -> None:
-        self.skipped = 0
+        super().__init__(BUFFER, "message")
         self.from_meter = from_meter
         self.parity = parity
-        self._buffer = bytearray()
-        self._ended = False
-
-    def __len__(self) -> int:
-        return len(self._buffer)
 
     def receive(self, data: bytes, /) -> None:
-        """Take bytes off the wire. Of more than the buffer holds the oldest are dropped, and counted as skipped."""
-        self._ended = False
-        self._buffer += without_parity(data) if self.parity else data
-        if (excess := len(self._buffer) - BUFFER) > 0:
-            self._skip(excess)
+        """See :meth:`linli_core.codecs.stream.ByteBuffer.receive`."""
+        super().receive(without_parity(data) if self.parity else data)
 
-    def end(self) -> None:
-        """Say that the line fell silent: a message that is not complete by now is a false start."""
-        self._ended = True
+    def _find(self, buffer: bytearray, /) -> int:
+        start = _START.search(buffer)
+        return start.start() if start else -1
 
-    def clear(self) -> None:
-        """Forget all bytes received; they count as skipped."""
-        self._skip(len(self._buffer))
-
-    def next_event(self) -> Frame | NeedData:
-        """Return the next message, or ``NEED_DATA``.
-
-        Raises:
-            ChecksumError: A block check character does not match.
-            ProtocolError: A start that is none. Call again: the reader goes on one byte behind it.
-        """
-        start = _START.search(self._buffer)
-        self._skip(start.start() if start else len(self._buffer))
-        if start is None:
-            return NEED_DATA
-        try:
-            found = _parse(bytes(self._buffer), from_meter=self.from_meter)
-        except ProtocolError:
-            self._skip(1)
-            raise
-        if found is None:
-            if not self._ended:
-                return NEED_DATA
-            size = len(self._buffer)
-            self._skip(1)
-            raise ProtocolError(f"the message ends after {size} bytes", kind="truncated")
-        frame, size = found
-        del self._buffer[:size]
-        return frame
-
-    def _skip(self, count: int) -> None:
-        del self._buffer[:count]
-        self.skipped += count
+    def _parse(self, buffer: bytearray, /) -> tuple[Frame | None, int]:
+        return _parse(bytes(buffer), from_meter=self.from_meter) or MISSING
 
 
 def decode_frame(data: bytes) -> Frame:
     """Return the message that a byte string is, no byte more or less; ``ProtocolError`` if it is none."""
     if not data:
         raise ProtocolError("there are no bytes", kind="truncated")
-    found = _parse(data, from_meter=len(data) == 1)
-    if found is None:
-        raise ProtocolError(f"the message ends after {len(data)} bytes", kind="truncated")
-    frame, size = found
-    if len(data) > size:
-        raise ProtocolError(
-            f"{len(data) - size} bytes follow the end of the message", kind="trailing_bytes", offset=size
-        )
-    return frame
+    message, size = _parse(data, from_meter=len(data) == 1) or MISSING
+    if message is None:
+        raise cut_off("message", len(data), size)
+    check_end(data, size, "message")
+    return message
 
 
 def _parse(data: bytes, *, from_meter: bool) -> tuple[Frame, int] | None:

@@ -7,9 +7,6 @@
     68 L L 68 C A CI data… CS 16         long frame; L counts C, A, CI and data; control frame if there is no data
 
 ``CS`` is the sum of all bytes from ``C`` to the end of the data, modulo 256.
-
-The reader never trusts a length it has not checked, and after a false start it goes on one byte further: noise that
-looks like a start costs that one byte, not the frame behind it.
 """
 
 import re
@@ -17,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from linli_core.codec import NEED_DATA, NeedData
+from linli_core.codecs.stream import StreamReader, check_end, cut_off
 from linli_core.errors import ChecksumError, ProtocolError
 
 ACK: Final = 0xE5
@@ -76,65 +73,18 @@ def encode_frame(frame: Frame) -> bytes:
     return bytes((LONG, len(body), len(body), LONG)) + body + bytes((sum(body) & 0xFF, STOP))
 
 
-class FrameReader:
-    """Finds frames in a stream of bytes, in chunks of any size.
-
-    Attributes:
-        skipped: Bytes that belonged to no frame, since the reader was made.
-    """
+class FrameReader(StreamReader[Frame]):
+    """Finds frames in a stream of bytes; see :class:`linli_core.codecs.stream.StreamReader`."""
 
     def __init__(self) -> None:
-        self.skipped = 0
-        self._buffer = bytearray()
-        self._ended = False
+        super().__init__(BUFFER)
 
-    def __len__(self) -> int:
-        return len(self._buffer)
+    def _find(self, buffer: bytearray, /) -> int:
+        start = _START.search(buffer)
+        return start.start() if start else -1
 
-    def receive(self, data: bytes, /) -> None:
-        """Take bytes off the wire. Of more than the buffer holds the oldest are dropped, and counted as skipped."""
-        self._ended = False
-        self._buffer += data
-        if (excess := len(self._buffer) - BUFFER) > 0:
-            self._skip(excess)
-
-    def end(self) -> None:
-        """Say that the line fell silent: a frame that is not complete by now is a false start."""
-        self._ended = True
-
-    def clear(self) -> None:
-        """Forget all bytes received; they count as skipped."""
-        self._skip(len(self._buffer))
-
-    def next_event(self) -> Frame | NeedData:
-        """Return the next frame, or ``NEED_DATA``.
-
-        Raises:
-            ChecksumError: A frame's checksum does not match.
-            ProtocolError: A start that is none (kinds ``malformed``, ``truncated``). Call again: the reader goes on
-                one byte behind the false start.
-        """
-        start = _START.search(self._buffer)
-        self._skip(start.start() if start else len(self._buffer))
-        if start is None:
-            return NEED_DATA
-        try:
-            frame, size = _parse(self._buffer)
-        except ProtocolError:
-            self._skip(1)
-            raise
-        if frame is None:
-            if not self._ended:
-                return NEED_DATA
-            found = len(self._buffer)
-            self._skip(1)
-            raise ProtocolError(f"the frame ends after {found} of {size} bytes", kind="truncated")
-        del self._buffer[:size]
-        return frame
-
-    def _skip(self, count: int) -> None:
-        del self._buffer[:count]
-        self.skipped += count
+    def _parse(self, buffer: bytearray, /) -> tuple[Frame | None, int]:
+        return _parse(buffer)
 
 
 def decode_frame(data: bytes) -> Frame:
@@ -143,9 +93,8 @@ def decode_frame(data: bytes) -> Frame:
         raise ProtocolError("there are no bytes", kind="truncated")
     frame, size = _parse(data)
     if frame is None:
-        raise ProtocolError(f"the frame ends after {len(data)} of {size} bytes", kind="truncated")
-    if len(data) > size:
-        raise ProtocolError(f"{len(data) - size} bytes follow the end of the frame", kind="trailing_bytes", offset=size)
+        raise cut_off("frame", len(data), size)
+    check_end(data, size)
     return frame
 
 

@@ -15,8 +15,10 @@ from typing import Final
 import msgspec
 
 from linli_core.codec import NEED_DATA, NeedData
+from linli_core.codecs.crc import remainder, table_of
 from linli_core.codecs.iec62056.dataset import DataSet, parse_data
 from linli_core.codecs.iec62056.frame import without_parity
+from linli_core.codecs.stream import MISSING, StreamReader, check_end, cut_off
 from linli_core.errors import ChecksumError, ProtocolError
 
 LONGEST: Final = 16 * 1024
@@ -34,25 +36,12 @@ _AGAIN: Final = re.compile(rb"\n/[A-Za-z0-9]{3}")
 _HEAD: Final = re.compile(rb"/(?P<line>[\x20-\x7e]{3,64})\r?\n\r?\n")
 
 
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_CRC: Final = _crc_table()
+_CRC: Final = table_of(0xA001)
 
 
 def crc16(data: bytes) -> int:
     """Return the CRC-16 of P1: polynomial A001 reflected, start 0, no final exclusive or."""
-    crc = 0
-    for byte in data:
-        crc = crc >> 8 ^ _CRC[crc & 0xFF ^ byte]
-    return crc
+    return remainder(data, _CRC, 0)
 
 
 class Telegram(msgspec.Struct, frozen=True):
@@ -79,83 +68,44 @@ class Telegram(msgspec.Struct, frozen=True):
         return _version(self.datasets)
 
 
-class TelegramReader:
-    """Finds telegrams in a stream of bytes, in chunks of any size.
+class TelegramReader(StreamReader[Telegram]):
+    """Finds telegrams in a stream of bytes.
 
     Attributes:
-        skipped: Bytes that belonged to no telegram, since the reader was made.
         checked: Whether a telegram with a CRC has come; from then on none is taken without.
         parity: Whether bytes carry an even parity bit on top (a converter at 8N1 before a version 2 or 3 meter).
     """
 
     def __init__(self, *, parity: bool = False) -> None:
-        self.skipped = 0
+        super().__init__(BUFFER, "telegram")
         self.checked = False
         self.parity = parity
-        self._buffer = bytearray()
-        self._ended = False
-
-    def __len__(self) -> int:
-        return len(self._buffer)
 
     def receive(self, data: bytes, /) -> None:
-        """Take bytes off the wire. Of more than the buffer holds the oldest are dropped, and counted as skipped."""
-        self._ended = False
-        self._buffer += without_parity(data) if self.parity else data
-        if (excess := len(self._buffer) - BUFFER) > 0:
-            self._skip(excess)
-
-    def end(self) -> None:
-        """Say that the line fell silent: a telegram that is not complete by now is a false start."""
-        self._ended = True
-
-    def clear(self) -> None:
-        """Forget all bytes received; they count as skipped."""
-        self._skip(len(self._buffer))
+        """See :meth:`linli_core.codecs.stream.ByteBuffer.receive`."""
+        super().receive(without_parity(data) if self.parity else data)
 
     def next_event(self) -> Telegram | NeedData:
-        """Return the next telegram, or ``NEED_DATA``.
-
-        Raises:
-            ChecksumError: The CRC does not match, or is missing.
-            ProtocolError: A start that is none. Call again: the reader goes on behind it.
-        """
-        start = self._buffer.find(b"/")
-        self._skip(start if start >= 0 else len(self._buffer))
-        if start < 0:
-            return NEED_DATA
-        try:
-            found = _parse(bytes(self._buffer), ended=self._ended, checked=self.checked)
-        except ProtocolError:
-            self._skip(1)
-            raise
-        if found is None:
-            if not self._ended:
-                return NEED_DATA
-            size = len(self._buffer)
-            self._skip(1)
-            raise ProtocolError(f"the telegram ends after {size} bytes", kind="truncated")
-        telegram, size = found
-        del self._buffer[:size]
-        self.checked = self.checked or telegram.crc is not None
+        """See :meth:`linli_core.codecs.stream.StreamReader.next_event`; a missing CRC is a ``ChecksumError``."""
+        telegram = super().next_event()
+        self.checked = self.checked or (telegram is not NEED_DATA and telegram.crc is not None)
         return telegram
 
-    def _skip(self, count: int) -> None:
-        del self._buffer[:count]
-        self.skipped += count
+    def _find(self, buffer: bytearray, /) -> int:
+        return buffer.find(b"/")
+
+    def _parse(self, buffer: bytearray, /) -> tuple[Telegram | None, int]:
+        return _parse(bytes(buffer), ended=self._ended, checked=self.checked) or MISSING
 
 
 def decode_telegram(data: bytes) -> Telegram:
     """Return the telegram that a byte string is, no byte more or less; ``ProtocolError`` if it is none."""
     if not data:
         raise ProtocolError("there are no bytes", kind="truncated")
-    found = _parse(data, ended=True, checked=False)
-    if found is None:
-        raise ProtocolError(f"the telegram ends after {len(data)} bytes", kind="truncated")
-    telegram, size = found
-    if len(data) > size:
-        text = f"{len(data) - size} bytes follow the end of the telegram"
-        raise ProtocolError(text, kind="trailing_bytes", offset=size)
+    telegram, size = _parse(data, ended=True, checked=False) or MISSING
+    if telegram is None:
+        raise cut_off("telegram", len(data), size)
+    check_end(data, size, "telegram")
     return telegram
 
 

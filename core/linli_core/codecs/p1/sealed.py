@@ -6,6 +6,7 @@ from linli_core.ciphers import Ciphers
 from linli_core.codec import NEED_DATA, NeedData
 from linli_core.codecs.dlms.ciphering import GENERAL_GLO, Keys, ReplayGuard, Sealed, open_sealed, parse_sealed
 from linli_core.codecs.p1.frame import LONGEST, Telegram, decode_telegram
+from linli_core.codecs.stream import ByteBuffer
 from linli_core.errors import ProtocolError
 
 AUTHENTICATION_KEY: Final = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
@@ -14,39 +15,18 @@ AUTHENTICATION_KEY: Final = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 BUFFER: Final = 2 * LONGEST
 
 
-class SealedReader:
+class SealedReader(ByteBuffer):
     """Finds encrypted telegrams in a stream of bytes and opens them.
 
     Attributes:
-        skipped: Bytes that belonged to no telegram, since the reader was made.
         guard: Knows the counters; refuses replayed telegrams.
     """
 
     def __init__(self, keys: Keys, ciphers: Ciphers, guard: ReplayGuard | None = None) -> None:
-        self.skipped = 0
+        super().__init__(BUFFER, "telegram")
         self.guard = guard or ReplayGuard()
         self._keys = keys
         self._ciphers = ciphers
-        self._buffer = bytearray()
-        self._ended = False
-
-    def __len__(self) -> int:
-        return len(self._buffer)
-
-    def receive(self, data: bytes, /) -> None:
-        """Take bytes off the wire. Of more than the buffer holds the oldest are dropped, and counted as skipped."""
-        self._ended = False
-        self._buffer += data
-        if (excess := len(self._buffer) - BUFFER) > 0:
-            self._skip(excess)
-
-    def end(self) -> None:
-        """Say that the line fell silent: a telegram that is not complete by now is a false start."""
-        self._ended = True
-
-    def clear(self) -> None:
-        """Forget all bytes received; they count as skipped."""
-        self._skip(len(self._buffer))
 
     def next_event(self) -> Telegram | NeedData:
         """Return the next telegram, or ``NEED_DATA``.
@@ -55,9 +35,7 @@ class SealedReader:
             ProtocolError: Kinds ``decryption`` (wrong key, or damage on the way), ``replayed``, those of
                 :func:`linli_core.codecs.p1.decode_telegram` for what was inside, and a start that is none. Call again.
         """
-        start = self._buffer.find(bytes((GENERAL_GLO,)))
-        self._skip(start if start >= 0 else len(self._buffer))
-        if start < 0:
+        if not self._skip_to(self._buffer.find(GENERAL_GLO)):
             return NEED_DATA
         try:
             sealed = parse_sealed(bytes(self._buffer))
@@ -67,9 +45,7 @@ class SealedReader:
         if sealed is None:
             if not self._ended:
                 return NEED_DATA
-            size = len(self._buffer)
-            self._skip(1)
-            raise ProtocolError(f"the telegram ends after {size} bytes", kind="truncated")
+            raise self._cut_off()
         if sealed.size > LONGEST:
             self._skip(1)
             raise ProtocolError(f"{sealed.size} bytes are more than a telegram", kind="too_long")
@@ -98,7 +74,3 @@ class SealedReader:
         except ProtocolError as exc:
             self._skip(1)
             raise ProtocolError(f"what was decrypted is no telegram: {exc}", kind="decryption") from exc
-
-    def _skip(self, count: int) -> None:
-        del self._buffer[:count]
-        self.skipped += count
