@@ -34,10 +34,17 @@ WINDOWS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
-    """A point's chart and its caption."""
+    """A point's chart and its caption.
+
+    Attributes:
+        svg: The chart.
+        nothing: Why it shows no value, to be said in its place; empty if it shows one.
+        bad: Whether readings were missing or bad.
+        caption: What the bars are.
+    """
 
     svg: Markup
-    empty: bool
+    nothing: str
     bad: bool
     caption: str
 
@@ -83,10 +90,17 @@ def history(views: Views, store: Store, series: SeriesInfo, window: Window) -> H
     spacing = max(step, _typical_gap(dots))
     return HistoryView(
         svg=chart(dots, start, end, step if kind is Kind.COUNTER else spacing, kind=kind, label=label, zone=views.zone),
-        empty=not known,
+        nothing="" if known else _why_nothing(kind, dots, views),
         bad=any(dot.bad for dot in dots),
         caption=caption,
     )
+
+
+def _why_nothing(kind: Kind, dots: list[Dot], views: Views) -> str:
+    """Tell a period without readings from one whose readings make no curve."""
+    if not dots:
+        return text("chart.empty", views.lang)
+    return text("chart.no_amount" if kind is Kind.COUNTER else "chart.words", views.lang)
 
 
 def _scaled(series: SeriesInfo, value: float | None) -> float | None:

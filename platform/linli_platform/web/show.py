@@ -75,12 +75,22 @@ def number(value: float, decimals: int) -> str:
 
 
 _DOORS: Final = ("open",)
+_VALVE: Final = {"open": "value.open", "closed": "value.closed", "abnormal": "value.abnormal"}
+_WORDS: Final = {
+    "battery_low": {"ok": "value.ok", "low": "value.low"},
+    "gas_valve_state": _VALVE,
+    "water_valve_state": _VALVE,
+    # A closed relay lets current through, a closed valve holds water back: Chinese has two words for it.
+    "relay_state": {"open": "value.relay_open", "closed": "value.relay_closed"},
+}
+"""The words that codecs write, and the texts of them; what is not here is the meter's own and shown as it is."""
 
 
 def shown(series: SeriesInfo, value: float | None, words: str | None, lang: Language) -> str:
     """Return the text a person sees of a value, without its unit; a dash where there is none."""
     if words is not None:
-        return words
+        key = _WORDS.get(series.quantity, {}).get(words)
+        return words if key is None else text(key, lang)
     if value is None:
         return "–"
     known = facts(series.quantity)

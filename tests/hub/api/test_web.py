@@ -138,6 +138,15 @@ async def test_a_gateways_page_shows_refusals_links_and_ledger(client: httpx.Asy
     assert "Not accepted yet" not in await page(client, "/gateways/gw-electric")
 
 
+async def test_a_point_without_a_curve_says_why(site: Site, client: httpx.AsyncClient) -> None:
+    now = site.clock()
+    site.commit("gw-water", [("meter-7/water_valve_state", now, "open"), ("meter-7/water_volume", now, 4.2)])
+    content = await page(client, "/devices/gw-water/meter-7")
+    assert "Told in words or as a time" in content
+    assert "No amount yet" in content
+    assert "No reading in this period" not in content
+
+
 async def test_a_device_has_a_chart_for_each_point(client: httpx.AsyncClient) -> None:
     content = await page(client, "/devices/gw-electric/meter-1")
     assert content.count('<svg class="chart"') == 6
@@ -214,6 +223,14 @@ def test_values_are_shown_in_the_unit_people_read() -> None:
     assert show.title(SERIES, "en").endswith(" · tariff 2")
     door = SeriesInfo(2, "gw", "d", "d/door_open", "door_open")
     assert [show.shown(door, value, None, "en") for value in (0.0, 1.0)] == ["closed", "open"]
+    valve = SeriesInfo(4, "gw", "d", "d/water_valve_state", "water_valve_state")
+    assert [show.shown(valve, None, word, "zh") for word in ("open", "closed", "abnormal")] == ["开", "关", "异常"]
+    relay = SeriesInfo(5, "gw", "d", "d/relay_state", "relay_state")
+    assert [show.shown(relay, None, word, "zh") for word in ("open", "closed", "?")] == [
+        "拉闸（断电）",
+        "合闸（通电）",
+        "?",
+    ]
     odd = SeriesInfo(3, "gw", "d", "d/flux_capacity", "flux_capacity")
     assert (show.title(odd, "zh"), show.shown(odd, 1.5, None, "zh"), show.unit_shown(odd)) == (
         "flux_capacity",
