@@ -49,23 +49,42 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"linli-edge {version('linli')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="read, log and forward until told to stop")
+    run = commands.add_parser(
+        "run",
+        help="read, log and forward until told to stop",
+        description="Read, log and forward until told to stop (Ctrl-C). Exit 2 if the configuration is wrong: linli-"
+        "edge check tells why.",
+    )
     _add_config(run)
     run.add_argument("--verbose", "-v", action="store_true", help="log what each part does")
     run.set_defaults(command=_run)
 
-    check = commands.add_parser("check", help="tell every mistake in a configuration, or what it would do")
+    check = commands.add_parser(
+        "check",
+        help="tell every mistake in a configuration, or what it would do",
+        description="Tell every mistake in a configuration at once, or what it would do and how busy each line would"
+        " be. Opens no port.",
+    )
     _add_config(check)
     check.set_defaults(command=_check)
 
-    read = commands.add_parser("read", help="poll once and print a table")
+    read = commands.add_parser(
+        "read",
+        help="poll once and print a table",
+        description="Poll every device once and print a table. A serial line has one master: stop the gateway first.",
+    )
     _add_config(read)
     read.add_argument("--device", metavar="D", help="this device only")
     read.add_argument("--lang", choices=("zh", "en"), help="language of titles (default: the locale's)")
     read.add_argument("--verbose", "-v", action="store_true", help="log what each part does")
     read.set_defaults(command=_read)
 
-    write = commands.add_parser("write", help="have the running gateway write a value into a device")
+    write = commands.add_parser(
+        "write",
+        help="have the running gateway write a value into a device",
+        description="Have the running gateway write a value into a device, and print what was read back. Off until "
+        "[commands] in its configuration allows it. Exit 1 if it was not done, or nobody knows.",
+    )
     _add_config(write)
     write.add_argument("point", metavar="POINT", help="such as cold-room-1/temperature_setpoint")
     write.add_argument("value", metavar="VALUE", help="a number, true, false, on, off, or a text")

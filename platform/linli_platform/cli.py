@@ -68,17 +68,38 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen", metavar="HOST:PORT", help=f"API and pages (default {DEFAULT_LISTEN})")
     registry = commands.add_parser("registry", help="declare, accept, retire and list gateways and devices")
     actions = registry.add_subparsers(dest="action", metavar="ACTION", required=True)
-    load_file = actions.add_parser("import", help="write what a registry.toml declares")
+    load_file = actions.add_parser(
+        "import",
+        help="write what a registry.toml declares",
+        description="Write what a registry.toml declares into the registry.",
+    )
     load_file.add_argument("file", type=Path, metavar="FILE")
-    listing = actions.add_parser("list", help="print gateways and devices with their state")
-    accept = actions.add_parser("accept", help="put a pending gateway with its devices, or one device, to work")
-    retire = actions.add_parser("retire", help="take a gateway, or one device, out")
+    listing = actions.add_parser(
+        "list",
+        help="print gateways and devices with their state",
+        description="Print gateways and devices with their state: pending, active or retired.",
+    )
+    accept = actions.add_parser(
+        "accept",
+        help="put a pending gateway with its devices, or one device, to work",
+        description="Put a pending gateway with its devices, or one device, to work.",
+    )
+    retire = actions.add_parser(
+        "retire",
+        help="take a gateway, or one device, out",
+        description="Take a gateway, or one device, out; what it still sends is stored.",
+    )
     for action in (accept, retire):
         action.add_argument("gateway", metavar="GATEWAY")
         action.add_argument("device", metavar="DEVICE", nargs="?")
     for action in (load_file, listing, accept, retire):
         _common(action)
-    write = commands.add_parser("command", help="have a gateway write a value into a device")
+    write = commands.add_parser(
+        "command",
+        help="have a gateway write a value into a device",
+        description="Have a gateway write a value into a device, and wait for what was read back. The gateway must "
+        "allow it (docs/operator.md). Exit 1 if it was not done, or nobody knows.",
+    )
     command.add_arguments(write)
     _common(write)
     quarantine.add_arguments(commands, _common)
@@ -132,7 +153,14 @@ def _registry(args: argparse.Namespace, settings: Settings) -> int:
         elif args.action == "retire":
             registry.retire(args.gateway, args.device)
         else:
-            for gateway in registry.gateways():
+            gateways = registry.gateways()
+            if not gateways:
+                place = settings.registry_path
+                print(
+                    f"linli-platform: {place} knows no gateway yet; is --data right? One appears when it connects",
+                    file=sys.stderr,
+                )
+            for gateway in gateways:
                 print(f"{gateway.id}  {gateway.state}")
                 for device in registry.devices(gateway.id):
                     print(f"  {device.id}  {device.state}  {device.kind}".rstrip())
@@ -143,7 +171,9 @@ def _declaration(path: Path) -> Declaration:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(str(path), f"cannot be read ({exc})", "check the path and its permissions") from exc
+        raise ConfigError(
+            str(path), f"cannot be read ({getattr(exc, 'strerror', None) or exc})", "check the path and its permissions"
+        ) from exc
     return convert(parse_toml(text, str(path)), Declaration)
 
 

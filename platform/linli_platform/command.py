@@ -62,7 +62,10 @@ async def _carry_out(args: argparse.Namespace, address: BrokerAddress) -> Reply:
                 return Reply(ok=False, result={"state": "refused"}, error="not confirmed: nothing was written")
             return await _said(client, args, "confirm", {"code": str(reply.result["code"])}, by)
     except aiomqtt.MqttError as exc:
-        raise LinkError(f"broker {address.host}:{address.port}: {exc}") from exc
+        raise LinkError(
+            f"broker {address.host}:{address.port}: {exc}; "
+            "check that it runs, and --mqtt or the settings (--config) that name it"
+        ) from exc
 
 
 async def _said(

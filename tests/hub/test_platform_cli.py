@@ -35,6 +35,7 @@ def test_what_a_file_declares_is_listed(data: str, tmp_path: Path, capsys: pytes
 
 def test_pending_ones_are_accepted_and_retired(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["registry", "list", "--data", data]) == 0
+    assert "knows no gateway yet; is --data right?" in capsys.readouterr().err
     with Registry(Path(data) / "registry.sqlite") as registry:
         registry.hold("gw-a", ["meter-1", "meter-2"], 1)
     assert main(["registry", "accept", "gw-a", "meter-1", "--data", data]) == 0
@@ -49,7 +50,10 @@ def test_pending_ones_are_accepted_and_retired(data: str, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["registry", "accept", "gw-x"], "linli-platform: the registry knows no gateway 'gw-x'\n"),
+        (
+            ["registry", "accept", "gw-x"],
+            "linli-platform: the registry knows no gateway 'gw-x'; linli-platform registry list",
+        ),
         (["registry", "import", "none.toml"], "linli-platform: none.toml: cannot be read"),
         (["registry", "list", "--config", "none.toml"], "linli-platform: none.toml: cannot be read"),
         (["serve", "--mqtt", "broker"], "linli-platform: --mqtt: 'broker' is no HOST:PORT"),

@@ -24,12 +24,20 @@ def add_arguments(subparsers: Any) -> None:
     """Add the command's parser to those of ``linli-edge``."""
     parser = subparsers.add_parser("profiles", help="makes and models that are known; check a profile of your own")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    everything = actions.add_parser("list", help="print every profile")
+    everything = actions.add_parser(
+        "list", help="print every profile", description="Print every profile: driver, name, make and model."
+    )
     everything.add_argument("--driver", metavar="D", help="of this driver only")
     everything.add_argument("--search", metavar="TEXT", help="make, model or title contains this")
-    show = actions.add_parser("show", help="print one whole")
+    show = actions.add_parser(
+        "show", help="print one whole", description="Print one profile whole: its source and its points."
+    )
     show.add_argument("name", metavar="NAME")
-    check = actions.add_parser("check", help="tell every mistake in profile files")
+    check = actions.add_parser(
+        "check",
+        help="tell every mistake in profile files",
+        description="Tell every mistake in profile files. Exit 2 if there is one.",
+    )
     check.add_argument("files", metavar="FILE", nargs="+", type=Path)
     check.add_argument("--driver", metavar="D", help="whose profiles they are (default: what each fits best)")
     for action in (everything, show):

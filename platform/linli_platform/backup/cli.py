@@ -31,14 +31,28 @@ _ASK_AGAIN_S: Final = 0.5
 
 def add_arguments(commands: Any, common: Any) -> None:
     """Add the commands to those of ``linli-platform``; ``common`` adds what every command has."""
-    backup = commands.add_parser("backup", help="make a backup, now; list them; make the key they need")
+    backup = commands.add_parser(
+        "backup",
+        help="make a backup, now; list them; make the key they need",
+        description="Make a backup, now, while the platform runs. --list prints those there are, --key makes the key"
+        " they need.",
+    )
     backup.add_argument("--list", action="store_true", help="print the backups that the target holds")
     backup.add_argument("--key", type=Path, metavar="FILE", help="write a new key into FILE and print its public half")
-    restore = commands.add_parser("restore", help="bring a backup back into the place of this platform's files")
+    restore = commands.add_parser(
+        "restore",
+        help="bring a backup back into the place of this platform's files",
+        description="Bring a backup back into the place of this platform's files. Stop the platform first.",
+    )
     restore.add_argument("name", nargs="?", default=restoring.NEWEST, metavar="NAME", help="default: the newest")
     restore.add_argument("--replace", action="store_true", help="set aside the files that are there")
     restore.add_argument("--adopt", action="store_true", help="take a backup of another installation")
-    exercise = commands.add_parser("drill", help="bring the newest backup back beside the platform, and read it")
+    exercise = commands.add_parser(
+        "drill",
+        help="bring the newest backup back beside the platform, and read it",
+        description="Bring the newest backup back beside the platform, read it, and report. Touches nothing of the "
+        "platform.",
+    )
     exercise.add_argument("name", nargs="?", default=restoring.NEWEST, metavar="NAME", help="default: the newest")
     exercise.add_argument("--last", action="store_true", help="print the report of the last drill on the schedule")
     exercise.add_argument("--json", action="store_true", help="print the report as JSON")

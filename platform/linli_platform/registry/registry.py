@@ -231,7 +231,7 @@ class Registry:
 def _row(session: Session, table: type[TableT], key: Any, what: str) -> TableT:
     row = session.get(table, key)
     if row is None:
-        raise NotFound(f"the registry knows no {what}")
+        raise NotFound(f"the registry knows no {what}; linli-platform registry list prints those it knows")
     return row
 
 

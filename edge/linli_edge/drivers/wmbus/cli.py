@@ -31,7 +31,12 @@ def add_arguments(subparsers: Any) -> None:
     """Add the command's parser to those of ``linli-edge``."""
     parser = subparsers.add_parser("wmbus", help="radio meters: which ones are heard")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listen = actions.add_parser("listen", help="print every meter heard, and lines to copy into the configuration")
+    listen = actions.add_parser(
+        "listen",
+        help="print every meter heard, and lines to copy into the configuration",
+        description="Print every meter heard, and lines to copy into the configuration. Takes the receiver from the "
+        "configuration.",
+    )
     listen.add_argument("config", metavar="CONFIG", type=Path, help="the gateway's TOML file")
     listen.add_argument("--link", metavar="L", help="this link only")
     listen.add_argument(
