@@ -30,6 +30,7 @@ from linli_platform.clock import Clock
 from linli_platform.ingest import Committed
 from linli_platform.registry import Registry
 from linli_platform.store import SeriesInfo, Store
+from linli_platform.whole import whole
 
 AlarmListener = Callable[[AlarmRow], None]
 """Called on the event loop with each changed alarm after it was written; must not block and must not raise."""
@@ -223,26 +224,31 @@ class AlarmService:
     async def _write(self) -> None:
         """Write everything pending; only then is it forgotten here and told to others."""
         async with self._writing:
-            while True:
-                changes = [self._pending[index] for index in range(min(len(self._pending), _BATCH))]
-                memories = self.engine.take_touched()
-                if not changes and not memories:
-                    break
-                keys = [(memory.rule, memory.subject) for memory in memories]
-                encoded = [encode_memory(memory) for memory in memories]
-                try:
-                    rows = await asyncio.to_thread(self._records.write, changes, encoded, keys)
-                except BaseException:
-                    self.engine.touch(keys)
-                    raise
-                for change in changes:
-                    self._pending.popleft()
-                    self.raised += change.event is Event.RAISE
-                    self.returned += change.event in {Event.RETURN, Event.RETURN_LATCHED}
-                for row in rows:
-                    self._note(row)
-                    for listener in self._listeners:
-                        listener(row)
+            while await whole(self._write_some()):
+                pass
+
+    async def _write_some(self) -> bool:
+        """Write what a batch holds; tell whether there was anything."""
+        changes = [self._pending[index] for index in range(min(len(self._pending), _BATCH))]
+        memories = self.engine.take_touched()
+        if not changes and not memories:
+            return False
+        keys = [(memory.rule, memory.subject) for memory in memories]
+        encoded = [encode_memory(memory) for memory in memories]
+        try:
+            rows = await asyncio.to_thread(self._records.write, changes, encoded, keys)
+        except BaseException:
+            self.engine.touch(keys)
+            raise
+        for change in changes:
+            self._pending.popleft()
+            self.raised += change.event is Event.RAISE
+            self.returned += change.event in {Event.RETURN, Event.RETURN_LATCHED}
+        for row in rows:
+            self._note(row)
+            for listener in self._listeners:
+                listener(row)
+        return True
 
     def _note(self, row: AlarmRow) -> None:
         place = (row.gateway, row.device)

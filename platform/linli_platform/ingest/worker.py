@@ -26,6 +26,7 @@ from linli_platform.ingest.settings import Grouping, Limits
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Device, Gateway, Refusal, Registry
 from linli_platform.store import Appended, Batch, Quarantined, Store, StoreError, StoreUnavailable
+from linli_platform.whole import whole
 
 _log = logging.getLogger(__name__)
 
@@ -371,6 +372,9 @@ class Ingest:
             Refused: Nothing of it can be taken today either; it stays where it is.
             StoreError: The store cannot take it; it stays where it is.
         """
+        return await whole(self._replay(item))
+
+    async def _replay(self, item: Quarantined) -> Replayed:
         pending, refused = self._replaying.unpack(item, self._clock())
         batch = pending.columns()
         appended = await asyncio.to_thread(self._write, pending, batch, {})
@@ -403,7 +407,7 @@ class Ingest:
         refusals = self._refusals.take()
         seen, self._intake.seen = self._intake.seen, {}
         try:
-            gateways, devices = await asyncio.to_thread(self._exchange, refusals, seen)
+            gateways, devices = await whole(asyncio.to_thread(self._exchange, refusals, seen))
         except SQLAlchemyError as exc:
             self._refusals.put_back(refusals)
             _log.warning("the registry cannot be written, its counts wait: %s", exc)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
+from tests.hub.api.conftest import open_site
 
 from linli_core.alarm import AlarmChange, Event, Memory, State
 from linli_core.instant import MINUTE, SECOND
@@ -197,3 +202,36 @@ def test_the_bundled_rules_say_what_and_why_in_both_languages() -> None:
         for words in (rule.title, rule.consequence, rule.response):
             assert words.zh
             assert words.en
+
+
+async def test_a_write_that_is_under_way_when_its_writer_is_cancelled_is_not_made_again(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, released = threading.Event(), threading.Event()
+    write = AlarmRecords.write
+    calls: list[int] = []
+
+    def slow_write(records: AlarmRecords, changes: Sequence[AlarmChange], *rest: Any) -> list[AlarmRow]:
+        calls.append(len(changes))
+        begun.set()
+        assert released.wait(60)
+        return write(records, changes, *rest)
+
+    heard: list[AlarmRow] = []
+    async with open_site(tmp_path, clock) as site:
+        monkeypatch.setattr(AlarmRecords, "write", slow_write)
+        site.alarms.listen(heard.append)
+        site.commit("gw", [(ROOM, clock(), 9.0)])
+        clock.forward(4 * SECOND)
+        site.commit("gw", [(ROOM, clock(), 9.5)])
+        writer = next(task for task in asyncio.all_tasks() if task.get_name() == "alarms")
+        assert await asyncio.to_thread(begun.wait, 60)
+        writer.cancel()
+        second = asyncio.create_task(site.alarms.settled())
+        released.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writer
+        await second
+        (alarm,) = await site.alarms.find(Filter(active=True))
+        assert [(row.id, row.times_raised) for row in heard] == [(alarm.id, 1)]
+        assert sum(calls) == 1
