@@ -21,6 +21,8 @@ from linli_platform.config import Settings, broker_address, read_secret
 from linli_platform.ingest.worker import Ingest
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Registry
+from linli_platform.registry.lease import LeaseLost
+from linli_platform.store import Fenced
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.web.show import shown
 
@@ -145,7 +147,20 @@ class Platform:
         self._stopping.set()
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until :meth:`stop`; ``ready`` is called once pages are served."""
+        """Serve until :meth:`stop`; ``ready`` is called once pages are served.
+
+        Raises:
+            LeaseLost, Fenced: Another platform took the shards over; nothing is lost, start this one again.
+        """
+        try:
+            await self._run(ready)
+        except BaseExceptionGroup as group:
+            taken = group.subgroup((LeaseLost, Fenced))
+            if taken is None:
+                raise
+            raise _first(taken) from group
+
+    async def _run(self, ready: Callable[[], None]) -> None:
         assert self._server is not None
         assert self._listener is not None
         async with asyncio.TaskGroup() as group:
@@ -163,6 +178,14 @@ class Platform:
             alarms.cancel()
             backups.cancel()
         await asyncio.to_thread(self.store.checkpoint)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error in a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class _Server(uvicorn.Server):

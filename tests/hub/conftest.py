@@ -22,7 +22,7 @@ from linli_platform.ingest.settings import Grouping, Limits
 from linli_platform.ingest.worker import Ingest
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Registry
-from linli_platform.store import Appended, Batch, EventRow, Quarantined, StoreError
+from linli_platform.store import Appended, Batch, EventRow, Fence, Quarantined, StoreError
 from linli_platform.store.duckdb import DuckDBStore
 
 EPOCH = "e1"
@@ -164,13 +164,14 @@ class FailingStore(DuckDBStore):
         *,
         events: Sequence[EventRow] = (),
         quarantined: Sequence[Quarantined] = (),
+        fence: Fence | None = None,
     ) -> Appended:
         if self.failures:
             self.failures -= 1
             raise StoreError("no space left on device")
         if self.poison is not None and self.poison in batch.value:
             raise StoreError(f"value {self.poison:g} breaks the store")
-        return super().append(batch, marks, events=events, quarantined=quarantined)
+        return super().append(batch, marks, events=events, quarantined=quarantined, fence=fence)
 
 
 @dataclass

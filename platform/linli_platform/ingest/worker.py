@@ -20,12 +20,13 @@ from linli_platform.ingest.batch import Pending
 from linli_platform.ingest.connection import BrokerAddress, Connection
 from linli_platform.ingest.intake import Intake
 from linli_platform.ingest.mqtt import Publish
+from linli_platform.ingest.ownership import Ownership
 from linli_platform.ingest.refusals import NOBODY, Refusals
 from linli_platform.ingest.replay import Replayed, Replaying
 from linli_platform.ingest.settings import Grouping, Limits
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Device, Gateway, Refusal, Registry
-from linli_platform.store import Appended, Batch, Quarantined, Store, StoreError, StoreUnavailable
+from linli_platform.store import Appended, Batch, Fenced, Quarantined, Store, StoreError, StoreUnavailable
 from linli_platform.whole import whole
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Ingest:
         metrics: Where each stage counts.
         limits: Bounds of one message and of unknown senders.
         grouping: How messages become commits.
+        ownership: Of the shards; of all of them if not given.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class Ingest:
         metrics: Metrics,
         limits: Limits | None = None,
         grouping: Grouping | None = None,
+        ownership: Ownership | None = None,
     ) -> None:
         limits = limits or Limits()
+        self._ownership = ownership or Ownership(registry, store)
         self._store = store
         self._registry = registry
         self._clock = clock
@@ -109,7 +113,8 @@ class Ingest:
         return self._failing
 
     async def open(self) -> None:
-        """Take in what registry and store know of each gateway."""
+        """Obtain the shards, then take in what registry and store know of each gateway."""
+        await self._ownership.obtain()
         late = await asyncio.to_thread(self._restore)
         if late:
             await asyncio.to_thread(self._amend, late)
@@ -120,7 +125,12 @@ class Ingest:
         return self._admission.restore(registry.gateways(), registry.devices(), self._store.marks(), registry.booked())
 
     async def run(self) -> None:
-        """Work until :meth:`stop`."""
+        """Work until :meth:`stop`.
+
+        Raises:
+            LeaseLost, Fenced: (in an exception group) Another worker has the shards. What is not committed stays with
+                the gateways; nothing was acknowledged.
+        """
         async with asyncio.TaskGroup() as group:
             others = [
                 group.create_task(self._connection.run(), name="ingest.connection"),
@@ -131,6 +141,7 @@ class Ingest:
             for task in others:
                 task.cancel()
         await self._write_counts()
+        await asyncio.to_thread(self._ownership.give_back)
 
     def stop(self) -> None:
         """Let :meth:`run` commit what was taken in, acknowledge it, and return."""
@@ -229,6 +240,8 @@ class Ingest:
             begun = loop.time()
             try:
                 appended = await asyncio.to_thread(self._write, pending, batch, marks)
+            except Fenced:
+                raise
             except (StoreError, SQLAlchemyError) as exc:
                 self._metrics.commit_failures.inc()
                 failures += 1
@@ -275,6 +288,8 @@ class Ingest:
             try:
                 marks, batch = self._marks(part), part.columns()
                 appended = await asyncio.to_thread(self._write, part, batch, marks)
+            except Fenced:
+                raise
             except StoreError as exc:
                 message = part.messages[0]
                 if not await self._is_the_batchs_fault(exc):
@@ -301,7 +316,9 @@ class Ingest:
         """Write the ledger, then data and marks together: a crash between leaves a line the marks are told of."""
         if pending.held or pending.statuses or pending.losses:
             self._registry.record(pending.held, pending.statuses, pending.losses, pending.received_at)
-        return self._store.append(batch, marks, events=pending.events, quarantined=pending.quarantined)
+        return self._store.append(
+            batch, marks, events=pending.events, quarantined=pending.quarantined, fence=self._ownership.fence
+        )
 
     async def _committed(self, pending: Pending, batch: Batch, appended: Appended) -> None:
         metrics = self._metrics
@@ -399,6 +416,7 @@ class Ingest:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             self._metrics.connected.set(self._connection.is_connected)
+            await asyncio.to_thread(self._ownership.renew)
             await self._write_counts()
 
     async def _write_counts(self) -> None:

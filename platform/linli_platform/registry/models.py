@@ -90,3 +90,14 @@ class LossTable(Base):
     readings: Mapped[int | None] = mapped_column(BigInteger)
     booked_at: Mapped[int] = mapped_column(BigInteger)
     amended_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class LeaseTable(Base):
+    """Who works on a set of shards. ``beat`` grows while the holder lives; others judge it by clocks of their own."""
+
+    __tablename__ = "lease"
+
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(200))
+    term: Mapped[int] = mapped_column(BigInteger)
+    beat: Mapped[int] = mapped_column(BigInteger)

@@ -29,6 +29,23 @@ class StoreUnavailable(StoreError):
     """The store is locked, gone or damaged: opening it again may help, the call will not."""
 
 
+class Fenced(StoreError):
+    """The store has a later owner by now: this one's writes are refused, however often they are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Under which ownership a commit is made; see :meth:`Store.fence`.
+
+    Attributes:
+        name: What is owned: a set of shards.
+        term: Grows with each owner.
+    """
+
+    name: str
+    term: int
+
+
 class Aggregate(StrEnum):
     """What becomes of the readings of one step. BAD readings never count."""
 
@@ -191,6 +208,11 @@ class Appended:
 class Store(Protocol):
     """A time-series store; see the module for the rules."""
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Tell whether no other process can have this store open: whoever had it is gone."""
+        ...
+
     def series(self, gateway: str, name: str) -> SeriesInfo:
         """Return the series of a point name, made if new. ``ValueError`` if the name is no point name."""
         ...
@@ -214,8 +236,21 @@ class Store(Protocol):
         *,
         events: Sequence[EventRow] = (),
         quarantined: Sequence[Quarantined] = (),
+        fence: Fence | None = None,
     ) -> Appended:
-        """Commit readings, events and marks together, durably; :class:`StoreError` if nothing of them was kept."""
+        """Commit readings, events and marks together, durably; :class:`StoreError` if nothing of them was kept.
+
+        Under a fence older than the newest it is :class:`Fenced`: told in the same transaction, so that an owner who
+        slept through the loss of its lease changes nothing.
+        """
+        ...
+
+    def fenced(self, name: str) -> int:
+        """Return the newest term of a name, 0 if it never had an owner."""
+        ...
+
+    def fence(self, fence: Fence) -> None:
+        """Refuse from now on, durably, commits under an older term of the same name; :class:`Fenced` if this is one."""
         ...
 
     def marks(self) -> dict[str, bytes]:

@@ -24,6 +24,8 @@ from linli_platform.store import (
     Appended,
     Batch,
     EventRow,
+    Fence,
+    Fenced,
     LatestRow,
     Quarantined,
     Row,
@@ -39,6 +41,7 @@ from linli_platform.store.snapshot import Snapshot
 
 _BAD: Final = quality_code(Quality.BAD)
 _FOLD_AFTER: Final = 4096
+_FENCE: Final = "fence:"
 _MICROSECONDS_MAX: Final = 2**62
 
 _AGGREGATES: Final = {
@@ -80,6 +83,7 @@ class DuckDBStore:
         self._series: dict[tuple[str, str], SeriesInfo] = {}
         self._by_id: list[SeriesInfo | None] = [None]
         self._unsaved: list[SeriesInfo] = []
+        self._fences: dict[str, int] = {}
         self._journal = 0
         self._journal_rows = 0
         self.installation = ""
@@ -136,12 +140,15 @@ class DuckDBStore:
         *,
         events: Sequence[EventRow] = (),
         quarantined: Sequence[Quarantined] = (),
+        fence: Fence | None = None,
     ) -> Appended:
         """Commit readings, events and marks in one transaction; on return they are on disk."""
         with self._write:
             if self._broken:
                 self._reopen()
             connection = self._connected()
+            if fence is not None:
+                self._check(fence)
             with self._state:
                 unsaved = list(self._unsaved)
             with _transaction(connection, self):
@@ -166,6 +173,33 @@ class DuckDBStore:
                 with suppress(StoreError):
                     self._fold()
             return Appended(appended.new, appended.duplicates, appended.conflicts, new_events)
+
+    # Ownership
+
+    @property
+    def is_exclusive(self) -> bool:
+        """DuckDB lets one process in."""
+        return True
+
+    def fenced(self, name: str) -> int:
+        """Return the term from which on commits of this name are taken."""
+        return self._fences.get(name, 0)
+
+    def fence(self, fence: Fence) -> None:
+        """Refuse from now on commits under an older term of the same name."""
+        with self._write:
+            if self._broken:
+                self._reopen()
+            connection = self._connected()
+            self._check(fence)
+            with _transaction(connection, self):
+                connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [_FENCE + fence.name, str(fence.term)])
+            self._fences[fence.name] = fence.term
+
+    def _check(self, fence: Fence) -> None:
+        """Writers come one at a time (the caller holds the lock): what is found here holds until the commit."""
+        if (term := self.fenced(fence.name)) > fence.term:
+            raise Fenced(f"{fence.name} belongs to the owner of term {term}, no longer to that of {fence.term}")
 
     def _append_readings(
         self, connection: duckdb.DuckDBPyConnection, batch: Batch
@@ -417,6 +451,8 @@ class DuckDBStore:
             self._connection = connection
             self._broken = False
         self.installation = installation_of(connection)
+        fences = connection.execute("SELECT key, value FROM meta WHERE starts_with(key, ?)", [_FENCE]).fetchall()
+        self._fences = {key.removeprefix(_FENCE): int(term) for key, term in fences}
         self._journal_rows = connection.execute("SELECT count(*) FROM mark_journal").fetchall()[0][0]
         if self._journal_rows:
             self._fold()
