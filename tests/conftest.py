@@ -1,4 +1,4 @@
-"""Shared by all tests: the recorded frames, and a free port. Nothing else; a fixture lives beside what it is for."""
+"""Shared by all tests: the recorded frames, a free port, no time limits. A fixture lives beside what it is for."""
 
 import os
 import socket
@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no fault of the code: no example is too slow.
+settings.register_profile("linli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("linli")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
