@@ -3,14 +3,18 @@
 ::
 
     counter = PulseCounter(PulseScale(Decimal(10), preset=Decimal(1234560), wrap=1 << 16), state)
-    counter.count(65530, now)          # what a logger says it has counted
+    counter.count(65530, now)          # what a logger says it has counted; booked once the next count confirms it
     counter.pulse(now)                 # or one pulse, seen by ourselves
     counter.register                   # preset + pulses × 10, in the quantity's unit
     counter.state                      # to be kept over a restart
 
+A logger's lines have no checksum, so that a digit may change or be lost on the way. A count is therefore held until the
+next one goes on from it; one that nothing goes on from was damaged, and moves nothing. The register is as old as the
+line before the last.
+
 A count that is lower than the one before has run over, or its logger has started anew. It has run over if that needs no
 more pulses than the meter can have made meanwhile; else the logger lost its count, and what it lost is unknown: its new
-count is added, and :attr:`PulseCounter.resets` says that the register is a lower bound.
+count is added, and :attr:`PulseCounter.doubtful` says that the register is a lower bound.
 """
 
 from dataclasses import dataclass
@@ -24,6 +28,9 @@ from linli_core.instant import MINUTE, SECOND, Instant
 
 DELAY: Final = 10 * MINUTE
 """How long lines of a logger may wait on the way (a converter that connects again) and then come together."""
+
+START: Final = 10 * SECOND
+"""In which the first two lines of a logger may have been counted, if they come together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +57,19 @@ class PulseState(msgspec.Struct, frozen=True):
 
     Attributes:
         pulses: Counted since the preset was read off.
-        last: The logger's count that was seen last; -1 before the first.
-        seen: When that was.
+        last: The logger's count that was booked last; -1 before the first.
+        seen: When it was seen, or when the last pulse was.
         resets: How often the logger lost its count.
+        held: The count after that, which nothing has confirmed yet; -1 if there is none.
+        held_at: When it was seen.
     """
 
     pulses: int = 0
     last: int = -1
     seen: Instant = 0
     resets: int = 0
+    held: int = -1
+    held_at: Instant = 0
 
 
 EMPTY: Final = PulseState()
@@ -96,42 +107,65 @@ class PulseCounter:
             self.bounced += 1
             return False
         state = self.state
-        self.state = PulseState(state.pulses + 1, state.last, now, state.resets)
+        self.state = msgspec.structs.replace(state, pulses=state.pulses + 1, seen=now)
         return True
 
-    def count(self, count: int, now: Instant) -> int:
-        """Take what a logger has counted; return the pulses since the last time.
+    def count(self, count: int, now: Instant) -> int | None:
+        """Take what a logger has counted.
+
+        Returns:
+            The pulses that are booked now: up to the count before, which this one confirms. ``None``: nothing is
+            confirmed; that is known with the next count.
 
         Raises:
-            ProtocolError: The count is higher than any the logger can have, or than the meter can have made since the
-                last one (kind ``out_of_range``): a digit changed on the way. The next right one goes on as if nothing
-                had been.
+            ProtocolError: The count is higher than any the logger can have (kind ``out_of_range``), or the count before
+                was damaged, for this one goes on from an earlier one (kind ``unconfirmed``). What is right goes on as
+                if nothing had been.
         """
         wrap, state = self.scale.wrap, self.state
         if count < 0 or (wrap is not None and count >= wrap):
             raise ProtocolError(f"a count of {count}, where {wrap} is never reached", kind="out_of_range")
-        resets = state.resets
+        held = state.held
+        if state.last < 0 and held < 0:
+            self.state = msgspec.structs.replace(state, seen=now, held=count, held_at=now)
+            return 0  # the preset was read off now
+        goes_on_from_last = state.last >= 0 and self._forward(state.last, state.seen, count, now) is not None
+        fresh = self._confirmed(goes_on_from_last, count, now)
+        if fresh is not None:
+            resets = state.resets + (1 if fresh[1] else 0)
+            self.state = PulseState(state.pulses + fresh[0], held, state.held_at, resets, count, now)
+            return fresh[0]
+        self.state = msgspec.structs.replace(state, held=count, held_at=now)
+        if held >= 0 and goes_on_from_last:
+            raise ProtocolError(
+                f"a count of {held} between {state.last} and {count}: a digit changed on the way", kind="unconfirmed"
+            )
+        return None
+
+    def _confirmed(self, goes_on_from_last: bool, count: int, now: Instant) -> tuple[int, bool] | None:
+        """Return the pulses up to the held count, and whether they begin anew; ``None`` if ``count`` proves it not."""
+        state = self.state
+        steps = None if state.held < 0 else self._forward(state.held, state.held_at, count, now)
+        if steps is None:
+            return None
         if state.last < 0:
-            fresh = 0
-        elif count >= state.last:
-            fresh = count - state.last
-            if fresh > self._possible(now):
-                raise ProtocolError(f"{fresh} pulses more are more than the meter can make", kind="out_of_range")
-        elif self._ran_over(count, now):
-            fresh = count - state.last + (wrap or 0)
-        else:
-            fresh, resets = count, resets + 1
-        self.state = PulseState(state.pulses + fresh, count, now, resets)
-        return fresh
+            # Where counting begins there is no count before to tell a lost digit by: only what is likely is believed.
+            return (0, False) if steps <= max(now - state.held_at, START) / SECOND * self.scale.fastest else None
+        fresh = self._forward(state.last, state.seen, state.held, state.held_at)
+        if fresh is not None:
+            return fresh, False
+        # A logger that lost its count goes on from the low one, and not from the one it had.
+        return None if goes_on_from_last or state.held >= state.last else (state.held, True)
 
-    def _ran_over(self, count: int, now: Instant) -> bool:
-        wrap, state = self.scale.wrap, self.state
+    def _forward(self, before: int, then: Instant, after: int, now: Instant) -> int | None:
+        """Return the pulses from one count to another; ``None`` if the meter cannot have made as many."""
+        wrap = self.scale.wrap
+        if after >= before:
+            # Lines that waited on the way come all at once.
+            most = max(now - then, DELAY) / SECOND * self.scale.fastest
+            return after - before if after - before <= most else None
         if wrap is None:
-            return False
+            return None
         # A clock that was set back says nothing of how long it was: then a second is believed.
-        seconds = max((now - state.seen) / SECOND, 1.0)
-        return count - state.last + wrap <= seconds * self.scale.fastest
-
-    def _possible(self, now: Instant) -> float:
-        """Return the most pulses there can be since the last count; lines that waited on the way come all at once."""
-        return max(now - self.state.seen, DELAY) / SECOND * self.scale.fastest
+        fresh = after - before + wrap
+        return fresh if fresh <= max((now - then) / SECOND, 1.0) * self.scale.fastest else None

@@ -85,12 +85,16 @@ class PulseDriver:
         resets = counter.state.resets
         try:
             if self._settings.reports == "counts":
-                counter.count(int(match["count"]), now)
-            elif not counter.pulse(now):
-                return
+                booked = counter.count(int(match["count"]), now) is not None
+                # What is booked is the count before this one, as of when that came.
+                now = counter.state.seen
+            else:
+                booked = counter.pulse(now)
         except ProtocolError as exc:
             self.inbox.refuse(entry.device, exc)
             _LOG.warning("%s: %s", entry.device, exc)
+            return
+        if not booked:
             return
         if counter.state.resets > resets:
             _LOG.warning("%s: the logger lost its count; pulses may be missing", entry.device)
@@ -114,6 +118,8 @@ class PulseDriver:
                 f"{entry.device}.last": state.last,
                 f"{entry.device}.seen": state.seen,
                 f"{entry.device}.resets": state.resets,
+                f"{entry.device}.held": state.held,
+                f"{entry.device}.held_at": state.held_at,
             }
         self._state.save(kept)
 
@@ -131,7 +137,8 @@ def _restored(entry: InputSettings, saved: Mapping[str, int]) -> PulseState:
     if found["preset"] != _preset(entry):
         _LOG.warning("%s: a new preset: counting begins anew with it", entry.device)
         return PulseState(0, last, seen, 0)
-    return PulseState(pulses, last, seen, resets)
+    held, held_at = saved.get(f"{entry.device}.held", -1), saved.get(f"{entry.device}.held_at", 0)
+    return PulseState(pulses, last, seen, resets, held, held_at)
 
 
 def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
