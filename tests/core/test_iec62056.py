@@ -267,7 +267,7 @@ def test_a_clock_that_is_none(clock: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "block", [b"1.8.0(FFFFFFFF*kWh)", b"1.8.0(--------)", b"1.8.0(12345)", b"1.8.0(1*kvarh)", b"1.8.0(12*xyz)"]
+    "block", [b"1.8.0(12345)", b"1.8.0(1*kvarh)", b"1.8.0(12*xyz)", b"1.8.0(1*mWh)", b"1.8.0(FF12*kWh)"]
 )
 def test_a_register_that_is_none_stays_visible(block: bytes) -> None:
     (reading,) = Interpreter("m").readings(parse_data(block), 7)
@@ -280,9 +280,18 @@ def test_a_clock_of_nothing_is_missing() -> None:
     assert (energy.value, energy.device_time) == (1000, None)
 
 
-def test_filled_registers_are_missing() -> None:
-    (reading,) = Interpreter("m").readings([DataSet("1.8.0", ("FFFFFFFF",))], 7)
-    assert (reading.value, reading.quality) == (None, Quality.BAD)
+@pytest.mark.parametrize(
+    "value", ["FFFFFFFF", "FFFFFF.FF", "ffffff.ff*kWh", "------", "------.---*kWh", "******", "*kWh", "", " ", "????"]
+)
+def test_filled_registers_are_missing(value: str) -> None:
+    (reading,) = Interpreter("m").readings([DataSet("1.8.0", (value,))], 7)
+    assert (reading.value, reading.quality, reading.reason) == (None, Quality.BAD, Reason.NOT_IMPLEMENTED)
+
+
+def test_a_clock_that_was_never_set_is_missing_once() -> None:
+    clock, energy = Interpreter("m").readings(parse_data(b"0.9.1(000000)0.9.2(000000)1.8.0(1*kWh)"), 7)
+    assert (clock.point.quantity, clock.value, clock.quality) == ("meter_time", None, Quality.BAD)
+    assert (energy.value, energy.device_time) == (1000, None)
 
 
 @pytest.mark.parametrize("address", ["ä", "123!", "1" * 33])

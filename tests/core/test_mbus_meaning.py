@@ -19,6 +19,7 @@ from linli_core.codecs.mbus.quantities import (
     Domain,
 )
 from linli_core.codecs.mbus.vif import FIRST_EXTENSION, PRIMARY, SECOND_EXTENSION
+from linli_core.errors import ProtocolError
 from linli_core.instant import from_rfc3339
 from linli_core.model import Quality, Reason, parse_point, quality_label
 from linli_core.vocabulary import vocabulary
@@ -309,3 +310,35 @@ def test_the_tables_behind_fb_reach_the_vocabulary_exactly() -> None:
 
 def test_an_average_is_never_booked_as_the_value_itself() -> None:
     assert names("04AB12 E8030000", "04AB1D E8030000") == [UNMAPPED, "active_power"]
+
+
+@pytest.mark.parametrize(
+    ("status", "quality"),
+    [
+        (0x00, "good"),
+        (0x01, "good"),  # busy
+        (0x02, "uncertain/device_failure"),  # an application error
+        (0x03, "good"),  # an abnormal condition: a leak is one
+        (0x04, "good"),  # a low battery
+        (0x08, "uncertain/device_failure"),  # a permanent error
+        (0x10, "good"),  # a temporary error
+        (0xE0, "good"),  # the manufacturer's own
+    ],
+)
+def test_values_of_a_meter_that_has_failed_are_uncertain(status: int, quality: str) -> None:
+    identity = Identity("12345678", "LIN", 1, 7)
+    header = identity.encode() + bytes((1, status, 0, 0))
+    frame = LongFrame(0x08, 1, 0x72, header + bytes.fromhex("041301000000") + bytes.fromhex("0413FFFFFFFF"))
+    readings = Interpreter("m").readings(decode_telegram(frame), NOW)
+    assert quality_label(readings[0].quality, readings[0].reason) == quality
+
+
+@pytest.mark.parametrize(("mode", "blocks", "size"), [(2, 2, 16), (3, 3, 24), (5, 1, 16), (7, 2, 32)])
+def test_what_is_encrypted_on_the_wire_is_refused_in_every_mode(mode: int, blocks: int, size: int) -> None:
+    header = (
+        Identity("12345678", "LIN", 1, 7).encode() + bytes((1, 0)) + (mode << 8 | blocks << 4).to_bytes(2, "little")
+    )
+    records = bytes.fromhex("041301000000") * 8
+    with pytest.raises(ProtocolError, match=f"{size} bytes are encrypted \\(mode {mode}\\)") as caught:
+        decode_telegram(LongFrame(0x08, 1, 0x72, header + records))
+    assert caught.value.kind == "encrypted"

@@ -99,7 +99,18 @@ def test_what_has_no_quantity(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("kVArh", "kvarh"), ("KWH", "kWh"), ("m³", "m3"), ("MW", "MW"), ("mW", "mW"), ("var", "var"), ("furlong", None)],
+    [
+        ("kVArh", "kvarh"),
+        ("KWH", "kWh"),
+        ("mwh", "MWh"),  # no capitals at all say nothing of the scale
+        ("mWh", None),
+        ("mJ", None),
+        ("m³", "m3"),
+        ("MW", "MW"),
+        ("mW", "mW"),
+        ("var", "var"),
+        ("furlong", None),
+    ],
 )
 def test_units(text: str, unit: str | None) -> None:
     assert unit_of(text) == unit

@@ -30,7 +30,7 @@ from linli_core.codecs.p1.frame import LONGEST
 from linli_core.codecs.p1.meaning import moment_of
 from linli_core.codecs.p1.sealed import AUTHENTICATION_KEY
 from linli_core.errors import ChecksumError, ProtocolError
-from linli_core.model import Quality, Reading
+from linli_core.model import Quality, Reading, quality_label
 from linli_edge.ciphers import AES
 
 KEY = bytes.fromhex("AEBD21B769A6D13C0DF064E383682EFF")
@@ -493,3 +493,11 @@ def test_a_unit_that_nobody_knows_is_not_the_usual_one() -> None:
     assert "gas_volume.c1" not in readings
     assert "0-1:24.2.1(161129200000W)(00981.443*ccf)" in readings.values()
     assert str(readings["energy_import.t1"]) == "0.000"  # a minus before nothing
+
+
+@pytest.mark.parametrize("value", ["FFFFFF.FFF*kWh", "------.---*kWh", ""])
+def test_a_register_without_digits_is_missing(value: str) -> None:
+    body = f"/ABC5\\2X\r\n\r\n1-0:1.8.1({value})\r\n!".encode()
+    telegram = decode_telegram(body + f"{crc16(body):04X}\r\n".encode())
+    (reading,) = Interpreter("m").readings(telegram, 0)
+    assert (reading.value, quality_label(reading.quality, reading.reason)) == (None, "bad/not_implemented")

@@ -11,7 +11,7 @@ from linli_core.codecs.dlms import Item, Keys
 from linli_core.codecs.dlms.ciphering import seal
 from linli_core.errors import ChecksumError, ConfigError, LinkClosed, LinkError, LinkTimeout, ProtocolError
 from linli_core.instant import SECOND, Instant
-from linli_core.model import Point, Reading
+from linli_core.model import Point, Reading, quality_label
 from linli_edge.ciphers import AES
 from linli_edge.drivers.dlms import SPEC
 from linli_edge.drivers.dlms.driver import DlmsDriver, open_link
@@ -154,6 +154,24 @@ async def test_counters_survive_a_restart(tmp_path: Path) -> None:
     assert after.errors == {"replayed": 1}
     after.new_stream()(wrapped(seal(energy(2), TITLE, 8, KEYS, AES)))
     assert after.inbox.take("m")[0].value == 2
+
+
+@pytest.mark.parametrize(("accepted", "label"), [(False, "uncertain/configuration"), (True, "good")])
+async def test_what_is_encrypted_and_not_proved_is_doubted(accepted: bool, label: str) -> None:
+    device = {"id": "m", "key": KEYS.encryption.hex(), "encrypted_only": accepted}
+    settings = SPEC.parse({"host": "h", "port": 1, "framing": "wrapper", "devices": [device]}, "links[0]")
+    driver = DlmsDriver(settings, Time())
+    sealed = bytearray(wrapped(seal(energy(0), TITLE, 1, Keys(KEYS.encryption), AES)))
+    sealed[-7] ^= 0x01  # the value's last bit; scaler and unit are behind it
+    driver.new_stream()(bytes(sealed))
+    (found,) = driver.inbox.take("m")
+    assert (found.value, quality_label(found.quality, found.reason)) == (1, label)
+
+
+def test_both_ways_to_trust_are_a_mistake() -> None:
+    device = {**table()["devices"][0], "encrypted_only": True}  # type: ignore[index]
+    with pytest.raises(ConfigError, match="encrypted_only"):
+        SPEC.parse({"host": "h", "port": 1, "devices": [device]}, "links[0]")
 
 
 async def test_two_meters_whose_frames_collide_give_nothing() -> None:

@@ -193,6 +193,56 @@ async def test_a_message_that_was_sent_before_is_not_taken_again() -> None:
     assert air.driver.counters()["water"].foreign == 1
 
 
+async def test_a_replayed_telegram_without_a_counter_is_told_by_its_bytes() -> None:
+    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
+    old = encode_cbc(Meter(WATER, 1), volume(1000), AES, KEY)
+    air.send(old)
+    air.send(encode_cbc(Meter(WATER, 2), volume(1001), AES, KEY), 60)
+    air.send(old, 60)
+    assert named(await air.collect())["water_volume"] == Decimal("1.001")
+    assert air.totals == {"read": 2, "replayed": 1}
+
+
+async def test_a_meter_that_stands_still_sends_the_same_bytes_again() -> None:
+    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
+    for number in range(600):
+        air.send(encode_cbc(Meter(WATER, number), volume(1000), AES, KEY), 16)
+    assert air.totals == {"read": 600}
+
+
+async def test_what_stands_in_plain_behind_the_encrypted_part_is_not_taken(caplog: pytest.LogCaptureFixture) -> None:
+    sealed = encode_cbc(Meter(WATER, 1), volume(1000), AES, KEY)
+    forged = sealed[1:] + volume(999999, storage=1)
+    forged = bytes((len(forged),)) + forged
+    device = f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'
+    air = Air(link(device))
+    for seconds in (0, 60):
+        air.send(forged, seconds)
+    found = named(await air.collect())
+    assert found == {"water_volume": Decimal("1.000"), "meter_status": "00", "battery_low": False}
+    assert air.totals == {"read": 2, "unproved": 2}
+    assert sum("behind the encrypted part" in record.message for record in caplog.records) == 1
+    trusting = Air(link(f"{device}\nplain = true"))
+    trusting.send(forged)
+    assert named(await trusting.collect())["water_volume.s1"] == Decimal("999.999")
+
+
+async def test_a_counter_outlives_a_restart(tmp_path: Path) -> None:
+    device = f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'
+    head = f'host = "127.0.0.1"\nport = 1\nstate = "{tmp_path}/radio.json"'
+    told = [encode_derived(Meter(WATER, number), volume(1000 + number), AES, KEY, number) for number in (7, 8)]
+
+    async def texts(*telegrams: bytes) -> AsyncIterator[str]:
+        for data in telegrams:
+            yield data.hex()
+
+    first = Air(link(device, head))
+    await first.driver.listen(texts(*told))
+    second = Air(link(device, head))
+    await second.driver.listen(texts(told[0]))
+    assert second.totals == {"replayed": 1}
+
+
 async def test_a_forgery_hides_no_telegram() -> None:
     air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
     air.send(encode_plain(Meter(WATER, 1), volume(999999)))

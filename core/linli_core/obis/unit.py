@@ -45,10 +45,15 @@ _SPELLINGS: Final = {
 """Lower case → Linli's unit. Capitals of a meter's units vary (``kVArh``, ``KWH``); none differ by capitals alone but
 ``MW`` and ``mW``, which are looked up as they are."""
 
+_MILLIONS: Final = frozenset({"mwh", "mvarh", "mj"})
+"""Where a small ``m`` before capitals (``mWh``) would be a thousandth, and a million if taken as in ``mwh``."""
+
 
 def unit_of(text: str) -> str | None:
     """Return Linli's name of a meter's unit; ``None`` for one that is unknown."""
     text = text.strip()
     if is_unit(text):
         return text
+    if text[:1] == "m" and text != text.lower() and text.lower() in _MILLIONS:
+        return None  # nobody meters thousandths: of which scale it is, nothing says
     return _SPELLINGS.get(text.lower())

@@ -33,12 +33,15 @@ class Received(msgspec.Struct, frozen=True):
         title: The sender's system title; empty where the message was not ciphered.
         source: HDLC address or wPort of the sender.
         plain: The notification's bytes, deciphered.
+        authenticated: A tag proved that nothing of it was changed. A cipher alone does not: who flips a bit of the
+            ciphered text flips it in the value.
     """
 
     notification: DataNotification | EventNotification
     title: bytes
     source: int
     plain: bytes
+    authenticated: bool = False
 
 
 class Opener:
@@ -71,18 +74,18 @@ class Opener:
         """
         if not apdu:
             raise ProtocolError("there are no bytes", kind="truncated")
-        title = b""
+        title, authenticated = b"", False
         if apdu[0] in {GENERAL_GLO, GENERAL_DED}:
-            title, apdu = self._decipher(apdu)
+            title, apdu, authenticated = self._decipher(apdu)
         decoded = decode_apdu(apdu)
         if isinstance(decoded, Block):
             whole = self._joined(decoded, source)
             return self.open(whole, source) if whole is not None else None
         if not isinstance(decoded, DataNotification | EventNotification):
             raise ProtocolError(f"APDU {apdu[0]:02X} is no notification", kind="unsupported", offset=0)
-        return Received(decoded, title, source, apdu)
+        return Received(decoded, title, source, apdu, authenticated)
 
-    def _decipher(self, apdu: bytes) -> tuple[bytes, bytes]:
+    def _decipher(self, apdu: bytes) -> tuple[bytes, bytes, bool]:
         sealed = parse_sealed(apdu)
         if sealed is None:
             raise ProtocolError(f"the ciphered APDU ends after {len(apdu)} bytes", kind="truncated")
@@ -100,7 +103,7 @@ class Opener:
                 raise ProtocolError(f"what was decrypted is no APDU: {exc}", kind="decryption") from exc
         self.guard.check(sealed)
         self.guard.accept(sealed)
-        return sealed.title, plain
+        return sealed.title, plain, sealed.authenticated
 
     def _joined(self, block: Block, source: int) -> bytes | None:
         expected, parts = self._blocks.pop(source, (1, b""))

@@ -34,6 +34,9 @@ _TOKEN: Final = re.compile(r"(?P<identifier>[^()\r\n]*)\((?P<value>[^()]*)\)|(?P
 _NUMBER: Final = re.compile(
     r"(?P<number>[+-]?\d+(?:\.\d*)?|[+-]?\.\d+)(?: ?\*? ?(?P<unit>[^\d\s*][^\s*]{0,15}))?", re.ASCII
 )
+_NOTHING: Final = re.compile(r"[\sFf\-_?#.,*]*(?:\*\s?[^\s\d*]{1,16})?")
+"""What a meter shows in place of digits it has none for: ``FFFFFF.FF``, ``------*kWh``, ``******``, or nothing."""
+
 _STAMP: Final = re.compile(r"\d{10,14}[SW]?", re.ASCII)
 
 
@@ -115,6 +118,11 @@ def split_value(value: str) -> tuple[Decimal | None, str]:
     found = Decimal(number)
     # A register at nothing may be sent as -0.00: it is 0.
     return found or found.copy_abs(), match["unit"] or ""
+
+
+def says_nothing(value: str) -> bool:
+    """Tell whether a value stands for none: blank, or filled with what is no digit."""
+    return _NOTHING.fullmatch(value) is not None
 
 
 def _is_unit(value: str, unit: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from linli_core.codecs.iec62056.dataset import DataSet, split_value
+from linli_core.codecs.iec62056.dataset import DataSet, says_nothing, split_value
 from linli_core.instant import MINUTE, Instant, from_datetime
 from linli_core.model import Kind, Reading, Reason
 from linli_core.obis import Booking, Meaning, Obis, meaning_of, parse, unit_of
@@ -17,7 +17,6 @@ _TIME: Final = (0, 9, 1)
 _DATE: Final = (0, 9, 2)
 _CLOCK: Final = (1, 0, 0)
 _METER_TIME: Final = Meaning(("meter_time",))
-_FILLED: Final = frozenset("Ff")
 
 
 class Ways(msgspec.Struct, frozen=True):
@@ -58,10 +57,12 @@ class Interpreter:
         device_time = from_datetime(clock) - self._utc_offset * MINUTE if clock is not None else None
         told = False
         for dataset, code in zip(datasets, codes, strict=True):
-            if clock is not None and code is not None and _is_clock(code):
+            if code is not None and _is_clock(code) and (clock is not None or _is_unset(dataset)):
                 # Date and time stand in two data sets in most meters: together they are one reading.
-                if not told:
+                if not told and clock is not None:
                     booking.text(_METER_TIME, clock.replace(tzinfo=None).isoformat(), device_time=device_time)
+                elif not told:
+                    booking.missing(_METER_TIME, Reason.NOT_IMPLEMENTED)
                 told = True
                 continue
             self._book(booking, dataset, code, device_time)
@@ -86,7 +87,7 @@ class Interpreter:
         is_number = bool(word.unit) or word.kind is not Kind.STATE
         if not is_number:
             booking.text(meaning, value.strip(), device_time=stamp)
-        elif not value.strip() or set(value) <= _FILLED:
+        elif says_nothing(value):
             booking.missing(meaning, Reason.NOT_IMPLEMENTED, device_time=stamp)
         elif number is None or unit is None:
             booking.text(None, dataset.raw, device_time=stamp)
@@ -108,6 +109,11 @@ def code_of(dataset: DataSet) -> Obis | None:
 
 def _is_clock(code: Obis) -> bool:
     return code.is_clock or (code.a in {None, 0, 1} and (code.c, code.d, code.e) in {_TIME, _DATE})
+
+
+def _is_unset(dataset: DataSet) -> bool:
+    """Tell whether a date or time is that of a clock that was never set: zeros, or no digits at all."""
+    return not any(set(_digits(value)) - {"0"} for value in dataset.values)
 
 
 def identity_of(datasets: Sequence[DataSet]) -> str:

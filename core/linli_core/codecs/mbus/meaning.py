@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from typing import Final
 
+import msgspec
+
 from linli_core.codecs.mbus.header import Identity
 from linli_core.codecs.mbus.quantities import (
     BARE,
@@ -106,6 +108,7 @@ class Interpreter:
         seen: dict[str, int] = {}
         for telegram in telegrams:
             identity = telegram.identity
+            failed = telegram.has_failed
             for record in telegram.records:
                 header = record.header
                 plan = self._plans.get((header, identity)) or self._plan(header, identity)
@@ -115,7 +118,10 @@ class Interpreter:
                     point = self._again.get((point.name, count)) or self._repeated(point, count)
                 # Only what is of now has the clock's time; a stored value is of its own date.
                 stamp = None if header.storage else device_time
-                yield record, self._reading(plan, point, record, observed_at, stamp), plan.unit
+                reading = self._reading(plan, point, record, observed_at, stamp)
+                if failed and reading.quality is Quality.GOOD and not plan.raw:
+                    reading = msgspec.structs.replace(reading, quality=Quality.UNCERTAIN, reason=Reason.DEVICE_FAILURE)
+                yield record, reading, plan.unit
 
     def _reading(
         self, plan: _Plan, point: Point, record: Record, observed_at: Instant, device_time: Instant | None

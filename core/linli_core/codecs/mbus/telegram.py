@@ -8,7 +8,7 @@ import msgspec
 from linli_core.codecs.mbus import fixed
 from linli_core.codecs.mbus.compact_profile import expand_profiles
 from linli_core.codecs.mbus.frame import Ack, Frame, LongFrame, ShortFrame
-from linli_core.codecs.mbus.header import Identity, decode_identity
+from linli_core.codecs.mbus.header import Identity, Status, decode_identity
 from linli_core.codecs.mbus.makers import read_codes
 from linli_core.codecs.mbus.record import FILLER, Record, parse_records
 from linli_core.errors import DeviceError, ProtocolError
@@ -20,7 +20,8 @@ ANSWER: Final = 0x08
 """Low four bits of the C field of an answer with data (RSP_UD)."""
 
 
-ENCRYPTED_MODE: Final = 5
+_BLOCKS: Final = {2: 8, 3: 8, 4: 16, 5: 16, 6: 16, 7: 16}
+"""Security mode → bytes of a block, where the configuration word counts blocks: DES (2, 3), AES."""
 
 
 class Ci(IntEnum):
@@ -74,6 +75,17 @@ class Telegram(msgspec.Struct, frozen=True):
     records: tuple[Record, ...] = ()
     more_follow: bool = False
     alarm: int | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the meter says that its values are not to be trusted: it has failed for good, or its program has.
+
+        A temporary error, an abnormal condition (a leak, an attempt to tamper) and a low battery say nothing against
+        the values. The status of the fixed structure has other bits.
+        """
+        if self.status is None or self.ci == Ci.FIXED:
+            return False
+        return bool(self.status & Status.PERMANENT_ERROR) or self.status & 0x03 == Status.APPLICATION_ERROR
 
 
 def decode_telegram(frame: Frame) -> Telegram:
@@ -136,12 +148,13 @@ def _records(data: bytes, signature: int) -> tuple[tuple[Record, ...], bool]:
     """Return the records behind a header, and whether more telegrams follow; refuse what is encrypted.
 
     In the wireless meters' configuration word the bits 8 to 12 are the mode and 4 to 7 the blocks encrypted. Wired
-    meters send 0, or a signature that only looks like one: AES-CBC (mode 5) with a right number of blocks is taken for
-    what it says, since records made of a cipher could pass for values.
+    meters send 0, or a signature that only looks like one: a mode with a number of blocks that can be is taken for what
+    it says, since records made of a cipher could pass for values.
     """
     mode, blocks = signature >> 8 & 0x1F, signature >> 4 & 0x0F
-    if mode == ENCRYPTED_MODE and 0 < 16 * blocks <= len(data) and data[:2] != bytes((FILLER, FILLER)):
-        raise ProtocolError(f"{16 * blocks} bytes are encrypted (mode {mode})", kind="encrypted")
+    size = _BLOCKS.get(mode, 0) * blocks
+    if 0 < size <= len(data) and data[:2] != bytes((FILLER, FILLER)):
+        raise ProtocolError(f"{size} bytes are encrypted (mode {mode})", kind="encrypted")
     records, more = parse_records(data)
     return tuple(expand_profiles(records)), more
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from linli_core.codecs.iec62056.dataset import DataSet, split_value
+from linli_core.codecs.iec62056.dataset import DataSet, says_nothing, split_value
 from linli_core.codecs.iec62056.meaning import code_of
 from linli_core.codecs.p1.frame import Telegram
 from linli_core.instant import MINUTE, Instant, from_datetime
@@ -130,7 +130,7 @@ class Interpreter:
             return
         number, unit_text = split_value(value)
         unit = unit_of(unit_text) if unit_text else ""
-        if not value.strip():
+        if says_nothing(value):
             booking.missing(meaning, Reason.NOT_IMPLEMENTED, device_time=clock)
         elif number is None or unit is None:
             booking.text(None, dataset.raw, device_time=clock)

@@ -9,7 +9,7 @@ from linli_core.ciphers import Ciphers
 from linli_core.codecs.mbus.compact_profile import expand_profiles
 from linli_core.codecs.mbus.header import Identity
 from linli_core.codecs.mbus.makers import read_codes
-from linli_core.codecs.mbus.record import Record, parse_records
+from linli_core.codecs.mbus.record import FILLER, Record, parse_records
 from linli_core.codecs.mbus.telegram import Telegram as Application
 from linli_core.codecs.mbus.telegram import application_error
 from linli_core.codecs.wmbus import prios
@@ -27,7 +27,7 @@ from linli_core.codecs.wmbus.layers import (
 )
 from linli_core.codecs.wmbus.layout import Layout, Where
 from linli_core.codecs.wmbus.private import Sender, find_layout, raw, read_part, read_parts
-from linli_core.codecs.wmbus.security import KeyFault, Protected, open_payload, open_records
+from linli_core.codecs.wmbus.security import BLOCK, CBC_MODE, KeyFault, Protected, open_payload, open_records
 from linli_core.errors import ProtocolError
 
 KeyOf = Callable[[Identity], bytes | None]
@@ -50,6 +50,7 @@ class Telegram(msgspec.Struct, frozen=True):
         compact: It was a compact frame.
         layout: Id of the private layout by which some of it was read; empty for none.
         private: All it says is the manufacturer's own, and no layout of it is known.
+        unproved: Bytes in plain behind what the meter's key opened, fillers aside: anybody may have put them there.
     """
 
     frame: LinkFrame
@@ -63,6 +64,7 @@ class Telegram(msgspec.Struct, frozen=True):
     compact: bool = False
     layout: str = ""
     private: bool = False
+    unproved: int = 0
 
     @property
     def access_number(self) -> int | None:
@@ -80,8 +82,10 @@ class Telegram(msgspec.Struct, frozen=True):
 class _Reading:
     """A telegram on its way through the layers."""
 
-    def __init__(self, frame: LinkFrame, ciphers: Ciphers, key_of: KeyOf) -> None:
+    def __init__(self, frame: LinkFrame, ciphers: Ciphers, key_of: KeyOf, *, proved: bool) -> None:
         self.frame = frame
+        self.proved = proved
+        self.unproved = 0
         self.ciphers = ciphers
         self.key_of = key_of
         self.ci, self.data, self.at = frame.ci, frame.data, 11
@@ -120,6 +124,11 @@ class _Reading:
         address = self.header.address or self.frame.header
         sealed = Protected(self.header, address, self.data, message, self.layer)
         self.data, opened = open_records(self.ciphers, self.key_of(self.identity), sealed, self.at)
+        if opened and self.header.mode == CBC_MODE:
+            # A message of mode 7 is proved as a whole by its code, one of the link layer's by its checksum.
+            size = self.header.blocks * BLOCK
+            self.unproved = len(self.data[size:].strip(bytes((FILLER,))))
+            self.data = self.data[:size] if self.proved else self.data
         self.opened = self.opened or opened
 
     def sender(self) -> Sender:
@@ -219,11 +228,19 @@ def decode_telegram(
 
 
 def read_telegram(
-    frame: LinkFrame, ciphers: Ciphers, key_of: KeyOf = no_keys, formats: Formats | None = None
+    frame: LinkFrame,
+    ciphers: Ciphers,
+    key_of: KeyOf = no_keys,
+    formats: Formats | None = None,
+    *,
+    proved: bool = False,
 ) -> Telegram:
-    """Return what is in a frame; see :func:`decode_telegram`."""
+    """Return what is in a frame; see :func:`decode_telegram`.
+
+    ``proved`` leaves out what stands in plain behind the part that the meter's key opened.
+    """
     formats = Formats() if formats is None else formats
-    reading = _Reading(frame, ciphers, key_of)
+    reading = _Reading(frame, ciphers, key_of, proved=proved)
     reading.pass_links()
     reading.pass_header()
     ci, data = reading.ci, reading.data
@@ -261,6 +278,7 @@ def read_telegram(
         compact,
         layout.id if layout else "",
         layout is None and ci in MANUFACTURER_CI,
+        reading.unproved,
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+import msgspec
+
 from linli_core.codec import NEED_DATA
 from linli_core.codecs.dlms import (
     DataNotification,
@@ -18,7 +20,7 @@ from linli_core.codecs.dlms import (
 )
 from linli_core.errors import ProtocolError
 from linli_core.instant import SECOND
-from linli_core.model import Reading
+from linli_core.model import Quality, Reading, Reason
 from linli_edge.ciphers import AES
 from linli_edge.driver import Clock, PlannedPoll, UnitCounters
 from linli_edge.drivers.dlms.entrance import Take, open_entrance
@@ -47,6 +49,7 @@ class DlmsDriver:
         self._settings = settings
         self._clock = clock
         self._state = SavedState(settings.state)
+        self._unproved: set[str] = set()
         settings.guard.restore(self._state.load())
         by_title = {device.title: device.keys for device in settings.devices if device.title and device.keys}
         others = [device.keys for device in settings.devices if not device.title and device.keys]
@@ -110,7 +113,17 @@ class DlmsDriver:
         if device.keys is not None and not received.title:
             raise ProtocolError(f"{device.device}: a plain message, although there is a key", kind="not_authenticated")
         self._notice(device, identity)
-        self.inbox.put(device.device, self._interpreters[device.device].readings(notification, self._clock()))
+        readings = self._interpreters[device.device].readings(notification, self._clock())
+        if device.keys is not None and not received.authenticated and not device.encrypted_only:
+            if device.device not in self._unproved:
+                self._unproved.add(device.device)
+                _LOG.warning(
+                    "%s: its messages are encrypted and carry no tag: who changes a bit on the way changes a value; "
+                    "have the meter send tags, or accept that with encrypted_only = true",
+                    device.device,
+                )
+            readings = [doubted(reading) for reading in readings]
+        self.inbox.put(device.device, readings)
 
     def _device(self, received: Received, identity: str) -> DeviceSettings | None:
         for device in self._settings.devices:
@@ -142,6 +155,13 @@ class DlmsDriver:
         if len(self._settings.devices) == 1:
             self.inbox.refuse(self._settings.devices[0].device, error)
         _LOG.info("%s", error)
+
+
+def doubted(reading: Reading) -> Reading:
+    """Return a reading that nothing proves; what is BAD or UNCERTAIN for another reason stays so."""
+    if reading.quality is not Quality.GOOD:
+        return reading
+    return msgspec.structs.replace(reading, quality=Quality.UNCERTAIN, reason=Reason.CONFIGURATION)
 
 
 def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:

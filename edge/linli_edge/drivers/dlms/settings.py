@@ -50,6 +50,7 @@ class DeviceSettings:
         keys: What opens its messages.
         layout: What its maker's lists leave out; ``None``: as the list calls itself.
         utc_offset: Minutes its clock is east of UTC, where it does not say so itself.
+        encrypted_only: Messages without a tag are believed: a cipher alone hides, and proves nothing.
     """
 
     device: str
@@ -61,6 +62,7 @@ class DeviceSettings:
     keys: Keys | None
     layout: Layout | None
     utc_offset: int
+    encrypted_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,9 @@ def _device(item: Table, offset: int) -> DeviceSettings:
     authentication = meter_key(item, "authentication_key")
     if authentication is not None and key is None and not {"key", "key_file"} & item.raw.keys():
         item.problem("key", "missing beside an authentication key", "give both keys, or none")
+    encrypted_only = item.boolean("encrypted_only", default=False)
+    if encrypted_only and authentication is not None:
+        item.problem("encrypted_only", "found true beside an authentication key", "leave one of the two out")
     return DeviceSettings(
         item.ident("id"),
         interval,
@@ -139,6 +144,7 @@ def _device(item: Table, offset: int) -> DeviceSettings:
         Keys(key, authentication) if key is not None else None,
         profile.layout if profile is not None else None,
         clock_offset(item, offset),
+        encrypted_only,
     )
 
 

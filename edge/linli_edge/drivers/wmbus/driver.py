@@ -13,6 +13,7 @@ from linli_edge.driver import Clock, PlannedPoll, UnitCounters
 from linli_edge.drivers.wmbus.hearing import Hearing, Meter
 from linli_edge.drivers.wmbus.settings import LinkSettings, MqttSource
 from linli_edge.drivers.wmbus.source import Texts, open_source
+from linli_edge.saved_state import SavedState
 
 _COST: Final = SECOND // 1000
 """A collection takes no line time; the scheduler wants a number."""
@@ -33,8 +34,11 @@ class WmbusDriver:
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
         self._memory = settings.memory
+        self._state = SavedState(settings.state)
+        kept = self._state.load()
         now = clock()
-        for meter in self.hearing.meters.values():
+        for device, meter in self.hearing.meters.items():
+            meter.state.message = max(meter.state.message, kept.get(device, -1))
             if meter.state.heard_at is None:
                 meter.state.heard_at = now
 
@@ -92,10 +96,16 @@ class WmbusDriver:
             async for text in texts:
                 self.hearing.hear(text, self._clock())
                 self._news.set()
+                # Before anything of it is collected: what was taken once must not be taken again after a restart.
+                self._keep()
         except LinkError as exc:
             self._broken = exc
             self._ended.set()
             self._news.set()
+
+    def _keep(self) -> None:
+        meters = self.hearing.meters.items()
+        self._state.save({device: meter.state.message for device, meter in meters if meter.state.message >= 0})
 
     async def until_broken(self, seconds: float) -> LinkError | None:
         """Wait some seconds; return why the receiver ended, as soon as it does before."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -28,6 +29,9 @@ from linli_edge.drivers.wmbus.settings import DeviceSettings
 
 _LOG: Final = logging.getLogger(__name__)
 
+MOST_SEEN: Final = 1024
+"""Telegrams of one meter that are known again: four hours of one that sends every quarter of a minute."""
+
 MOST_POINTS: Final = 1024
 """Points of one meter: a year of days, three times. Whoever sends more makes them up."""
 
@@ -44,6 +48,7 @@ class Meter:
         self.battery = Point(settings.device, "battery_low")
         self.signal = Point(settings.device, "signal_strength")
         self.faults: set[str] = set()
+        self.unproved = False
         if settings.profile is not None:
             for point in settings.profile.points_of(settings.device):
                 state.points.setdefault(point)
@@ -91,7 +96,8 @@ class Hearing:
         key = meter.settings.key if meter else None
         try:
             formats = meter.state.formats if meter else Formats()
-            telegram = read_telegram(frame, AES, lambda _: key, formats)
+            proved = meter is not None and key is not None and not meter.settings.plain
+            telegram = read_telegram(frame, AES, lambda _: key, formats, proved=proved)
             if telegram.identity != identity:  # it named itself behind what was encrypted
                 meter = self._wanted(telegram.identity)
             if meter is not None:
@@ -118,6 +124,16 @@ class Hearing:
         state.counters.answers += 1
         state.heard_at, state.fault = now, None
         self.memory.totals["read"] += 1
+        if telegram.unproved and not meter.settings.plain:
+            self.memory.totals["unproved"] += 1
+            if not meter.unproved:
+                meter.unproved = True
+                _LOG.warning(
+                    "%s: %d bytes behind the encrypted part are in plain and are not taken, for the meter has a key; "
+                    "if it sends so, write plain = true",
+                    meter.settings.device,
+                    telegram.unproved,
+                )
         if meter.faults:
             meter.faults.clear()
             _LOG.warning("%s: its telegrams can be read again", meter.settings.device)
@@ -182,14 +198,29 @@ def _check(meter: Meter, telegram: Telegram) -> None:
 
 
 def _replayed(meter: Meter, telegram: Telegram) -> bool:
-    """Tell whether a message of security mode 7 was sent before: its counter only rises (OMS vol. 2)."""
-    layer = telegram.authentication
-    if layer is None or not layer.counter or not telegram.opened:
+    """Tell whether a telegram that the meter's key opened was sent before.
+
+    The counter of security mode 7 only rises (OMS vol. 2). Mode 5 has none: there a telegram is taken for a replay if
+    every byte of it came before and it says something else than the one before it. A meter whose values stand still
+    sends the same bytes again when its access number comes round; that says nothing new, and is taken.
+    """
+    if not telegram.opened:
         return False
-    number = int.from_bytes(layer.counter, "little")
-    if number <= meter.state.message:
+    state, layer = meter.state, telegram.authentication
+    if layer is not None and layer.counter:
+        number = int.from_bytes(layer.counter, "little")
+        if number <= state.message:
+            return True
+        state.message = number
+        return False
+    digest = blake2b(telegram.frame.header + telegram.frame.data, digest_size=8).digest()
+    if digest in state.seen and telegram.plain != state.plain:
         return True
-    meter.state.message = number
+    state.seen[digest] = None
+    state.seen.move_to_end(digest)
+    if len(state.seen) > MOST_SEEN:
+        state.seen.popitem(last=False)
+    state.plain = telegram.plain
     return False
 
 

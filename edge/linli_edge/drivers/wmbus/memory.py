@@ -56,6 +56,8 @@ class MeterState:
         fault: Why the last telegram gave no readings.
         formats: Of its compact frames.
         message: The latest message counter of security mode 7.
+        seen: Digests of the latest telegrams that its key opened, the oldest first.
+        plain: What the last of them said.
         counters: What became of its telegrams.
     """
 
@@ -65,6 +67,8 @@ class MeterState:
     fault: ProtocolError | None = None
     formats: Formats = field(default_factory=Formats)
     message: int = -1
+    seen: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    plain: bytes = b""
     counters: UnitCounters = field(default_factory=UnitCounters)
 
 

@@ -107,11 +107,13 @@ class LinkSettings:
         source: Where its telegrams come from.
         devices: The meters that are wanted.
         memory: What was heard; kept here because a driver lives only as long as its line.
+        state: File that keeps message counters over a restart; ``None``: a restart forgets them.
     """
 
     source: Source
     devices: tuple[DeviceSettings, ...]
     memory: Memory = field(default_factory=Memory, compare=False, repr=False)
+    state: Path | None = None
 
 
 def parse(table: Mapping[str, object], where: str) -> LinkSettings:
@@ -120,6 +122,7 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
         source = _source(link)
         keys = _keys_file(link)
         offset = _offset(link, 0)
+        state = link.text("state", None)
         devices: list[DeviceSettings] = []
         ids: dict[str, str] = {}
         meters: dict[Secondary, str] = {}
@@ -130,7 +133,7 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
             if (first := meters.setdefault(device.meter, item.where)) != item.where:
                 item.problem("meter", f"the meter is that of {first}", "correct one of the two")
             devices.append(device)
-    return LinkSettings(source, tuple(devices))
+    return LinkSettings(source, tuple(devices), state=Path(state) if state is not None else None)
 
 
 def _source(link: Table) -> Source:
