@@ -16,7 +16,7 @@ help:
 	@echo "make check   lint, types, layers"
 	@echo "make bench   figures, one JSON line each  [ONLY=GLOB]"
 	@echo "make vectors judge recorded frames of real devices  [LINLI_VECTORS=DIR]"
-	@echo "make fuzz    damaged recordings, each codec 10 minutes  [MINUTES=N]"
+	@echo "make fuzz    damaged and made-up telegrams, each codec 10 minutes  [MINUTES=N]"
 	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours  [HOURS=N]"
 	@echo "make setup   install into $(VENV) (the others call it)"
 

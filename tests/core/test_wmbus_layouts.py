@@ -83,6 +83,7 @@ CASES = {
             ("flow_temperature", 0, "22.25"),
         ],
     ),
+    "gwf-rcm": ("GWF", 0x01, 0x0E, "7A 00000000 0F 0100A8", [("battery_remaining", 0, str(21 * 15_778_800))]),
     "zenner-0b": (
         "ZRI",
         0x0B,
@@ -167,7 +168,8 @@ def test_days_follow_the_earlier_date() -> None:
 
 
 def test_there_are_enough_and_each_says_by_what_it_is_proved() -> None:
-    assert len(bundled()) + len(makers()) >= 20
+    assert len(bundled()) >= 20
+    assert len(makers()) >= 3
     for identifier, layout in bundled().items():
         assert "recorded telegram" in layout.file.verified, identifier
         assert layout.file.scheme in {"", *SCHEMES}, identifier

@@ -20,6 +20,7 @@ from linli_edge.telegrams.dialect import Dialect
 from linli_edge.telegrams.keys import Keys
 from linli_sim.fuzz.checksums import wmbus_format_a
 from linli_sim.fuzz.damage import REPAIRS, damaged
+from linli_sim.fuzz.structures import made
 from linli_sim.vectors.judging import folder
 
 _FOLDERS: Final = {"p1": "dsmr-p1"}
@@ -30,7 +31,7 @@ _LONGEST: Final = 600
 def main() -> int:
     """Fuzz what the command line names; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="linli_sim.fuzz", description="Damaged telegrams; only named errors may come."
+        prog="linli_sim.fuzz", description="Damaged and made-up telegrams; only named errors may come."
     )
     parser.add_argument("--only", choices=sorted(DECODERS), nargs="+", default=sorted(DECODERS), metavar="PROTOCOL")
     parser.add_argument("--minutes", type=float, default=10.0, help="for each protocol (10)")
@@ -58,7 +59,8 @@ def _fuzz(protocol: str, telegrams: list[bytes], seed: int, seconds: float) -> i
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         rounds += 1
-        data = damaged(chance, telegrams, REPAIRS[protocol])
+        from_recording = chance.random() < 0.5
+        data = damaged(chance, telegrams, REPAIRS[protocol]) if from_recording else made(chance, protocol)
         try:
             values += _try(dialect, data, keys)
         except Exception:  # noqa: BLE001 - whatever comes is what is looked for
