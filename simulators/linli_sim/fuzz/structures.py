@@ -13,7 +13,7 @@ from linli_sim.fuzz.damage import REPAIRS, damaged
 _SIZES: Final = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, None, 6, 0)
 """Bytes of an M-Bus record by its DIF's low four bits; ``None``: told by the first of them."""
 
-_TELLING: Final = (0x00, 0x01, 0x0F, 0x13, 0x1F, 0x2F, 0x32, 0x7C, 0x7F, 0x80, 0x93, 0xFB, 0xFC, 0xFD, 0xFF)
+_TELLING: Final = (0x00, 0x01, 0x0F, 0x13, 0x13, 0x1E, 0x1F, 0x2F, 0x32, 0x7C, 0x7F, 0x80, 0x93, 0xFB, 0xFC, 0xFD, 0xFF)
 
 
 def made(chance: random.Random, protocol: str) -> bytes:
@@ -43,7 +43,7 @@ def _chain(chance: random.Random, first: int, most: int) -> bytes:
 
 
 def _record(chance: random.Random) -> bytes:
-    dif = chance.randrange(128)
+    dif = chance.choice((chance.randrange(128), chance.randrange(8) << 4 | 0x0D))
     vif = chance.choice((_code(chance), 0x7B, 0x7C, 0x7D, 0x7F, 0x13, 0x06))
     vib = _chain(chance, vif, 11)
     if vif == 0x7C:  # a unit in letters stands behind the VIF
@@ -51,8 +51,13 @@ def _record(chance: random.Random) -> bytes:
         vib = vib[:1] + bytes((len(text),)) + text + vib[1:]
     size = _SIZES[dif & 0x0F]
     if size is None:
-        lvar = chance.choice((0, 1, 3, 8, 0xBF, 0xC2, 0xD3, 0xE4, 0xF4, chance.randrange(256)))
-        body = bytes((lvar,)) + _filled(chance, chance.choice((lvar if lvar < 0xC0 else lvar & 0x0F, 4)))
+        lvar = chance.choice((0, 1, 3, 3, 5, 8, 0xBF, 0xC2, 0xD3, 0xE4, 0xF4, chance.randrange(256)))
+        # A compact profile begins with how its elements are coded and how far they are apart.
+        spacing = bytes(
+            (chance.randrange(4) << 6 | chance.randrange(4) << 4 | chance.randrange(8), chance.randrange(256))
+        )
+        count = lvar if lvar < 0xC0 else lvar & 0x0F
+        body = bytes((lvar,)) + chance.choice((_filled(chance, count), (spacing + _filled(chance, count))[:count]))
     else:
         body = _filled(chance, size)
     return _chain(chance, dif, 11) + vib + body
