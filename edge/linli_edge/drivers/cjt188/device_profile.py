@@ -11,7 +11,7 @@ from typing import Final
 from linli_core.codecs.cjt188 import Dialect, Order
 from linli_core.codecs.cjt188.control import IDENTIFIERS
 from linli_core.codecs.cjt188.layout import VALVE_BITS
-from linli_core.instant import SECOND
+from linli_core.instant import DAY, SECOND
 from linli_edge.config.table import Table, reading
 from linli_edge.profiles import Shelf
 
@@ -33,7 +33,7 @@ _READABLE: Final = ("90", "D1", "81")
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """Identifiers that are read at one interval; ``interval`` in microseconds, not less than the device's own."""
+    """Identifiers that are read at one interval, in microseconds; 0: as often as the device."""
 
     identifiers: tuple[int, ...]
     interval: int
@@ -98,7 +98,7 @@ def parse(name: str, table: Mapping[str, object], where: str) -> DeviceProfile:
             read_type(profile),
             read_order(profile, None),
             profile.integer("preamble", 4, minimum=0, maximum=16),
-            tuple(_reads(item) for item in profile.tables("reads", required=True)),
+            tuple(read_group(item) for item in profile.tables("reads", required=True)),
             _dialect(profile),
             _valve(profile.table("valve_codes")) if "valve_codes" in profile else None,
         )
@@ -143,8 +143,9 @@ def read_identifiers(table: Table, key: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _reads(item: Table) -> Reads:
-    return Reads(read_identifiers(item, "identifiers"), item.duration("interval", 0, minimum=SECOND))
+def read_group(item: Table) -> Reads:
+    """Return identifiers that are read together, and how often; 0 is as often as the device."""
+    return Reads(read_identifiers(item, "identifiers"), item.duration("interval", 0, minimum=SECOND // 10, maximum=DAY))
 
 
 def _dialect(profile: Table) -> Dialect:

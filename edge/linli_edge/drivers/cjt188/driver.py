@@ -165,7 +165,7 @@ def _tasks_of(device: DeviceSettings, settings: LinkSettings) -> list[_Task]:
     """Return a device's polls, the most frequent first."""
     groups: dict[int, list[int]] = {}
     for reads in device.reads:
-        group = groups.setdefault(max(device.interval, reads.interval), [])
+        group = groups.setdefault(reads.interval or device.interval, [])
         group += [identifier for identifier in reads.identifiers if identifier not in group]
     interpreter = _interpreter(device)
     tasks: list[_Task] = []

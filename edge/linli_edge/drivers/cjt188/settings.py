@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from linli_core.codecs.cjt188 import Order
@@ -12,7 +12,14 @@ from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_edge.config.clock_offset import clock_offset
 from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.drivers.cjt188 import device_profile
-from linli_edge.drivers.cjt188.device_profile import DeviceProfile, Reads, read_identifiers, read_order, read_type
+from linli_edge.drivers.cjt188.device_profile import (
+    DeviceProfile,
+    Reads,
+    read_group,
+    read_identifiers,
+    read_order,
+    read_type,
+)
 from linli_edge.transport.settings import SerialSettings, TransportSettings, read_transport
 
 BAUD: Final = 2400
@@ -152,9 +159,14 @@ def _device(item: Table, address: str, offset: int, profiles: _Profiles) -> Devi
     interval = item.duration("interval", INTERVAL, minimum=SECOND)
     order = read_order(item, profile.order if profile else None)
     meter_type = read_type(item) if "type" in item else profile.meter_type if profile else 0
-    reads = profile.reads if profile else ()
+    # A profile says what need not be read more often; what the device itself lists is what is wanted.
+    reads = tuple(replace(one, interval=max(interval, one.interval)) for one in profile.reads) if profile else ()
     if "read" in item:
         reads = (Reads(read_identifiers(item, "read"), 0),)
+        if "reads" in item:
+            item.problem("reads", "beside read", "keep one of the two")
+    elif "reads" in item:
+        reads = tuple(read_group(group) for group in item.tables("reads", required=True))
     utc_offset = clock_offset(item, offset)
     valve = item.boolean("valve", default=False)
     if valve and profile is not None and profile.valve is None:

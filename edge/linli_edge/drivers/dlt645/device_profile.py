@@ -11,7 +11,7 @@ from typing import Final, cast
 from linli_core.codecs.dlt645 import Edition, Item
 from linli_core.codecs.dlt645.dictionary import STANDARD, Dictionary
 from linli_core.codecs.dlt645.item import Coding, Format
-from linli_core.instant import SECOND
+from linli_core.instant import DAY, SECOND
 from linli_core.model import Phase
 from linli_core.vocabulary import vocabulary
 from linli_edge.config.table import Table, reading
@@ -31,7 +31,7 @@ class Reads:
 
     Attributes:
         identifiers: Of each edition.
-        interval: Microseconds, not less than the device's own.
+        interval: Microseconds from one reading to the next; 0: as often as the device.
     """
 
     identifiers: Mapping[Edition, tuple[int, ...]]
@@ -107,7 +107,7 @@ def parse(name: str, table: Mapping[str, object], where: str) -> DeviceProfile:
             profile.integer("tariffs", 4, minimum=0, maximum=63),
             profile.boolean("blocks", default=True),
             profile.boolean("wildcard_echo", default=False),
-            tuple(_reads(item, edition, own) for item in profile.tables("reads", required=True)),
+            tuple(read_group(item, edition, own) for item in profile.tables("reads", required=True)),
             own,
             _relay(relay) if relay is not None else None,
         )
@@ -145,9 +145,10 @@ def read_identifiers(
     return {of: tuple(identifiers) for of, identifiers in found.items()}
 
 
-def _reads(item: Table, edition: Edition | None, own: tuple[Item, ...]) -> Reads:
+def read_group(item: Table, edition: Edition | None, own: tuple[Item, ...]) -> Reads:
+    """Return identifiers that are read together, and how often; 0 is as often as the device."""
     identifiers = read_identifiers(item, "identifiers", edition, own)
-    return Reads(identifiers, item.duration("interval", 0, minimum=SECOND))
+    return Reads(identifiers, item.duration("interval", 0, minimum=SECOND // 10, maximum=DAY))
 
 
 def _own(item: Table) -> Item:

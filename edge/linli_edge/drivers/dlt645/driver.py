@@ -138,7 +138,7 @@ def _tasks_of(device: DeviceSettings, settings: LinkSettings) -> list[_Task]:
     profile, memory = device.profile, _memory(settings, device)
     groups: dict[int, dict[Edition, list[int]]] = {}
     for reads in device.reads:
-        group = groups.setdefault(max(device.interval, reads.interval), {edition: [] for edition in Edition})
+        group = groups.setdefault(reads.interval or device.interval, {edition: [] for edition in Edition})
         for edition, listed in reads.identifiers.items():
             group[edition] += listed
     interpreter = Interpreter(device.device)

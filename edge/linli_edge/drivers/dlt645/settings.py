@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from linli_core.codecs.dlt645 import Edition
@@ -12,7 +12,7 @@ from linli_core.instant import MINUTE, SECOND
 from linli_edge.config.clock_offset import clock_offset
 from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.drivers.dlt645 import device_profile
-from linli_edge.drivers.dlt645.device_profile import DeviceProfile, Reads, read_edition, read_identifiers
+from linli_edge.drivers.dlt645.device_profile import DeviceProfile, Reads, read_edition, read_group, read_identifiers
 from linli_edge.drivers.dlt645.plan import Memory
 from linli_edge.transport.settings import SerialSettings, TransportSettings, read_transport
 
@@ -152,9 +152,14 @@ def _device(item: Table, address: str, offset: int, profiles: _Profiles) -> Devi
     interval = item.duration("interval", INTERVAL, minimum=SECOND)
     edition = read_edition(item, profile.edition if profile else None)
     own = profile.own if profile else ()
-    reads = profile.reads if profile else ()
+    # A profile says what need not be read more often; what the device itself lists is what is wanted.
+    reads = tuple(replace(one, interval=max(interval, one.interval)) for one in profile.reads) if profile else ()
     if "read" in item:
         reads = (Reads(read_identifiers(item, "read", edition, own), 0),)
+        if "reads" in item:
+            item.problem("reads", "beside read", "keep one of the two")
+    elif "reads" in item:
+        reads = tuple(read_group(group, edition, own) for group in item.tables("reads", required=True))
     identity = item.text("identity", "", pattern=ADDRESS.pattern)
     utc_offset = clock_offset(item, offset)
     authority = _authority(item.table("relay")) if "relay" in item else None

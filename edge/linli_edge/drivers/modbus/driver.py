@@ -358,7 +358,7 @@ def _tasks_of(device: DeviceSettings, settings: LinkSettings) -> list[_Task]:
     limits = _limits(device.quirks)
     groups: dict[int, list[tuple[MappedPoint, Point]]] = {}
     for mapped in device.points:
-        groups.setdefault(max(device.interval, mapped.interval), []).append((mapped, mapped.of(device.device)))
+        groups.setdefault(mapped.interval or device.interval, []).append((mapped, mapped.of(device.device)))
     tasks: list[_Task] = []
     for number, (interval, entries) in enumerate(sorted(groups.items()), start=1):
         key = device.device if number == 1 else f"{device.device}#{number}"

@@ -110,7 +110,7 @@ class MappedPoint:
         multipliers: Registers of the same device that its value is to be multiplied by.
         writable: Whether the device may be told a value for it.
         lowest, highest: Bounds of what it may be told, in the vocabulary's unit.
-        interval: Microseconds; not to be read more often; 0: as often as the device.
+        interval: Microseconds from one reading to the next; 0: as often as the device. A profile's is the least.
         phase: Electrical phase.
         channel: Numbered input of the device.
         tariff: Tariff register.

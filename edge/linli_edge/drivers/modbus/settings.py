@@ -1,7 +1,8 @@
 """A Modbus link as TOML writes it: how the bytes move, and the devices with their profiles."""
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal, cast
@@ -173,15 +174,12 @@ def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSetti
         own = read_entries(item.tables("points"), read_defaults(item.table("defaults")), quirks)
     elif "profile" not in item.raw:
         item.problem("profile", "neither a profile nor points", "name a profile, or write [[links.devices.points]]")
-    for function in quirks.functions:
-        if function not in _FUNCTIONS:
-            known = ", ".join(map(str, sorted(_FUNCTIONS)))
-            item.problem("functions", f"{function} is none that reads or writes values", f"choose among {known}")
+    _check_functions(item, quirks)
     tables = quirks.tables
     entries = [*(profile.entries if profile else ()), *own]
     ratios = _ratios(item, entries)
     points: dict[str, MappedPoint] = {}
-    for entry in entries:
+    for place, entry in enumerate(entries):
         point = entry.resolved(ratios, order)
         point = point.moved(shift, tables)
         if not quirks.allows(point.table.function):
@@ -192,9 +190,36 @@ def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSetti
             )
         if point.end > ADDRESSES:
             item.problem("address_offset", f"moves {point.where} to address {point.address}", "correct the offset")
+        if point.interval and place < len(entries) - len(own):
+            # A profile says what need not be read more often; what the device's own points say is what is wanted.
+            point = replace(point, interval=max(interval, point.interval))
         # A point of the device's own replaces the profile's of the same name.
         points[point.of("device").local_name] = point
+    for local_name, wanted in _intervals(item, points).items():
+        points[local_name] = replace(points[local_name], interval=wanted)
     return DeviceSettings(name, unit, interval, quirks, tuple(points.values())), shift
+
+
+def _check_functions(item: Table, quirks: Quirks) -> None:
+    for function in quirks.functions:
+        if function not in _FUNCTIONS:
+            known = ", ".join(map(str, sorted(_FUNCTIONS)))
+            item.problem("functions", f"{function} is none that reads or writes values", f"choose among {known}")
+
+
+def _intervals(item: Table, points: Mapping[str, MappedPoint]) -> dict[str, int]:
+    """Return the intervals that single points are given: ``intervals = { "active_power" = "1 s" }``."""
+    table = item.table("intervals")
+    found = {}
+    for local_name in table.raw:
+        interval = table.duration(local_name, minimum=SECOND // 10, maximum=DAY)
+        if local_name in points:
+            found[local_name] = interval
+        else:
+            near = difflib.get_close_matches(local_name, points, 1)
+            remedy = f'did you mean "{near[0]}"?' if near else f"its points: {', '.join(sorted(points)) or 'none'}"
+            table.problem(local_name, "the device has no such point", remedy)
+    return found
 
 
 def _sunspec(item: Table) -> SunSpecSettings:
