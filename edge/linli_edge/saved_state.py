@@ -2,9 +2,10 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Final
+
+from linli_edge.durable_file import write_durably
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -50,13 +51,8 @@ class SavedState:
         """Replace the numbers, if they changed; what the disk refuses is logged: reading goes on."""
         if self._path is None or numbers == self._saved:
             return
-        fresh = self._path.with_suffix(f"{self._path.suffix}.new")
         try:
-            with fresh.open("w", encoding="ascii") as file:
-                json.dump(numbers, file)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            write_durably(self._path, json.dumps(numbers).encode("ascii"))
         except OSError as exc:
             _LOG.error("%s cannot be written: %s", self._path, exc.strerror)
             return

@@ -12,6 +12,7 @@ import msgspec
 
 from linli_core.errors import LogError
 from linli_core.instant import DAY, Instant
+from linli_edge.durable_file import write_durably
 
 KEPT: Final = 7 * DAY
 """How long an id is remembered beyond its command's end."""
@@ -52,12 +53,7 @@ class Ledger:
                     continue  # the last line of a power cut: that command had not begun
                 self._seen[entry.id] = entry.expires_at
             self._seen = {name: until for name, until in self._seen.items() if until + KEPT > now}
-            begun = self._path.with_suffix(".new")
-            with begun.open("wb") as file:
-                file.writelines(_line(name, until) for name, until in self._seen.items())
-                file.flush()
-                os.fsync(file.fileno())
-            begun.replace(self._path)
+            write_durably(self._path, b"".join(_line(name, until) for name, until in self._seen.items()))
         except OSError as exc:
             raise LogError(f"{self._path}: the ledger of commands cannot be kept ({exc.strerror})") from exc
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from linli_core.errors import ConfigError, LinliError
+from linli_edge.durable_file import write_durably
 
 ALGORITHM: Final = "ed25519"
 _CONTEXT: Final = b"linli hand-over sheet 1\n"
@@ -137,20 +138,13 @@ def _make(path: Path, data: Path) -> None:
     data.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # Written under another name first: a power cut leaves no half of a key.
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    owner = data.stat()
+    owner = None
     if os.geteuid() == 0:
         # Made by root on a visit, read by the gateway's own user afterwards.
-        for made in (path.parent, fresh):
-            os.chown(made, owner.st_uid, owner.st_gid)
-    fresh.replace(path)
+        found = data.stat()
+        owner = found.st_uid, found.st_gid
+        os.chown(path.parent, *owner)
+    write_durably(path, pem, mode=0o600, owner=owner)
 
 
 def _message(sheet: Mapping[str, Any]) -> bytes:

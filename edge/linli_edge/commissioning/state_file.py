@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from linli_core.errors import ConfigError
+from linli_edge.durable_file import write_durably
 
 _LARGEST: Final = 16 * 1024 * 1024
 
@@ -59,11 +59,7 @@ class StateFile:
         content = msgspec.json.encode({"kind": self._kind, "state": state})
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).replace(self.path)
+            write_durably(self.path, content, mode=0o600)
         except OSError as exc:
             remedy = "name a place that can be written with --state"
             raise ConfigError(str(self.path), f"cannot be written ({exc.strerror})", remedy) from exc

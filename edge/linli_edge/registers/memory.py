@@ -4,13 +4,13 @@ Once an hour, at each billing boundary, and when a meter was exchanged.
 """
 
 import logging
-import os
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from linli_core.instant import HOUR, Instant
+from linli_edge.durable_file import write_durably
 from linli_edge.registers.book import Memory
 
 WRITE_EVERY: Final = HOUR
@@ -43,13 +43,7 @@ class MemoryFile:
     def write(self, memory: Memory, now: Instant) -> None:
         """Write, whole or not at all; a disk that refuses is told and tried again later."""
         self._written_at = now
-        part = self._path.with_name(f"{self._path.name}.part")
         try:
-            with part.open("wb") as file:
-                file.write(msgspec.json.encode(memory))
-                file.flush()
-                # Without it a power cut may leave the new name with nothing behind it.
-                os.fsync(file.fileno())
-            part.replace(self._path)
+            write_durably(self._path, msgspec.json.encode(memory))
         except OSError as exc:
             _log.warning("%s cannot be written: %s", self._path, exc)

@@ -15,6 +15,7 @@ import msgspec
 
 from linli_core.errors import ConfigError
 from linli_core.instant import Instant, to_rfc3339
+from linli_edge.durable_file import write_durably
 
 FOLDER: Final = "swaps"
 _SUFFIX: Final = ".json"
@@ -77,11 +78,9 @@ def hand_over(data: Path, swap: Swap) -> Path:
     """
     folder = data / FOLDER
     path = folder / f"{secrets.token_hex(16)}{_SUFFIX}"
-    part = path.with_suffix(".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(msgspec.json.encode(swap))
-        part.replace(path)
+        write_durably(path, msgspec.json.encode(swap))
     except OSError as exc:
         remedy = "run this as the user the gateway runs as (sudo -u linli …)"
         raise ConfigError(str(folder), f"cannot be written ({exc.strerror})", remedy) from exc

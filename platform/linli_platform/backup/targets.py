@@ -89,6 +89,7 @@ class FolderTarget:
                     sink.flush()
                     os.fsync(sink.fileno())
                 part.replace(self._folder / name)
+                sync_folder(self._folder)
             finally:
                 part.unlink(missing_ok=True)
 
@@ -113,6 +114,15 @@ class FolderTarget:
             raise TargetError(
                 str(self._folder), f"{exc.strerror or exc}", "check the folder, its room and rights"
             ) from exc
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk: until then a power cut may undo a rename."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def missing(name: str) -> NoSuchBackup:
