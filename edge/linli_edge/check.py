@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from linli_core.instant import SECOND
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.config.units import show_duration
-from linli_edge.driver import PlannedPoll
+from linli_edge.driver import PlannedPoll, Served
 from linli_edge.link import LinkSettings
 from linli_edge.listing import listing
 from linli_edge.load import plan_load
@@ -27,9 +27,15 @@ def summary(config: GatewayConfig) -> str:
     ]
     if any(UNKNOWN in row for row in rows):
         lines += ["", f"{UNKNOWN}: only the devices know; linli-edge read CONFIG asks them"]
+    served = [(link.id, found) for link in config.links if (found := _served(link)) is not None]
+    if served:
+        lines.append("")
+    lines += [f"link {name} serves {each.what}, on {each.place}; it is asked nothing for them" for name, each in served]
     lines += _commands(config)
     lines += [f"warning: {warning}" for link in config.links for warning in _warnings(link)]
+    lines += [f"warning: link {name}, on {each.place}: {text}" for name, each in served for text in each.warnings]
     lines += [f"warning: {warning}" for warning in _shared_places(config.links)]
+    lines += [f"warning: {warning}" for warning in _shared_ports(served)]
     return "\n".join(lines)
 
 
@@ -63,6 +69,23 @@ def _shared_places(links: Sequence[LinkSettings]) -> list[str]:
     return [
         f"links {' and '.join(names)} open {place}; a serial port and many a converter serve one only: "
         "put their devices on one link"
+        for place, names in places.items()
+        if len(names) > 1
+    ]
+
+
+def _served(link: LinkSettings) -> Served | None:
+    return link.spec.served(link.config) if link.spec.served is not None else None
+
+
+def _shared_ports(served: Sequence[tuple[str, Served]]) -> list[str]:
+    """Return what to say of links that would listen on one port: the first gets it."""
+    places: dict[str, list[str]] = {}
+    for name, each in served:
+        if not each.place.endswith(":0"):
+            places.setdefault(each.place, []).append(name)
+    return [
+        f"links {' and '.join(names)} listen on {place}; give each a port of its own"
         for place, names in places.items()
         if len(names) > 1
     ]

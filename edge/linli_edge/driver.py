@@ -221,6 +221,7 @@ class DriverSpec:
         serve: What runs beside the link as long as the gateway does, whether the line is open or not: a server that
             hands on what was read. It returns where the configuration asks for none, and raises nothing. ``None``: the
             driver has no such thing.
+        served: What that server will hand on, and to whom, for ``linli-edge check``; ``None`` where there is none.
     """
 
     name: str
@@ -231,6 +232,22 @@ class DriverSpec:
     profiles: Shelf[Profile] | None = None
     moduli: Callable[[Any], Mapping[str, tuple[float, ...]]] | None = None
     serve: Callable[[Any], Coroutine[Any, Any, None]] | None = None
+    served: Callable[[Any], "Served | None"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a link hands on to others.
+
+    Attributes:
+        place: Where it listens: ``127.0.0.1:1502``.
+        what: In words: ``units 1, 2 over Modbus TCP, nothing older than 1 min``.
+        warnings: What is probably not meant.
+    """
+
+    place: str
+    what: str
+    warnings: tuple[str, ...] = ()
 
 
 def catalogue() -> dict[str, EntryPoint]:

@@ -85,6 +85,32 @@ class TestCheck:
         assert out.count("warning:") == 1
         assert "warning: meter-1/relay may be written, but is none of the points read: is its name right?" in out
 
+    def test_what_is_served_to_others_is_told(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+        device = '[[links.devices]]\nid = "{0}-{1}"\nunit = {1}\nprofile = "eastron-sdm120"\ninterval = "{2}"\n'
+        link = '[[links]]\nid = "{0}"\ndriver = "modbus"\nhost = "10.0.0.7"\nport = {1}\nread_through = {{ {2} }}\n'
+        text = CONFIG.partition("[[links]]")[0]
+        text += link.format("a", 502, 'listen = "127.0.0.1:1502"') + device.format("a", 3, "10 s")
+        text += device.format("a", 1, "10 s")
+        text += link.format("b", 503, 'listen = "0.0.0.0:1503"') + device.format("b", 2, "5 min")
+        text += link.format("c", 504, 'listen = "127.0.0.1:1502", max_age = "10 min"') + device.format("c", 2, "5 min")
+        Path(config).write_text(text)
+        assert cli.main(["check", config]) == 0
+        out = capsys.readouterr().out.splitlines()
+        serves = "over Modbus TCP, nothing older than"
+        assert [line for line in out if " serves " in line] == [
+            f"link a serves units 1, 3 {serves} 1 min, on 127.0.0.1:1502; it is asked nothing for them",
+            f"link b serves unit 2 {serves} 1 min, on 0.0.0.0:1503; it is asked nothing for them",
+            f"link c serves unit 2 {serves} 10 min, on 127.0.0.1:1502; it is asked nothing for them",
+        ]
+        assert [line for line in out if line.startswith("warning:")] == [
+            "warning: link b, on 0.0.0.0:1503: whoever reaches it may read: name the networks that may in allow",
+            (
+                "warning: link b, on 0.0.0.0:1503: some of b-2 is read less often than every 1 min (max_age): in between "
+                "clients get exception 0B for it; lengthen max_age, or shorten the interval"
+            ),
+            "warning: links a and c listen on 127.0.0.1:1502; give each a port of its own",
+        ]
+
     def test_every_mistake_is_told(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
         Path(config).write_text(CONFIG.replace("host", "hots").replace('"15 min"', "15"))
         assert cli.main(["check", config]) == 2

@@ -8,10 +8,10 @@ from typing import Final
 
 from linli_edge.driver import DriverSpec
 from linli_edge.drivers.modbus.device_profile import SHELF
-from linli_edge.drivers.modbus.driver import on_line, open_link, plan, serve
+from linli_edge.drivers.modbus.driver import on_line, open_link, plan, serve, served
 from linli_edge.drivers.modbus.rollover import moduli
 from linli_edge.drivers.modbus.settings import parse
 
-SPEC: Final = DriverSpec("modbus", parse, open_link, plan, on_line, SHELF, moduli, serve)
+SPEC: Final = DriverSpec("modbus", parse, open_link, plan, on_line, SHELF, moduli, serve, served)
 
 __all__ = ["SPEC"]

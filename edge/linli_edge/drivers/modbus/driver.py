@@ -19,7 +19,9 @@ from linli_core.errors import (
 )
 from linli_core.instant import HOUR, SECOND
 from linli_core.model import Point, Reading, Reason, Value
-from linli_edge.driver import Clock, PlannedPoll, UnitCounters, WriteOutcome, WriteRequest
+from linli_core.settings import is_loopback
+from linli_edge.config.units import show_duration
+from linli_edge.driver import Clock, PlannedPoll, Served, UnitCounters, WriteOutcome, WriteRequest
 from linli_edge.drivers.modbus.client import QUIET, FramedPort, ModbusPort
 from linli_edge.drivers.modbus.framing import AsciiFraming, Framing, Request, RtuFraming, TcpFraming
 from linli_edge.drivers.modbus.harvest import Harvest
@@ -330,6 +332,26 @@ class ModbusDriver:
                 elif exc.code not in _BUSY or not left:
                     raise
         raise AssertionError("the last attempt returns or raises")
+
+
+def served(settings: LinkSettings) -> Served | None:
+    """Return what the read-through of a link hands on; ``None`` where there is none."""
+    through = settings.read_through
+    if through is None:
+        return None
+    units = sorted({device.unit for device in settings.devices})
+    warnings = []
+    if not is_loopback(through.host) and not through.allow:
+        warnings.append("whoever reaches it may read: name the networks that may in allow")
+    slow = sorted({planned.device for planned in plan(settings) if planned.interval > through.max_age})
+    if slow:
+        warnings.append(
+            f"some of {', '.join(slow)} is read less often than every {show_duration(through.max_age)} (max_age): "
+            "in between clients get exception 0B for it; lengthen max_age, or shorten the interval"
+        )
+    words = f"unit{'s' if len(units) > 1 else ''} {', '.join(map(str, units))} over Modbus TCP"
+    what = f"{words}, nothing older than {show_duration(through.max_age)}"
+    return Served(f"{through.host}:{through.port}", what, tuple(warnings))
 
 
 async def serve(settings: LinkSettings) -> None:
