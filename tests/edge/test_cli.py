@@ -105,8 +105,8 @@ class TestCheck:
         assert [line for line in out if line.startswith("warning:")] == [
             "warning: link b, on 0.0.0.0:1503: whoever reaches it may read: name the networks that may in allow",
             (
-                "warning: link b, on 0.0.0.0:1503: some of b-2 is read less often than every 1 min (max_age): in between "
-                "clients get exception 0B for it; lengthen max_age, or shorten the interval"
+                "warning: link b, on 0.0.0.0:1503: some of b-2 is read less often than every 1 min (max_age): in "
+                "between clients get exception 0B for it; lengthen max_age, or shorten the interval"
             ),
             "warning: links a and c listen on 127.0.0.1:1502; give each a port of its own",
         ]

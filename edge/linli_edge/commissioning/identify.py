@@ -1,11 +1,14 @@
 """Who a Modbus unit is: by what it says about itself, by SunSpec's marker, by the profiles that fit it. Pure.
 
-A profile fits when what it calls voltage and frequency is voltage and frequency: a few registers of its own that hold
-50.01 Hz and 231.4 V at once are no accident. Several profiles of one maker may fit alike; then all are named.
+A profile fits best when the device names itself so (function 43/14, function 17, SunSpec's common model); so sensors
+and controllers are known too. Else it fits when what it calls voltage and frequency is voltage and frequency: a few
+registers of its own that hold 50.01 Hz and 231.4 V at once are no accident. Several profiles of one maker may fit
+alike; then all are named.
 
 Each answer is kept as facts; keys that start with ``_`` are for the conclusion alone.
 """
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +27,10 @@ SUNSPEC_AT: Final = (40000, 0, 50000)
 PLAUSIBLE: Final = {"frequency": (45.0, 65.5), "voltage": (80.0, 480.0)}
 """What a mains frequency and a voltage can be anywhere on earth, by the vocabulary's names and units."""
 
+NAMED: Final = 100
+"""What a name weighs: more than all points of a profile."""
+
+_WORDS: Final = re.compile(r"[A-Za-z0-9]+")
 _MARKER: Final = b"SunS"
 _COMMON: Final = struct.Struct(">HH")
 _READ_PREFIX: Final = "_read."
@@ -44,10 +51,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A profile and the points by which it is recognised."""
+    """A profile, and by what it is recognised.
+
+    Attributes:
+        make: The first word of its maker, in small letters.
+        models: What its models' names begin with, in small letters and digits.
+        witnesses: Points whose values tell.
+    """
 
     name: str
     title: str
+    make: str
+    models: tuple[str, ...]
     witnesses: tuple[MappedPoint, ...]
 
 
@@ -58,9 +73,20 @@ def suspects() -> tuple[Suspect, ...]:
     for name in SHELF.names():
         profile = SHELF.load(name, f"profile {name}")
         witnesses = tuple(entry.mapped for entry in profile.entries if _testifies(entry.mapped))
-        if witnesses:
-            found.append(Suspect(name, f"{profile.make} {profile.model}", witnesses))
+        make = _plain(profile.make.split()[0])
+        found.append(Suspect(name, f"{profile.make} {profile.model}", make, _beginnings(profile.model), witnesses))
     return tuple(found)
+
+
+def _beginnings(model: str) -> tuple[str, ...]:
+    """Return what models begin with: ``iEM3000 series`` stands for iEM3155, ``PM5xxx`` for PM5320."""
+    words = [_plain(word) for word in _WORDS.findall(model)]
+    stems = [word.rstrip("x0") for word in words if any(char.isdigit() for char in word)]
+    return tuple(stem for stem in stems if len(stem) >= 3)
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text.lower() if char.isascii() and char.isalnum())
 
 
 def _testifies(point: MappedPoint) -> bool:
@@ -124,11 +150,12 @@ def _kept(place: tuple[int, int, int], pdu: bytes | None) -> dict[str, str]:
 
 
 def _weight(suspect: Suspect, facts: Mapping[str, str]) -> int:
-    """Return by how many points a profile fits; 0 where one of them holds something else.
+    """Return how well a profile fits: by its name first, then by how many points.
 
-    A second phase may be missing (a three-phase meter on one phase reads 0 there); it counts where it is there.
+    Points fit together or not at all: where one of them holds something else, none counts. A second phase may be
+    missing (a three-phase meter on one phase reads 0 there); it counts where it is there.
     """
-    weight = 0
+    weight = named = _name_weight(suspect, facts)
     for point in suspect.witnesses:
         held = facts.get(_READ_PREFIX + "/".join(map(str, _place(point))))
         value = None
@@ -138,8 +165,17 @@ def _weight(suspect: Suspect, facts: Mapping[str, str]) -> int:
         if isinstance(value, int | float) and low <= value <= high:
             weight += 1
         elif point.phase is not Phase.L2:
-            return 0
+            return named
     return weight
+
+
+def _name_weight(suspect: Suspect, facts: Mapping[str, str]) -> int:
+    """Return how well a device's own name is a profile's: the longer what they share, the better; 0 for another."""
+    said = [facts[key] for key in ("model", "server") if key in facts]
+    names = [_plain(word) for text in said for word in _WORDS.findall(text)]
+    shared = max((len(stem) for name in names for stem in suspect.models if name.startswith(stem)), default=0)
+    is_make = any(suspect.make in _plain(facts.get(key, "")) for key in ("maker", "server"))
+    return NAMED + 10 * shared if shared and is_make else 0
 
 
 def _data(pdu: bytes | None, function: int) -> bytes:
