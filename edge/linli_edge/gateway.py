@@ -65,7 +65,7 @@ class Gateway:
             ExceptionGroup: A part of the gateway itself broke; the log holds what was taken until then.
         """
         config, time = self.config, self._time
-        async with Outbox.open(config.data / "outbox.db", config.outbox, time.clock) as outbox:
+        async with Outbox.open(config.data / "outbox.db", config.outbox, time.clock, gateway=config.id) as outbox:
             memory = MemoryFile(config.data / "registers.json")
             book = RegisterBook(config.registers, vocabulary(), memory.read())
             pipeline = Pipeline(

@@ -8,6 +8,7 @@ cannot hide itself here. Run it when gateways and platform have stopped.
 import contextlib
 import json
 import sqlite3
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ import duckdb
 
 _MICROSECONDS: Final = 1_000_000
 _EXAMPLES: Final = 5
-_TELEMETRY: Final = 0
+TELEMETRY_IN_LOG: Final = "SELECT kind, body FROM message WHERE kind & 1 = 0 ORDER BY seq"
+_COMPRESSED: Final = 2
 
 Key = tuple[str, str]
 """Gateway and point name."""
@@ -97,11 +99,16 @@ def pack_records(body: bytes) -> Iterator[tuple[str, int, bool]]:
         yield name + record.get("n", ""), int(observed.to_integral_value()), record.get("q", "good").startswith("bad")
 
 
+def body_of(kind: int, body: bytes) -> bytes:
+    """Return a body of the gateway's log as it was before the log compressed it."""
+    return zlib.decompress(body) if kind & _COMPRESSED else body
+
+
 def _count_polled(gateway: str, path: Path, polled: dict[Key, set[int]], found: Audit) -> None:
     prefix = f"{gateway}/"
     with contextlib.closing(_open(path)) as log:
-        for (body,) in log.execute("SELECT body FROM message WHERE kind = ? ORDER BY seq", (_TELEMETRY,)):
-            for full_name, time, bad in pack_records(body):
+        for kind, body in log.execute(TELEMETRY_IN_LOG):
+            for full_name, time, bad in pack_records(body_of(kind, body)):
                 times = polled[gateway, full_name.removeprefix(prefix)]
                 found.bad += bad and time not in times
                 times.add(time)

@@ -201,7 +201,7 @@ class Rig:
         def clock() -> int:
             return time.time_ns() // 1000
 
-        async with Outbox.open(config.data / "outbox.db", config.outbox, clock) as outbox:
+        async with Outbox.open(config.data / "outbox.db", config.outbox, clock, gateway=config.id) as outbox:
             uplink = Uplink(config.uplink, config.id, outbox, clock)
             carrying = asyncio.create_task(uplink.run(), name="carry the rest")
             try:

@@ -1,6 +1,7 @@
 """The audit finds what was lost, doubled and made up; one that finds nothing would prove nothing."""
 
 import sqlite3
+import zlib
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ def outbox(tmp_path: Path) -> Path:
     path = tmp_path / "outbox.db"
     with sqlite3.connect(path) as log:
         log.executescript(SCHEMA)
-        rows = [(1, 0, 1, 0, 0, 3, PACK), (2, 1, 0, 0, 0, 0, b'{"type":"linli.link.down"}')]
-        log.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        log.execute("INSERT INTO message VALUES (1, 2, 1, 0, 0, 3, ?, NULL)", (zlib.compress(PACK),))
+        log.execute("INSERT INTO message VALUES (2, 1, 0, 0, 0, 0, ?, NULL)", (b'{"type":"linli.link.down"}',))
     log.close()
     return path
 

@@ -53,8 +53,17 @@ class Outbox:
         on_change: Called after each change that may give the uplink something to do; one listener.
     """
 
-    def __init__(self, path: Path, limits: OutboxLimits, clock: Clock, settings: SenderSettings | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limits: OutboxLimits,
+        clock: Clock,
+        settings: SenderSettings | None = None,
+        *,
+        gateway: str = "",
+    ) -> None:
         self._path = path
+        self._gateway = gateway
         self._limits = limits
         self._clock = clock
         self._settings = settings
@@ -78,7 +87,15 @@ class Outbox:
         self._refused_readings = 0
 
     @classmethod
-    def open(cls, path: Path, limits: OutboxLimits, clock: Clock, settings: SenderSettings | None = None) -> "Outbox":
+    def open(
+        cls,
+        path: Path,
+        limits: OutboxLimits,
+        clock: Clock,
+        settings: SenderSettings | None = None,
+        *,
+        gateway: str = "",
+    ) -> "Outbox":
         """Return the outbox in a file, to be entered with ``async with``.
 
         Args:
@@ -86,23 +103,30 @@ class Outbox:
             limits: Bounds.
             clock: The present instant.
             settings: How the sender behaves.
+            gateway: Whose log it is; another gateway's is refused. Empty: anybody's.
         """
-        return cls(path, limits, clock, settings)
+        return cls(path, limits, clock, settings, gateway=gateway)
 
     async def __aenter__(self) -> Self:
         """Open the file; a damaged one is set aside and what reads is kept.
 
         Raises:
-            LogError: The disk cannot be written, or another process holds the log.
+            LogError: The disk cannot be written, another process holds the log, or it is a newer program's or another
+                gateway's.
         """
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._stack.callback(self._executor.shutdown)
         try:
             self._stack.enter_context(await self._work(hold, self._path))
-            store, self._salvage = await self._work(open_or_salvage, self._path, self._limits, self._clock())
+            store, self._salvage = await self._work(
+                open_or_salvage, self._path, self._limits, self._clock(), self._gateway
+            )
             self._store = store
             self._stack.callback(self._close)
             self._sender = Sender(await self._work(store.state), self._settings)
+        except LogError:
+            await self._stack.aclose()
+            raise
         except (OSError, sqlite3.Error) as exc:
             await self._stack.aclose()
             raise LogError(

@@ -16,7 +16,19 @@ from linli_core.instant import Instant
 from linli_core.log import IntervalSet
 from linli_core.wire.messages import Carried, Evicted
 from linli_edge.outbox.message import OutboxLimits
-from linli_edge.outbox.store import CARRIED, ROW_BYTES, Head, LogStore, new_epoch
+from linli_edge.outbox.raw_pages import sound_rows
+from linli_edge.outbox.store import (
+    CARRIED,
+    ROW_BYTES,
+    DamagedMessage,
+    Head,
+    LogStore,
+    Row,
+    is_sound,
+    new_epoch,
+    seal,
+    unpack,
+)
 
 BATCH: Final = 1000
 ATTEMPTS: Final = 2000
@@ -25,11 +37,17 @@ ATTEMPTS: Final = 2000
 BLIND: Final = 1_000_000
 """How many numbers are tried where not even the newest one can be read."""
 
+_WITH_CHECKSUMS: Final = (
+    "SELECT seq, kind, priority, observed_from, observed_to, readings, body, crc FROM message"
+    " WHERE seq BETWEEN ? AND ? ORDER BY seq"
+)
+_WITHOUT: Final = _WITH_CHECKSUMS.replace("crc", "NULL")
+
 _log = logging.getLogger(__name__)
 _decode_head = msgspec.msgpack.Decoder(Head).decode
 
 
-def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant) -> tuple[LogStore, str]:
+def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant, gateway: str = "") -> tuple[LogStore, str]:
     """Open a log; a damaged one is set aside and what reads of it is carried into a new one.
 
     Returns:
@@ -37,11 +55,12 @@ def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant) -> tuple[Log
 
     Raises:
         OSError: The folder cannot be used.
+        LogError: The log is a newer program's, or another gateway's.
         sqlite3.OperationalError: The disk cannot be written, or another process holds the log.
     """
     _finish(path)
     try:
-        return LogStore.open(path, limits), ""
+        return LogStore.open(path, limits, gateway=gateway), ""
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as exc:
@@ -118,7 +137,7 @@ def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None)
         old.close()
         raise
     try:
-        return store, _carry_over(old, store, head)
+        return store, _carry_over(old, damaged, store, head)
     except BaseException:
         store.close()
         raise
@@ -126,10 +145,12 @@ def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None)
         old.close()
 
 
-def _carry_over(old: sqlite3.Connection, store: LogStore, head: Head | None) -> int:
+def _carry_over(old: sqlite3.Connection, damaged: Path, store: LogStore, head: Head | None) -> int:
     """Copy what reads into a new log and declare what does not; return how many messages were saved."""
     head = head or _read_head(old)
     saved = _copy(old, store, keep_numbers=head is not None)
+    if head is not None:
+        _copy_hidden(old, damaged, store, saved)
     if head is None:
         # Which log it was is lost, so its numbers mean nothing any more: what reads is a new log from 1 on. The
         # platform drops what it has by the readings' own identity (series and time).
@@ -173,11 +194,11 @@ def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _S
     saved = _Saved(IntervalSet())
     position, step, failures = _bound(old, "SELECT min(seq) FROM message"), BATCH, 0
     last = _bound(old, "SELECT max(seq) FROM message") or position + BLIND
+    # A log of version 1 has no checksums.
+    query = _WITH_CHECKSUMS if _has_checksums(old) else _WITHOUT
     while position <= last and failures < ATTEMPTS:
         try:
-            rows = old.execute(
-                "SELECT * FROM message WHERE seq BETWEEN ? AND ? ORDER BY seq", (position, position + step - 1)
-            ).fetchall()
+            rows = old.execute(query, (position, position + step - 1)).fetchall()
         except sqlite3.DatabaseError:
             failures += 1
             if step == 1:
@@ -189,13 +210,36 @@ def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _S
         sound = [row for row in rows if _is_sound(row)]
         if not keep_numbers:
             start = saved.seqs.count() + 1
-            sound = [(start + place, *row[1:]) for place, row in enumerate(sound)]
+            sound = [seal((start + place, *row[1:])) for place, row in enumerate(sound)]
         store.insert(sound)
         for row in sound:
             saved.seqs.add(row[0])
             saved.bytes += len(row[6]) + ROW_BYTES
             saved.readings += row[5]
     return saved
+
+
+def _copy_hidden(old: sqlite3.Connection, damaged: Path, store: LogStore, saved: _Saved) -> None:
+    """Copy what no query finds any more, for a damaged page above it; what had left the log stays away."""
+    try:
+        gone = IntervalSet(old.execute("SELECT first, last FROM gone ORDER BY first"))
+    except sqlite3.DatabaseError:
+        # Then some of it comes back: the platform has it, or takes it out of its ledger.
+        gone = IntervalSet()
+    rows: list[Row] = []
+    try:
+        for row in sound_rows(damaged):
+            if row[0] not in saved.seqs and row[0] not in gone:
+                saved.seqs.add(row[0])
+                saved.bytes += len(row[6]) + ROW_BYTES
+                saved.readings += row[5]
+                rows.append(row)
+            if len(rows) == BATCH:
+                store.insert(rows)
+                rows = []
+    except OSError as exc:
+        _log.warning("%s: not all of it can be searched: %s", damaged, exc)
+    store.insert(rows)
 
 
 def _bound(old: sqlite3.Connection, query: str) -> int:
@@ -205,5 +249,21 @@ def _bound(old: sqlite3.Connection, query: str) -> int:
         return 0
 
 
-def _is_sound(row: tuple[object, ...]) -> bool:
-    return all(isinstance(value, int) for value in row[:6]) and isinstance(row[6], bytes)
+def _has_checksums(old: sqlite3.Connection) -> bool:
+    try:
+        return any(column[1] == "crc" for column in old.execute("PRAGMA table_info(message)"))
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _is_sound(row: Row) -> bool:
+    """Tell whether a row is what was written; each cell of a damaged page may be anything."""
+    cells: tuple[object, ...] = row
+    has_shape = all(isinstance(cell, int) for cell in cells[:6]) and isinstance(cells[6], bytes)
+    if not has_shape or not isinstance(cells[7], int | None) or not is_sound(row):
+        return False
+    try:
+        unpack(row[0], row[1], row[6], row[7])
+    except DamagedMessage:
+        return False
+    return True

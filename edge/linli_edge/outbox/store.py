@@ -3,10 +3,14 @@
 What is durable here is durable: write-ahead log with ``synchronous=FULL``, so a committed transaction survives a
 power cut (as far as the disk keeps its own promise). Totals and ranges are kept in rows of their own, so that opening
 a log of a million messages reads a few pages.
+
+Bodies are compressed, for a card's life is counted in bytes written. SQLite notices pages that make no sense, but a
+flipped bit in a body makes sense to it: each row has a checksum of its own.
 """
 
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Final, Self
 
 import msgspec
 
+from linli_core.errors import LogError
 from linli_core.instant import MINUTE, Instant
 from linli_core.log import IntervalSet, LogState
 from linli_core.log.intervals import Range
@@ -24,14 +29,19 @@ from linli_edge.outbox.message import KINDS, NORMAL, URGENT, Message, OutboxLimi
 SCHEMA: Final = """
 CREATE TABLE message (
     seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, priority INTEGER NOT NULL, observed_from INTEGER NOT NULL,
-    observed_to INTEGER NOT NULL, readings INTEGER NOT NULL, body BLOB NOT NULL);
+    observed_to INTEGER NOT NULL, readings INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER);
 CREATE INDEX message_urgent ON message (priority, seq) WHERE priority < 1;
 CREATE INDEX message_expendable ON message (priority, seq) WHERE priority > 1;
 CREATE TABLE gone (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 CREATE TABLE evicted (first INTEGER PRIMARY KEY, entry BLOB NOT NULL);
 CREATE TABLE log (id INTEGER PRIMARY KEY CHECK (id = 1), head BLOB NOT NULL);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
+
+VERSION: Final = 2
+"""Of the file's form. Version 1 had no checksums, and no compressed bodies."""
+
+_MIGRATION: Final = "BEGIN IMMEDIATE; ALTER TABLE message ADD COLUMN crc INTEGER; PRAGMA user_version = 2; COMMIT;"
 
 ROW_BYTES: Final = 40
 """What a message costs on disk beside its body, near enough."""
@@ -43,6 +53,18 @@ EVICTED: Final = 1024
 """Evicted ranges remembered after the platform has booked them, should it be restored from a backup."""
 URGENT_AT_OPEN: Final = 10_000
 """Urgent messages that keep their precedence over a restart; more than that go in their order."""
+
+PAGE: Final = 1024
+"""Bytes of a page: what one small transaction writes at least, twice. Set when a file is made."""
+
+COMPRESSED: Final = 2
+"""Bit of a row's kind: its body is compressed."""
+
+_LEVEL: Final = 1
+"""zlib's fastest: half of what its best saves, for a tenth of the time."""
+
+_WORTH_IT: Final = 64
+"""Bytes of a body from which on compressing is tried."""
 
 _QUERY_EVICTION: Final = "SELECT seq, length(body), observed_from, observed_to, readings FROM message WHERE "
 
@@ -60,6 +82,7 @@ class Head(msgspec.Struct):
     evicted_readings: int = 0
     acked: list[Range] = []
     carried: list[Carried] = []
+    gateway: str = ""
 
 
 @dataclass(slots=True)
@@ -73,6 +96,58 @@ class Changes:
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_head: Final = msgspec.msgpack.Decoder(Head).decode
 _decode_evicted: Final = msgspec.msgpack.Decoder(Evicted).decode
+
+
+Row = tuple[int, int, int, int, int, int, bytes, int | None]
+"""A row of ``message``; no checksum in one that a version 1 wrote."""
+
+
+class DamagedMessage(sqlite3.DatabaseError):
+    """A message is not what was written."""
+
+
+def pack(seq: int, message: Message) -> Row:
+    """Return the row of a message."""
+    kind, body = KINDS.index(message.kind), message.body
+    if len(body) >= _WORTH_IT and len(small := zlib.compress(body, _LEVEL)) < len(body):
+        kind, body = kind | COMPRESSED, small
+    return seal((seq, kind, message.priority, message.observed_from, message.observed_to, message.readings, body, None))
+
+
+def seal(row: Row) -> Row:
+    """Return a row with its checksum."""
+    return (*row[:7], _check(row[0], row[1], row[6]))
+
+
+def is_sound(row: Row) -> bool:
+    """Tell whether a row is what was written, as far as anything tells."""
+    return row[7] is None or row[7] == _check(row[0], row[1], row[6])
+
+
+def unpack(seq: int, kind: int, body: bytes, crc: int | None) -> StoredMessage:
+    """Return the message of a row; :class:`DamagedMessage` if its checksum does not match."""
+    if crc is not None and crc != _check(seq, kind, body):
+        raise DamagedMessage(f"message {seq} does not match its checksum")
+    try:
+        whole = zlib.decompress(body) if kind & COMPRESSED else body
+        return StoredMessage(seq, KINDS[kind & ~COMPRESSED], whole)
+    except (zlib.error, IndexError) as exc:
+        raise DamagedMessage(f"message {seq}: {exc}") from exc
+
+
+def _version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a log's form, 0 for a new file; :class:`LogError` for one of a newer program."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise LogError(
+            f"{path}: written as version {version} of the log, this program knows {VERSION}; "
+            "install the newer linli again, or move the file away: what it holds is not sent then"
+        )
+    return version
+
+
+def _check(seq: int, kind: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(seq.to_bytes(8) + bytes((kind & 0xFF,))))
 
 
 def new_epoch() -> str:
@@ -98,32 +173,49 @@ class LogStore:
         self._aged_at: Instant | None = None
 
     @classmethod
-    def open(cls, path: Path, limits: OutboxLimits, *, first: Head | None = None) -> Self:
+    def open(cls, path: Path, limits: OutboxLimits, *, gateway: str = "", first: Head | None = None) -> Self:
         """Open a log, or create it.
 
         Args:
             path: The file; its folder is there.
             limits: Bounds.
+            gateway: Whose it is; empty to take it as it is.
             first: Head of a log that is created.
 
         Raises:
+            LogError: A newer program wrote it, or another gateway; it stays as it is.
             sqlite3.Error: The file cannot be read or written (``DatabaseError``: it is damaged).
         """
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -1024", "temp_store = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
             store = cls(connection, limits)
-            existed = connection.execute("PRAGMA user_version").fetchone()[0] != 0
-            if not existed:
-                store._create(first or Head(new_epoch()))
+            version = _version_of(connection, path)
+            if version == 0:
+                store._create(first or Head(new_epoch(), gateway=gateway))
+            elif version < VERSION:
+                connection.executescript(_MIGRATION)
             store._load()
-            if existed:
+            store._belongs_to(gateway, path)
+            if version:
                 store.begin_epoch()
         except BaseException:
             connection.close()
             raise
         return store
+
+    def _belongs_to(self, gateway: str, path: Path) -> None:
+        """Take an unnamed log; refuse another gateway's, whose readings would be stored as this one's."""
+        head = self.head
+        if gateway and head.gateway and head.gateway != gateway:
+            raise LogError(
+                f"{path}: the log is of gateway {head.gateway}, this is {gateway}; put the card back, or move the file "
+                "away: what it holds is not sent then"
+            )
+        if gateway and not head.gateway:
+            self.head = msgspec.structs.replace(head, gateway=gateway)
 
     def close(self) -> None:
         """Close the file."""
@@ -167,19 +259,10 @@ class LogStore:
         seq = head.next_seq
         rows = []
         for message in messages:
-            rows.append(
-                (
-                    seq,
-                    KINDS.index(message.kind),
-                    message.priority,
-                    message.observed_from,
-                    message.observed_to,
-                    message.readings,
-                    message.body,
-                )
-            )
+            row = pack(seq, message)
+            rows.append(row)
             seq += 1
-            head.bytes += len(message.body) + ROW_BYTES
+            head.bytes += len(row[6]) + ROW_BYTES
             head.readings += message.readings
         head.messages += len(rows)
         head.next_seq = seq
@@ -188,7 +271,7 @@ class LogStore:
         aged_at = self._aged_at
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             if head.bytes > self._limits.max_bytes or aged_at is None or now - aged_at >= MINUTE or now < aged_at:
                 self.gone, self.evicted = gone.copy(), evicted.copy()
                 self._let_age(head, changes, now - self._limits.max_age)
@@ -217,13 +300,17 @@ class LogStore:
         self.head = head
 
     def read(self, seqs: Iterable[int]) -> list[StoredMessage]:
-        """Return messages by number, in order; those no longer on disk are left out."""
+        """Return messages by number, in order; those no longer on disk are left out.
+
+        Raises:
+            sqlite3.Error: The file cannot be read (:class:`DamagedMessage`: what it holds is not what was written).
+        """
         found: list[StoredMessage] = []
         for first, last in IntervalSet((seq, seq) for seq in sorted(seqs)).ranges():
             rows = self._connection.execute(
-                "SELECT seq, kind, body FROM message WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last)
+                "SELECT seq, kind, body, crc FROM message WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last)
             )
-            found += [StoredMessage(seq, KINDS[kind], body) for seq, kind, body in rows]
+            found += [unpack(*row) for row in rows]
         return found
 
     def adopt(self, head: Head, gone: IntervalSet, evicted: Iterable[Evicted]) -> None:
@@ -241,10 +328,10 @@ class LogStore:
             raise
         self.head = head
 
-    def insert(self, rows: Sequence[tuple[object, ...]]) -> None:
+    def insert(self, rows: Sequence[Row]) -> None:
         """Copy whole rows of ``message`` from a damaged log."""
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany("INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._connection.executemany("INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self._connection.execute("COMMIT")
 
     def _create(self, head: Head) -> None:

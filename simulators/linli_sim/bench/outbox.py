@@ -1,9 +1,11 @@
 """``outbox.*``: what the gateway's log costs in CPU, in bytes on the card, and at start."""
 
+import math
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +23,24 @@ _START: Final[Instant] = 1_790_000_000 * SECOND
 _POINTS: Final = 1_000
 _PACK: Final = 100
 _ROUNDS: Final = 60
+_SECONDS: Final = 600
 _LONG: Final = 1_000_000
 _MOST_RSS_MB: Final = 64
 
 
-def pack(number: int) -> Message:
-    """Return a message of a hundred readings of ten three-phase meters, as one second of polls makes them."""
+def pack(number: int, count: int = _PACK) -> Message:
+    """Return a message of a hundred readings of ten meters, as one second of polls makes them; their values change."""
     at = _START + number * SECOND
     readings = [
-        Reading(Point(f"meter-{place // 10}", "active_power", channel=place % 10), 1500.5 + place, at, Quality.GOOD)
-        for place in range(_PACK)
+        Reading(
+            Point(f"meter-{place // 10}", "active_power", channel=place % 10),
+            round(1500.5 + place + 37.31 * math.sin(number * 1.7 + place * 0.9), 1),
+            at,
+            Quality.GOOD,
+        )
+        for place in range(count)
     ]
-    return Message("telemetry", senml.encode("gw-bench", readings), observed_from=at, observed_to=at, readings=_PACK)
+    return Message("telemetry", senml.encode("gw-bench", readings), observed_from=at, observed_to=at, readings=count)
 
 
 @bench("outbox.append_us", unit="us of CPU per reading", target=25)
@@ -49,18 +57,48 @@ async def append_us() -> float:
             return (time.process_time() - started) / count * 1e6
 
 
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """How a gateway writes: packs in one transaction, readings in each, and room for what is acknowledged."""
+
+    packs: int
+    readings: int = _PACK
+    room: int = 1 << 30
+
+
+_LOADS: Final = {
+    "1,000 points a second": _Load(10),
+    "100 points a second": _Load(1),
+    "1,000 points a second, log full": _Load(10, room=1024 * 1024),
+    "100 points a second, log full": _Load(1, room=128 * 1024),
+    "10 points a second": _Load(1, 10),
+}
+"""What is measured. The last no file can do within the target: 4 KiB are written at least, ten readings have 800."""
+
+_WITHIN: Final = 4
+"""How many of them the target holds for."""
+
+
 @bench("outbox.write_amplification", unit="bytes written per byte of payload", target=2)
 async def write_amplification() -> float:
-    """The same on line: every second's packs are durable within it and acknowledged at once.
+    """On line, every second's packs durable within it and acknowledged at once: the worst of several loads.
 
     What the process had written to its disk, by the kernel's count, over what was in the messages.
     """
+    found = {name: await _amplification(load) for name, load in _LOADS.items()}
+    for name, figure in found.items():
+        print(f"  {name}: {figure:.2f}", file=sys.stderr)  # noqa: T201 - the bench's detail
+    return max(list(found.values())[:_WITHIN])
+
+
+async def _amplification(load: _Load) -> float:
     with tempfile.TemporaryDirectory(prefix="linli-bench-", dir=Path.cwd()) as folder:
+        limits = OutboxLimits(group_delay=0, max_bytes=load.room)
         before, payload = _written(), 0
-        async with Outbox.open(Path(folder) / "outbox.db", OutboxLimits(group_delay=0), _clock) as outbox:
-            for second in range(_ROUNDS):
-                for _ in range(_POINTS // _PACK):
-                    message = pack(second)
+        async with Outbox.open(Path(folder) / "outbox.db", limits, _clock) as outbox:
+            for second in range(_SECONDS):
+                for _ in range(load.packs):
+                    message = pack(second, load.readings)
                     payload += len(message.body)
                     outbox.append(message)
                 await outbox.flush()

@@ -8,6 +8,7 @@ import random
 import sqlite3
 import sys
 import time
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ import duckdb
 
 from linli_core.instant import DAY, SECOND, Instant
 from linli_platform.backup.keys import make_identity
+from linli_sim.audit import body_of
 from linli_sim.faults.numbered import POINTS, POINTS_TOML, served
 from linli_sim.faults.plan import Fault, Plan, Planned
 from linli_sim.faults.preload import DISK_FULL, READ_ONLY, Preload
@@ -240,9 +242,18 @@ class Bench:
         log = self._rig.outbox
         self._note_held(log)
         pages = max(1, log.stat().st_size // _PAGE)
+        start = _PAGE * int(share * pages)
         with log.open("r+b") as file:
-            file.seek(_PAGE * int(share * pages))
-            file.write(self._chance.randbytes(_PAGE))
+            if self._chance.random() < 0.5:
+                file.seek(start)
+                file.write(self._chance.randbytes(_PAGE))
+                return
+            # One bit: of a card that forgets nobody tells but a checksum.
+            place = min(start + self._chance.randrange(_PAGE), log.stat().st_size - 1)
+            file.seek(place)
+            (byte,) = file.read(1)
+            file.seek(place)
+            file.write(bytes((byte ^ 1 << self._chance.randrange(8),)))
 
     def _note_held(self, log: Path) -> None:
         """Note which numbers are in which message, before they may be gone."""
@@ -253,10 +264,10 @@ class Bench:
             last = max(self._held, default=0) + _BLIND
         for seq in range(1, last + 1):
             # One by one: behind a page that was damaged before, others read.
-            with contextlib.suppress(sqlite3.DatabaseError, ValueError):
-                query = "SELECT body FROM message WHERE kind = 0 AND seq = ?"
-                for (body,) in connection.execute(query, (seq,)):
-                    self._held[seq].update(_numbers(body))
+            with contextlib.suppress(sqlite3.DatabaseError, ValueError, zlib.error):
+                query = "SELECT kind, body FROM message WHERE kind & 1 = 0 AND seq = ?"
+                for kind, body in connection.execute(query, (seq,)):
+                    self._held[seq].update(_numbers(body_of(kind, body)))
         connection.close()
 
     # What can be done to the platform
