@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from linli_core.log import SenderSettings
 from linli_core.vocabulary import vocabulary
 from linli_core.wire import senml
 from linli_core.wire.command import Command
@@ -65,7 +66,9 @@ class Gateway:
             ExceptionGroup: A part of the gateway itself broke; the log holds what was taken until then.
         """
         config, time = self.config, self._time
-        async with Outbox.open(config.data / "outbox.db", config.outbox, time.clock, gateway=config.id) as outbox:
+        sending = SenderSettings(newest_first=config.uplink.newest_first)
+        path = config.data / "outbox.db"
+        async with Outbox.open(path, config.outbox, time.clock, sending, gateway=config.id) as outbox:
             memory = MemoryFile(config.data / "registers.json")
             book = RegisterBook(config.registers, vocabulary(), memory.read())
             pipeline = Pipeline(

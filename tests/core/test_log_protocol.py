@@ -9,6 +9,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -18,7 +19,9 @@ from linli_core.log import AckOutcome, IntervalSet, LogState, Offer, Receiver, R
 from linli_core.log.sender import declare
 from linli_core.wire.messages import Ack, Carried, Evicted, Status
 
-SETTINGS = SenderSettings(window=6, live_reserve=2, urgent_reserve=1, backlog_every=3, retry_after=10, retry_limit=40)
+SETTINGS = SenderSettings(
+    window=6, live_reserve=2, urgent_reserve=1, backlog_every=3, retry_after=10, retry_limit=40, pressure_lasts=20
+)
 LIMITS = ReceiverLimits(ack_ranges=4, ranges=64)
 
 Packet = tuple[str, int, int]
@@ -63,6 +66,7 @@ class World:
         self.backup: tuple[list[int], bytes | None, set[tuple[str, int]]] | None = None
         self.batch: list[Packet] = []
         self.receiver = Receiver(LIMITS)
+        self.pressure: int | None = None
         # Gateway.
         self.disk = Disk(self.name("epoch"))
         self.image: Disk | None = None
@@ -232,7 +236,7 @@ class World:
         self.publish_ack()
 
     def publish_ack(self) -> None:
-        self.retained_ack = self.receiver.ack()
+        self.retained_ack = msgspec.structs.replace(self.receiver.ack(), window=self.pressure)
         if self.connected:
             self.down.append(self.retained_ack)
 
@@ -284,6 +288,7 @@ class World:
         self.sync()
         self.disconnect()
         self.connect()
+        self.pressure = None
         for turn in range(1000):
             self.now += 1
             if turn % 20 == 0:
@@ -361,6 +366,10 @@ class Mishaps(RuleBasedStateMachine):
     @rule(seconds=st.integers(1, 30))
     def pass_time(self, seconds: int) -> None:
         self.world.now += seconds
+
+    @rule(window=st.sampled_from([None, 0, 1, 3]))
+    def press(self, window: int | None) -> None:
+        self.world.pressure = window
 
     @rule()
     def say_status(self) -> None:

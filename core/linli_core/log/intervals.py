@@ -127,6 +127,11 @@ class IntervalSet:
         at = bisect_left(self._lasts, number)
         return max(self._firsts[at], number) if at < len(self._firsts) else None
 
+    def last_before(self, number: int) -> int | None:
+        """Return the largest member that is less than ``number``."""
+        at = bisect_left(self._firsts, number)
+        return min(self._lasts[at - 1], number - 1) if at else None
+
     def run_end(self, number: int) -> int:
         """Return the last of the unbroken run that holds ``number``; ``number - 1`` if it is not a member."""
         at = bisect_left(self._lasts, number)

@@ -54,6 +54,9 @@ class SenderSettings:
         retry_after: Microseconds without an answer after which a message is offered again.
         retry_limit: The longest such time; it doubles from ``retry_after`` while no ack brings progress.
         evicted_shown: Ranges listed in one status; the rest follows as the platform acknowledges them.
+        pressure_lasts: Microseconds for which the platform's word on the backlog holds.
+        newest_first: Of the backlog the newest goes first: a board is up to date before its past is whole. Urgent
+            messages (alarms, billing boundaries) go in their order all the same.
     """
 
     window: int = 512
@@ -63,6 +66,8 @@ class SenderSettings:
     retry_after: int = 10 * SECOND
     retry_limit: int = 60 * SECOND
     evicted_shown: int = 64
+    pressure_lasts: int = 60 * SECOND
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ class Sender:
         self._retry_delay = self._settings.retry_after
         self._foreign_acks = 0
         self._offered_again = 0
+        self._pressure: int | None = None
+        self._pressure_until: Instant = 0
         self._plan()
 
     @property
@@ -154,6 +161,11 @@ class Sender:
         """What the last ack covered; not to be changed."""
         return self._acked
 
+    @property
+    def pressure(self) -> int | None:
+        """How many messages of the backlog the platform wants under way at most; ``None`` if it does not say."""
+        return self._pressure
+
     def backlog(self) -> int:
         """Return how many durable messages are not acknowledged."""
         return self._held.difference(self._acked).count()
@@ -194,11 +206,13 @@ class Sender:
         self._in_flight.clear()
         self._plan()
 
-    def ack(self, ack: Ack, now: Instant) -> AckOutcome:  # noqa: ARG002 - every input carries its time
+    def ack(self, ack: Ack, now: Instant) -> AckOutcome:
         """Take the platform's picture of this log."""
         if ack.epoch != self._epoch:
             self._foreign_acks += 1
             return AckOutcome.FOREIGN
+        self._pressure = None if ack.window is None else max(0, ack.window)
+        self._pressure_until = now + self._settings.pressure_lasts
         covered = IntervalSet([(1, ack.seq), *ack.ranges])
         beyond = covered.next_from(self._next_seq) is not None
         if beyond:
@@ -239,6 +253,8 @@ class Sender:
         if not self._resumed:
             return None
         self._offer_again(now)
+        if self._pressure is not None and now >= self._pressure_until:
+            self._pressure = None
         seq = self._choose()
         if seq is not None:
             self._todo.remove(seq)
@@ -248,7 +264,10 @@ class Sender:
     def next_retry(self) -> Instant | None:
         """Return when :meth:`next_to_send` is to be asked again even if nothing happens."""
         oldest = next(iter(self._in_flight.values()), None)
-        return None if oldest is None else oldest + self._retry_delay
+        moments = [] if oldest is None else [oldest + self._retry_delay]
+        if self._pressure is not None and self._todo:
+            moments.append(self._pressure_until)
+        return min(moments, default=None)
 
     def _choose(self) -> int | None:
         used, limit = len(self._in_flight), self._settings.window
@@ -257,12 +276,12 @@ class Sender:
                 seq = self._todo.next_from(first)
                 if seq is not None and seq <= last:
                     return seq
+        if self._pressure == 0:
+            limit = min(limit, self._settings.live_reserve)
         if used >= limit:
             return None
         live = self._todo.next_from(self._live_from)
-        backlog = self._todo.first
-        if backlog is not None and backlog >= self._live_from:
-            backlog = None
+        backlog = self._next_of_backlog()
         if live is None:
             return backlog if used < limit - self._settings.live_reserve else None
         if backlog is not None and self._since_backlog >= self._settings.backlog_every - 1:
@@ -270,6 +289,19 @@ class Sender:
             return backlog
         self._since_backlog += 1
         return live
+
+    def _next_of_backlog(self) -> int | None:
+        """Return the message of the backlog that is next; ``None``: there is none, or the platform wants no more."""
+        if self._settings.newest_first:
+            backlog = self._todo.last_before(self._live_from)
+        else:
+            backlog = self._todo.first
+            if backlog is not None and backlog >= self._live_from:
+                return None
+        if backlog is None or self._pressure is None:
+            return backlog
+        under_way = sum(seq < self._live_from for seq in self._in_flight)
+        return backlog if under_way < self._pressure else None
 
     def _offer_again(self, now: Instant) -> None:
         """Put back what waited too long; oldest offers stand first in the dict."""

@@ -155,13 +155,16 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
 class Ack(msgspec.Struct, frozen=True):
     """``ack``: everything of ``epoch`` up to ``seq`` is committed, and the listed ranges above it. Retained.
 
-    ``boot_id`` repeats the latest status's: which start of the gateway it answers.
+    ``boot_id`` repeats the latest status's: which start of the gateway it answers. ``window`` is how many messages of
+    its backlog the gateway may have under way at present: 0 stops the backlog and slows the rest, ``None`` leaves it to
+    the gateway. It holds for a minute, so that a platform that falls silent stops nobody for good.
     """
 
     epoch: str
     seq: int
     ranges: tuple[SeqRange, ...] = ()
     boot_id: str = ""
+    window: int | None = None
 
 
 _encoder = msgspec.json.Encoder()

@@ -169,6 +169,7 @@ def _uplink(table: Table, folder: Path) -> UplinkSettings:
         username=username,
         password_file=password_file,
         keepalive=table.duration("keepalive", 30 * SECOND, minimum=5 * SECOND, maximum=HOUR) // SECOND,
+        newest_first=table.choice("backlog", ("oldest first", "newest first"), "oldest first") == "newest first",
     )
 
 

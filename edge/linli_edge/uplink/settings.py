@@ -28,6 +28,7 @@ class UplinkSettings:
         ask_interval: How often it is said while the platform has not answered.
         reconnect_first: First pause after a lost connection; it doubles, with jitter.
         reconnect_limit: Longest pause.
+        newest_first: After an outage the newest readings go first, the oldest last; alarms go in their order.
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +44,7 @@ class UplinkSettings:
     ask_interval: int = 5 * SECOND
     reconnect_first: int = SECOND
     reconnect_limit: int = 60 * SECOND
+    newest_first: bool = False
 
     def password(self) -> str | None:
         """Return the password; read anew for each connection, so that it can be changed while the gateway runs."""

@@ -39,9 +39,11 @@ class Grouping:
         readings: A commit of this many waits no longer.
         queued_readings: With so many waiting, the broker is not read from until a commit is done.
         ack_every_s: Acks of one gateway are at least this far apart.
+        under_way: Messages of all backlogs together that may be on their way here: what an alarm waits behind.
     """
 
     linger_s: float = 0.05
     readings: int = 20_000
     queued_readings: int = 100_000
     ack_every_s: float = 0.1
+    under_way: int = 2_000

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import msgspec
 import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,6 +22,7 @@ from linli_platform.ingest.connection import BrokerAddress, Connection
 from linli_platform.ingest.intake import Intake
 from linli_platform.ingest.mqtt import Publish
 from linli_platform.ingest.ownership import Ownership
+from linli_platform.ingest.pressure import Pressure
 from linli_platform.ingest.refusals import NOBODY, Refusals
 from linli_platform.ingest.replay import Replayed, Replaying
 from linli_platform.ingest.settings import Grouping, Limits
@@ -91,6 +93,7 @@ class Ingest:
         self._owed: set[str] = set()
         self._acks_due = asyncio.Event()
         self._failing = ""
+        self._pressure = Pressure(self._grouping.under_way)
         self._begun = 0.0
         self._commit_s = 0.0
 
@@ -171,6 +174,9 @@ class Ingest:
     def _on_connected(self) -> None:
         self._metrics.connected.set(1)
         # A broker that was started anew has lost the retained acks.
+        self._owe_all()
+
+    def _owe_all(self) -> None:
         self._owe(sender.id for sender in self._admission.senders())
 
     def _owe(self, gateways: Iterable[str]) -> None:
@@ -187,12 +193,14 @@ class Ingest:
 
     def _send_acks(self) -> None:
         sent = 0
+        window = self._pressure.window(asyncio.get_running_loop().time())
         while self._owed:
             gateway = self._owed.pop()
             receiver = self._admission.sender(gateway).receiver
             if not receiver.epoch:
                 continue  # it has said nothing of its log yet
-            if not self._connection.publish(topic(gateway, Channel.ACK), encode_message(receiver.ack())):
+            ack = msgspec.structs.replace(receiver.ack(), window=window)
+            if not self._connection.publish(topic(gateway, Channel.ACK), encode_message(ack)):
                 self._owed.add(gateway)
                 break  # published when the connection is back
             sent += 1
@@ -247,9 +255,7 @@ class Ingest:
                 failures += 1
                 if failures % _SUSPECT_AFTER == 0 and await self._is_the_batchs_fault(exc):
                     return await self._commit_apart(pending)
-                if not self._failing:
-                    _log.error("commit failed, trying again until it succeeds; nothing is acknowledged: %s", exc)
-                self._failing = str(exc)
+                self._refused(exc)
                 if self._stopping.is_set():
                     _log.error("stopping with %d readings not stored; their gateways keep them", len(batch))
                     return False
@@ -262,11 +268,24 @@ class Ingest:
                 pass
             delay = min(2 * delay, _RETRY_LAST_S)
         self._commit_s = loop.time() - begun
+        self._taken_again()
+        await self._committed(pending, batch, appended)
+        return True
+
+    def _refused(self, error: Exception) -> None:
+        """Tell the log once, and every gateway, that the store does not take what comes."""
+        if self._pressure.stop():
+            self._owe_all()
+        if not self._failing:
+            _log.error("commit failed, trying again until it succeeds; nothing is acknowledged: %s", error)
+        self._failing = str(error)
+
+    def _taken_again(self) -> None:
         if self._failing:
             _log.warning("commits succeed again")
             self._failing = ""
-        await self._committed(pending, batch, appended)
-        return True
+        if self._pressure.go_on():
+            self._owe_all()
 
     async def _is_the_batchs_fault(self, error: Exception) -> bool:
         """Tell whether a store that refuses a batch is sound otherwise: then it is the batch that is not."""
@@ -336,6 +355,7 @@ class Ingest:
             for epoch, seqs in epochs.items():
                 if found := receiver.committed(epoch, seqs):
                     late.setdefault(gateway, []).extend(found)
+        self._pressure.heard(pending.touched, asyncio.get_running_loop().time())
         self._owe(pending.touched)
         if self._listeners and (len(appended.new) or appended.events):
             committed = self._describe(pending, batch, appended)
