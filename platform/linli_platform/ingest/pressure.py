@@ -3,6 +3,9 @@
 Pure; ``now`` is steady seconds. After an outage every gateway brings what it kept. The broker hands it all on in order
 of arrival, and a new alarm stands at the end of it: so the backlogs of all together are kept to what is worked off in a
 moment, shared evenly among those that are sending. Whoever is behind with a big one gets no more than the others.
+
+All come back in one moment, and nobody has sent yet: so each begins with little, and is given twice as much with each
+ack until it has its share.
 """
 
 from collections.abc import Iterable
@@ -10,6 +13,9 @@ from typing import Final
 
 _ACTIVE_S: Final = 10.0
 """A gateway that sent within so many seconds takes part in the sharing."""
+
+_FIRST: Final = 2
+"""Messages a gateway begins with."""
 
 _UNLIMITED: Final = 512
 """A share from which on a gateway is left to its own bound."""
@@ -25,11 +31,14 @@ class Pressure:
     def __init__(self, under_way: int) -> None:
         self._under_way = under_way
         self._heard: dict[str, float] = {}
+        self._granted: dict[str, int] = {}
         self._stopped = False
 
     def heard(self, gateways: Iterable[str], now: float) -> None:
         """Take note of who sends."""
-        self._heard.update(dict.fromkeys(gateways, now))
+        for gateway in gateways:
+            self._heard.pop(gateway, None)
+            self._heard[gateway] = now
 
     def stop(self) -> bool:
         """The store does not take what comes: no backlog at all for the present; tell whether that is new."""
@@ -41,10 +50,21 @@ class Pressure:
         was, self._stopped = self._stopped, False
         return was
 
-    def window(self, now: float) -> int | None:
-        """Return what to tell a gateway; ``None``: as much as it likes."""
+    def window(self, gateway: str, now: float) -> int | None:
+        """Return what to tell a gateway with its next ack; ``None``: as much as it likes."""
         if self._stopped:
             return 0
-        self._heard = {name: at for name, at in self._heard.items() if now - at < _ACTIVE_S}
-        share = self._under_way // max(1, len(self._heard))
+        self._forget(now)
+        granted = self._granted.get(gateway, _FIRST)
+        self._granted[gateway] = min(2 * granted, _UNLIMITED)
+        share = min(granted, self._under_way // max(1, len(self._heard)))
         return None if share >= _UNLIMITED else max(1, share)
+
+    def _forget(self, now: float) -> None:
+        """Forget who fell silent; they are all in order of when they were heard."""
+        while self._heard:
+            name, at = next(iter(self._heard.items()))
+            if now - at < _ACTIVE_S:
+                return
+            del self._heard[name]
+            self._granted.pop(name, None)

@@ -193,13 +193,13 @@ class Ingest:
 
     def _send_acks(self) -> None:
         sent = 0
-        window = self._pressure.window(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
         while self._owed:
             gateway = self._owed.pop()
             receiver = self._admission.sender(gateway).receiver
             if not receiver.epoch:
                 continue  # it has said nothing of its log yet
-            ack = msgspec.structs.replace(receiver.ack(), window=window)
+            ack = msgspec.structs.replace(receiver.ack(), window=self._pressure.window(gateway, now))
             if not self._connection.publish(topic(gateway, Channel.ACK), encode_message(ack)):
                 self._owed.add(gateway)
                 break  # published when the connection is back

@@ -31,6 +31,8 @@ BENCHES: Final[Mapping[str, str]] = {
     "outbox.write_amplification": "linli_sim.bench.outbox",
     "restore.readings_per_s": "linli_sim.bench.restore",
     "store.bytes_per_reading": "linli_sim.bench.store",
+    "storm.drain_readings_per_s": "linli_sim.bench.storm",
+    "storm.live_alarm_p99_ms": "linli_sim.bench.storm",
 }
 """The module of each benchmark, by the benchmark's name; imported when it is asked for."""
 

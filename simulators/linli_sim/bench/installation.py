@@ -5,10 +5,11 @@ import re
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -87,8 +88,12 @@ class Installation:
 
 
 @asynccontextmanager
-async def installation() -> AsyncIterator[Installation]:
-    """Start a broker and a platform on an empty folder; stop them and remove it afterwards."""
+async def installation(rules: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Installation]:
+    """Start a broker and a platform on an empty folder; stop them and remove it afterwards.
+
+    Args:
+        rules: Files of alarm rules, by name; those that ship with the platform if there are none.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linli-bench-")))
         broker_port, port = free_port(), free_port()
@@ -99,6 +104,12 @@ async def installation() -> AsyncIterator[Installation]:
             command("linli-platform"), "serve", "--mqtt", address, "--listen", listen,
             "--data", str(folder / "platform"),
         ]  # fmt: skip
+        if rules:
+            (folder / "rules").mkdir()
+            for name, text in rules.items():
+                (folder / "rules" / name).write_text(text, encoding="utf-8")
+            (folder / "platform.toml").write_text(f'rules = "{folder / "rules"}"\n', encoding="utf-8")
+            serve += ["--config", str(folder / "platform.toml")]
         platform = Program("platform", serve, folder / "platform.log", r"ready on")
         await stack.enter_async_context(platform)
         yield Installation(folder, broker_port, f"http://{listen}", platform)
