@@ -46,4 +46,4 @@ class Grouping:
     readings: int = 20_000
     queued_readings: int = 100_000
     ack_every_s: float = 0.1
-    under_way: int = 1_000
+    under_way: int = 800

@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,14 +88,22 @@ class Installation:
 
 
 @asynccontextmanager
-async def installation(rules: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Installation]:
+async def installation(
+    rules: Mapping[str, str] = MappingProxyType({}),
+    *,
+    settings: str = "",
+    prepare: Callable[[Path], None] = lambda _folder: None,
+) -> AsyncIterator[Installation]:
     """Start a broker and a platform on an empty folder; stop them and remove it afterwards.
 
     Args:
         rules: Files of alarm rules, by name; those that ship with the platform if there are none.
+        settings: Further settings of the platform, in TOML; ``{folder}`` is where everything is kept.
+        prepare: Called with that folder before anything runs.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linli-bench-")))
+        prepare(folder)
         broker_port, port = free_port(), free_port()
         address, listen = f"127.0.0.1:{broker_port}", f"127.0.0.1:{port}"
         serve = [command("linli-broker"), "serve", "--listen", address, "--data", str(folder / "broker")]
@@ -108,7 +116,9 @@ async def installation(rules: Mapping[str, str] = MappingProxyType({})) -> Async
             (folder / "rules").mkdir()
             for name, text in rules.items():
                 (folder / "rules" / name).write_text(text, encoding="utf-8")
-            (folder / "platform.toml").write_text(f'rules = "{folder / "rules"}"\n', encoding="utf-8")
+            text = f'rules = "{folder / "rules"}"\n'
+            text += f'[api]\nlisten = "{listen}"\n' + settings.replace("{folder}", str(folder))
+            (folder / "platform.toml").write_text(text, encoding="utf-8")
             serve += ["--config", str(folder / "platform.toml")]
         platform = Program("platform", serve, folder / "platform.log", r"ready on")
         await stack.enter_async_context(platform)

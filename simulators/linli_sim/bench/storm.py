@@ -8,7 +8,6 @@ By default each brings three hours (3.6 million readings); ``STORM=full`` brings
 """
 
 import asyncio
-import json
 import os
 import resource
 import sys
@@ -20,9 +19,9 @@ from typing import Final
 from linli_core.log import LogState, Sender
 from linli_core.wire.messages import Status, decode_ack, encode_message
 from linli_core.wire.topics import Channel, topic
-from linli_platform.ingest.mqtt import Decoder, Publish, connect, publish, subscribe
-from linli_sim.bench import CannotRun, bench
-from linli_sim.bench.installation import Installation, installation
+from linli_sim.bench import bench
+from linli_sim.bench.installation import installation
+from linli_sim.bench.live import EPOCH, RULE, Alarms, Connection
 from linli_sim.bench.process import cpu_seconds, peak_rss_bytes
 
 _GATEWAYS: Final = 200
@@ -31,22 +30,6 @@ _FULL: Final = 24 * 60
 _SHORT: Final = 3 * 60
 _ALARM_EVERY_S: Final = 0.25
 _LIMIT_S: Final = 900.0
-_EPOCH: Final = "storm"
-_MOST_PACKET: Final = 256 * 1024
-_MOST_LINE: Final = 64 * 1024 * 1024
-
-_RULE: Final = """
-[[rules]]
-id = "storm.warm"
-category = "food"
-priority = "high"
-quantity = "air_temperature"
-unit = "Cel"
-condition = { kind = "limit", high = 8.0, hysteresis = 1.0 }
-title = { zh = "冷库温度过高", en = "Cold room too warm" }
-consequence = { zh = "食品变质。", en = "Food spoils." }
-response = { zh = "关好库门。", en = "Shut the door." }
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +41,7 @@ class _Storm:
     cpu: float
     rss_before: int
     rss_mb: float
-    latencies: list[float]
-
-    @property
-    def p99_ms(self) -> float:
-        return sorted(self.latencies)[max(0, round(len(self.latencies) * 0.99) - 1)] * 1000
+    alarms: Alarms
 
 
 _kept: list[_Storm] = []
@@ -72,7 +51,7 @@ _kept: list[_Storm] = []
 @bench("storm.live_alarm_p99_ms", unit="ms", target=1_000)
 async def live_alarm_p99_ms() -> float:
     """From a reading's publishing to its alarm on the live feed, while the backlogs of 200 gateways drain."""
-    return (await _storm()).p99_ms
+    return (await _storm()).alarms.p99_ms
 
 
 @bench("storm.drain_readings_per_s", unit="readings/s")
@@ -90,7 +69,7 @@ async def _storm() -> _Storm:
         print(  # noqa: T201 - the bench's detail
             f"  {_GATEWAYS} gateways, {minutes / 60:g} h each: {storm.readings:,} readings in {storm.seconds:.1f} s, "
             f"platform CPU {storm.cpu:.1f} s, at most {storm.rss_mb:.0f} MB ({storm.rss_before} MB before), "
-            f"{len(storm.latencies)} alarms, median {sorted(storm.latencies)[len(storm.latencies) // 2] * 1000:.0f} ms",
+            f"{len(storm.alarms.latencies)} alarms, median {storm.alarms.median_ms:.0f} ms",
             file=sys.stderr,
         )
     return _kept[0]
@@ -99,13 +78,13 @@ async def _storm() -> _Storm:
 async def _run(minutes: int) -> _Storm:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * _GATEWAYS)), hard))
-    async with installation({"storm.toml": _RULE}) as community:
+    async with installation({"storm.toml": RULE}) as community:
         names = [f"gw-{number:03}" for number in range(_GATEWAYS)]
         gateways = [_Gateway(name) for name in names]
         # Before the outage each said something: its devices and series are known.
         for start in range(0, _GATEWAYS, 20):
             await asyncio.gather(*(each.run(community.broker_port, 1) for each in gateways[start : start + 20]))
-        alarms = _Alarms(community)
+        alarms = Alarms(community, _ALARM_EVERY_S)
         async with asyncio.TaskGroup() as group:
             raising = group.create_task(alarms.raise_all(), name="storm.alarms")
             listening = group.create_task(alarms.listen(), name="storm.live")
@@ -122,36 +101,7 @@ async def _run(minutes: int) -> _Storm:
         readings = _GATEWAYS * minutes * _POINTS
         await community.audit(readings + _GATEWAYS * _POINTS + alarms.sent)
         peak = peak_rss_bytes(community.platform.pid) / 1e6
-        return _Storm(readings, seconds, used, rss, peak, alarms.latencies)
-
-
-class _Connection:
-    """An MQTT connection that publishes at QoS 1 and hears what it subscribed."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._decoder = Decoder(_MOST_PACKET)
-        self._packet = 0
-
-    async def open(self, port: int, filters: list[str]) -> None:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
-        self.writer.write(connect(self._name, keep_alive=0, clean=True))
-        if filters:
-            self.writer.write(subscribe(1, filters, 0))
-
-    def publish(self, where: str, payload: bytes, *, retain: bool = False) -> None:
-        self._packet = self._packet % 65_535 + 1
-        self.writer.write(publish(where, payload, packet_id=self._packet, retain=retain))
-
-    async def messages(self) -> list[Publish]:
-        """Return what came next; raise :class:`CannotRun` if the broker hung up."""
-        data = await self.reader.read(65_536)
-        if not data:
-            raise CannotRun(f"the broker closed the connection of {self._name}")
-        packets, answers = self._decoder.receive(data)
-        if answers:
-            self.writer.write(answers)
-        return [packet for packet in packets if isinstance(packet, Publish)]
+        return _Storm(readings, seconds, used, rss, peak, alarms)
 
 
 class _Gateway:
@@ -166,13 +116,13 @@ class _Gateway:
 
     async def run(self, port: int, minutes: int) -> None:
         """Keep a log for so many minutes more, then connect and send it until all is acknowledged."""
-        connection = _Connection(self.name)
+        connection = Connection(self.name)
         await connection.open(port, [topic(self.name, Channel.ACK)])
         acked = ((1, self._held),) if self._held else ()
         self._held += minutes
-        sender = Sender(LogState(_EPOCH, self._held + 1, acked=acked))
+        sender = Sender(LogState(EPOCH, self._held + 1, acked=acked))
         sender.connected(_micros())
-        status = Status(self.name, "online", _EPOCH, 1, self._held + 1, boot_id=f"boot-{self._held}", number=1)
+        status = Status(self.name, "online", EPOCH, 1, self._held + 1, boot_id=f"boot-{self._held}", number=1)
         connection.publish(topic(self.name, Channel.STATUS), encode_message(status), retain=True)
         while sender.backlog():
             wake = sender.next_retry()
@@ -193,7 +143,7 @@ class _Gateway:
 
     def _body(self, seq: int) -> bytes:
         moment = self._start + 60 * seq
-        head = f'[{{"bn":"{self.name}/","bt":{moment},"epoch":"{_EPOCH}","seq":{seq},'
+        head = f'[{{"bn":"{self.name}/","bt":{moment},"epoch":"{EPOCH}","seq":{seq},'
         return (head + self._rest % (seq % 97 / 10) + "]").encode()
 
 
@@ -204,69 +154,6 @@ def _records() -> Iterator[str]:
         value = "%.1f" if place == 0 else f"{100 + place * 1.7:.1f}"
         name = f'"n":"meter-{place // 4}/{quantity}","u":"{unit}","v":{value}}}'
         yield name if place == 0 else f",{{{name}"
-
-
-class _Alarms:
-    """A gateway whose cold rooms get warm one after the other, and the platform's live feed."""
-
-    def __init__(self, community: Installation) -> None:
-        self._community = community
-        self._published: dict[str, float] = {}
-        self.sent = 0
-        self.latencies: list[float] = []
-        self._heard = asyncio.Event()
-
-    async def first(self) -> None:
-        """Wait until the first alarm came through: everything is warm."""
-        async with asyncio.timeout(60):
-            await self._heard.wait()
-        self.latencies.clear()
-
-    async def settled(self) -> None:
-        """Wait for the alarms that are still under way."""
-        async with asyncio.timeout(60):
-            while self._published:
-                self._heard.clear()
-                await self._heard.wait()
-
-    async def raise_all(self) -> None:
-        connection = _Connection("gw-kitchen")
-        await connection.open(self._community.broker_port, [])
-        status = Status("gw-kitchen", "online", _EPOCH, 1, 1, boot_id="storm", number=1)
-        connection.publish(topic("gw-kitchen", Channel.STATUS), encode_message(status), retain=True)
-        where = topic("gw-kitchen", Channel.TELEMETRY)
-        for seq in range(1, 1_000_000):
-            record = {
-                "bn": "gw-kitchen/",
-                "bt": round(time.time(), 3),
-                "epoch": _EPOCH,
-                "seq": seq,
-                "n": f"room-{seq % 400}/air_temperature",
-                "u": "Cel",
-                "v": 20 if seq // 400 % 2 == 0 else 2,
-            }
-            if record["v"] == 20:
-                self._published[f"gw-kitchen/room-{seq % 400}/air_temperature"] = time.monotonic()
-            connection.publish(where, json.dumps([record]).encode())
-            self.sent += 1
-            await connection.writer.drain()
-            await asyncio.sleep(_ALARM_EVERY_S)
-
-    async def listen(self) -> None:
-        host, _, port = self._community.url.removeprefix("http://").partition(":")
-        reader, writer = await asyncio.open_connection(host, int(port), limit=_MOST_LINE)
-        writer.write(f"GET /api/v1/live HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
-        event = ""
-        while line := (await reader.readline()).decode():
-            if line.startswith("event: "):
-                event = line[7:].strip()
-            elif line.startswith("data: ") and event == "alarm":
-                alarm = json.loads(line[6:])
-                if alarm["state"] == "unacknowledged" and (at := self._published.pop(alarm["subject"], None)):
-                    self.latencies.append(time.monotonic() - at)
-                    self._heard.set()
-            elif line.startswith("data: ") and event == "resync" and self.latencies:
-                raise CannotRun("the live feed dropped messages: a latency may be missing")
 
 
 def _micros() -> int:
