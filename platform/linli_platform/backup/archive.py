@@ -28,9 +28,10 @@ _FILES: Final = 100_000
 class Writer:
     """Takes files into an archive, one after the other."""
 
-    def __init__(self, tar: tarfile.TarFile, folder: Path) -> None:
+    def __init__(self, tar: tarfile.TarFile, folder: Path, envelope: IO[bytes]) -> None:
         self._tar = tar
         self._folder = folder
+        self._envelope = envelope
         self.files: dict[str, File] = {}
 
     def add(self, path: Path) -> None:
@@ -43,6 +44,8 @@ class Writer:
         with path.open("rb") as file:
             digest = hashlib.sha256()
             self._tar.addfile(info, _Hashing(file, digest.update))
+        # Bit by bit: what piled up would all have to be on the disk before the next small commit of anybody is.
+        os.fdatasync(self._envelope.fileno())
         self.files[name] = File(info.size, digest.hexdigest())
 
     def finish(self, manifest: Manifest) -> None:
@@ -75,7 +78,7 @@ def writing(path: Path, folder: Path, recipient: x25519.Recipient) -> Iterator[W
             _piped(lambda source: encrypt_io(source, envelope, [recipient])) as sink,
             tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar,
         ):
-            yield Writer(tar, folder)
+            yield Writer(tar, folder, envelope)
         envelope.flush()
         os.fsync(envelope.fileno())
 

@@ -394,8 +394,11 @@ class DuckDBStore:
                 cursor.close()
                 raise
         try:
+            # A snapshot is read for seconds and more: one core is left to who brings readings and who is alarmed.
+            cursor.execute("SET threads = 1")
             yield Snapshot(self.path, cursor)
         finally:
+            cursor.execute(f"SET threads = {self._threads}")
             cursor.close()
 
     # The connection

@@ -1,8 +1,9 @@
 """The DuckDB file as it was at one instant, written out while it goes on; and a file made of that again.
 
 A snapshot is a read transaction: what is committed afterwards is not in it, and it holds up nobody. The readings go
-into one Parquet file for each day they were observed on, sorted by series and time, so that years of history cost
-little memory and a person can open any day with other tools.
+into Parquet files by the day they were observed on, sorted by series and time, so that years of history cost little
+memory and a person can open any day with other tools. A day of many readings is several files, each of some series: one
+query that takes seconds would take them from the alarms.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ from linli_platform.store.statements import read_marks
 READINGS: Final = "reading"
 TABLES: Final = ("meta", "series", "mark", "mark_journal", "event", "quarantine")
 """Every table but the readings."""
+
+PIECE: Final = 250_000
+"""Readings written by one query: a tenth of a second's work or so."""
 
 _COLUMNS: Final = "series, time, value, text, quality"
 _PARQUET: Final = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
@@ -77,11 +81,14 @@ class Snapshot:
             start = day * DAY
             (rows,) = self._one(f"SELECT count(*) FROM reading WHERE time >= {start} AND time < {start + DAY}")  # noqa: S608
             if rows:
-                yield self._copy(
-                    f"SELECT {_COLUMNS} FROM reading WHERE time >= {start} AND time < {start + DAY}"  # noqa: S608
-                    " ORDER BY series, time",
-                    folder / READINGS / f"{day}.parquet",
-                )
+                of_day = f"time >= {start} AND time < {start + DAY}"
+                for number, (first, last) in enumerate(self._pieces(of_day, rows)):
+                    rest()
+                    yield self._copy(
+                        f"SELECT {_COLUMNS} FROM reading WHERE {of_day}"  # noqa: S608
+                        f" AND series BETWEEN {first} AND {last} ORDER BY series, time",
+                        folder / READINGS / f"{day}-{number:05}.parquet",
+                    )
                 rest()
                 day += 1
                 continue
@@ -90,6 +97,22 @@ class Snapshot:
             if following is None:
                 return
             day = following // DAY
+
+    def _pieces(self, of_day: str, rows: int) -> list[tuple[int, int]]:
+        """Return ranges of series whose readings of a day are written together."""
+        if rows <= PIECE:
+            return [(0, 2**31 - 1)]
+        counts = self._execute(
+            f"SELECT series, count(*) FROM reading WHERE {of_day} GROUP BY series ORDER BY series"  # noqa: S608
+        ).fetchall()
+        pieces: list[tuple[int, int]] = []
+        first, held = counts[0][0], 0
+        for series, count in counts:
+            if held and held + count > PIECE:
+                pieces.append((first, series - 1))
+                first, held = series, 0
+            held += count
+        return [*pieces, (first, counts[-1][0])]
 
     def _copy(self, query: str, path: Path) -> Path:
         self._execute(f"COPY ({query}) TO '{_quoted(path)}' {_PARQUET}")
@@ -129,13 +152,19 @@ def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int 
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - from the table above
             connection.execute(f"INSERT INTO {table} SELECT * FROM '{_quoted(folder / f'{table}.parquet')}'")  # noqa: S608
         connection.commit()
-        for day in sorted((folder / READINGS).glob("*.parquet"), key=lambda file: int(file.stem)):
+        for day in sorted((folder / READINGS).glob("*.parquet"), key=_place):
             connection.execute(f"INSERT INTO reading SELECT {_COLUMNS} FROM '{_quoted(day)}'")  # noqa: S608
         connection.checkpoint()
     except duckdb.Error as exc:
         raise StoreError(f"{path}: the backup cannot be loaded: {exc}") from exc
     finally:
         connection.close()
+
+
+def _place(file: Path) -> tuple[int, int]:
+    """Return a file's day, and which of its pieces it is."""
+    day, _, number = file.stem.partition("-")
+    return int(day), int(number or 0)
 
 
 def _quoted(path: Path) -> str:
