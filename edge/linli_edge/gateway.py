@@ -24,6 +24,7 @@ from linli_edge.registers.keeper import Keeper
 from linli_edge.registers.memory import MemoryFile
 from linli_edge.timekeeping import SYSTEM, Timekeeper
 from linli_edge.uplink import GatewayHealth, Uplink, kernel_clock_state
+from linli_edge.wear import Wear, bytes_written
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Gateway:
         self._links: list[Link] = []
         self._pipeline: Pipeline | None = None
         self._outbox: Outbox | None = None
+        self._wear = Wear(config.outbox.endurance)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read, log and forward until ``stop`` is set; then write what waits, say goodbye, and return.
@@ -151,7 +153,9 @@ class Gateway:
         counters["polls"] = sum(link.polls for link in self._links)
         counters["polls_failed"] = sum(link.failed for link in self._links)
         counters["polls_missed"] = sum(load.missed for load in loads)
-        return GatewayHealth(self._version, kernel_clock_state(), tuple(link.state() for link in self._links), counters)
+        links = tuple(link.state() for link in self._links)
+        disk = self._wear.watch(bytes_written(), self._time.steady())
+        return GatewayHealth(self._version, kernel_clock_state(), links, counters, disk)
 
     async def _written(self, outbox: Outbox) -> None:
         try:

@@ -1,12 +1,12 @@
 """How the gateways' lines and the devices on them fare, for ``/metrics``: what each gateway's last status said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from linli_core.wire.messages import LinkState, Status, UnitState
+from linli_core.wire.messages import DiskState, LinkState, Status, UnitState
 
 MOST_UNITS: Final = 5_000
 """Devices that are told one by one; of more, those of the gateways that come last by name are only counted."""
@@ -22,6 +22,7 @@ class LineCollector(Collector):
 
     def __init__(self) -> None:
         self._links: dict[str, tuple[LinkState, ...]] = {}
+        self._disks: dict[str, DiskState] = {}
 
     def heard(self, status: Status) -> None:
         """Take what a gateway says of its lines now."""
@@ -29,6 +30,8 @@ class LineCollector(Collector):
             self._links[status.gateway] = status.links
         else:
             self._links.pop(status.gateway, None)
+        if status.disk is not None:
+            self._disks[status.gateway] = status.disk
 
     def collect(self) -> Iterator[Metric]:
         """Yield what the lines said."""
@@ -39,6 +42,21 @@ class LineCollector(Collector):
         unlisted = GaugeMetricFamily("linli_units_unlisted", "Devices of lines that are not told one by one.")
         unlisted.add_metric([], sum(link.unlisted for _, link in lines) + max(0, len(units) - MOST_UNITS))
         yield unlisted
+        yield from _disks(self._disks)
+
+
+def _disks(disks: Mapping[str, DiskState]) -> Iterator[Metric]:
+    written = GaugeMetricFamily(
+        "linli_gateway_written_bytes_per_day", "What the gateway writes to its card.", labels=["gateway"]
+    )
+    life = GaugeMetricFamily(
+        "linli_gateway_card_life_days", "How long the card lasts at that rate.", labels=["gateway"]
+    )
+    for gateway, disk in sorted(disks.items()):
+        written.add_metric([gateway], disk.bytes_per_day)
+        life.add_metric([gateway], disk.life_days)
+    yield written
+    yield life
 
 
 def _lines(lines: list[tuple[str, LinkState]]) -> Iterator[Metric]:

@@ -54,6 +54,18 @@ class ClockState(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str = "none"
 
 
+class DiskState(msgspec.Struct, frozen=True):
+    """What the gateway writes to its card.
+
+    Attributes:
+        bytes_per_day: At the rate of the last day, or since its start.
+        life_days: How long the card lasts at that rate, a century at most.
+    """
+
+    bytes_per_day: int
+    life_days: int
+
+
 MOST_UNITS: Final = 32
 """Devices of one link that a status lists: those in trouble first."""
 
@@ -133,6 +145,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
         carried: Epochs that this one goes on from, oldest first.
         evicted: What the platform will never get, until its ``ack`` covers the range.
         counters: Running totals since the log began: polled, refused, logged, sent…
+        disk: What it writes to its card; ``None`` while that is not known.
     """
 
     gateway: str
@@ -150,6 +163,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     counters: dict[str, int] = {}
     links: tuple[LinkState, ...] = ()
     sent_at: Instant | None = None
+    disk: DiskState | None = None
 
 
 class Ack(msgspec.Struct, frozen=True):

@@ -179,6 +179,7 @@ def _outbox(table: Table) -> OutboxLimits:
         max_bytes=table.size("max_bytes", usual.max_bytes, minimum=1024**2),
         max_age=table.duration("max_age", usual.max_age, minimum=HOUR, maximum=3650 * DAY),
         group_delay=table.duration("group_delay", usual.group_delay, minimum=0, maximum=MINUTE),
+        endurance=table.size("card_endurance", usual.endurance, minimum=1_000_000_000),
     )
 
 

@@ -69,6 +69,7 @@ class OutboxLimits:
         queue_bytes: How many bytes wait there.
         message_bytes: Largest message.
         retry_delay: How long to wait after the disk refused a write.
+        endurance: Bytes that the card can take in its life: 10 TB is a cheap card's of 32 GB.
     """
 
     max_bytes: int = 1024**3
@@ -79,6 +80,7 @@ class OutboxLimits:
     queue_bytes: int = 8 * 1024**2
     message_bytes: int = 128 * 1024
     retry_delay: int = 1_000_000
+    endurance: int = 10_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

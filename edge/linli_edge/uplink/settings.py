@@ -7,7 +7,7 @@ from pathlib import Path
 
 from linli_core.errors import ConfigError
 from linli_core.instant import SECOND
-from linli_core.wire.messages import ClockState, LinkState
+from linli_core.wire.messages import ClockState, DiskState, LinkState
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class GatewayHealth:
     clock: ClockState = field(default_factory=ClockState)
     links: tuple[LinkState, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
+    disk: DiskState | None = None
 
 
 StatusSource = Callable[[], GatewayHealth]

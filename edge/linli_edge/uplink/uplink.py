@@ -368,5 +368,6 @@ class Uplink:
                 "log_bytes": stats.bytes,
             },
             links=health.links,
+            disk=health.disk,
             sent_at=self._clock(),
         )
