@@ -145,6 +145,7 @@ class Pipeline:
         self._registers = registers
         self._watches: dict[str, _Watch] = {}
         self._waiting: list[Reading] = []
+        self._booked = 0, 0
         self._untold: list[tuple[str, str, dict[str, object]]] = []
         self._news = asyncio.Event()
         self._full = False
@@ -272,12 +273,26 @@ class Pipeline:
             self._send(readings[half:])
             return
         times = [reading.observed_at for reading in readings]
-        message = Message("telemetry", body, observed_from=min(times), observed_to=max(times), readings=len(readings))
+        counters = self.counters
+        filtered, refused = (
+            now - then for now, then in zip((counters.filtered, counters.refused), self._booked, strict=True)
+        )
+        message = Message(
+            "telemetry",
+            body,
+            observed_from=min(times),
+            observed_to=max(times),
+            readings=len(readings),
+            polled=len(readings) + filtered + refused,
+            filtered=filtered,
+            refused=refused,
+        )
         if self._append(message):
-            self.counters.packs += 1
-            self.counters.logged += len(readings)
+            counters.packs += 1
+            counters.logged += len(readings)
+            self._booked = counters.filtered, counters.refused
         else:
-            self.counters.refused += len(readings)
+            counters.refused += len(readings)
 
     def _append(self, message: Message) -> bool:
         try:

@@ -13,7 +13,7 @@ import msgspec
 
 from linli_core.errors import ConfigError, LinliError
 from linli_core.settings import parse_toml
-from linli_platform import command
+from linli_platform import accounts, command
 from linli_platform.backup import cli as backup
 from linli_platform.config import (
     DEFAULT_DATA,
@@ -38,7 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         settings = _settings(args)
-        actions = {"registry": _registry, "command": command.run, "quarantine": quarantine.run}
+        actions = {
+            "registry": _registry,
+            "command": command.run,
+            "quarantine": quarantine.run,
+            "accounts": accounts.run,
+        }
         if (action := actions.get(args.command)) is not None:
             return action(args, settings)
         if args.command in backup.COMMANDS:
@@ -103,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_arguments(write)
     _common(write)
     quarantine.add_arguments(commands, _common)
+    accounts.add_arguments(commands, _common)
     backup.add_arguments(commands, _common)
     return parser
 

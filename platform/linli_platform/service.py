@@ -111,6 +111,7 @@ class Platform:
             live=self.live,
             backups=self.backups,
             replay=self.ingest.replay,
+            balances=self.ingest.balances,
             clock=self.clock,
             version=version("linli"),
             parts=self._parts,

@@ -40,6 +40,7 @@ class Rig:
         uplink_port, platform_port: Where gateway and platform find the broker, if not at its own port.
         broker, platform, gateway: The processes; the gateway's after :meth:`configure`.
         url: Where the platform answers, after :meth:`start_platform`.
+        account: What the platform said at last of both books, after :meth:`settle`.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Rig:
     uplink_port: int = 0
     platform_port: int = 0
     url: str = ""
+    account: list[dict[str, Any]] = field(default_factory=list)
     broker: Program = field(init=False)
     platform: Program = field(init=False)
     gateway: Program = field(init=False)
@@ -189,6 +191,7 @@ class Rig:
         """Stop the gateway, carry what its log still holds to the platform, stop that too, and draw up the account."""
         await self.gateway.stop()
         await self.drain()
+        self.account = await self.get("/accounts", gateway=GATEWAY)
         await self.platform.stop()
         return await asyncio.to_thread(
             audit, {GATEWAY: self.outbox}, self.data / "store.duckdb", self.data / "registry.sqlite"

@@ -36,3 +36,7 @@ async def test_nothing_is_lost_or_doubled_when_each_process_is_killed_in_turn(ri
     assert audit.polled >= 4 * FLOW
     assert (audit.lost, audit.doubled, audit.unknown) == (0, 0, 0), audit.examples
     assert audit.loss_ledger == []
+    ((*_, whole),) = [account["lines"] for account in rig.account]
+    assert whole["day"] == "all"
+    assert whole["polled"] == whole["filtered"] + whole["refused_by_log"] + whole["logged"]
+    assert (whole["logged"], whole["under_way"], whole["unexplained"]) == (audit.polled, 0, 0)

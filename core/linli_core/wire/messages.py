@@ -54,6 +54,18 @@ class ClockState(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str = "none"
 
 
+class Account(msgspec.Struct, frozen=True):
+    """A gateway's book of its readings (:mod:`linli_core.log.account`).
+
+    Attributes:
+        through: The last message that is in it.
+        days: By day, since 1970: readings polled, filtered, refused by the log and logged, and messages.
+    """
+
+    through: int
+    days: dict[int, tuple[int, int, int, int, int]]
+
+
 class DiskState(msgspec.Struct, frozen=True):
     """What the gateway writes to its card.
 
@@ -146,6 +158,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
         evicted: What the platform will never get, until its ``ack`` covers the range.
         counters: Running totals since the log began: polled, refused, logged, sent…
         disk: What it writes to its card; ``None`` while that is not known.
+        account: Its book of readings; ``None`` from a gateway that keeps none.
     """
 
     gateway: str
@@ -164,6 +177,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     links: tuple[LinkState, ...] = ()
     sent_at: Instant | None = None
     disk: DiskState | None = None
+    account: Account | None = None
 
 
 class Ack(msgspec.Struct, frozen=True):

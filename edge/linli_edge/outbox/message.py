@@ -38,6 +38,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         observed_from: Time of the oldest reading in it.
         observed_to: Time of the newest.
         readings: How many readings it holds.
+        polled, filtered, refused: Readings that came from the lines, were left out, or were not taken by the log, since
+            the message before: they are booked with this one.
     """
 
     kind: Kind
@@ -46,6 +48,9 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     observed_from: Instant = 0
     observed_to: Instant = 0
     readings: int = 0
+    polled: int = 0
+    filtered: int = 0
+    refused: int = 0
 
 
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):

@@ -18,7 +18,7 @@ from typing import Final, Literal, Self, TypeVar
 from linli_core.errors import LogError
 from linli_core.instant import SECOND
 from linli_core.log import Sender, SenderSettings
-from linli_core.wire.messages import Carried
+from linli_core.wire.messages import Account, Carried
 from linli_edge.driver import Clock
 from linli_edge.outbox.message import (
     URGENT,
@@ -156,6 +156,13 @@ class Outbox:
     def carried(self) -> tuple[Carried, ...]:
         """The logs this one goes on from, for the status."""
         return tuple(self._open_store.head.carried)
+
+    @property
+    def account(self) -> Account:
+        """The book of what was logged, as durable as the log itself."""
+        head = self._open_store.head
+        days = {day: (line[0], line[1], line[2], line[3], line[4]) for day, line in head.book.items()}
+        return Account(head.next_seq - 1, days)
 
     def append(self, message: Message) -> int:
         """Take a message; it is durable within ``group_delay``, an urgent one as soon as the disk can.

@@ -21,6 +21,7 @@ import msgspec
 from linli_core.errors import LogError
 from linli_core.instant import MINUTE, Instant
 from linli_core.log import IntervalSet, LogState
+from linli_core.log.account import copied, day_of, enter
 from linli_core.log.intervals import Range
 from linli_core.log.sender import declare
 from linli_core.wire.messages import Carried, Evicted
@@ -83,6 +84,7 @@ class Head(msgspec.Struct):
     acked: list[Range] = []
     carried: list[Carried] = []
     gateway: str = ""
+    book: dict[int, list[int]] = {}
 
 
 @dataclass(slots=True)
@@ -266,6 +268,11 @@ class LogStore:
             head.readings += message.readings
         head.messages += len(rows)
         head.next_seq = seq
+        head.book = copied(self.head.book)
+        for message in messages:
+            if message.kind == "telemetry":
+                counts = (message.polled, message.filtered, message.refused, message.readings, 1)
+                enter(head.book, day_of(message.observed_from), counts)
         changes = Changes()
         gone, evicted = self.gone, self.evicted
         aged_at = self._aged_at

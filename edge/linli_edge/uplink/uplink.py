@@ -369,5 +369,6 @@ class Uplink:
             },
             links=health.links,
             disk=health.disk,
+            account=outbox.account,
             sent_at=self._clock(),
         )

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import OperationalError
 
+from linli_platform.api.accounts import account_routes
 from linli_platform.api.alarms import alarm_routes
 from linli_platform.api.backups import backup_routes
 from linli_platform.api.billing import billing_routes
@@ -44,6 +45,7 @@ def create_app(context: ApiContext) -> FastAPI:
         alarm_routes(context),
         billing_routes(context),
         backup_routes(context),
+        account_routes(context),
         quarantine_routes(context),
         stream_routes(context),
     ):

@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from linli_core.log.account import Balance
 from linli_platform.alarms import AlarmService
 from linli_platform.api.live import LiveFeed
 from linli_platform.backup.service import BackupService
 from linli_platform.clock import Clock
 from linli_platform.ingest.replay import Replayed
-from linli_platform.registry import Registry
+from linli_platform.registry import Loss, Registry
 from linli_platform.store import Quarantined, Store
 
 PartState = Literal["ok", "degraded", "down"]
@@ -33,6 +34,7 @@ class ApiContext:
         version: Shown by ``health``.
         backups: Makes backups; ``None`` where the application runs without a platform around it.
         replay: Tries a quarantined message again; ``None`` where nothing takes messages.
+        balances: Holds each gateway's book of readings against the platform's; ``None`` where nothing takes messages.
         parts: Returns the state of ``broker``, ``store``, …, at the moment of asking.
         token: Bearer token that every request must bear; ``None`` where only loopback is served.
         hosts: Names by which the platform may be addressed without a token, besides ``localhost`` and IP addresses.
@@ -47,6 +49,7 @@ class ApiContext:
     version: str
     backups: BackupService | None = None
     replay: Callable[[Quarantined], Awaitable[Replayed]] | None = None
+    balances: Callable[[list[Loss], int | None], dict[str, list[Balance]]] | None = None
     parts: Callable[[], Mapping[str, Part]] = dict
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -110,6 +110,29 @@ class Refusal(BaseModel):
     example: str = Field(description="The newest one: where and what.")
 
 
+class AccountLine(BaseModel):
+    """Where the readings of one day went; all figures are readings but `messages_under_way`."""
+
+    day: str = Field(description="A UTC day; `earlier` for all before the last eight, `all` for the sum.")
+    polled: int
+    filtered: int = Field(description="Left out by report by exception.")
+    refused_by_log: int = Field(description="Not taken by the gateway's own log.")
+    logged: int
+    accepted: int = Field(description="Stored here, or known already by series and time.")
+    refused: int = Field(description="Refused here; each has its line in the ledger.")
+    evicted: int = Field(description="Left the gateway's log before they came, as the ledger says.")
+    under_way: int
+    messages_under_way: int
+    unexplained: int = Field(description="Accounted for nowhere: 0, or something is wrong.")
+
+
+class GatewayAccount(BaseModel):
+    """A gateway's book of readings and the platform's, held against each other."""
+
+    gateway: Id
+    lines: list[AccountLine]
+
+
 class Loss(BaseModel):
     """One entry of the loss ledger: messages `first … last` that never reached the store."""
 

@@ -18,6 +18,7 @@ from linli_platform.backup.errors import BackupError
 from linli_platform.backup.manifest import Manifest, parse_name
 from linli_platform.backup.targets import Target
 from linli_platform.registry import Registry
+from linli_platform.store import of_gateways
 from linli_platform.store.duckdb import DuckDBStore
 
 
@@ -108,7 +109,7 @@ def _look(place: restore.Place, manifest: Manifest) -> tuple[Check, ...]:
         compare("series", manifest.series, len(store.all_series()))
         newest = max((row.time for row in store.latest()), default=None)
         compare("newest", manifest.last and to_rfc3339(manifest.last), newest and to_rfc3339(newest))
-        marks = store.marks()
+        marks = of_gateways(store.marks())
         compare("marks", manifest.gateways, len(marks))
         # Marks that cannot be read would make every gateway send everything again.
         compare("epochs", len(marks), sum(1 for body in marks.values() if Receiver.restore(body).epoch))

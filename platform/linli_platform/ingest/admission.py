@@ -8,6 +8,7 @@ from linli_core.errors import LogError, RefusalReason, Refused
 from linli_core.log.receiver import LateArrival, Receiver
 from linli_core.model import parse_point
 from linli_core.wire.messages import Status
+from linli_platform.ingest.accounts import MARK, GatewayBook, stored_books
 from linli_platform.ingest.settings import Limits
 from linli_platform.registry import Device, Gateway, State
 from linli_platform.store import Store
@@ -28,6 +29,7 @@ class Sender:
         devices: Devices known of it, whatever their state.
         pending_devices: Those held as pending.
         series: Ids of its series, by point name.
+        book: Its readings, counted.
     """
 
     def __init__(self, gateway: str, receiver: Receiver, *, pending: bool) -> None:
@@ -37,6 +39,7 @@ class Sender:
         self.devices: set[str] = set()
         self.pending_devices: set[str] = set()
         self.series: dict[str, int] = {}
+        self.book = GatewayBook()
         self._boot_id = ""
         self._number = 0
         self._former_boots: dict[str, None] = {}
@@ -87,7 +90,14 @@ class Admission:
         """Take in what registry and store know; return by gateway what the ledger holds as lost and the store has."""
         late = {}
         self.refresh(gateways, devices)
+        for gateway, book in stored_books(marks).items():
+            try:
+                self._known(gateway).book.restore(book)
+            except LogError as exc:
+                _log.error("the book of gateway %s: %s; it begins anew", gateway, exc)
         for gateway, mark in marks.items():
+            if gateway.startswith(MARK):
+                continue
             sender = self._known(gateway)
             try:
                 sender.receiver = Receiver.restore(mark)
@@ -113,6 +123,8 @@ class Admission:
                 sender = self._senders[gateway.id] = Sender(gateway.id, Receiver(), pending=False)
                 if gateway.status is not None:
                     sender.is_news(gateway.status)
+                    if gateway.status.account is not None:
+                        sender.book.said(gateway.status.account)
             sender.pending = gateway.state is State.PENDING
         for device in devices:
             sender = self._senders[device.gateway]

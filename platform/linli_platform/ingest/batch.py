@@ -1,6 +1,6 @@
 """What waits for the next commit: readings as growing columns, and everything that must be committed with them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -34,6 +34,26 @@ class Taken:
     event: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What one telemetry message adds to its gateway's book.
+
+    Attributes:
+        gateway, epoch, seq: Which message.
+        day: Of its oldest reading.
+        accepted, refused: Readings.
+        unreadable: 1 if nobody knows how many it held.
+    """
+
+    gateway: str
+    epoch: str
+    seq: int
+    day: int
+    accepted: int
+    refused: int
+    unreadable: int = 0
+
+
 @dataclass(slots=True)
 class Pending:
     """Messages taken in and not committed yet.
@@ -49,6 +69,7 @@ class Pending:
         statuses: Newest status of each gateway, and when it came.
         losses: New lines of the ledger.
         messages: The messages that brought readings and events, in order.
+        booked: What each telemetry message adds to its gateway's book.
     """
 
     received_at: Instant
@@ -66,6 +87,7 @@ class Pending:
     events: list[EventRow] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     messages: list[Taken] = field(default_factory=list)
+    booked: list[Booked] = field(default_factory=list)
 
     def settle(self, gateway: str, epoch: str, seq: int) -> None:
         """Note that this commit settles a message's fate."""
@@ -99,6 +121,7 @@ class Pending:
             losses=self.losses,
             quarantined=self.quarantined,
         )
+        books = {(booked.gateway, booked.epoch, booked.seq): booked for booked in self.booked}
         alone = []
         ends = [message.row for message in self.messages[1:]] + [len(self.series)]
         for message, end in zip(self.messages, ends, strict=True):
@@ -111,7 +134,10 @@ class Pending:
             if message.event is not None:
                 part.events.append(self.events[message.event])
             part.messages.append(message)
+            if (book := books.pop((message.gateway, message.epoch, message.seq), None)) is not None:
+                part.booked.append(book)
             alone.append(part)
+        rest.booked += books.values()
         settled = {(message.gateway, message.epoch, message.seq) for message in self.messages}
         for gateway, epochs in self.seqs.items():
             for epoch, seqs in epochs.items():
@@ -127,6 +153,7 @@ class Pending:
         aside = Pending(self.received_at)
         aside.settle(message.gateway, message.epoch, message.seq)
         readings = len(self.series) or None
+        aside.booked += [replace(book, accepted=0, refused=book.accepted + book.refused) for book in self.booked]
         aside.losses.append(Loss(message.gateway, message.epoch, message.seq, message.seq, cause, readings=readings))
         aside.quarantined.append(
             Quarantined(message.gateway, message.epoch, message.seq, cause, message.payload, self.received_at)

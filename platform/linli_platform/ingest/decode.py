@@ -23,6 +23,7 @@ class Pack:
         names, times, values, quality: Its readings, parallel; NaN where the value is missing or text.
         texts: Text values by row.
         refused: Records left out, and why.
+        oldest: Time of the oldest record, whether it is taken or not; ``None`` if there is none.
     """
 
     epoch: str
@@ -33,6 +34,7 @@ class Pack:
     quality: list[int] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    oldest: Instant | None = None
 
     def keep(self, rows: list[int]) -> None:
         """Leave only these rows, in their order."""
@@ -82,6 +84,7 @@ class MessageDecoder:
             raise Refused(
                 RefusalReason.TOO_MANY_RECORDS, f"{len(pack.names)} records; one pack holds {self._limits.records}"
             )
+        pack.oldest = min(pack.times, default=None)
         self._check_times(pack, now)
         return pack
 

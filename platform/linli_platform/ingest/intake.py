@@ -4,12 +4,13 @@ from typing import Final
 
 from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
+from linli_core.log.account import day_of
 from linli_core.log.receiver import Offer
 from linli_core.wire.messages import decode_status
 from linli_core.wire.topics import Address, Channel, parse_topic
 from linli_platform.clock import Clock
 from linli_platform.ingest.admission import Admission, Sender
-from linli_platform.ingest.batch import Pending, Taken
+from linli_platform.ingest.batch import Booked, Pending, Taken
 from linli_platform.ingest.decode import DecodedEvent, MessageDecoder, Pack
 from linli_platform.ingest.mqtt import Publish
 from linli_platform.ingest.refusals import NOBODY, Refusals
@@ -134,7 +135,7 @@ class Intake:
             self._check_size(message)
             pack = self._decoder.telemetry(message.payload, sender.id, now)
         except Refused as refused:
-            self._poisoned(sender, message, refused, now)
+            self._poisoned(sender, message, refused, now, readings=True)
             raise
         if not self._is_new(sender, pack.epoch, pack.seq):
             return
@@ -143,6 +144,8 @@ class Intake:
         if pack.names:
             pending.messages.append(Taken(sender.id, pack.epoch, pack.seq, message.payload, len(pending.series)))
             add_pack(pending, sender, pack, self._admission)
+        day = day_of(now if pack.oldest is None else pack.oldest)
+        pending.booked.append(Booked(sender.id, pack.epoch, pack.seq, day, len(pack.names), len(pack.refused)))
         if pack.refused:
             for reason in pack.refused:
                 self._refusals.count(sender.id, reason, now)
@@ -150,7 +153,9 @@ class Intake:
             loss = Loss(sender.id, pack.epoch, pack.seq, pack.seq, cause, readings=len(pack.refused))
             self._book_refused(loss, message, now)
 
-    def _poisoned(self, sender: Sender, message: Publish, refused: Refused, now: Instant) -> None:
+    def _poisoned(
+        self, sender: Sender, message: Publish, refused: Refused, now: Instant, *, readings: bool = False
+    ) -> None:
         """Settle a message that can never be taken, if it says which one it is: else it would come for ever."""
         sequence = self._decoder.sequence(message.payload)
         if sequence is None:
@@ -158,6 +163,8 @@ class Intake:
         epoch, seq = sequence
         if self._is_new(sender, epoch, seq):
             self.pending.settle(sender.id, epoch, seq)
+            if readings:
+                self.pending.booked.append(Booked(sender.id, epoch, seq, day_of(now), 0, 0, unreadable=1))
             self._book_refused(Loss(sender.id, epoch, seq, seq, f"{REFUSED}{refused.reason}"), message, now)
 
     def _book_refused(self, loss: Loss, message: Publish, now: Instant) -> None:
@@ -206,6 +213,8 @@ class Intake:
                     booked_at=entry.booked_at,
                 )
             )
+        if status.account is not None:
+            sender.book.said(status.account)
         if sender.is_news(status):
             # One that the broker had kept was said earlier, and does not mean that the gateway is there now.
             moment = status.sent_at if message.retain and status.sent_at is not None else now

@@ -11,13 +11,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
+from linli_core.log.account import Balance
 from linli_core.log.receiver import LateArrival
 from linli_core.wire.messages import encode_message
 from linli_core.wire.topics import Channel, subscription, topic
 from linli_platform.clock import Clock
 from linli_platform.ingest import Committed, Listener
+from linli_platform.ingest.accounts import MARK
 from linli_platform.ingest.admission import Admission
-from linli_platform.ingest.batch import Pending
+from linli_platform.ingest.batch import Booked, Pending
 from linli_platform.ingest.connection import BrokerAddress, Connection
 from linli_platform.ingest.intake import Intake
 from linli_platform.ingest.mqtt import Publish
@@ -27,7 +29,7 @@ from linli_platform.ingest.refusals import NOBODY, Refusals
 from linli_platform.ingest.replay import Replayed, Replaying
 from linli_platform.ingest.settings import Grouping, Limits
 from linli_platform.metrics import Metrics
-from linli_platform.registry import Device, Gateway, Refusal, Registry
+from linli_platform.registry import Device, Gateway, Loss, Refusal, Registry
 from linli_platform.store import Appended, Batch, Fenced, Quarantined, Store, StoreError, StoreUnavailable
 from linli_platform.whole import whole
 
@@ -145,6 +147,22 @@ class Ingest:
                 task.cancel()
         await self._write_counts()
         await asyncio.to_thread(self._ownership.give_back)
+
+    def balances(self, losses: Iterable[Loss], day: int | None = None) -> dict[str, list[Balance]]:
+        """Return by gateway its book of readings and the platform's, held against each other.
+
+        Args:
+            losses: The ledger.
+            day: Only this one, in days since 1970; all, and their sum, if left out.
+        """
+        by_gateway: dict[str, list[Loss]] = {}
+        for loss in losses:
+            by_gateway.setdefault(loss.gateway, []).append(loss)
+        found = {
+            sender.id: sender.book.balances(sender.receiver.ack(), by_gateway.get(sender.id, ()), day)
+            for sender in self._admission.senders()
+        }
+        return {gateway: balances for gateway, balances in found.items() if balances}
 
     def stop(self) -> None:
         """Let :meth:`run` commit what was taken in, acknowledge it, and return."""
@@ -326,10 +344,16 @@ class Ingest:
 
     def _marks(self, pending: Pending) -> dict[str, bytes]:
         """Return the marks as they will be after this commit. The previous one must have been accounted for."""
-        return {
+        marks = {
             gateway: self._admission.sender(gateway).receiver.snapshot(pending.seqs.get(gateway))
             for gateway in pending.moved
         }
+        entries: dict[str, list[Booked]] = {}
+        for booked in pending.booked:
+            entries.setdefault(booked.gateway, []).append(booked)
+        for gateway, of_gateway in entries.items():
+            marks[MARK + gateway] = self._admission.sender(gateway).book.with_entries(of_gateway)
+        return marks
 
     def _write(self, pending: Pending, batch: Batch, marks: dict[str, bytes]) -> Appended:
         """Write the ledger, then data and marks together: a crash between leaves a line the marks are told of."""
@@ -355,6 +379,8 @@ class Ingest:
             for epoch, seqs in epochs.items():
                 if found := receiver.committed(epoch, seqs):
                     late.setdefault(gateway, []).extend(found)
+        for booked in pending.booked:
+            self._admission.sender(booked.gateway).book.enter(booked)
         self._pressure.heard(pending.touched, asyncio.get_running_loop().time())
         self._owe(pending.touched)
         if self._listeners and (len(appended.new) or appended.events):

@@ -267,7 +267,7 @@ def _gateway(row: GatewayTable) -> Gateway:
         area=row.area,
         first_seen=row.first_seen,
         last_seen=row.last_seen,
-        status=None if row.status is None else msgspec.convert(row.status, Status),
+        status=None if row.status is None else msgspec.convert(row.status, Status, str_keys=True),
         status_at=row.status_at,
     )
 

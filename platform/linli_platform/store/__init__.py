@@ -205,6 +205,11 @@ class Appended:
     events: tuple[int, ...]
 
 
+def of_gateways(marks: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the marks that are gateways' own; what else is written with them has a colon in its name."""
+    return {name: body for name, body in marks.items() if ":" not in name}
+
+
 class Store(Protocol):
     """A time-series store; see the module for the rules."""
 

@@ -14,7 +14,7 @@ from typing import Final
 import duckdb
 
 from linli_core.instant import DAY, Instant
-from linli_platform.store import StoreError
+from linli_platform.store import StoreError, of_gateways
 from linli_platform.store.schema import VERSION, connect
 from linli_platform.store.statements import read_marks
 
@@ -59,7 +59,7 @@ class Snapshot:
         readings, first, last = self._one("SELECT count(*), min(time), max(time) FROM reading")
         (series,) = self._one("SELECT count(*) FROM series")
         (events,) = self._one("SELECT count(*) FROM event")
-        gateways = len(read_marks(self._cursor))
+        gateways = len(of_gateways(read_marks(self._cursor)))
         return Counts(readings, series, events, gateways, first, last)
 
     def export(self, folder: Path, rest: Callable[[], None] = lambda: None) -> Iterator[Path]:

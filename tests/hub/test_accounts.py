@@ -1,0 +1,146 @@
+"""Both books held against each other, with a real broker: to the reading, whatever is refused, evicted or under way."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from linli_core.instant import DAY
+from linli_core.log.account import Balance
+from linli_core.wire.messages import Account, Evicted
+from linli_platform.accounts import table
+
+if TYPE_CHECKING:
+    from tests.hub.conftest import GatewayStandIn, Hub, Site
+
+NOW = 1_764_000_000_000_000
+TODAY = NOW // DAY
+GOOD = {"n": "meter-1/energy_import", "u": "Wh", "v": 1.5}
+STRANGE = {"n": "meter-1/energy_import", "u": "furlong", "v": 1.5}
+
+
+def said(through: int, *, logged: int, polled: int | None = None, filtered: int = 0) -> Account:
+    polled = logged + filtered if polled is None else polled
+    return Account(through, {TODAY: (polled, filtered, polled - filtered - logged, logged, through)})
+
+
+async def whole(hub: "Hub", day: int | None = None) -> Balance:
+    balances = hub.ingest.balances(hub.registry.losses("gw-a"), day)
+    return balances["gw-a"][-1]
+
+
+async def test_what_was_logged_is_accepted_or_refused_to_the_reading(site: "Site", gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, GOOD, {**GOOD, "v": 2, "t": 1})
+        await gateway.send(2, {**GOOD, "t": 2}, STRANGE)
+        await gateway.acked(2)
+        await gateway.announce(3, account=said(2, logged=4, polled=11, filtered=5))
+        found = await whole(hub)
+        assert (found.polled, found.filtered, found.refused_by_log, found.logged) == (11, 5, 2, 4)
+        assert (found.accepted, found.refused, found.evicted, found.under_way, found.unexplained) == (3, 1, 0, 0, 0)
+        assert await whole(hub, TODAY) == Balance(**{**as_dict(found), "day": TODAY})
+
+
+async def test_a_message_that_comes_twice_counts_once_and_one_that_came_later_does_not_count(
+    site: "Site", gateway: "GatewayStandIn"
+) -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        for _ in range(3):
+            await gateway.send(1, GOOD)
+        await gateway.acked(1)
+        await gateway.announce(2, account=said(1, logged=1))
+        await gateway.send(2, {**GOOD, "t": 1})
+        await gateway.acked(2)
+        assert ((await whole(hub)).accepted, (await whole(hub)).unexplained) == (1, 0)
+
+
+async def test_what_is_under_way_and_what_was_evicted_is_told_apart(site: "Site", gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, GOOD)
+        await gateway.acked(1)
+        gone = Evicted(2, 3, "space", observed_from=NOW, observed_to=NOW, readings=20)
+        await gateway.announce(6, account=said(5, logged=51), evicted=(gone,))
+        found = await whole(hub)
+        assert (found.accepted, found.evicted, found.under_way, found.messages_under_way) == (1, 20, 30, 2)
+        assert found.unexplained == 0
+
+
+async def test_a_message_nobody_can_read_is_refused_with_all_it_held(site: "Site", gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, {"n": "no point at all", "u": "Wh", "v": 1}, bn="gw-b/")
+        await gateway.acked(1)
+        await gateway.announce(2, account=said(1, logged=1))
+        assert ((await whole(hub)).refused, (await whole(hub)).unexplained) == (1, 0)
+
+
+async def test_a_mistake_is_not_explained_away(site: "Site", gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, GOOD)
+        await gateway.acked(1)
+        await gateway.announce(2, account=said(1, logged=3))
+        assert (await whole(hub)).unexplained == 2
+
+
+async def test_the_book_survives_with_what_it_counts(site: "Site", gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, GOOD)
+        await gateway.acked(1)
+    async with site.run(failures=1) as hub:
+        await gateway.send(2, {**GOOD, "t": 1}, {**GOOD, "t": 2})
+        await gateway.acked(2)
+    async with site.run() as hub:
+        await gateway.announce(3, account=said(2, logged=3))
+        assert ((await whole(hub)).accepted, (await whole(hub)).unexplained) == (3, 0)
+        assert hub.store.count() == 3
+
+
+async def test_a_message_the_store_refuses_is_refused_in_the_book(site: "Site", gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        hub.store.poison = 666.0
+        await gateway.announce()
+        await gateway.send(1, {**GOOD, "v": 666.0}, {**GOOD, "t": 1})
+        await gateway.send(2, {**GOOD, "t": 2})
+        await gateway.acked(2)
+        await gateway.announce(3, account=said(2, logged=3))
+        found = await whole(hub)
+        assert (found.accepted, found.refused, found.unexplained) == (1, 2, 0)
+
+
+async def test_a_gateway_that_keeps_no_book_is_not_listed(site: "Site", gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, GOOD)
+        await gateway.acked(1)
+        assert hub.ingest.balances([]) == {}
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", ("under way", "all")), ("zh", ("传输中", "合计"))])
+def test_the_table_is_for_people(lang: str, words: tuple[str, str]) -> None:
+    line: dict[str, Any] = dict.fromkeys(
+        (
+            "polled",
+            "filtered",
+            "refused_by_log",
+            "logged",
+            "accepted",
+            "refused",
+            "evicted",
+            "under_way",
+            "messages_under_way",
+            "unexplained",
+        ),
+        12,
+    )
+    shown = table([{"gateway": "gw-kitchen", "lines": [{"day": "2026-11-25", **line}, {"day": "all", **line}]}], lang)
+    assert len(shown.splitlines()) == 3
+    assert all(word in shown for word in words)
+    assert table([], lang)
+
+
+def as_dict(found: Balance) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in Balance.__dataclass_fields__}
