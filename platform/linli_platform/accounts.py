@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any, Final
 
-from linli_core.catalogue import text
+from linli_core.catalogue import catalogue, text
 from linli_platform.asking import ask
 from linli_platform.config import Settings
 
@@ -59,10 +59,24 @@ def table(accounts: list[dict[str, Any]], lang: Any) -> str:
         for line in account["lines"]
     ]
     widths = [max(_width(row[place]) for row in [head, *rows]) for place in range(len(head))]
-    return "\n".join(
+    lines = [
         "  ".join(_padded(cell, widths[place], right=place > 1) for place, cell in enumerate(row)).rstrip()
         for row in [head, *rows]
-    )
+    ]
+    named = [name for account in accounts for line in account["lines"] for name in _named(account, line, lang)]
+    return "\n".join([*lines, *([""] if named else []), *named])
+
+
+def _named(account: dict[str, Any], line: dict[str, Any], lang: Any) -> list[str]:
+    """Return in words why readings of one day are not stored."""
+    words = catalogue(lang)
+    said = {
+        **{words.get(f"refusal.{name}", name): count for name, count in line["refused_by"].items()},
+        **{words.get(f"accounts.cause.{name}", name): count for name, count in line["evicted_by"].items()},
+        words["accounts.later"]: line["later"],
+    }
+    where = f"{account['gateway']}  {_day(line['day'], lang)}"
+    return [f"{where}  {name}: {count}" for name, count in said.items() if count]
 
 
 def _day(day: str, lang: Any) -> str:

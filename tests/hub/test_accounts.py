@@ -99,6 +99,40 @@ async def test_the_book_survives_with_what_it_counts(site: "Site", gateway: "Gat
         assert hub.store.count() == 3
 
 
+async def test_what_came_before_a_restart_and_after_the_last_word_is_no_mistake(
+    site: "Site", gateway: "GatewayStandIn"
+) -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, GOOD)
+        await gateway.acked(1)
+        await gateway.announce(2, account=said(1, logged=1))
+        await gateway.send(2, {**GOOD, "t": 1})
+        await gateway.acked(2)
+    async with site.run() as hub:
+        found = await whole(hub)
+        assert (found.accepted, found.later, found.unexplained) == (2, 1, 0)
+        await gateway.announce(3, account=said(2, logged=2))
+        found = await whole(hub)
+        assert (found.accepted, found.later, found.unexplained) == (2, 0, 0)
+
+
+async def test_a_pack_of_which_nothing_can_be_taken_belongs_to_its_readings_day(
+    site: "Site", gateway: "GatewayStandIn"
+) -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        yesterday = (NOW - DAY) / 1e6
+        await gateway.send(1, STRANGE, {**STRANGE, "t": 1}, bt=yesterday)
+        await gateway.send(2, {**STRANGE, "t": -7200}, {**GOOD, "t": 60}, bt=(TODAY * DAY) / 1e6)
+        await gateway.acked(2)
+        days = {TODAY - 1: (4, 0, 0, 4, 2)}
+        await gateway.announce(3, account=Account(2, days))
+        found = await whole(hub, TODAY - 1)
+        assert (found.accepted, found.refused, found.unexplained) == (1, 3, 0)
+        assert found.reasons == {"unknown_unit": 3}
+
+
 async def test_a_message_the_store_refuses_is_refused_in_the_book(site: "Site", gateway: "GatewayStandIn") -> None:
     async with site.run() as hub:
         hub.store.poison = 666.0
@@ -119,8 +153,10 @@ async def test_a_gateway_that_keeps_no_book_is_not_listed(site: "Site", gateway:
         assert hub.ingest.balances([]) == {}
 
 
-@pytest.mark.parametrize(("lang", "words"), [("en", ("under way", "all")), ("zh", ("传输中", "合计"))])
-def test_the_table_is_for_people(lang: str, words: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("lang", "words"), [("en", ("under way", "all", "lost at salvage")), ("zh", ("传输中", "合计", "抢修日志时丢失"))]
+)
+def test_the_table_is_for_people(lang: str, words: tuple[str, ...]) -> None:
     line: dict[str, Any] = dict.fromkeys(
         (
             "polled",
@@ -132,12 +168,14 @@ def test_the_table_is_for_people(lang: str, words: tuple[str, str]) -> None:
             "evicted",
             "under_way",
             "messages_under_way",
+            "later",
             "unexplained",
         ),
         12,
     )
+    line |= {"refused_by": {"unknown_unit": 5, "of_tomorrow": 7}, "evicted_by": {"corruption": 12}}
     shown = table([{"gateway": "gw-kitchen", "lines": [{"day": "2026-11-25", **line}, {"day": "all", **line}]}], lang)
-    assert len(shown.splitlines()) == 3
+    assert len(shown.splitlines()) == 3 + 1 + 2 * 4
     assert all(word in shown for word in words)
     assert table([], lang)
 

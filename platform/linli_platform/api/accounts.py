@@ -52,9 +52,12 @@ def _line(balance: Balance) -> models.AccountLine:
         logged=balance.logged,
         accepted=balance.accepted,
         refused=balance.refused,
+        refused_by=dict(balance.reasons),
         evicted=balance.evicted,
+        evicted_by=dict(balance.causes),
         under_way=balance.under_way,
         messages_under_way=balance.messages_under_way,
+        later=balance.later,
         unexplained=balance.unexplained,
     )
 

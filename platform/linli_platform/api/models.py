@@ -119,10 +119,15 @@ class AccountLine(BaseModel):
     refused_by_log: int = Field(description="Not taken by the gateway's own log.")
     logged: int
     accepted: int = Field(description="Stored here, or known already by series and time.")
-    refused: int = Field(description="Refused here; each has its line in the ledger.")
+    refused: int = Field(description="Refused here; each has its line in the ledger, and lies in quarantine.")
+    refused_by: dict[str, int] = Field(
+        description="By reason, as far as the ledger knows day and number; what a replay took is no longer in it."
+    )
     evicted: int = Field(description="Left the gateway's log before they came, as the ledger says.")
+    evicted_by: dict[str, int] = Field(description="By the ledger's cause: `space`, `corruption`, `log_replaced`…")
     under_way: int
     messages_under_way: int
+    later: int = Field(description="Here already, but logged after what the gateway said last.")
     unexplained: int = Field(description="Accounted for nowhere: 0, or something is wrong.")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from linli_core.errors import LogError
-from linli_core.log.account import EARLIER, Balance, Book, balance, copied, day_of, days_in, enter, total
+from linli_core.log.account import Balance, Book, Missing, copied, day_of, enter, hold
 from linli_core.wire.messages import Account, Ack
 from linli_platform.ingest.batch import Booked
 from linli_platform.registry import Loss
@@ -19,9 +19,6 @@ MARK: Final = "account:"
 _RECENT: Final = 4_096
 """Messages that are remembered one by one: a gateway says what it has logged every half minute."""
 
-_GATEWAY: Final = 5
-_PLATFORM: Final = 4
-
 _decoder: Final = msgspec.msgpack.Decoder(dict[int, list[int]])
 
 
@@ -32,6 +29,7 @@ class GatewayBook:
         self._book: Book = {}
         self._recent: deque[Booked] = deque(maxlen=_RECENT)
         self._said: Account | None = None
+        self._blind = 0
 
     def said(self, account: Account) -> None:
         """Take what the gateway says of itself."""
@@ -48,10 +46,18 @@ class GatewayBook:
     def enter(self, booked: Booked) -> None:
         """Enter a message that is committed."""
         enter(self._book, booked.day, (booked.accepted, booked.refused, 1, booked.unreadable))
+        if len(self._recent) == self._recent.maxlen:
+            self._blind = max(self._blind, self._recent[0].seq)
         self._recent.append(booked)
 
-    def restore(self, stored: bytes) -> None:
-        """Take in what was written; :class:`LogError` if it is no book."""
+    def restore(self, stored: bytes, newest: int) -> None:
+        """Take in what was written; :class:`LogError` if it is no book.
+
+        Args:
+            stored: The book.
+            newest: The newest message in it: which of them came after the gateway's last word is not written.
+        """
+        self._blind = newest
         try:
             self._book = _decoder.decode(stored)
         except msgspec.MsgspecError as exc:
@@ -74,40 +80,23 @@ class GatewayBook:
             if entry.seq > said.through:
                 enter(ours, entry.day, (-entry.accepted, -entry.refused, -1, -entry.unreadable))
         theirs = {each: list(line) for each, line in said.days.items()}
-        gone = _evicted(losses, said.through)
-        for each in [each for each in gone if each not in theirs]:
-            gone[EARLIER] = _sum(gone.get(EARLIER, 0), gone.pop(each))
-        waiting = _under_way(ack, said.through)
-        found = [
-            balance(
-                each,
-                theirs.get(each, [0] * _GATEWAY),
-                ours.get(each, [0] * _PLATFORM),
-                gone.get(each, 0),
-                min(waiting, max(0, theirs.get(each, [0] * _GATEWAY)[4] - ours.get(each, [0] * _PLATFORM)[2])),
-            )
-            for each in days_in(theirs, ours, gone)
-            if day is None or each == day
-        ]
-        if day is None:
-            whole = None if None in gone.values() else sum(each or 0 for each in gone.values())
-            found.append(balance(None, total(theirs, _GATEWAY), total(ours, _PLATFORM), whole, waiting))
-        return found
+        lines = [loss for loss in losses if loss.first <= said.through]
+        found = hold(
+            theirs,
+            ours,
+            [_missing(loss) for loss in lines if not loss.cause.startswith(REFUSED)],
+            _under_way(ack, said.through),
+            refusals=[_missing(loss) for loss in lines if loss.cause.startswith(REFUSED)],
+            behind=said.through < self._blind,
+        )
+        return [balance for balance in found if day is None or balance.day == day]
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
-
-
-def _evicted(losses: Iterable[Loss], through: int) -> dict[int, int | None]:
-    """Return by day what left a gateway's log; ``None`` where the ledger does not know how much."""
-    found: dict[int, int | None] = {}
-    for loss in losses:
-        if loss.cause.startswith(REFUSED) or loss.first > through:
-            continue
-        day = EARLIER if loss.observed_from is None else day_of(loss.observed_from)
-        found[day] = _sum(found.get(day, 0), loss.readings)
-    return found
+def _missing(loss: Loss) -> Missing:
+    cause, first, last = loss.cause.removeprefix(REFUSED), loss.observed_from, loss.observed_to
+    if first is None or last is None:
+        return Missing(cause, readings=loss.readings)
+    return Missing(cause, day_of(first), day_of(last), loss.readings)
 
 
 def _under_way(ack: Ack, through: int) -> int:

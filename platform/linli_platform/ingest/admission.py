@@ -90,11 +90,6 @@ class Admission:
         """Take in what registry and store know; return by gateway what the ledger holds as lost and the store has."""
         late = {}
         self.refresh(gateways, devices)
-        for gateway, book in stored_books(marks).items():
-            try:
-                self._known(gateway).book.restore(book)
-            except LogError as exc:
-                _log.error("the book of gateway %s: %s; it begins anew", gateway, exc)
         for gateway, mark in marks.items():
             if gateway.startswith(MARK):
                 continue
@@ -104,6 +99,12 @@ class Admission:
             except LogError as exc:
                 # Without marks the gateway sends its whole log again, and the store tells what it has.
                 _log.error("marks of gateway %s: %s; it is asked for its whole log", gateway, exc)
+        for gateway, book in stored_books(marks).items():
+            sender = self._known(gateway)
+            try:
+                sender.book.restore(book, sender.receiver.known)
+            except LogError as exc:
+                _log.error("the book of gateway %s: %s; it begins anew", gateway, exc)
         for gateway, ranges in booked.items():
             if found := self._known(gateway).receiver.reconcile(ranges):
                 late[gateway] = found

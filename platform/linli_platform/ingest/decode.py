@@ -79,12 +79,12 @@ class MessageDecoder:
                 columns.values,
                 columns.quality,
                 columns.texts,
+                oldest=min(columns.times, default=None),
             )
         if len(pack.names) > self._limits.records:
             raise Refused(
                 RefusalReason.TOO_MANY_RECORDS, f"{len(pack.names)} records; one pack holds {self._limits.records}"
             )
-        pack.oldest = min(pack.times, default=None)
         self._check_times(pack, now)
         return pack
 
@@ -94,7 +94,7 @@ class MessageDecoder:
         if decoded.epoch is None or decoded.seq is None:
             raise Refused(RefusalReason.NO_SEQUENCE, "a pack without epoch and seq")
         records, refused = senml.resolve(decoded, now)
-        pack = Pack(decoded.epoch, decoded.seq, refused=list(refused))
+        pack = Pack(decoded.epoch, decoded.seq, refused=list(refused), oldest=senml.oldest(decoded))
         prefix = f"{gateway}/"
         for record in records:
             if not record.name.startswith(prefix):

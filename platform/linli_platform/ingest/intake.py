@@ -150,7 +150,16 @@ class Intake:
             for reason in pack.refused:
                 self._refusals.count(sender.id, reason, now)
             cause = f"{REFUSED}{pack.refused[0].reason}"
-            loss = Loss(sender.id, pack.epoch, pack.seq, pack.seq, cause, readings=len(pack.refused))
+            loss = Loss(
+                sender.id,
+                pack.epoch,
+                pack.seq,
+                pack.seq,
+                cause,
+                observed_from=pack.oldest,
+                observed_to=pack.oldest,
+                readings=len(pack.refused),
+            )
             self._book_refused(loss, message, now)
 
     def _poisoned(

@@ -29,7 +29,7 @@ from linli_core.wire.senml.pack import (
     Record,
     ResolvedRecord,
 )
-from linli_core.wire.senml.resolving import resolve
+from linli_core.wire.senml.resolving import oldest, resolve
 
 __all__ = [
     "FARTHEST",
@@ -46,6 +46,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_cbor",
+    "oldest",
     "parse_sequence",
     "resolve",
     "stamp",

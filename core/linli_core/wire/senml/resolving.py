@@ -13,7 +13,7 @@ from linli_core.instant import Instant, from_seconds
 from linli_core.model import Quality, Reason, parse_point, quality_from_label
 from linli_core.units import UnitError
 from linli_core.vocabulary import vocabulary
-from linli_core.wire.senml.fields import Base, check_types, number_of, text_of
+from linli_core.wire.senml.fields import Base, check_types, fault, number_of, text_of
 from linli_core.wire.senml.pack import FARTHEST, RELATIVE_BELOW, VALUES, Number, Pack, Record, ResolvedRecord, shown
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*")
@@ -39,6 +39,19 @@ def resolve(pack: Pack, now: Instant) -> tuple[list[ResolvedRecord], list[Refuse
             if resolved is not None:
                 records.append(resolved)
     return records, refused
+
+
+def oldest(pack: Pack) -> Instant | None:
+    """Return the time of the oldest record of a pack with a place in a log, whether it can be taken or not."""
+    base = Base()
+    found: list[Instant] = []
+    for index, record in enumerate(pack.records):
+        base.take(record, index)
+        if "n" in record and fault("t", record.get("t", 0)) is None:
+            seconds = float(base.time) + float(number_of(record.get("t"), 0))
+            if -FARTHEST < seconds < FARTHEST:
+                found.append(from_seconds(seconds))
+    return min(found, default=None)
 
 
 def _resolve(record: Record, base: Base, now: Instant | None, where: str) -> ResolvedRecord | None:
