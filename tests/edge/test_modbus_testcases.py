@@ -24,6 +24,8 @@ from linli_edge.transport.memory import MemoryTransport
 
 NOW = 1_790_000_000_000_000
 FOLDER = Path(str(files("linli_edge.drivers.modbus")))
+VOLTAGE = {"quantity": "voltage", "unit": "V", "address": 0, "type": "uint16"}
+CURRENT = {"quantity": "current", "unit": "A", "address": 0, "type": "uint16", "ratios": ["ct"]}
 CASES = sorted(path for path in (FOLDER / "testcases").iterdir() if path.is_dir())
 
 
@@ -116,3 +118,35 @@ def test_a_wrong_configuration_tells_every_mistake_at_once() -> None:
             {"id": "bus", "driver": "modbus", "prot": 502, "devices": [{"id": "Meter 1", "unit": 300}]}, "links[0]"
         )
     assert len(str(caught.value).splitlines()) >= 4
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ({"profile": "eastron-sdm630", "max_registers": 1}, "profile eastron-sdm630.points[0] takes 2 in one value"),
+        ({"max_registers": 1, "even_counts": True, "points": [VOLTAGE]}, "points[0] takes 1 in one value"),
+        (
+            {"max_registers": 1, "points": [CURRENT], "defaults": {"ct_register": {"address": 9, "type": "uint32"}}},
+            "defaults.ct_register takes 2 in one value, a request may ask for 1; raise max_registers to 2 or more",
+        ),
+        (
+            {"address_offset": 10, "points": [CURRENT], "defaults": {"ct_register": {"address": 65530}}},
+            "address_offset: moves links[0].devices[0].defaults.ct_register to address 65540; correct the offset",
+        ),
+        (
+            {"sunspec": {}, "max_registers": 2},
+            "max_registers: a SunSpec value takes up to 4 registers; raise max_registers to 4 or more",
+        ),
+    ],
+    ids=["profile", "even", "ratio", "ratio-moved", "sunspec"],
+)
+def test_what_no_request_can_read_is_refused_by_name_and_not_found_out_by_a_crash(
+    device: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        SPEC.parse(
+            {"id": "bus", "driver": "modbus", "host": "h", "devices": [{"id": "m", "unit": 1} | device]}, "links[0]"
+        )
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("links[0].devices[0].")
+    assert said in line

@@ -25,11 +25,10 @@ from linli_edge.driver import Clock, PlannedPoll, Served, UnitCounters, WriteOut
 from linli_edge.drivers.modbus.client import QUIET, FramedPort, ModbusPort
 from linli_edge.drivers.modbus.framing import AsciiFraming, Framing, Request, RtuFraming, TcpFraming
 from linli_edge.drivers.modbus.harvest import Harvest
-from linli_edge.drivers.modbus.plan import Block, Entry, Factors, Limits, RequestPlan, blocks_of
+from linli_edge.drivers.modbus.plan import Block, Entry, Factors, RequestPlan, blocks_of
 from linli_edge.drivers.modbus.read_through import ReadThrough
-from linli_edge.drivers.modbus.register_map import Quirks
 from linli_edge.drivers.modbus.registers import MappedPoint
-from linli_edge.drivers.modbus.settings import DeviceSettings, FramingName, LinkSettings
+from linli_edge.drivers.modbus.settings import DeviceSettings, FramingName, LinkSettings, limits_of
 from linli_edge.drivers.modbus.sunspec import choose, walk
 from linli_edge.drivers.modbus.writing import command_for, words_for
 from linli_edge.transport import Transport
@@ -176,7 +175,7 @@ class ModbusDriver:
         table = device.sunspec_table
 
         async def read(address: int, count: int) -> bytes:
-            data, most = b"", _limits(device.quirks).most(table)
+            data, most = b"", limits_of(device.quirks).most(table)
             for first in range(address, address + count, most):
                 part = min(most, address + count - first)
                 data += await self._read(device, Request(device.unit, table.function, first, part), patient=True)
@@ -198,7 +197,7 @@ class ModbusDriver:
         points: list[Entry] = [(entry, entry.of(device.device)) for entry in layout.entries]
         points += [(register, None) for register in layout.guards if register.address >= model]
         apart: list[Entry] = [(register, None) for register in layout.guards if register.address < model]
-        limits = _limits(device.quirks)
+        limits = limits_of(device.quirks)
         if apart and len(blocks_of([*apart, *points], limits)) == 1:
             points, apart = [*apart, *points], []
         task.requests = RequestPlan(points, limits, apart=apart)
@@ -226,7 +225,7 @@ class ModbusDriver:
     async def write(self, request: WriteRequest) -> WriteOutcome:
         """Write one value and read it back; see :class:`linli_edge.driver.Writing`."""
         device, entry, point = self._writable(request.point_name)
-        requests = RequestPlan([(entry, point)], _limits(device.quirks))
+        requests = RequestPlan([(entry, point)], limits_of(device.quirks))
         before, factors = await self._read_back(device, requests)
         words = words_for(entry, request.value, factors)
         command = command_for(device.unit, entry, words, device.quirks)
@@ -377,7 +376,7 @@ def _tasks_of(device: DeviceSettings, settings: LinkSettings) -> list[_Task]:
         # Which points it has, only it can tell.
         cost = _cost(_SUNSPEC_REGISTERS, device, settings)
         return [_Task(device, PlannedPoll(device.device, device.device, device.interval, cost=cost), None)]
-    limits = _limits(device.quirks)
+    limits = limits_of(device.quirks)
     groups: dict[int, list[tuple[MappedPoint, Point]]] = {}
     for mapped in device.points:
         groups.setdefault(mapped.interval or device.interval, []).append((mapped, mapped.of(device.device)))
@@ -391,11 +390,6 @@ def _tasks_of(device: DeviceSettings, settings: LinkSettings) -> list[_Task]:
         points = tuple(point for _, point in entries)
         tasks.append(_Task(device, PlannedPoll(key, device.device, interval, points, cost=cost), requests))
     return tasks
-
-
-def _limits(quirks: Quirks) -> Limits:
-    most, bits = quirks.max_registers, min(2000, 16 * quirks.max_registers)
-    return Limits(most, bits, quirks.max_gap, quirks.even_counts)
 
 
 def _data_bytes(block: Block) -> int:

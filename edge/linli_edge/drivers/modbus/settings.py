@@ -1,7 +1,7 @@
 """A Modbus link as TOML writes it: how the bytes move, and the devices with their profiles."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -17,7 +17,7 @@ from linli_edge.drivers.modbus.client import check_version
 from linli_edge.drivers.modbus.device_profile import DeviceProfile
 from linli_edge.drivers.modbus.doubt import Doubt
 from linli_edge.drivers.modbus.image import Image
-from linli_edge.drivers.modbus.plan import RequestPlan
+from linli_edge.drivers.modbus.plan import Limits, RequestPlan
 from linli_edge.drivers.modbus.read_through import ReadThroughSettings, read_settings
 from linli_edge.drivers.modbus.register_map import (
     RATIOS,
@@ -28,7 +28,7 @@ from linli_edge.drivers.modbus.register_map import (
     read_quirks,
 )
 from linli_edge.drivers.modbus.registers import ADDRESSES, MappedPoint, RegisterTable, WordOrder
-from linli_edge.drivers.modbus.sunspec import Kind, Layout, SunSpecSettings
+from linli_edge.drivers.modbus.sunspec import LONGEST, Kind, Layout, SunSpecSettings
 from linli_edge.transport.settings import SerialSettings, TlsSettings, TransportSettings, read_transport
 
 FramingName = Literal["tcp", "rtu", "ascii"]
@@ -169,6 +169,9 @@ def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSetti
     quirks = read_quirks(item, profile.quirks if profile else Quirks())
     own: tuple[RawEntry, ...] = ()
     if "sunspec" in item:
+        if limits_of(quirks).most(RegisterTable.HOLDING) < LONGEST:
+            found = f"a SunSpec value takes up to {LONGEST} registers"
+            item.problem("max_registers", found, f"raise max_registers to {LONGEST} or more")
         return DeviceSettings(name, unit, interval, quirks, (), _sunspec(item)), shift
     if "points" in item:
         own = read_entries(item.tables("points"), read_defaults(item.table("defaults")), quirks)
@@ -188,16 +191,40 @@ def _device(item: Table, framing: str, profiles: _Profiles) -> tuple[DeviceSetti
                 f"{point.where} is in table {point.table.label}, which function {point.table.function} reads",
                 "add the function, or drop the point",
             )
-        if point.end > ADDRESSES:
-            item.problem("address_offset", f"moves {point.where} to address {point.address}", "correct the offset")
         if point.interval and place < len(entries) - len(own):
             # A profile says what need not be read more often; what the device's own points say is what is wanted.
             point = replace(point, interval=max(interval, point.interval))
         # A point of the device's own replaces the profile's of the same name.
         points[point.of("device").local_name] = point
+    _check_fits(item, [*points.values()], quirks)
     for local_name, wanted in _intervals(item, points).items():
         points[local_name] = replace(points[local_name], interval=wanted)
     return DeviceSettings(name, unit, interval, quirks, tuple(points.values())), shift
+
+
+def limits_of(quirks: Quirks) -> Limits:
+    """Return what a device can take in one request."""
+    most, bits = quirks.max_registers, min(2000, 16 * quirks.max_registers)
+    return Limits(most, bits, quirks.max_gap, quirks.even_counts)
+
+
+def _check_fits(item: Table, points: Sequence[MappedPoint], quirks: Quirks) -> None:
+    """Note what no request to this device can read, ratio and scale registers included: a profile cannot know it."""
+    asked = [entry for point in points for entry in (point, *(one.register for one in point.multipliers))]
+    for entry in {entry.where: entry for entry in asked}.values():
+        if entry.end > ADDRESSES:
+            item.problem("address_offset", f"moves {entry.where} to address {entry.address}", "correct the offset")
+    limits = limits_of(quirks)
+    # One is enough, the longest. What the device's own points take beyond max_registers was noted where they stand.
+    own = f"{item.where}.points"
+    long = [entry for entry in asked if entry.count > limits.most(entry.table)]
+    long = [entry for entry in long if not (entry.where.startswith(own) and entry.count > quirks.max_registers)]
+    if long:
+        entry = max(long, key=lambda entry: entry.count)
+        allowed = f"{limits.most(entry.table)} (even_counts)" if quirks.even_counts else str(quirks.max_registers)
+        needed = entry.count + entry.count % 2 if quirks.even_counts else entry.count
+        found = f"{entry.where} takes {entry.count} in one value, a request may ask for {allowed}"
+        item.problem("max_registers", found, f"raise max_registers to {needed} or more")
 
 
 def _check_functions(item: Table, quirks: Quirks) -> None:

@@ -24,6 +24,9 @@ from linli_edge.drivers.modbus.sunspec_models import (
 BASES: Final = (40_000, 50_000, 0)
 MARKER: Final = b"SunS"
 
+LONGEST: Final = 4
+"""Registers of the longest value that is asked for in one piece: a quarter of a serial number, a float64."""
+
 _END: Final = 0xFFFF
 _MOST_MODELS: Final = 250
 _COMMON_LENGTHS: Final = (65, 66)
