@@ -9,7 +9,7 @@ Theory of operation
 
     * **Rollover**: the value fell by nearly the register's whole range. Where the range is known (from the profile, or
       because the value is a 16- or 32-bit number) it is accepted at once. Where it is not, the next power of ten is
-      tried, with caution: the value must have been within a hundredth of it.
+      tried, with caution: the value must have been within a hundredth of it. Zero itself waits for what comes next.
     * **Unit jump**: the value is a power of ten times what it was (a meter set from Wh to kWh, a lost decimal point).
       Nothing confirms it but a person: it stays UNCERTAIN until the register comes back or a swap is entered.
 """
@@ -173,8 +173,8 @@ class RegisterWatch:
         return 0 <= value - before <= self._allowed + self._rate * max(0, at - before_at)
 
     def _rolled_over(self, base: Baseline, value: float, at: Instant) -> Told | None:
-        if value >= base.value:
-            return None
+        if value >= base.value or value == 0:
+            return None  # zero may as well be a dip: what comes next says which, and the baseline is there to tell by
         for modulus in self._moduli:
             if base.value >= _NEARLY_FULL * modulus and self._follows(base.value, base.at, value + modulus, at):
                 return Told(Happening.ROLLOVER, base.value, base.at, value, at, at, modulus=modulus)

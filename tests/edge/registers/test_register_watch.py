@@ -123,6 +123,20 @@ def test_a_rollover_at_a_power_of_ten_is_taken_with_caution() -> None:
     assert (told.kind, told.modulus, told.assumed) == (Happening.ROLLOVER, 1e9, True)
 
 
+@pytest.mark.parametrize(("full", "moduli"), [(65_536e3, (65_536e3,)), (100e6, ())], ids=["known", "power-of-ten"])
+def test_a_moment_of_zero_near_the_end_of_the_range_is_no_rollover(full: float, moduli: tuple[float, ...]) -> None:
+    seen = course((0, full - 50e3), (15, 0.0), (30, full - 49e3), moduli=moduli)
+    assert seen.reasons == [None, DIP, None]
+    assert [told.kind for told in seen.told] == [Happening.ZERO_DIP]
+
+
+def test_a_rollover_to_exactly_zero_is_one_as_soon_as_it_counts_again() -> None:
+    seen = course((0, 65_500e3), (15, 0.0), (30, 0.0), (45, 10e3), moduli=(65_536e3,))
+    assert seen.reasons == [None, DIP, DIP, None]
+    (told,) = seen.told
+    assert (told.kind, told.before, told.after, told.assumed) == (Happening.ROLLOVER, 65_500e3, 10e3, False)
+
+
 def test_a_fall_from_far_below_the_range_is_no_rollover() -> None:
     assert [told.kind for told in course((0, 5e8), (15, 400), (30, 800), (45, 900)).told] == [Happening.RESET]
 
@@ -248,3 +262,19 @@ def test_another_serial_number_is_another_meter() -> None:
         "final": {"energy_import": 5e6},
     }
     assert judge(Reading(energy, 12.0, START + MINUTE)).quality is Quality.GOOD
+
+
+def test_a_meter_that_starts_up_and_shows_zeros_is_not_another_meter() -> None:
+    registers = book()
+    energy, serial = Point("m", "energy_import"), Point("m", "serial_number")
+    judge, identify = registers.follower(energy), registers.follower(serial)
+    assert judge is not None
+    assert identify is not None
+    identify(Reading(serial, "12345678", START))
+    judge(Reading(energy, 5e6, START))
+    for nobody in ("00000000", 0, "0"):
+        identify(Reading(serial, nobody, START + MINUTE))
+        assert judge(Reading(energy, 0.0, START + MINUTE)).reason is DIP
+    identify(Reading(serial, "12345678", START + 2 * MINUTE))
+    assert judge(Reading(energy, 5e6, START + 2 * MINUTE)).quality is Quality.GOOD
+    assert [name for name, _, _ in registers.take_events(START + 2 * MINUTE)] == ["linli.register.zero_dip"]
