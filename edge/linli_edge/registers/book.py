@@ -109,7 +109,8 @@ class RegisterBook:
     def _identify(self, reading: Reading) -> Reading:
         """Take what a meter says of who it is: another serial number means another meter."""
         device, serial = reading.point.device, str(reading.value)
-        if reading.point.occurrence is not None:
+        if reading.point.occurrence is not None or not serial.strip("0 "):
+            # A meter that starts up shows zeros everywhere, and is none the less itself.
             return reading
         before = self._serials.get(device)
         self._serials[device] = serial
