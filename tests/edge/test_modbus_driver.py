@@ -13,7 +13,7 @@ from linli_core.model import Quality, Reading, Reason
 from linli_edge.driver import PlannedPoll
 from linli_edge.drivers.modbus import SPEC
 from linli_edge.drivers.modbus.client import FramedPort, check_version
-from linli_edge.drivers.modbus.driver import ModbusDriver
+from linli_edge.drivers.modbus.driver import ModbusDriver, on_line
 from linli_edge.drivers.modbus.framing import Request, RtuFraming, TcpFraming
 from linli_edge.transport.memory import MemoryTransport
 from linli_sim.modbus_frames import rtu
@@ -304,6 +304,19 @@ async def test_a_stream_out_of_step_is_given_up() -> None:
         with pytest.raises(LinkClosed, match="no MBAP header"):
             await port.read(request(1), limit=5.0)
     assert len(line.written) == 1
+
+
+async def test_what_a_converter_delivers_of_the_connection_before_is_no_answer_on_the_next() -> None:
+    config = SPEC.parse(link(502, device(1, 0, 5, max_gap=0)), "links[0]")
+    before, after = MemoryTransport([[]]), MemoryTransport()
+    before.end()
+    with pytest.raises(LinkClosed):
+        await on_line(config, before, Clock()).port.read(Request(1, 3, 0, 1), limit=5.0)
+    late = before.written[0][:4] + bytes.fromhex("0005 01 03 02 DEAD")
+    after.feed(late)
+    after.end()
+    with pytest.raises(LinkClosed):  # it goes on waiting for its own
+        await on_line(config, after, Clock()).port.read(Request(1, 3, 5, 1), limit=5.0)
 
 
 def test_another_pymodbus_is_refused_by_name() -> None:

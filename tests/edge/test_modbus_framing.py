@@ -54,9 +54,8 @@ def framing_for(vector: dict[str, Any]) -> tuple[Framing, Request]:
         serial = RtuFraming()
         serial.encode(request)
         return serial, request
-    tcp = TcpFraming()
-    # The id before the vector's: 0 comes after 65535 in neither stack, so 0 can only be checked as a stray.
-    tcp._transaction = expected["transaction_id"] - 1
+    # 0 comes after 65535 in neither stack, so 0 can only be checked as a stray.
+    tcp = TcpFraming(iter([expected["transaction_id"] or 0xFFFF]))
     tcp.encode(request)
     return tcp, request
 

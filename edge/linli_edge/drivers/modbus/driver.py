@@ -416,5 +416,6 @@ def on_line(settings: LinkSettings, transport: Transport, clock: Clock) -> Modbu
     """Return the driver on a line that is open, perhaps one that other protocols share."""
     # On a slow line a character alone takes longer than the silence that is waited for elsewhere.
     quiet = max(QUIET, 2 * settings.silence)
-    port = FramedPort(transport, FRAMINGS[settings.framing](), quiet=quiet, doubt=settings.doubt)
+    framing = TcpFraming(settings.transactions) if settings.framing == "tcp" else FRAMINGS[settings.framing]()
+    port = FramedPort(transport, framing, quiet=quiet, doubt=settings.doubt)
     return ModbusDriver(settings, port, clock)

@@ -6,6 +6,7 @@ polls of one, unpacks registers one at a time, and throws a whole buffer away fo
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from pymodbus.framer import FramerAscii, FramerRTU, FramerSocket
@@ -27,6 +28,7 @@ __all__ = [
     "RtuFraming",
     "TcpFraming",
     "data_of",
+    "transaction_ids",
 ]
 
 MAX_ADU: Final = 260
@@ -70,15 +72,28 @@ class Framing(Protocol):
         ...
 
 
+def transaction_ids() -> Iterator[int]:
+    """Yield transaction ids, round and round, without 0."""
+    while True:
+        yield from range(1, 0x10000)
+
+
 class TcpFraming:
     """Modbus TCP: an MBAP header with a transaction id before each PDU."""
 
     identified = True
     damaged = False
 
-    def __init__(self) -> None:
+    def __init__(self, transactions: Iterator[int] | None = None) -> None:
+        """Store.
+
+        Args:
+            transactions: Where the ids come from; they begin at 1 if left out. They belong to the line: a connection
+                that began anew would take what a converter still delivers of the one before for its own.
+        """
         self._framer = FramerSocket(DecodePDU(is_server=False))
         self._buffer = b""
+        self._transactions = transactions if transactions is not None else transaction_ids()
         self._transaction = 0
         self._unit = 0
         self._others: list[tuple[int, bytes]] = []
@@ -86,7 +101,7 @@ class TcpFraming:
 
     def encode(self, asked: Asked) -> bytes:
         """Return the bytes of a request under the next transaction id."""
-        self._transaction = self._transaction % 0xFFFF + 1
+        self._transaction = next(self._transactions)
         self._unit = asked.unit
         return self._framer.encode(asked.pdu, asked.unit, self._transaction)
 

@@ -1,7 +1,7 @@
 """A Modbus link as TOML writes it: how the bytes move, and the devices with their profiles."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -16,6 +16,7 @@ from linli_edge.drivers.modbus import device_profile
 from linli_edge.drivers.modbus.client import check_version
 from linli_edge.drivers.modbus.device_profile import DeviceProfile
 from linli_edge.drivers.modbus.doubt import Doubt
+from linli_edge.drivers.modbus.framing import transaction_ids
 from linli_edge.drivers.modbus.image import Image
 from linli_edge.drivers.modbus.plan import Limits, RequestPlan
 from linli_edge.drivers.modbus.read_through import ReadThroughSettings, read_settings
@@ -79,6 +80,7 @@ class LinkSettings:
         image: What was read, for them.
         layouts: What SunSpec devices turned out to be; outlives a connection as well.
         doubt: The answers that are overdue; a converter delivers them to whoever is connected by then.
+        transactions: The ids of Modbus TCP, which go on from one connection to the next for the same reason.
     """
 
     transport: TransportSettings
@@ -89,6 +91,7 @@ class LinkSettings:
     learnt: dict[str, RequestPlan] = field(default_factory=dict, compare=False)
     layouts: dict[str, Layout] = field(default_factory=dict, compare=False)
     doubt: Doubt = field(default_factory=Doubt, compare=False)
+    transactions: Iterator[int] = field(default_factory=transaction_ids, compare=False)
 
     @property
     def silence(self) -> float:
