@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from linli_core.instant import SECOND
-from linli_core.model import Quality, Reading
+from linli_core.model import Quality, Reading, Reason
 from linli_edge.config.gateway import parse_config
 from linli_edge.link import Link, LinkDown, LinkUp, Report
 from linli_edge.scheduler import DeviceSilent
@@ -148,6 +148,27 @@ async def test_an_adapter_that_comes_back_under_another_name_is_found(tmp_path: 
                 os.close(end)
         gone = [reading for reading in watch.readings if reading.quality is not Quality.GOOD]
         assert all(reading.value is None for reading in gone)
+
+
+async def test_an_unplugged_adapter_is_told_on_its_own_line_and_costs_the_other_nothing(tmp_path: Path) -> None:
+    with SerialBus(stations(1), FAST, link=tmp_path / "one") as one, SerialBus(stations(1), FAST) as two:
+        serial = 'transport = "serial"\npath = "{}"\nbaud = 115200'
+        async with (
+            running(serial.format(one.path), 1) as (sick, sick_watch),
+            running(serial.format(two.path), 1) as (well, well_watch),
+        ):
+            await sick_watch.good(2)
+            one.unplug()
+            await sick_watch.until(lambda: sick_watch.readings[-1].quality is Quality.BAD)
+            await well_watch.good(6)
+            missing = sick_watch.readings[-1]
+            assert (missing.value, missing.reason) == (None, Reason.NO_COMMUNICATION)
+            assert sick.state().state == "down"
+            assert str(one.path) in sick.state().error
+            assert (well.state().state, well_watch.reports) == ("up", [])
+            assert all(reading.quality is Quality.GOOD for reading in well_watch.readings)
+            (counted,) = well.state().units
+            assert counted.requests - counted.answers in {0, 1}, "one may be under way"
 
 
 @pytest.mark.parametrize("pattern", ["usb-*", "usb-FTDI_?-port0"])

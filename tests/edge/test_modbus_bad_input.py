@@ -5,8 +5,8 @@ The line has the speed of a real one and its stations misbehave as they are told
 
 import asyncio
 import contextlib
+import os
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,6 +63,11 @@ class Bench:
     def faults(self) -> Misbehaviour:
         return self.bus.faults[SICK]
 
+    def unit(self, number: int) -> Unit:
+        station = self.bus.stations[number]
+        assert isinstance(station, ModbusStation)
+        return station.unit
+
     def count(self, number: int) -> UnitCounters:
         return self.driver.counters()[f"meter-{number}"]
 
@@ -75,6 +80,13 @@ class Bench:
 
     async def healthy(self) -> None:
         assert await self.poll(HEALTHY) == {0: 2000, 1: 2001, 40: 2040}
+
+    def booked(self) -> None:
+        """Each request to the sick one has ended as one thing, and to the healthy one nothing has happened."""
+        sick, healthy = self.count(SICK), self.count(HEALTHY).as_dict()
+        assert sick.requests == sick.answers + sick.timeouts + sick.checksum + sick.malformed, sick
+        assert healthy.pop("answers") == healthy.pop("requests")
+        assert not any(healthy.values()), healthy
 
     async def well_again(self) -> None:
         """The sick one, once nothing ails it, is read as if nothing had been."""
@@ -131,7 +143,7 @@ FAULTS = [
     Fault("noise behind the answer", having(after=b"\x01\x03\x04\x99"), None, GOOD, ("noise",)),
     Fault("wrong checksum", having(damaged=-1), ProtocolError, counted=("checksum",)),
     Fault("a damaged register", having(damaged=3), ProtocolError, counted=("checksum",)),
-    Fault("another unit id", having(unit=9), LinkTimeout, counted=("timeouts",)),
+    Fault("another unit id", having(unit=9), LinkTimeout, counted=("timeouts", "foreign")),
     Fault("cut short", having(cut=5), LinkTimeout, counted=("timeouts",)),
     Fault("one byte", having(cut=1), LinkTimeout, counted=("timeouts",)),
     Fault("refuses: broken", having(exception=4), None, dict.fromkeys(GOOD, Reason.DEVICE_FAILURE), ("refused",)),
@@ -154,11 +166,10 @@ async def test_each_fault_has_a_name_is_counted_and_costs_the_others_nothing(fau
         await line.healthy()
         for name in fault.counted:
             assert getattr(line.count(SICK), name) >= 1, name
-        clean = line.count(HEALTHY).as_dict()
-        asked = clean.pop("requests")
-        assert clean.pop("answers") == asked == 4
-        assert not any(clean.values()), clean
+        assert line.count(HEALTHY).requests == 4
+        line.booked()
         await line.well_again()
+        line.booked()
 
 
 @pytest.mark.parametrize("place", range(1, 9))
@@ -166,7 +177,9 @@ async def test_a_frame_torn_apart_at_any_byte_is_put_together(place: int) -> Non
     async with bench() as line:
         line.faults.pause_at, line.faults.pause = place, 0.01
         assert await line.poll(SICK) == GOOD
-        assert line.count(SICK).timeouts == 0
+        await line.healthy()
+        assert line.count(SICK).as_dict() == line.count(HEALTHY).as_dict()
+        line.booked()
 
 
 async def test_an_answer_to_another_request_is_not_this_ones() -> None:
@@ -176,8 +189,27 @@ async def test_an_answer_to_another_request_is_not_this_ones() -> None:
         line.faults.repeats = 1
         with pytest.raises(LinkTimeout):
             await line.poll(SICK)
+        await line.healthy()
         await line.well_again()
         assert line.count(SICK).foreign + line.count(SICK).late >= 1
+        line.booked()
+
+
+async def test_a_device_that_changes_its_layout_is_asked_in_another_way_and_counted() -> None:
+    """An update of its firmware has taken a register away and brought the limit of a request down."""
+    async with bench() as line:
+        assert await line.poll(SICK) == GOOD
+        assert line.count(SICK).refused == 0
+        changed = line.unit(SICK)
+        del changed.tables["holding"][1]
+        changed.most = 1
+        for _ in range(2):
+            assert await line.poll(SICK) == {0: 1000, 1: Reason.REFUSED_BY_DEVICE, 40: 1040}
+            await line.healthy()
+        learnt = line.count(SICK).refused
+        assert 1 <= learnt <= 2, "what was refused once is remembered"
+        assert line.count(SICK).answers == line.count(SICK).requests
+        line.booked()
 
 
 async def test_a_line_that_echoes_is_read_through_its_own_echo() -> None:
@@ -195,18 +227,14 @@ async def test_two_masters_on_one_line_are_noticed_and_nothing_foreign_is_taken(
         line.faults.delay = 0.03
         asking = asyncio.create_task(line.poll(SICK))
         request = Request(SICK, 3, 2, 2)
-        await asyncio.to_thread(_once_asked, line.bus)
+        await asyncio.to_thread(line.bus.heard_from, "head")
         line.bus.inject(framed(bytes((SICK,)) + request.pdu) + framed(bytes.fromhex("010304beefbeef")))
         assert await asking == {0: Reason.MALFORMED_ANSWER, 1: Reason.MALFORMED_ANSWER, 40: 1040}
         assert line.count(SICK).malformed == 1
         assert line.count(SICK).foreign >= 1
         await line.healthy()
         await line.well_again()
-
-
-def _once_asked(bus: SerialBus) -> None:
-    while not any(said.source[0] == "head" and said.end < time.monotonic() for said in bus.wire.record):
-        time.sleep(0.001)
+        line.booked()
 
 
 async def test_two_devices_on_one_id_collide_and_give_no_value() -> None:
@@ -235,9 +263,11 @@ async def test_rtu_through_ser2net(tmp_path: Path) -> None:
             f"  connector: serialdev(nouucplock=true),{bus.path},115200n81,local\n",
             encoding="utf-8",
         )
-        argv = [program, "-n", "-d", "-c", str(config), "-P", str(tmp_path / "pid")]
-        async with Program("ser2net", argv, tmp_path / "ser2net.log"):
-            await _listening(port)
+        pid = tmp_path / "pid"
+        os.mkfifo(pid)
+        argv = [program, "-n", "-d", "-c", str(config), "-P", str(pid)]
+        async with Program("ser2net", argv, tmp_path / "ser2net.log") as server:
+            await _listening(server, pid)
             line = table(host="127.0.0.1", port=port, framing="rtu")
             async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
                 assert isinstance(driver, ModbusDriver)
@@ -250,15 +280,19 @@ async def test_rtu_through_ser2net(tmp_path: Path) -> None:
                 await through.well_again()
 
 
-async def _listening(port: int) -> None:
-    for _ in range(200):
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            await writer.wait_closed()
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("ser2net does not listen")
+async def _listening(server: Program, pid: Path) -> None:
+    """Return once ser2net has written who it is into a pipe: it listens by then."""
+    descriptor, told, loop = os.open(pid, os.O_RDONLY | os.O_NONBLOCK), asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(descriptor, told.set)
+    tasks = {asyncio.create_task(told.wait(), name="told"), asyncio.create_task(server.wait(), name="ended")}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    assert told.is_set(), server.tail()
 
 
 async def test_libmodbus_over_tcp_with_holes_limits_and_refusals() -> None:
@@ -305,8 +339,12 @@ async def test_a_converter_that_hangs_up_within_an_answer_is_a_broken_line() -> 
         line = table(host="127.0.0.1", port=bus.port, framing="rtu")
         config = SPEC.parse(line, "links[0]")
         async with SPEC.open(config, lambda: 0) as driver:
+            assert isinstance(driver, ModbusDriver)
+            cut = Bench(bus, driver)
             with pytest.raises(LinkClosed):
-                await driver.poll(driver.plan[0])
+                await cut.poll(SICK)
+            assert cut.count(SICK).timeouts == cut.count(SICK).requests == 1
+            cut.booked()
         bus.converter.hang_up_after = 0
         async with SPEC.open(config, lambda: 0) as driver:
             readings = {reading.point.channel: reading.value for reading in await driver.poll(driver.plan[0])}

@@ -304,6 +304,8 @@ async def test_a_stream_out_of_step_is_given_up() -> None:
         with pytest.raises(LinkClosed, match="no MBAP header"):
             await port.read(request(1), limit=5.0)
     assert len(line.written) == 1
+    counted = port.count(1)
+    assert (counted.requests, counted.malformed, counted.answers) == (1, 1, 0)
 
 
 async def test_what_a_converter_delivers_of_the_connection_before_is_no_answer_on_the_next() -> None:

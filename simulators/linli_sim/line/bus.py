@@ -118,6 +118,8 @@ class SerialBus:
         self._terminal: tuple[int, int] | None = None
         self._listening: socket.socket | None = None
         self._lock = threading.Lock()
+        self._spoken: set[str] = set()
+        self._news = threading.Condition(self._lock)
         self._wake, self._woken = socket.socketpair()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="serial bus", daemon=True)
@@ -180,6 +182,11 @@ class SerialBus:
                 self._link.unlink(missing_ok=True)
         self._wake.send(b"\0")
 
+    def heard_from(self, kind: str) -> None:
+        """Return once something whole has been heard of a ``head``, a ``station`` or as ``noise``; not on the loop."""
+        with self._news:
+            self._news.wait_for(lambda: kind in self._spoken)
+
     def inject(self, data: bytes) -> None:
         """Put bytes on the wire now that no station and no head has said: noise, or another master."""
         with self._lock:
@@ -200,6 +207,9 @@ class SerialBus:
                     self._take(descriptor, now)
                 for arrival in self.wire.arrived(now):
                     self._deliver(arrival)
+                    if arrival.last:
+                        self._spoken.add(arrival.source[0])
+                        self._news.notify_all()
                 self._end_of_frame(now)
 
     def _watched(self) -> list[int]:

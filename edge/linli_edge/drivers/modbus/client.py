@@ -205,6 +205,9 @@ class FramedPort:
             answered = True
         except TimeoutError as exc:
             raise self._unanswered(asked, limit) from exc
+        except LinkClosed:
+            count.timeouts += 1
+            raise
         finally:
             # Whatever ended it, a cancelled poll included: its answer may still come.
             if not answered and not self._framing.identified:
