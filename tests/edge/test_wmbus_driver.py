@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 import sys
-import tomllib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
@@ -13,10 +12,9 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from tests.edge.radio import CONVERTER, KEY, NOW, WATER, Air, link, named, volume
 
-from linli_core.codecs.mbus.encode import encode_dib, encode_number, encode_vib
 from linli_core.codecs.mbus.header import Identity
-from linli_core.codecs.mbus.vif import Measurand
 from linli_core.codecs.wmbus.encode import (
     Meter,
     encode_cbc,
@@ -27,59 +25,16 @@ from linli_core.codecs.wmbus.encode import (
 )
 from linli_core.codecs.wmbus.frame import Checksums, add_checksums
 from linli_core.errors import ConfigError, LinkClosed, LinkError, ProtocolError, Unheard
-from linli_core.instant import HOUR, MINUTE, SECOND, from_rfc3339
-from linli_core.model import Reading
+from linli_core.instant import HOUR, MINUTE, SECOND
 from linli_edge.ciphers import AES
 from linli_edge.drivers.wmbus import SPEC
 from linli_edge.drivers.wmbus.driver import WmbusDriver
-from linli_edge.drivers.wmbus.hearing import whole_number
 from linli_edge.drivers.wmbus.lines import LONGEST, parse_text
 from linli_edge.drivers.wmbus.memory import Memory
-from linli_edge.drivers.wmbus.settings import LinkSettings, parse
+from linli_edge.drivers.wmbus.settings import LinkSettings
 from linli_edge.drivers.wmbus.source import lines
 from linli_edge.transport.memory import MemoryTransport
 from linli_sim.waiting import eventually
-
-NOW = from_rfc3339("2026-11-25T08:00:00Z")
-KEY = bytes(range(16))
-WATER = Identity("12345678", "LIN", 0x01, 0x07)
-CONVERTER = Identity("12345678", "LIN", 0x01, 0x37)
-
-
-def volume(number: int, storage: int = 0) -> bytes:
-    return encode_dib(0xC, storage=storage) + encode_vib(Measurand.VOLUME, "m3", -3) + encode_number(0xC, number)
-
-
-def link(devices: str = 'id = "water"\nmeter = "12345678"', head: str = 'host = "127.0.0.1"\nport = 1') -> LinkSettings:
-    text = f"[[links]]\n{head}\n" + "".join(f"[[links.devices]]\n{each}\n" for each in devices.split("\n\n") if each)
-    return parse(tomllib.loads(text)["links"][0], "links[0]")
-
-
-class Air:
-    """A driver without a receiver, and its clock."""
-
-    def __init__(self, settings: LinkSettings) -> None:
-        self.now = NOW
-        self.settings = settings
-        settings.memory.first_wait = 0
-        self.driver = WmbusDriver(settings, lambda: self.now)
-
-    def send(self, data: bytes, seconds: int = 0) -> None:
-        self.now += seconds * SECOND
-        self.driver.hearing.hear(data.hex(), self.now)
-
-    async def collect(self, number: int = 0) -> list[Reading]:
-        return await self.driver.poll(self.driver.plan[number])
-
-    @property
-    def totals(self) -> dict[str, int]:
-        return dict(self.settings.memory.totals)
-
-
-def named(readings: list[Reading]) -> dict[str, object]:
-    found: dict[str, object] = {reading.point.local_name: reading.value for reading in readings}
-    assert found.pop("meter_identity", whole_number(WATER)) in {whole_number(WATER), whole_number(CONVERTER)}
-    return found
 
 
 async def test_a_poll_collects_what_has_come_since_the_last_one() -> None:
@@ -181,35 +136,6 @@ async def test_one_spoilt_telegram_among_good_ones_is_no_fault() -> None:
     assert air.driver.counters()["water"].malformed == 3
 
 
-async def test_a_message_that_was_sent_before_is_not_taken_again() -> None:
-    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
-    old = encode_derived(Meter(WATER, 1), volume(1000), AES, KEY, 7)
-    air.send(old)
-    air.send(encode_derived(Meter(WATER, 2), volume(1001), AES, KEY, 8), 60)
-    assert named(await air.collect())["water_volume"] == Decimal("1.001")
-    air.send(old, 60)
-    assert await air.collect() == []
-    assert air.totals == {"read": 2, "replayed": 1}
-    assert air.driver.counters()["water"].foreign == 1
-
-
-async def test_a_replayed_telegram_without_a_counter_is_told_by_its_bytes() -> None:
-    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
-    old = encode_cbc(Meter(WATER, 1), volume(1000), AES, KEY)
-    air.send(old)
-    air.send(encode_cbc(Meter(WATER, 2), volume(1001), AES, KEY), 60)
-    air.send(old, 60)
-    assert named(await air.collect())["water_volume"] == Decimal("1.001")
-    assert air.totals == {"read": 2, "replayed": 1}
-
-
-async def test_a_meter_that_stands_still_sends_the_same_bytes_again() -> None:
-    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
-    for number in range(600):
-        air.send(encode_cbc(Meter(WATER, number), volume(1000), AES, KEY), 16)
-    assert air.totals == {"read": 600}
-
-
 async def test_what_stands_in_plain_behind_the_encrypted_part_is_not_taken(caplog: pytest.LogCaptureFixture) -> None:
     sealed = encode_cbc(Meter(WATER, 1), volume(1000), AES, KEY)
     forged = sealed[1:] + volume(999999, storage=1)
@@ -225,22 +151,6 @@ async def test_what_stands_in_plain_behind_the_encrypted_part_is_not_taken(caplo
     trusting = Air(link(f"{device}\nplain = true"))
     trusting.send(forged)
     assert named(await trusting.collect())["water_volume.s1"] == Decimal("999.999")
-
-
-async def test_a_counter_outlives_a_restart(tmp_path: Path) -> None:
-    device = f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'
-    head = f'host = "127.0.0.1"\nport = 1\nstate = "{tmp_path}/radio.json"'
-    told = [encode_derived(Meter(WATER, number), volume(1000 + number), AES, KEY, number) for number in (7, 8)]
-
-    async def texts(*telegrams: bytes) -> AsyncIterator[str]:
-        for data in telegrams:
-            yield data.hex()
-
-    first = Air(link(device, head))
-    await first.driver.listen(texts(*told))
-    second = Air(link(device, head))
-    await second.driver.listen(texts(told[0]))
-    assert second.totals == {"replayed": 1}
 
 
 async def test_a_forgery_hides_no_telegram() -> None:

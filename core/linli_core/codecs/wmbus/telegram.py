@@ -51,6 +51,7 @@ class Telegram(msgspec.Struct, frozen=True):
         layout: Id of the private layout by which some of it was read; empty for none.
         private: All it says is the manufacturer's own, and no layout of it is known.
         unproved: Bytes in plain behind what the meter's key opened, fillers aside: anybody may have put them there.
+        cipher: The first block that the meter's key opened in mode 5, as it was sent; empty in the other protections.
     """
 
     frame: LinkFrame
@@ -65,6 +66,7 @@ class Telegram(msgspec.Struct, frozen=True):
     layout: str = ""
     private: bool = False
     unproved: int = 0
+    cipher: bytes = b""
 
     @property
     def access_number(self) -> int | None:
@@ -86,6 +88,7 @@ class _Reading:
         self.frame = frame
         self.proved = proved
         self.unproved = 0
+        self.cipher = b""
         self.ciphers = ciphers
         self.key_of = key_of
         self.ci, self.data, self.at = frame.ci, frame.data, 11
@@ -127,6 +130,7 @@ class _Reading:
         if opened and self.header.mode == CBC_MODE:
             # A message of mode 7 is proved as a whole by its code, one of the link layer's by its checksum.
             size = self.header.blocks * BLOCK
+            self.cipher = sealed.data[:BLOCK]
             self.unproved = len(self.data[size:].strip(bytes((FILLER,))))
             self.data = self.data[:size] if self.proved else self.data
         self.opened = self.opened or opened
@@ -279,6 +283,7 @@ def read_telegram(
         layout.id if layout else "",
         layout is None and ci in MANUFACTURER_CI,
         reading.unproved,
+        reading.cipher,
     )
 
 

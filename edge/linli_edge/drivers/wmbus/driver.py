@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from linli_core.errors import LinkError, Unheard
-from linli_core.instant import SECOND
+from linli_core.instant import MINUTE, SECOND
 from linli_core.model import Reading
 from linli_edge.driver import Clock, PlannedPoll, UnitCounters
 from linli_edge.drivers.wmbus.hearing import Hearing, Meter
@@ -17,6 +17,9 @@ from linli_edge.saved_state import SavedState
 
 _COST: Final = SECOND // 1000
 """A collection takes no line time; the scheduler wants a number."""
+
+_KEEP_EVERY: Final = MINUTE
+"""How often message counters are written, if they changed."""
 
 
 class WmbusDriver:
@@ -36,6 +39,7 @@ class WmbusDriver:
         self._memory = settings.memory
         self._state = SavedState(settings.state)
         kept = self._state.load()
+        self._kept_at = 0
         now = clock()
         for device, meter in self.hearing.meters.items():
             meter.state.message = max(meter.state.message, kept.get(device, -1))
@@ -96,14 +100,22 @@ class WmbusDriver:
             async for text in texts:
                 self.hearing.hear(text, self._clock())
                 self._news.set()
-                # Before anything of it is collected: what was taken once must not be taken again after a restart.
-                self._keep()
+                if self._clock() - self._kept_at >= _KEEP_EVERY or self._clock() < self._kept_at:
+                    self._keep()
         except LinkError as exc:
             self._broken = exc
             self._ended.set()
             self._news.set()
+        finally:
+            self._keep()
 
     def _keep(self) -> None:
+        """Keep the counters over a restart.
+
+        Not with each telegram: hundreds of meters would wear a card out within months, and each write holds up the
+        rest. A power cut forgets a minute, of which a recording says again what was said a minute before it.
+        """
+        self._kept_at = self._clock()
         meters = self.hearing.meters.items()
         self._state.save({device: meter.state.message for device, meter in meters if meter.state.message >= 0})
 

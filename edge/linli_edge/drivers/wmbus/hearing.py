@@ -25,12 +25,10 @@ from linli_core.model import Point, Reading
 from linli_edge.ciphers import AES
 from linli_edge.drivers.wmbus.lines import Heard, parse_text
 from linli_edge.drivers.wmbus.memory import HeardMeter, Memory, MeterState
+from linli_edge.drivers.wmbus.replay import SEAL
 from linli_edge.drivers.wmbus.settings import DeviceSettings
 
 _LOG: Final = logging.getLogger(__name__)
-
-MOST_SEEN: Final = 1024
-"""Telegrams of one meter that are known again: four hours of one that sends every quarter of a minute."""
 
 MOST_POINTS: Final = 1024
 """Points of one meter: a year of days, three times. Whoever sends more makes them up."""
@@ -101,7 +99,7 @@ class Hearing:
             if telegram.identity != identity:  # it named itself behind what was encrypted
                 meter = self._wanted(telegram.identity)
             if meter is not None:
-                _check(meter, telegram)
+                _check(meter, telegram, key)
         except (ProtocolError, DeviceError) as exc:
             self._fault(meter, known, exc)
             return
@@ -110,7 +108,7 @@ class Hearing:
             self.memory.totals["duplicate"] += 1
         elif meter is None:
             self.memory.totals["not_configured"] += 1
-        elif _replayed(meter, telegram):
+        elif _replayed(meter, telegram, now):
             # No fault of the meter, whose next telegram is as good as ever.
             self.memory.totals["replayed"] += 1
             meter.state.counters.requests += 1
@@ -187,7 +185,7 @@ class Hearing:
         return None
 
 
-def _check(meter: Meter, telegram: Telegram) -> None:
+def _check(meter: Meter, telegram: Telegram, used: bytes | None) -> None:
     """Raise ``ProtocolError`` if a telegram is another make's, or is not to be believed."""
     profile = meter.settings.profile
     if profile is not None and not profile.fits(telegram.identity):
@@ -195,32 +193,31 @@ def _check(meter: Meter, telegram: Telegram) -> None:
         raise ProtocolError(problem, kind="wrong_meter")
     if meter.settings.key is not None and not telegram.opened and not meter.settings.plain:
         raise KeyFault("the telegram is in plain, and the meter has a key")
+    if telegram.opened and meter.settings.key != used:
+        # Whoever knows one meter's key could speak for another: what it opens must be of the meter whose key it is.
+        raise KeyFault("the telegram was opened by another meter's key")
 
 
-def _replayed(meter: Meter, telegram: Telegram) -> bool:
+def _replayed(meter: Meter, telegram: Telegram, now: Instant) -> bool:
     """Tell whether a telegram that the meter's key opened was sent before.
 
-    The counter of security mode 7 only rises (OMS vol. 2). Mode 5 has none: there a telegram is taken for a replay if
-    every byte of it came before and it says something else than the one before it. A meter whose values stand still
-    sends the same bytes again when its access number comes round; that says nothing new, and is taken.
+    The counter of security mode 7 only rises (OMS vol. 2); what tells in the other protections is in :mod:`replay`.
+    Private layouts with a scheme of their own, without an access number, have nothing that does.
     """
     if not telegram.opened:
         return False
-    state, layer = meter.state, telegram.authentication
+    state, layer, link = meter.state, telegram.authentication, telegram.link
     if layer is not None and layer.counter:
         number = int.from_bytes(layer.counter, "little")
         if number <= state.message:
             return True
         state.message = number
         return False
-    digest = blake2b(telegram.frame.header + telegram.frame.data, digest_size=8).digest()
-    if digest in state.seen and telegram.plain != state.plain:
-        return True
-    state.seen[digest] = None
-    state.seen.move_to_end(digest)
-    if len(state.seen) > MOST_SEEN:
-        state.seen.popitem(last=False)
-    state.plain = telegram.plain
+    if telegram.cipher and telegram.header is not None:
+        return state.replays.is_replayed_cipher(telegram.cipher[:SEAL], telegram.header.access_number, now)
+    if link is not None and link.encryption:
+        digest = blake2b(link.session + telegram.plain, digest_size=SEAL).digest()
+        return state.replays.is_replayed_session(digest, link.session)
     return False
 
 

@@ -12,6 +12,7 @@ from linli_core.errors import ProtocolError
 from linli_core.instant import Instant
 from linli_core.model import Point, Reading
 from linli_edge.driver import UnitCounters
+from linli_edge.drivers.wmbus.replay import ReplayGuard
 
 FIRST_WAIT: Final = 20.0
 """Seconds: most meters that are read by radio send within them."""
@@ -56,8 +57,7 @@ class MeterState:
         fault: Why the last telegram gave no readings.
         formats: Of its compact frames.
         message: The latest message counter of security mode 7.
-        seen: Digests of the latest telegrams that its key opened, the oldest first.
-        plain: What the last of them said.
+        replays: Knows again what its key opened.
         counters: What became of its telegrams.
     """
 
@@ -67,8 +67,7 @@ class MeterState:
     fault: ProtocolError | None = None
     formats: Formats = field(default_factory=Formats)
     message: int = -1
-    seen: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
-    plain: bytes = b""
+    replays: ReplayGuard = field(default_factory=ReplayGuard)
     counters: UnitCounters = field(default_factory=UnitCounters)
 
 
