@@ -53,6 +53,9 @@ def test_a_reply_says_what_it_has_to() -> None:
         (b'{"name":"write","args":{},"expires_at":1}' + b" " * MAX_BYTES, RefusalReason.TOO_LARGE),
         (json.dumps({"name": "x" * 300, "args": {}, "expires_at": 1}).encode(), RefusalReason.TOO_LARGE),
         (json.dumps({"name": "x", "args": {"a": "y" * 300}, "expires_at": 1}).encode(), RefusalReason.TOO_LARGE),
+        (b'{"name":"write","args":{"value":1' + b"0" * 400 + b'},"expires_at":1}', RefusalReason.TOO_LARGE),
+        (b'{"name":"write","args":{"value":-9223372036854775809},"expires_at":1}', RefusalReason.TOO_LARGE),
+        (b'{"name":"write","args":{},"expires_at":9223372036854775808}', RefusalReason.TOO_LARGE),
         (
             json.dumps({"name": "x", "args": {str(n): 1 for n in range(MAX_ARGS + 1)}, "expires_at": 1}).encode(),
             RefusalReason.TOO_LARGE,

@@ -231,6 +231,48 @@ class TestTwoSteps:
         assert reason(await desk.confirm("c-2", str(asked.result["code"]))) == WriteRefusal.NOT_CONFIRMED
         assert desk.line.requests == []
 
+    async def test_a_confirmation_makes_no_order_live_longer_than_it_was_given(self, desk: Desk) -> None:
+        asked = await desk.write("c-1", RELAY, False)
+        late = Command("confirm", {"code": str(asked.result["code"])}, NOW + HOUR, "wang")
+        await desk.desk.handle("c-2", late, "platform")
+        (request,) = desk.line.requests
+        assert request.expires_at == NOW + MINUTE, "it would wait behind a dead line, and act an hour too late"
+
+    async def test_a_confirmation_that_expires_first_ends_it_sooner(self, desk: Desk) -> None:
+        asked = await desk.write("c-1", RELAY, False, lifetime=HOUR)
+        soon = Command("confirm", {"code": str(asked.result["code"])}, NOW + MINUTE, "wang")
+        await desk.desk.handle("c-2", soon, "platform")
+        assert desk.line.requests[0].expires_at == NOW + MINUTE
+
+    async def test_a_restart_between_the_steps_forgets_the_first(self, desk: Desk, tmp_path: Path) -> None:
+        code = str((await desk.write("c-1", RELAY, False)).result["code"])
+        again = Desk(tmp_path)
+        assert reason(await again.confirm("c-2", code)) == WriteRefusal.NOT_CONFIRMED
+        assert reason(await again.write("c-1", RELAY, False)) == WriteRefusal.ALREADY_RUN, "no second code for it"
+        assert again.line.requests == []
+
+    async def test_a_code_of_another_gateway_opens_nothing(self, desk: Desk, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        other = Desk(tmp_path / "other")
+        code = str((await desk.write("c-1", RELAY, False)).result["code"])
+        await other.write("c-1", RELAY, False)
+        assert reason(await other.confirm("c-2", code)) == WriteRefusal.NOT_CONFIRMED
+        assert other.line.requests == []
+
+    async def test_a_confirmation_that_comes_twice_acts_once(self, desk: Desk) -> None:
+        code = str((await desk.write("c-1", RELAY, False)).result["code"])
+        assert await desk.confirm("c-2", code) == await desk.confirm("c-2", code)
+        assert len(desk.line.requests) == 1
+
+    async def test_a_code_is_told_through_the_door_it_was_asked_at(self, desk: Desk) -> None:
+        await desk.write("c-1", RELAY, False, via="local")
+        overheard = await desk.write("c-1", RELAY, False)
+        assert reason(overheard) == WriteRefusal.ALREADY_RUN, "the id stands in the record; the code does not"
+
+    async def test_no_code_for_what_the_log_does_not_take(self, desk: Desk) -> None:
+        desk.recording = False
+        assert reason(await desk.write("c-1", RELAY, False)) == WriteRefusal.TOO_MANY
+
     @pytest.mark.parametrize("code", ["", "000000", "零"])
     async def test_no_code_is_guessed(self, desk: Desk, code: str) -> None:
         await desk.write("c-1", RELAY, False)
@@ -274,6 +316,26 @@ class TestLedger:
         again.load(NOW + 1)
         assert "new" in again
         assert "old" not in again
+
+    async def test_a_clock_that_ran_ahead_at_a_start_forgets_no_id(self, tmp_path: Path) -> None:
+        await Desk(tmp_path).write("c-1", SETPOINT, -18.0, lifetime=HOUR)
+        Ledger(tmp_path / "commands.jsonl").load(NOW + 365 * DAY)
+        again = Desk(tmp_path)
+        assert reason(await again.write("c-1", SETPOINT, -18.0, lifetime=HOUR)) == WriteRefusal.ALREADY_RUN
+        assert again.line.requests == []
+
+    def test_a_full_one_makes_room_without_a_restart(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("linli_edge.commands.ledger.MOST", 3)
+        ledger = Ledger(tmp_path / "commands.jsonl")
+        ledger.load(NOW)
+        for place in range(3):
+            ledger.take_up(f"c-{place}", NOW + place)
+        with pytest.raises(LogError, match="within a week"):
+            ledger.take_up("c-3", NOW + KEPT)
+        ledger.take_up("c-3", NOW + 1 + KEPT + DAY)
+        assert "c-3" in ledger
+        assert "c-2" in ledger
+        assert "c-0" not in ledger
 
     def test_a_disk_that_takes_nothing_stops_the_command(self, tmp_path: Path) -> None:
         ledger = Ledger(tmp_path / "none" / "commands.jsonl")
@@ -333,6 +395,15 @@ class TestConfiguration:
             False,
         )
 
+    @pytest.mark.parametrize("point", ["relay_state", "water_valve_state", "gas_valve_state", "relay_state.c1"])
+    def test_a_relay_or_valve_takes_two_steps_whatever_the_file_says(self, point: str) -> None:
+        line = {"device": "heat-1", "points": ["valve_open", point], "confirm": False}
+        with pytest.raises(ConfigErrors) as caught:
+            parse_config(self.RAW | {"commands": {"enabled": True, "allow": [line]}}, Path())
+        told = f"found false beside {point}; relays and valves of meters always take two steps: leave confirm out"
+        assert str(caught.value) == f"commands.allow[0].confirm: {told}"
+        parse_config(self.RAW | {"commands": {"enabled": True, "allow": [line | {"confirm": True}]}}, Path())
+
     def test_mistakes_are_told(self) -> None:
         lines = [
             {"device": "heat-2", "points": []},
@@ -367,7 +438,17 @@ class TestLocalDoor:
         assert command.args == {"point": RELAY, "value": True}
         assert not (tmp_path / "commands.sock").exists()
 
-    @pytest.mark.parametrize("said", [b"\n", b"{}\n", b"x" * 100_000 + b"\n", b'{"id":"A!","command":{"name":"w"'])
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"\n",
+            b"{}\n",
+            b"x" * 100_000 + b"\n",
+            b'{"id":"A!","command":{"name":"w"',
+            b'{"id":"c-1","command":{"name":"write","args":{"value":1' + b"0" * 400 + b'},"expires_at":1}}\n',
+            b'{"id":"c-1","command":{"name":"write","args":{"point":"' + b"x" * 300 + b'"},"expires_at":1}}\n',
+        ],
+    )
     async def test_garbage_is_answered_and_goes_no_further(self, tmp_path: Path, said: bytes) -> None:
         async def handle(name: str, command: Command, via: str) -> Reply:
             raise AssertionError((name, command, via))

@@ -354,6 +354,48 @@ async def test_a_relay_that_is_not_declared_or_not_granted_is_never_touched(tmp_
     assert not made.commands
 
 
+async def test_the_relay_of_another_meter_than_the_one_demanded_is_never_touched(tmp_path: Path) -> None:
+    made = make(relay_open=0x1A, relay_close=0x1C, password="123456")
+    stranger = Field(made, devices=relay(made, tmp_path, identity="000000000042"))
+    with pytest.raises(WriteRefused, match=f"meter number {made.address} answered where 000000000042 was expected"):
+        await stranger.driver.write(order())
+    assert not made.commands
+    known = Field(made, devices=relay(made, tmp_path, identity=made.address))
+    assert (await known.driver.write(order())).ok
+    # It was the right meter when the line opened; since then somebody has hung another one there.
+    other = household(1)
+    swapped = Dlt645Meter(
+        made.address,
+        lambda: {**other.of_2007(NOW, is_open=False), 0x04000402: bytes.fromhex(other.address)[::-1]},
+        Edition.E2007,
+        relay_open=0x1A,
+        relay_close=0x1C,
+        password="123456",
+    )
+    known.transport.stations = [swapped]
+    with pytest.raises(WriteRefused, match=f"meter number {other.address} answered where"):
+        await known.driver.write(order())
+    assert not swapped.commands
+
+
+async def test_a_number_that_is_none_proves_no_meter(tmp_path: Path) -> None:
+    home = household()
+    nameless = Dlt645Meter(
+        home.address,
+        lambda: {**home.of_2007(NOW, is_open=False), 0x04000402: b"\xff" * 6},
+        Edition.E2007,
+        relay_open=0x1A,
+        relay_close=0x1C,
+        password="123456",
+    )
+    field = Field(nameless, devices=relay(nameless, tmp_path, identity=home.address))
+    with pytest.raises(ProtocolError, match="does not tell its number"):
+        await field.poll()
+    with pytest.raises(WriteRefused, match="does not tell its number"):
+        await field.driver.write(order())
+    assert not nameless.commands
+
+
 async def test_a_wrong_password_is_the_meters_refusal(tmp_path: Path) -> None:
     made = make(relay_open=0x1A, relay_close=0x1C, password="654321")
     field = Field(made, devices=relay(made, tmp_path))

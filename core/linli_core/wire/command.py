@@ -16,6 +16,8 @@ MAX_BYTES: Final = 1 << 14
 MAX_TEXT: Final = 256
 """Longest name, and longest text among the arguments."""
 MAX_ARGS: Final = 16
+MAX_BITS: Final = 63
+"""Bits of a whole number besides its sign: no device holds a greater one, and no record of it could be written."""
 
 MessageT = TypeVar("MessageT")
 
@@ -69,12 +71,21 @@ def encode_command(message: Command | Reply) -> bytes:
 def decode_command(payload: bytes) -> Command:
     """Return a command; raise :class:`Refused` if it is malformed or too large."""
     command = _decoded(payload, _command_decoder, "command")
+    check_command(command)
+    return command
+
+
+def check_command(command: Command) -> None:
+    """Raise :class:`Refused` if a command is too large in any part, whichever way it came."""
     if len(command.args) > MAX_ARGS:
         raise Refused(RefusalReason.TOO_LARGE, f"command: {len(command.args)} arguments; {MAX_ARGS} at most")
     for text in (command.name, command.by, *command.args, *command.args.values()):
         if isinstance(text, str) and len(text) > MAX_TEXT:
             raise Refused(RefusalReason.TOO_LARGE, f"command: a text of {len(text)} characters; {MAX_TEXT} at most")
-    return command
+    for number in (command.expires_at, *command.args.values()):
+        if isinstance(number, int) and not -(1 << MAX_BITS) <= number < 1 << MAX_BITS:
+            bits = number.bit_length()
+            raise Refused(RefusalReason.TOO_LARGE, f"command: a whole number of {bits} bits; {MAX_BITS} at most")
 
 
 def decode_reply(payload: bytes) -> Reply:

@@ -6,7 +6,8 @@ Theory of operation
       the answer it got, if that is still known, else ``already_run``; it does nothing.
     * **In time**: a command whose time is over is refused when it arrives, and again when its turn on the line comes.
     * **Two steps where it matters**: the first answer carries a code; a second command, ``confirm``, must bring it back
-      within ``confirm_within``. A code opens one write, once.
+      within ``confirm_within``. A code opens one write, once, is told only at the door it was asked at, and does not
+      outlive a restart. A write lives no longer than either of its two steps.
     * **On record**: each step is an event in the gateway's log: who, through which door, what, the value before, the
       value wanted, the value read back, what came of it. A write whose beginning the log does not take does not begin.
 """
@@ -39,6 +40,8 @@ WAITING: Final = 16
 _REMEMBERED: Final = 64
 """Answers kept for commands that come twice."""
 
+_NO_RECORD: Final = "the gateway's log takes no record of it: see its disk"
+
 Record = Callable[[str, str, dict[str, object]], bool]
 """Puts an event into the gateway's log: type, subject, data; tells whether the log took it."""
 
@@ -65,6 +68,7 @@ class _ToConfirm:
     value: Value
     by: str
     until: Instant
+    expires_at: Instant
 
 
 class CommandDesk:
@@ -79,7 +83,7 @@ class CommandDesk:
         self._record = record
         self._clock = clock
         self._to_confirm: OrderedDict[str, _ToConfirm] = OrderedDict()
-        self._answers: OrderedDict[str, Reply] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], Reply] = OrderedDict()
         self._running: set[str] = set()
 
     async def handle(self, name: str, command: Command, via: str) -> Reply | None:
@@ -95,14 +99,14 @@ class CommandDesk:
         """
         if name in self._running:
             return None
-        if (known := self._answers.get(name)) is not None:
+        if (known := self._answers.get((via, name))) is not None:
             return known
         self._running.add(name)
         try:
             reply = await self._handle(name, command, via)
         finally:
             self._running.discard(name)
-        self._answers[name] = reply
+        self._answers[via, name] = reply
         while len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
         return reply
@@ -118,7 +122,8 @@ class CommandDesk:
             if command.name == "confirm":
                 asked = self._confirmed(str(command.args.get("code", "")))
                 point, about["wanted"], about["asked_by"] = asked.point, asked.value, asked.by
-                return await self._write(WriteRequest(asked.id, point, asked.value, command.expires_at, by), about)
+                until = min(asked.expires_at, command.expires_at)
+                return await self._write(WriteRequest(asked.id, point, asked.value, until, by), about)
             value = command.args.get("value")
             allowed = self._settings.allowed(point)
             self._check(point, value)
@@ -160,10 +165,13 @@ class CommandDesk:
         self._line_of(request.device)
         code = f"{secrets.randbelow(1_000_000):06d}-{secrets.token_hex(4)}"
         until = min(self._clock() + self._settings.confirm_within, request.expires_at)
-        self._to_confirm[code] = _ToConfirm(request.id, request.point_name, request.value, request.by, until)
+        if not self._tell("asked", request.point_name, about):
+            raise WriteRefused(WriteRefusal.TOO_MANY, _NO_RECORD)
+        self._to_confirm[code] = _ToConfirm(
+            request.id, request.point_name, request.value, request.by, until, request.expires_at
+        )
         while len(self._to_confirm) > WAITING:
             self._to_confirm.popitem(last=False)
-        self._tell("asked", request.point_name, about)
         return Reply(ok=True, result={"state": "to_be_confirmed", "code": code, "expires_at": until})
 
     def _confirmed(self, code: str) -> _ToConfirm:
@@ -183,7 +191,7 @@ class CommandDesk:
     async def _write(self, request: WriteRequest, about: dict[str, object]) -> Reply:
         line = self._line_of(request.device)
         if not self._tell("begun", request.point_name, about):
-            raise WriteRefused(WriteRefusal.TOO_MANY, "the gateway's log takes no record of it: see its disk")
+            raise WriteRefused(WriteRefusal.TOO_MANY, _NO_RECORD)
         try:
             outcome = await line.submit(request)
         except asyncio.CancelledError:

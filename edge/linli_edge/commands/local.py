@@ -19,9 +19,9 @@ from typing import Final
 
 import msgspec
 
-from linli_core.errors import ConfigError, LinkError
+from linli_core.errors import ConfigError, LinkError, Refused
 from linli_core.model import is_id
-from linli_core.wire.command import MAX_BYTES, Command, Reply, decode_reply, encode_command
+from linli_core.wire.command import MAX_BYTES, Command, Reply, check_command, decode_reply, encode_command
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -95,7 +95,8 @@ async def _answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     async with asyncio.timeout(_LIMIT):
         try:
             request = _decoder.decode(await reader.readline())
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as exc:
+            check_command(request.command)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError, Refused) as exc:
             return Reply(ok=False, error=f"no command: {exc}")
     if not is_id(request.id):
         return Reply(ok=False, error=f"{request.id[:80]!r} is no id of a command")

@@ -7,8 +7,11 @@ from typing import Final
 
 from linli_core.errors import WriteRefusal, WriteRefused
 from linli_core.instant import MINUTE, SECOND
-from linli_core.model import Value
+from linli_core.model import Value, parse_point
 from linli_edge.config.table import Table
+
+ALWAYS_CONFIRMED: Final = frozenset({"relay_state", "water_valve_state", "gas_valve_state"})
+"""Quantities whose writing takes two steps whatever the file says: it cuts a household off, or lets gas flow again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +100,16 @@ def _allowed(line: Table, devices: Mapping[str, str]) -> Allowed:
     maximum = line.number("maximum", math.inf)
     if minimum > maximum:
         line.problem("maximum", f"{maximum:g} is below minimum, {minimum:g}", "exchange the two")
-    return Allowed(device, frozenset(points), minimum, maximum, line.boolean("confirm", default=True))
+    confirm = line.boolean("confirm", default=True)
+    cutting_off = [point for point in points if _quantity(point) in ALWAYS_CONFIRMED]
+    if cutting_off and not confirm:
+        remedy = "relays and valves of meters always take two steps: leave confirm out"
+        line.problem("confirm", f"found false beside {', '.join(cutting_off)}", remedy)
+    return Allowed(device, frozenset(points), minimum, maximum, confirm)
+
+
+def _quantity(local: str) -> str:
+    try:
+        return parse_point(f"device/{local}").quantity
+    except ValueError:
+        return ""

@@ -113,10 +113,26 @@ class Meter:
             raise ProtocolError(
                 f"meter {self.settings.address} does not tell its number: {exc}", kind="wrong_meter"
             ) from exc
-        for record in decode_records(edition, NUMBERS[edition], answer.data):
-            if isinstance(record.value, str):
-                self._notice(record.value)
+        numbers = [record.value for record in decode_records(edition, NUMBERS[edition], answer.data)]
+        told = [number for number in numbers if isinstance(number, str)]
+        if self.settings.identity and not told:
+            shown = answer.data.hex().upper()
+            raise ProtocolError(
+                f"meter {self.settings.address} does not tell its number: found {shown}", kind="wrong_meter"
+            )
+        for number in told:
+            self._notice(number)
         self._identified = True
+
+    async def prove(self, line: HalfDuplex[Frame], edition: Edition) -> None:
+        """Ask anew for the meter number where one is demanded: since it was asked, another meter may hang here.
+
+        Raises:
+            ProtocolError: Another meter answers than ``identity`` says (kind ``wrong_meter``).
+        """
+        if self.settings.identity:
+            self._identified = False
+            await self.identify(line, edition)
 
     async def ask(
         self, line: HalfDuplex[Frame], edition: Edition, wanted: Request, now: Instant, *, patient: bool

@@ -41,6 +41,10 @@ async def work_relay(meters: Mapping[str, Meter], line: HalfDuplex[Frame], reque
     if await meter.find_edition(line, patient=True) is not Edition.E2007:
         device = meter.settings.device
         raise WriteRefused(WriteRefusal.NOT_WRITABLE, f"{device} speaks DL/T 645-1997, which has no relay command")
+    try:
+        await meter.prove(line, Edition.E2007)
+    except ProtocolError as exc:
+        raise WriteRefused(WriteRefusal.NOT_WRITABLE, str(exc)) from exc
     before = await _state(meter, line)
     until = _local(request.expires_at, meter.settings.utc_offset)
     try:
