@@ -67,6 +67,7 @@ def test_union_and_difference_agree_with_plain_sets(left: Spans, right: Spans) -
     two, plain_two = build(right)
     assert members(one.union(two).ranges()) == plain_one | plain_two
     assert members(one.difference(two).ranges()) == plain_one - plain_two
+    assert members(one.intersection(two).ranges()) == plain_one & plain_two
     assert (one == two) == (plain_one == plain_two)
 
 

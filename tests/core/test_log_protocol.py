@@ -20,7 +20,14 @@ from linli_core.log.sender import declare
 from linli_core.wire.messages import Ack, Carried, Evicted, Status
 
 SETTINGS = SenderSettings(
-    window=6, live_reserve=2, urgent_reserve=1, backlog_every=3, retry_after=10, retry_limit=40, pressure_lasts=20
+    window=6,
+    live_reserve=2,
+    urgent_reserve=1,
+    backlog_every=3,
+    retry_after=10,
+    retry_limit=40,
+    pressure_lasts=20,
+    gaps=2,
 )
 LIMITS = ReceiverLimits(ack_ranges=4, ranges=64)
 

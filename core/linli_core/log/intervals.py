@@ -159,6 +159,10 @@ class IntervalSet:
         # Sorted input keeps ``add`` on its O(1) path.
         return type(self)(sorted(self.ranges() + other.ranges()))
 
+    def intersection(self, other: "IntervalSet") -> Self:
+        """Return the members of both."""
+        return type(self)(part for first, last in other.ranges() for part in self.within(first, last))
+
     def difference(self, other: "IntervalSet") -> Self:
         """Return the members that ``other`` does not hold."""
         result = type(self)()

@@ -57,6 +57,9 @@ class SenderSettings:
         pressure_lasts: Microseconds for which the platform's word on the backlog holds.
         newest_first: Of the backlog the newest goes first: a board is up to date before its past is whole. Urgent
             messages (alarms, billing boundaries) go in their order all the same.
+        gaps: Ranges above the unbroken beginning up to which urgent messages go ahead in their order. An ack lists 64
+            ranges: were there more, the platform's word on what came would not reach back, and the window would be
+            full of messages that have long been stored.
     """
 
     window: int = 512
@@ -68,6 +71,7 @@ class SenderSettings:
     evicted_shown: int = 64
     pressure_lasts: int = 60 * SECOND
     newest_first: bool = False
+    gaps: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,14 @@ class Sender:
         self._declared = list(state.evicted)
         self._declare_missing()
         self._in_flight: dict[int, Instant] = {}
+        self._ahead: set[int] = set()
+        self._under_way = 0
         self._todo = IntervalSet()
+        self._urgent_todo = IntervalSet()
         self._connected = False
         self._resumed = False
         self._live_from = state.next_seq
+        self._newest_urgent = state.next_seq - 1
         self._since_backlog = 0
         self._retry_delay = self._settings.retry_after
         self._foreign_acks = 0
@@ -188,22 +196,24 @@ class Sender:
         self._next_seq = last + 1
         for seq in urgent:
             self._urgent.add(seq)
+            self._urgent_todo.add(seq)
 
     def connected(self, now: Instant) -> None:  # noqa: ARG002 - every input carries its time
         """A connection stands: resume at what the platform acknowledges next; forget what was in flight."""
         self._connected = True
         self._resumed = False
         self._live_from = self._next_seq
+        self._newest_urgent = self._next_seq - 1
         self._since_backlog = 0  # live messages sent before the outage do not count: what is new goes first
         self._retry_delay = self._settings.retry_after
-        self._in_flight.clear()
+        self._forget_in_flight()
         self._plan()
 
     def disconnected(self) -> None:
         """The connection is gone."""
         self._connected = False
         self._resumed = False
-        self._in_flight.clear()
+        self._forget_in_flight()
         self._plan()
 
     def ack(self, ack: Ack, now: Instant) -> AckOutcome:
@@ -217,18 +227,19 @@ class Sender:
         beyond = covered.next_from(self._next_seq) is not None
         if beyond:
             covered.remove(self._next_seq, covered.last)
-        gained = bool(covered.difference(self._acked))
+        gained = covered.difference(self._acked).ranges()
         rewound = bool(self._acked.difference(covered))
         self._acked = covered
         self._resumed = self._connected
         if gained:
             self._retry_delay = self._settings.retry_after
             for seq in [seq for seq in self._in_flight if seq in covered]:
-                del self._in_flight[seq]
-            self._urgent = self._urgent.difference(covered)
+                self._land(seq)
+            for first, last in gained:
+                for waiting in (self._todo, self._urgent, self._urgent_todo):
+                    waiting.remove(first, last)
         if rewound:
             self._declare_missing()
-        if gained or rewound:
             self._plan()
         if beyond:
             return AckOutcome.BEYOND
@@ -258,7 +269,9 @@ class Sender:
         seq = self._choose()
         if seq is not None:
             self._todo.remove(seq)
+            self._urgent_todo.remove(seq)
             self._in_flight[seq] = now
+            self._under_way += seq < self._live_from
         return seq
 
     def next_retry(self) -> Instant | None:
@@ -271,11 +284,8 @@ class Sender:
 
     def _choose(self) -> int | None:
         used, limit = len(self._in_flight), self._settings.window
-        if used < limit + self._settings.urgent_reserve:
-            for first, last in self._urgent.ranges():
-                seq = self._todo.next_from(first)
-                if seq is not None and seq <= last:
-                    return seq
+        if used < limit + self._settings.urgent_reserve and (urgent := self._next_urgent()) is not None:
+            return urgent
         if self._pressure == 0:
             limit = min(limit, self._settings.live_reserve)
         if used >= limit:
@@ -300,8 +310,32 @@ class Sender:
                 return None
         if backlog is None or self._pressure is None:
             return backlog
-        under_way = sum(seq < self._live_from for seq in self._in_flight)
-        return backlog if under_way < self._pressure else None
+        return backlog if self._under_way < self._pressure else None
+
+    def _next_urgent(self) -> int | None:
+        """Return the urgent message that is next: of those raised since the connection stood, then of the backlog.
+
+        They go in their order, as far as gaps are left to be made. Where none are, the newest goes before those that
+        piled up, and one newer than any offered always goes: an alarm that is raised now waits for nobody.
+        """
+        waiting = self._urgent_todo
+        seq = waiting.next_from(self._live_from)
+        if seq is None and (self._pressure is None or self._under_way < max(1, self._pressure)):
+            seq = waiting.first
+        if seq is None:
+            return None
+        if seq - 1 in self._acked or seq - 1 in self._in_flight:
+            return seq  # it makes no gap
+        gaps = self._acked.range_count + len(self._ahead)
+        if gaps >= self._settings.gaps and seq >= self._live_from:
+            seq = waiting.last
+            assert seq is not None
+        limit = self._settings.gaps * 3 // 2 if seq >= self._live_from else self._settings.gaps
+        if gaps >= limit and seq <= self._newest_urgent:
+            return None
+        self._newest_urgent = max(self._newest_urgent, seq)
+        self._ahead.add(seq)
+        return seq
 
     def _offer_again(self, now: Instant) -> None:
         """Put back what waited too long; oldest offers stand first in the dict."""
@@ -316,21 +350,36 @@ class Sender:
         self._retry_delay = min(self._retry_delay * 2, self._settings.retry_limit)
         self._offered_again += len(late)
         for seq in late:
-            del self._in_flight[seq]
+            self._land(seq)
             self._todo.add(seq)
+            if seq in self._urgent:
+                self._urgent_todo.add(seq)
 
     def _leave(self, first: int, last: int) -> None:
         self._held.remove(first, last)
         self._todo.remove(first, last)
         self._urgent.remove(first, last)
+        self._urgent_todo.remove(first, last)
         for seq in [seq for seq in self._in_flight if first <= seq <= last]:
-            del self._in_flight[seq]
+            self._land(seq)
+
+    def _land(self, seq: int) -> None:
+        """Take a message off those in flight."""
+        del self._in_flight[seq]
+        self._ahead.discard(seq)
+        self._under_way -= seq < self._live_from
+
+    def _forget_in_flight(self) -> None:
+        self._in_flight.clear()
+        self._ahead.clear()
+        self._under_way = 0
 
     def _plan(self) -> None:
         """Work out anew what is still to be offered: on disk, not acknowledged, not in flight."""
         self._todo = self._held.difference(self._acked)
         for seq in self._in_flight:
             self._todo.remove(seq)
+        self._urgent_todo = self._todo.intersection(self._urgent)
 
     def _declare_missing(self) -> None:
         """Declare what is neither on disk, nor acknowledged, nor declared yet."""
