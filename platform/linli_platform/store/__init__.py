@@ -8,7 +8,7 @@ Which of two *different* values for one identity stays is written down in ``docs
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,16 @@ from numpy.typing import NDArray
 from linli_core.errors import LinliError
 from linli_core.instant import Instant
 
+if TYPE_CHECKING:
+    from linli_platform.store.query import Measure, Scan, Steps, Windows
+
 QUARANTINE_ROWS: Final = 1_000
 QUARANTINE_BYTES: Final = 64 * 1024 * 1024
 """What the quarantine holds at most; the oldest messages go first, and stay in the loss ledger."""
+
+
+MOST_READINGS: Final = 20_000_000
+"""Readings of one scan: what more there is eats the memory of everybody."""
 
 
 class StoreError(LinliError):
@@ -280,6 +287,32 @@ class Store(Protocol):
 
         Steps are µs long and aligned to the epoch. ``aggregate`` is ``mean`` where a step is given without one.
         With more than ``limit`` rows the first ``limit`` are returned.
+        """
+        ...
+
+    def scan(
+        self,
+        series: Sequence[int],
+        start: Instant,
+        end: Instant,
+        *,
+        texts: bool = True,
+        limit: int = MOST_READINGS,
+    ) -> "Scan":
+        """Return the readings of series with ``start <= time < end``, by series in the order asked, then by time.
+
+        Without ``texts`` readings that are text have no value. With more than ``limit`` readings it is
+        :class:`linli_platform.store.query.TooManyReadings`, and no memory is taken for them.
+        """
+        ...
+
+    def steps(self, groups: Mapping[int, int], windows: "Windows", wanted: "frozenset[Measure]") -> "Steps":
+        """Return what the usable numbers of groups of series come to in each window that holds any.
+
+        Args:
+            groups: Group by series; several series of one group are taken together.
+            windows: Windows, one after the other.
+            wanted: What is asked for.
         """
         ...
 

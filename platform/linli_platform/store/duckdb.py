@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from linli_core.instant import Instant
 from linli_core.model import Quality, parse_point, quality_code
 from linli_platform.store import (
+    MOST_READINGS,
     Aggregate,
     Appended,
     Batch,
@@ -32,10 +33,12 @@ from linli_platform.store import (
     SeriesInfo,
     StoreError,
     StoreUnavailable,
+    duckdb_query,
     statements,
 )
 from linli_platform.store.arrange import QUALITY_SPAN, arrange, same_reading
 from linli_platform.store.heads import NEVER, Heads
+from linli_platform.store.query import Measure, Scan, Steps, Windows
 from linli_platform.store.schema import connect, installation_of
 from linli_platform.store.snapshot import Snapshot
 
@@ -311,6 +314,25 @@ class DuckDBStore:
             **steps,
         }
         return [Row(*row) for row in self._rows(query, values)]
+
+    def scan(
+        self,
+        series: Sequence[int],
+        start: Instant,
+        end: Instant,
+        *,
+        texts: bool = True,
+        limit: int = MOST_READINGS,
+    ) -> Scan:
+        """Return the readings of many series with ``start <= time < end``."""
+        start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
+        with self._reader() as cursor:
+            return duckdb_query.scan(cursor, np.array(series, np.int32), start, end, texts=texts, limit=limit)
+
+    def steps(self, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure]) -> Steps:
+        """Return what groups of series come to in each window that holds any usable number."""
+        with self._reader() as cursor:
+            return duckdb_query.steps(cursor, groups, windows, wanted, _BAD)
 
     def events(
         self, start: Instant, end: Instant, *, gateway: str | None = None, kind: str | None = None, limit: int = 1_000
