@@ -68,7 +68,7 @@ class Gateway:
             ExceptionGroup: A part of the gateway itself broke; the log holds what was taken until then.
         """
         config, time = self.config, self._time
-        sending = SenderSettings(newest_first=config.uplink.newest_first)
+        sending = SenderSettings(newest_first=config.uplink.newest_first, backlog_delay=config.uplink.backlog_delay)
         path = config.data / "outbox.db"
         async with Outbox.open(path, config.outbox, time.clock, sending, gateway=config.id) as outbox:
             memory = MemoryFile(config.data / "registers.json")

@@ -22,6 +22,7 @@ from typing import Final
 
 from linli_core.instant import SECOND, Instant
 from linli_core.log.intervals import IntervalSet, Range
+from linli_core.log.pace import Pace
 from linli_core.wire.messages import Ack, Evicted
 
 RETENTION: Final = "retention"
@@ -60,6 +61,7 @@ class SenderSettings:
         gaps: Ranges above the unbroken beginning up to which urgent messages go ahead in their order. An ack lists 64
             ranges: were there more, the platform's word on what came would not reach back, and the window would be
             full of messages that have long been stored.
+        backlog_delay: Microseconds that a new message may wait behind the backlog on its way; see :class:`Pace`.
     """
 
     window: int = 512
@@ -72,6 +74,7 @@ class SenderSettings:
     pressure_lasts: int = 60 * SECOND
     newest_first: bool = False
     gaps: int = 32
+    backlog_delay: int = SECOND // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class Sender:
         self._offered_again = 0
         self._pressure: int | None = None
         self._pressure_until: Instant = 0
+        self._pace = Pace(self._settings.backlog_delay, self._settings.window - self._settings.live_reserve)
         self._plan()
 
     @property
@@ -207,6 +211,7 @@ class Sender:
         self._since_backlog = 0  # live messages sent before the outage do not count: what is new goes first
         self._retry_delay = self._settings.retry_after
         self._forget_in_flight()
+        self._pace.begin()
         self._plan()
 
     def disconnected(self) -> None:
@@ -233,8 +238,7 @@ class Sender:
         self._resumed = self._connected
         if gained:
             self._retry_delay = self._settings.retry_after
-            for seq in [seq for seq in self._in_flight if seq in covered]:
-                self._land(seq)
+            self._arrived(covered, now)
             for first, last in gained:
                 for waiting in (self._todo, self._urgent, self._urgent_todo):
                     waiting.remove(first, last)
@@ -246,6 +250,16 @@ class Sender:
         if rewound:
             return AckOutcome.REWOUND
         return AckOutcome.PROGRESS if gained else AckOutcome.UNCHANGED
+
+    def _arrived(self, covered: IntervalSet, now: Instant) -> None:
+        """Take off those in flight what an ack covers."""
+        arrived = [seq for seq in self._in_flight if seq in covered]
+        moments = [self._in_flight[seq] for seq in arrived if seq < self._live_from]
+        if moments:
+            full = self._under_way >= self._pace.allowed
+            self._pace.arrived(len(moments), moments[-1], now, full=full)
+        for seq in arrived:
+            self._land(seq)
 
     def evict(self, entry: Evicted) -> None:
         """Take note of messages that left the disk without acknowledgement (the log has written that down)."""
@@ -308,9 +322,11 @@ class Sender:
             backlog = self._todo.first
             if backlog is not None and backlog >= self._live_from:
                 return None
-        if backlog is None or self._pressure is None:
-            return backlog
-        return backlog if self._under_way < self._pressure else None
+        return backlog if backlog is not None and self._under_way < self._wanted() else None
+
+    def _wanted(self) -> int:
+        """Return how much of the backlog may be under way: what the line carries, or what the platform wants."""
+        return self._pace.allowed if self._pressure is None else min(self._pace.allowed, self._pressure)
 
     def _next_urgent(self) -> int | None:
         """Return the urgent message that is next: of those raised since the connection stood, then of the backlog.
@@ -320,7 +336,7 @@ class Sender:
         """
         waiting = self._urgent_todo
         seq = waiting.next_from(self._live_from)
-        if seq is None and (self._pressure is None or self._under_way < max(1, self._pressure)):
+        if seq is None and self._under_way < max(1, self._wanted()):
             seq = waiting.first
         if seq is None:
             return None
@@ -349,6 +365,8 @@ class Sender:
             return
         self._retry_delay = min(self._retry_delay * 2, self._settings.retry_limit)
         self._offered_again += len(late)
+        if any(seq < self._live_from for seq in late):
+            self._pace.overdue(now)
         for seq in late:
             self._land(seq)
             self._todo.add(seq)

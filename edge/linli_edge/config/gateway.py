@@ -170,6 +170,7 @@ def _uplink(table: Table, folder: Path) -> UplinkSettings:
         password_file=password_file,
         keepalive=table.duration("keepalive", 30 * SECOND, minimum=5 * SECOND, maximum=HOUR) // SECOND,
         newest_first=table.choice("backlog", ("oldest first", "newest first"), "oldest first") == "newest first",
+        backlog_delay=table.duration("backlog_delay", SECOND // 2, minimum=SECOND // 20, maximum=MINUTE),
     )
 
 

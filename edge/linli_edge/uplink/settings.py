@@ -29,6 +29,7 @@ class UplinkSettings:
         reconnect_first: First pause after a lost connection; it doubles, with jitter.
         reconnect_limit: Longest pause.
         newest_first: After an outage the newest readings go first, the oldest last; alarms go in their order.
+        backlog_delay: How long a new message may wait behind the backlog on its way through a slow line.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +46,7 @@ class UplinkSettings:
     reconnect_first: int = SECOND
     reconnect_limit: int = 60 * SECOND
     newest_first: bool = False
+    backlog_delay: int = SECOND // 2
 
     def password(self) -> str | None:
         """Return the password; read anew for each connection, so that it can be changed while the gateway runs."""
