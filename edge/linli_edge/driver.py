@@ -56,6 +56,7 @@ class PlannedPoll:
     priority: int = 1
     cost: int | None = None
     patient: bool = True
+    heard: bool = False
 
 
 class Driver(Protocol):

@@ -19,6 +19,7 @@ from linli_edge.config.gateway import GatewayConfig
 from linli_edge.link import Link
 from linli_edge.outbox import Outbox
 from linli_edge.pipeline import Bounds, Pipeline
+from linli_edge.plan_teller import PlanTeller
 from linli_edge.registers.book import RegisterBook
 from linli_edge.registers.keeper import Keeper
 from linli_edge.registers.memory import MemoryFile
@@ -101,6 +102,8 @@ class Gateway:
                 carrying = group.create_task(uplink.run(), name="uplink")
                 packing = group.create_task(pipeline.run(), name="pipeline")
                 keeping = group.create_task(keeper.run(), name="registers")
+                plans = PlanTeller(config.id, lambda: self._links, pipeline, time)
+                planning = group.create_task(plans.run(), name="plan")
                 reading = [group.create_task(link.run(), name=f"link[{link.settings.id}]") for link in self._links]
                 serving = [
                     group.create_task(settings.spec.serve(settings.config), name=f"serve[{settings.id}]")
@@ -120,9 +123,9 @@ class Gateway:
                 )
                 await stop.wait()
                 _LOG.info("gateway %s: stopping", config.id)
-                for task in (*reading, *serving, packing, keeping):
+                for task in (*reading, *serving, packing, keeping, planning):
                     task.cancel()
-                await asyncio.wait((*reading, *serving, packing, keeping))
+                await asyncio.wait((*reading, *serving, packing, keeping, planning))
                 pipeline.flush()
                 keeper.remember()
                 await self._written(outbox)

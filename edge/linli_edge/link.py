@@ -169,6 +169,18 @@ class Link:
         """Ids of the devices on this link; empty before its plan is known."""
         return frozenset(planned.device for planned in self._plan)
 
+    def intervals(self) -> dict[str, int | None]:
+        """Return by point how often it is read, in microseconds; ``None`` where no plan says how often it comes.
+
+        Points that only an answer tells are there once the device has answered.
+        """
+        found: dict[str, int | None] = {}
+        for planned in self._plan:
+            points = planned.points or tuple(reading.point for reading in self._seen.get(planned.key, ()))
+            for point in points:
+                found[point.name] = None if planned.heard else planned.interval
+        return found
+
     def counters(self) -> dict[str, UnitCounters]:
         """Return what each device did with the requests to it since the start, by its id."""
         totals = {device: UnitCounters() for device in sorted(self.devices)}

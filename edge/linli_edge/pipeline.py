@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from linli_core.instant import SECOND
-from linli_core.model import Point, Quality, Reading, Reason, missing
+from linli_core.model import Point, Quality, Reading, Reason, missing, parse_point
 from linli_core.wire.event import Event, encode
 from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, MessageTooLarge, OutboxFull
@@ -200,6 +200,10 @@ class Pipeline:
         taken = self._append(Message("event", encode(event), URGENT, now, now))
         self.counters.events += taken
         return taken
+
+    def reports_by_exception(self, point: str) -> bool:
+        """Tell whether only changes of a point are sent."""
+        return rule_for(parse_point(point), self._rules) is not None
 
     def flush(self) -> None:
         """Send what waits."""

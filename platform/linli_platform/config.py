@@ -3,8 +3,10 @@
 import difflib
 import re
 import ssl
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -87,15 +89,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         data: Folder of the store and the registry.
         rules: Folder of alarm rules; empty for those that ship with the platform.
+        zone: The community's time zone, such as ``Asia/Shanghai``: where its days begin; the system's if empty.
     """
 
     data: str = DEFAULT_DATA
     rules: str = ""
+    zone: str = ""
     mqtt: MqttSettings = MqttSettings()
     api: ApiSettings = ApiSettings()
     store: StoreSettings = StoreSettings()
     ingest: IngestSettings = IngestSettings()
     backup: BackupSettings = BackupSettings()
+
+    @property
+    def tzinfo(self) -> tzinfo:
+        """The community's time zone."""
+        return ZoneInfo(self.zone) if self.zone else (datetime.now(UTC).astimezone().tzinfo or UTC)
 
     @property
     def store_path(self) -> Path:
@@ -180,6 +189,7 @@ def check(settings: Settings) -> None:
             f"{settings.api.listen} can be reached from other machines, and anybody could read and accept there",
             "listen on 127.0.0.1, or put a secret in a file only the platform may read and name it in api.token_file",
         )
+    _check_zone(settings.zone)
     mqtt = settings.mqtt
     if not 1 <= mqtt.port <= 65_535:
         raise ConfigError("mqtt.port", f"found {mqtt.port}", "choose one from 1 to 65535")
@@ -200,6 +210,13 @@ def check(settings: Settings) -> None:
     if settings.store.threads < 1:
         raise ConfigError("store.threads", f"found {settings.store.threads}", "choose 1 or more")
     check_backup(settings.backup)
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError) as exc:
+        raise ConfigError("zone", f"found {name!r}", "write one such as Asia/Shanghai") from exc
 
 
 def broker_address(mqtt: MqttSettings) -> BrokerAddress:

@@ -17,6 +17,7 @@ from linli_platform.api import ApiContext, LiveFeed, Part, create_app
 from linli_platform.backup.restore import refuse_half_restored
 from linli_platform.backup.service import BackupService
 from linli_platform.clock import Clock, wall_clock
+from linli_platform.completeness import CompletenessService
 from linli_platform.config import Settings, broker_address, read_secret
 from linli_platform.ingest.worker import Ingest
 from linli_platform.metrics import Metrics
@@ -37,7 +38,7 @@ class Platform:
 
     Attributes:
         settings, clock, metrics: As given, or made.
-        store, registry, ingest, alarms, live, backups: The parts, once open.
+        store, registry, ingest, alarms, live, backups, completeness: The parts, once open.
         url: Where API and pages are served, once open.
     """
 
@@ -47,6 +48,7 @@ class Platform:
     alarms: AlarmService
     live: LiveFeed
     backups: BackupService
+    completeness: CompletenessService
     url: str
 
     def __init__(self, settings: Settings, *, clock: Clock = wall_clock) -> None:
@@ -97,9 +99,12 @@ class Platform:
         self.backups = BackupService(
             settings.backup, self.store, settings.registry_path, Path(settings.data), self.clock
         )
+        self.completeness = CompletenessService(self.store, settings.tzinfo, self.clock)
+        await self.completeness.open()
         self.live = LiveFeed(shown)
         self.ingest.listen(self.alarms.on_committed)
         self.ingest.listen(self.live.on_committed)
+        self.ingest.listen(self.completeness.on_committed)
         self.ingest.listen_to_gateways(self.live.on_gateway)
         self.alarms.listen(self.live.on_alarm)
         host, port = self._listener.getsockname()[:2]
@@ -112,6 +117,7 @@ class Platform:
             backups=self.backups,
             replay=self.ingest.replay,
             balances=self.ingest.balances,
+            zone=self.completeness.zone,
             clock=self.clock,
             version=version("linli"),
             parts=self._parts,
@@ -168,6 +174,7 @@ class Platform:
             alarms = group.create_task(self.alarms.run(), name="alarms")
             ingest = group.create_task(self.ingest.run(), name="ingest")
             backups = group.create_task(self.backups.run(), name="backups")
+            completeness = group.create_task(self.completeness.run(), name="completeness")
             pages = group.create_task(self._server.serve(sockets=[self._listener]), name="api")
             await self._server.is_up.wait()
             ready()
@@ -178,6 +185,7 @@ class Platform:
             await pages
             alarms.cancel()
             backups.cancel()
+            completeness.cancel()
         await asyncio.to_thread(self.store.checkpoint)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from linli_core.errors import DeviceError, LinkTimeout, LogError
 from linli_core.model import Value
+from linli_core.wire.plan import PLAN
 from linli_edge.commands import Allowed, CommandSettings
 from linli_edge.commands.write import run as run_write
 from linli_edge.config.gateway import GatewayConfig, parse_config
@@ -57,11 +58,12 @@ async def polled(bench: Bench, count: int) -> None:
 
 
 async def logged(config: GatewayConfig) -> tuple[int, list[dict[str, object]]]:
-    """Return how many readings the log holds, and its events."""
+    """Return how many readings the log holds, and its events but the plan."""
     async with Outbox.open(config.data / "outbox.db", config.outbox, wall_clock) as outbox:
         stats = outbox.stats()
         messages = await outbox.read(list(range(1, stats.next_seq)))
-        return stats.readings, [json.loads(message.body) for message in messages if message.kind == "event"]
+        events = [json.loads(message.body) for message in messages if message.kind == "event"]
+        return stats.readings, [event for event in events if event["type"] != PLAN]
 
 
 async def test_what_is_read_is_logged_when_it_stops(config: GatewayConfig, bench_driver: Bench) -> None:

@@ -12,6 +12,7 @@ from linli_platform.api.alarms import alarm_routes
 from linli_platform.api.backups import backup_routes
 from linli_platform.api.billing import billing_routes
 from linli_platform.api.community import community_routes
+from linli_platform.api.completeness import completeness_routes
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import Problem, install
 from linli_platform.api.quarantine import quarantine_routes
@@ -42,6 +43,7 @@ def create_app(context: ApiContext) -> FastAPI:
     for routes in (
         community_routes(context),
         reading_routes(context),
+        completeness_routes(context),
         alarm_routes(context),
         billing_routes(context),
         backup_routes(context),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Literal
 
 from linli_core.log.account import Balance
@@ -35,6 +36,7 @@ class ApiContext:
         backups: Makes backups; ``None`` where the application runs without a platform around it.
         replay: Tries a quarantined message again; ``None`` where nothing takes messages.
         balances: Holds each gateway's book of readings against the platform's; ``None`` where nothing takes messages.
+        zone: The community's time zone.
         parts: Returns the state of ``broker``, ``store``, …, at the moment of asking.
         token: Bearer token that every request must bear; ``None`` where only loopback is served.
         hosts: Names by which the platform may be addressed without a token, besides ``localhost`` and IP addresses.
@@ -50,6 +52,7 @@ class ApiContext:
     backups: BackupService | None = None
     replay: Callable[[Quarantined], Awaitable[Replayed]] | None = None
     balances: Callable[[list[Loss], int | None], dict[str, list[Balance]]] | None = None
+    zone: tzinfo = UTC
     parts: Callable[[], Mapping[str, Part]] = dict
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)

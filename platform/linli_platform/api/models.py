@@ -1,5 +1,6 @@
 """What the API answers with. Times are RFC 3339 in UTC; a missing value is ``null`` with a quality that says why."""
 
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -136,6 +137,24 @@ class GatewayAccount(BaseModel):
 
     gateway: Id
     lines: list[AccountLine]
+
+
+class CompleteDay(BaseModel):
+    """How complete one day of one point is."""
+
+    point: str = Field(description="Full name.", examples=["gw-electric/meter-1/voltage.l1"])
+    day: date = Field(description="By the community's clock: it may have 23 or 25 hours.")
+    start: Rfc3339
+    expected: int | None = Field(
+        description="Readings that should have come, today: so far. `null`: nobody can say, since the device talks "
+        "unasked, only changes are sent, or the gateway says no plan."
+    )
+    received: int = Field(description="Readings that came, those of quality bad included.")
+    good: int
+    late: int = Field(description="Came more than ten minutes after they were made.")
+    missing: int | None = Field(description="Should have come and did not; `null` where that is unknown.")
+    share: float | None = Field(description="Good readings of those expected, 0 to 1; `null` where that is unknown.")
+    computed_at: Rfc3339
 
 
 class Loss(BaseModel):

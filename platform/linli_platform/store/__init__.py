@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from linli_core.completeness import Completeness
 from linli_core.errors import LinliError
-from linli_core.instant import Instant
+from linli_core.instant import MINUTE, Instant
 
 if TYPE_CHECKING:
     from linli_platform.store.query import Measure, Scan, Steps, Windows
@@ -26,6 +27,9 @@ QUARANTINE_BYTES: Final = 64 * 1024 * 1024
 
 MOST_READINGS: Final = 20_000_000
 """Readings of one scan: what more there is eats the memory of everybody."""
+
+LATE: Final = 10 * MINUTE
+"""A reading that comes longer after it was made is late: an outage lay between."""
 
 
 class StoreError(LinliError):
@@ -196,6 +200,22 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class CompleteDay:
+    """How complete one day of one series is.
+
+    Attributes:
+        series: Id of the series.
+        day: When the day begins.
+        computed: When this was found, or found again.
+    """
+
+    series: int
+    day: Instant
+    completeness: Completeness
+    computed: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Appended:
     """What one commit did.
 
@@ -210,6 +230,19 @@ class Appended:
     duplicates: int
     conflicts: int
     events: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    """Readings of one day, counted.
+
+    Attributes:
+        readings: By series, how many there are, and how many of them are GOOD.
+        through: Which late readings are among them; :meth:`Store.complete` wants to know.
+    """
+
+    readings: Mapping[int, tuple[int, int]]
+    through: int
 
 
 def of_gateways(marks: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -330,6 +363,31 @@ class Store(Protocol):
 
     def discard(self, number: int) -> bool:
         """Take a message out of the quarantine; tell whether it was there."""
+        ...
+
+    def late_days(self) -> list[Instant]:
+        """Return moments, one or more of each stretch of a quarter of an hour of which late readings came.
+
+        They stay until :meth:`complete` has counted their day.
+        """
+        ...
+
+    def count_readings(self, start: Instant, end: Instant) -> "DayCounts":
+        """Return by series how many readings with ``start <= time < end`` there are."""
+        ...
+
+    def complete(
+        self, start: Instant, end: Instant, expected: Mapping[int, int | None], counts: "DayCounts", now: Instant
+    ) -> None:
+        """Write how complete a day is, in place of what was written of it; late readings are counted once."""
+        ...
+
+    def completeness(self, series: Iterable[int], start: Instant, end: Instant) -> list[CompleteDay]:
+        """Return the days with ``start <= day < end`` of series, by series and day."""
+        ...
+
+    def newest_complete(self) -> Instant | None:
+        """Return the newest day of which completeness was written."""
         ...
 
     def probe(self) -> None:

@@ -24,6 +24,8 @@ from linli_platform.store import (
     Aggregate,
     Appended,
     Batch,
+    CompleteDay,
+    DayCounts,
     EventRow,
     Fence,
     Fenced,
@@ -33,6 +35,7 @@ from linli_platform.store import (
     SeriesInfo,
     StoreError,
     StoreUnavailable,
+    completeness,
     duckdb_query,
     statements,
 )
@@ -231,6 +234,7 @@ class DuckDBStore:
             if drop:
                 rows = rows[~np.isin(rows, drop)]
         statements.insert_readings(connection, batch, rows)
+        completeness.insert_late(connection, batch, rows)
         return Appended(np.sort(rows), duplicates, conflicts, ()), rows
 
     def _fold(self) -> None:
@@ -363,6 +367,38 @@ class DuckDBStore:
         with self._write, _transaction(self._connected(), self):
             gone = self._connected().execute("DELETE FROM quarantine WHERE number = ? RETURNING number", [number])
             return bool(gone.fetchall())
+
+    # Completeness
+
+    def late_days(self) -> list[Instant]:
+        """Return moments of which late readings came since their day was counted."""
+        with self._reader() as cursor:
+            return completeness.late_days(cursor)
+
+    def count_readings(self, start: Instant, end: Instant) -> DayCounts:
+        """Return by series how many readings with ``start <= time < end`` there are."""
+        with self._reader() as cursor:
+            return completeness.count_readings(cursor, start, end)
+
+    def complete(
+        self, start: Instant, end: Instant, expected: Mapping[int, int | None], counts: DayCounts, now: Instant
+    ) -> None:
+        """Write how complete a day is, in place of what was written of it."""
+        with self._write:
+            if self._broken:
+                self._reopen()
+            with _transaction(self._connected(), self):
+                completeness.write_day(self._connected(), start, end, expected, counts, now)
+
+    def completeness(self, series: Iterable[int], start: Instant, end: Instant) -> list[CompleteDay]:
+        """Return the days with ``start <= day < end`` of series, by series and day."""
+        with self._reader() as cursor:
+            return completeness.read_days(cursor, series, start, end)
+
+    def newest_complete(self) -> Instant | None:
+        """Return the newest day of which completeness was written."""
+        found: Instant | None = self._rows("SELECT max(day) FROM completeness", {})[0][0]
+        return found
 
     def probe(self) -> None:
         """Write something small, durably."""

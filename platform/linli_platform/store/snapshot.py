@@ -19,8 +19,11 @@ from linli_platform.store.schema import VERSION, connect
 from linli_platform.store.statements import read_marks
 
 READINGS: Final = "reading"
-TABLES: Final = ("meta", "series", "mark", "mark_journal", "event", "quarantine")
+TABLES: Final = ("meta", "series", "mark", "mark_journal", "event", "quarantine", "late", "completeness")
 """Every table but the readings."""
+
+LATER: Final = frozenset({"late", "completeness"})
+"""Those that a backup of an earlier program lacks."""
 
 PIECE: Final = 250_000
 """Readings written by one query: a tenth of a second's work or so."""
@@ -149,6 +152,8 @@ def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int 
             raise StoreError(f"the backup's store is of version {found}, this program knows {VERSION}")
         connection.begin()
         for table in TABLES:
+            if table in LATER and not (folder / f"{table}.parquet").exists():
+                continue
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - from the table above
             connection.execute(f"INSERT INTO {table} SELECT * FROM '{_quoted(folder / f'{table}.parquet')}'")  # noqa: S608
         connection.commit()

@@ -166,7 +166,9 @@ def doubted(reading: Reading) -> Reading:
 
 def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
     """Return the polls of a link."""
-    return [PlannedPoll(device.device, device.device, device.interval, cost=0) for device in settings.devices]
+    return [
+        PlannedPoll(device.device, device.device, device.interval, cost=0, heard=True) for device in settings.devices
+    ]
 
 
 @asynccontextmanager

@@ -102,7 +102,7 @@ class P1Driver:
 
 def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
     """Return the poll of a link."""
-    return [PlannedPoll(settings.device, settings.device, settings.interval, cost=0)]
+    return [PlannedPoll(settings.device, settings.device, settings.interval, cost=0, heard=True)]
 
 
 @asynccontextmanager

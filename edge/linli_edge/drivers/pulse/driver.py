@@ -150,6 +150,7 @@ def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
             entry.interval,
             (Point(entry.device, entry.quantity), Point(entry.device, "pulse_count")),
             cost=0,
+            heard=True,
         )
         for entry in settings.inputs.values()
     ]

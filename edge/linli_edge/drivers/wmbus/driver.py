@@ -135,7 +135,8 @@ def plan(settings: LinkSettings) -> Sequence[PlannedPoll]:
 
 def _planned(meter: Meter) -> PlannedPoll:
     settings = meter.settings
-    return PlannedPoll(settings.device, settings.device, settings.interval, tuple(meter.state.points), cost=_COST)
+    points = tuple(meter.state.points)
+    return PlannedPoll(settings.device, settings.device, settings.interval, points, cost=_COST, heard=True)
 
 
 @asynccontextmanager

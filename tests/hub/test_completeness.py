@@ -1,0 +1,210 @@
+"""The series of completeness: counted from the store, again when late readings come, by the community's days."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from linli_core.completeness import Completeness
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant, from_rfc3339
+from linli_core.model import Quality, Reason, quality_code
+from linli_core.wire.plan import PLAN, to_data
+from linli_platform.completeness import CompletenessService
+from linli_platform.completeness.days import bounds, day_of
+from linli_platform.ingest import Committed
+from linli_platform.store import Batch, EventRow, StoreError
+from linli_platform.store.duckdb import DuckDBStore
+
+MIDNIGHT = from_rfc3339("2025-11-24T00:00:00+00:00")
+BAD = quality_code(Quality.BAD, Reason.NO_COMMUNICATION)
+
+
+class World:
+    """A store, and the service on it; what is committed is told to the service as ingest does."""
+
+    def __init__(self, store: DuckDBStore, zone: tzinfo = UTC) -> None:
+        self.store = store
+        self.now = MIDNIGHT + 12 * HOUR
+        self.service = self.started(zone)
+
+    def started(self, zone: tzinfo = UTC) -> CompletenessService:
+        return CompletenessService(self.store, zone, lambda: self.now)
+
+    def commit(self, times: Sequence[Instant], *, name: str = "m/voltage", quality: int = 0, tell: bool = True) -> None:
+        info = self.store.series("gw", name)
+        count = len(times)
+        batch = Batch(
+            np.full(count, info.id, np.int32),
+            np.array(times, np.int64),
+            np.full(count, np.nan if quality >= BAD else 230.0),
+            np.full(count, quality, np.uint8),
+            self.now,
+        )
+        appended = self.store.append(batch, {})
+        if tell:
+            new = [times[row] for row in appended.new.tolist()]
+            self.service.on_committed(Committed([info] * len(new), new, [], [], [], self.now))
+
+    def plan(self, since: Instant, number: str = "1", **intervals: int | None) -> None:
+        named = {f"m/{quantity}": interval for quantity, interval in intervals.items()}
+        for data in to_data(named, sorted({name.partition("/")[0] for name in named})):
+            row = EventRow("gw", number, since, PLAN, "gw", json.dumps(data), self.now)
+            none = np.empty(0, np.int64)
+            batch = Batch(none.astype(np.int32), none, none.astype(float), none.astype(np.uint8), self.now)
+            self.store.append(batch, {}, events=[row])
+            self.service.on_committed(Committed([], [], [], [], [], self.now, (row,)))
+
+    async def day(self, day: date, zone: tzinfo = UTC, name: str = "m/voltage") -> Completeness | None:
+        await self.service.refresh()
+        info = self.store.series("gw", name)
+        start, end = bounds(day, zone)
+        found = self.store.completeness([info.id], start, end)
+        assert len(found) <= 1
+        return found[0].completeness if found else None
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDBStore]:
+    with DuckDBStore(tmp_path / "store.duckdb") as opened:
+        yield opened
+
+
+@pytest.fixture
+def world(store: DuckDBStore) -> World:
+    return World(store)
+
+
+TODAY = date(2025, 11, 24)
+
+
+async def test_a_day_is_counted_as_it_goes_on(world: World) -> None:
+    world.plan(MIDNIGHT, voltage=MINUTE)
+    world.commit([MIDNIGHT + minute * MINUTE for minute in range(700)])
+    world.commit([MIDNIGHT + minute * MINUTE for minute in range(700, 710)], quality=BAD)
+    assert await world.day(TODAY) == Completeness(719, 710, 700, 710)
+    world.now = MIDNIGHT + DAY + HOUR
+    assert await world.day(TODAY) == Completeness(1440, 710, 700, 710)
+    assert await world.day(date(2025, 11, 25)) == Completeness(59, 0, 0, 0)
+
+
+async def test_late_readings_are_counted_once_however_often_they_come_and_the_day_again(world: World) -> None:
+    world.plan(MIDNIGHT, voltage=HOUR)
+    world.now = MIDNIGHT
+    for hour in range(12):
+        world.now = MIDNIGHT + hour * HOUR
+        world.commit([world.now])
+    world.now = MIDNIGHT + 3 * DAY
+    assert await world.day(TODAY) == Completeness(24, 12, 12, 0)
+    backlog = [MIDNIGHT + hour * HOUR for hour in range(12, 20)]
+    world.commit(backlog)
+    world.commit(backlog)
+    assert await world.day(TODAY) == Completeness(24, 20, 20, 8)
+    world.commit(backlog)
+    assert await world.day(TODAY) == Completeness(24, 20, 20, 8)
+    assert world.store.late_days() == []
+
+
+async def test_a_late_day_is_found_again_after_a_crash(world: World) -> None:
+    world.plan(MIDNIGHT, voltage=HOUR)
+    await world.service.refresh()
+    world.now = MIDNIGHT + 100 * DAY
+    await world.service.refresh()
+    world.commit([MIDNIGHT + 5 * HOUR, MIDNIGHT + 6 * HOUR], tell=False)
+    world.service = world.started()
+    await world.service.open()
+    assert await world.day(TODAY) == Completeness(24, 2, 2, 2)
+
+
+async def test_days_without_a_platform_are_counted_when_it_is_back(world: World) -> None:
+    world.plan(MIDNIGHT, voltage=HOUR)
+    world.commit([MIDNIGHT])
+    await world.service.refresh()
+    world.now = MIDNIGHT + 4 * DAY + HOUR
+    world.service = world.started()
+    await world.service.open()
+    assert [await world.day(date(2025, 11, day)) for day in (24, 25, 27)] == [
+        Completeness(24, 1, 1, 1),
+        Completeness(24, 0, 0, 0),
+        Completeness(24, 0, 0, 0),
+    ]
+
+
+@pytest.mark.parametrize("is_planned", [False, True])
+async def test_where_nobody_can_say_how_many_nothing_is_missing(world: World, is_planned: bool) -> None:
+    if is_planned:
+        world.plan(MIDNIGHT, voltage=None)
+    world.now = MIDNIGHT + HOUR
+    world.commit([MIDNIGHT + HOUR])
+    found = await world.day(TODAY)
+    assert found == Completeness(None, 1, 1, 0)
+    assert (found.missing, found.share) == (None, None)
+
+
+async def test_a_device_that_is_no_longer_read_is_not_missing(world: World) -> None:
+    world.plan(MIDNIGHT, "1", voltage=HOUR, current=HOUR)
+    world.commit([MIDNIGHT], name="m/current")
+    world.plan(MIDNIGHT + 6 * HOUR, "2", voltage=HOUR)
+    world.now = MIDNIGHT + 2 * DAY
+    assert await world.day(TODAY, name="m/current") == Completeness(6, 1, 1, 1)
+    assert await world.day(date(2025, 11, 25), name="m/current") is None
+
+
+async def test_a_plan_that_an_outage_held_up_holds_for_its_time(world: World) -> None:
+    world.commit([MIDNIGHT])
+    world.plan(MIDNIGHT + 12 * HOUR, "2", voltage=HOUR)
+    world.now = MIDNIGHT + 2 * DAY
+    assert await world.day(TODAY) == Completeness(12, 1, 1, 1)
+    world.plan(MIDNIGHT, "1", voltage=30 * MINUTE)
+    assert await world.day(TODAY) == Completeness(24 + 12, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("Europe/Berlin", date(2025, 3, 30), 23),
+        ("Europe/Berlin", date(2025, 10, 26), 25),
+        ("Asia/Shanghai", date(2025, 3, 30), 24),
+        ("Asia/Kathmandu", date(2025, 3, 30), 24),
+        ("America/Santiago", date(2025, 9, 7), 23),
+    ],
+)
+async def test_days_are_the_communitys(store: DuckDBStore, zone: str, day: date, hours: int) -> None:
+    place = ZoneInfo(zone)
+    world = World(store, place)
+    start, end = bounds(day, place)
+    assert end - start == hours * HOUR
+    assert {day_of(moment, place) for moment in (start, end - SECOND)} == {day}
+    assert day_of(start - SECOND, place) < day < day_of(end, place)
+    world.now = end + DAY
+    world.plan(start - DAY, voltage=15 * MINUTE)
+    world.commit([start - 15 * MINUTE, start, end - 15 * MINUTE, end])
+    assert await world.day(day, place) == Completeness(4 * hours, 2, 2, 2)
+
+
+async def test_a_store_that_fails_is_asked_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.commit([MIDNIGHT])
+
+    def fails(*_: object) -> None:
+        raise StoreError("no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.store, "complete", fails)
+        assert await world.day(TODAY) is None
+    assert await world.day(TODAY) == Completeness(None, 1, 1, 1)
+
+
+async def test_readings_that_come_while_a_day_is_counted_are_neither_lost_nor_counted_twice(world: World) -> None:
+    world.now = MIDNIGHT + DAY
+    world.commit([MIDNIGHT])
+    start, end = bounds(TODAY, UTC)
+    counts = await asyncio.to_thread(world.store.count_readings, start, end)
+    world.commit([MIDNIGHT + HOUR])
+    world.store.complete(start, end, {}, counts, world.now)
+    series = world.store.series("gw", "m/voltage").id
+    assert world.store.completeness([series], start, end)[0].completeness == Completeness(None, 1, 1, 1)
+    assert await world.day(TODAY) == Completeness(None, 2, 2, 2)
