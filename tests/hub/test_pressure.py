@@ -25,17 +25,26 @@ def test_few_gateways_send_as_they_like_and_many_share() -> None:
     pressure.heard([f"gw-{number}" for number in range(200)], 5)
     assert settled(pressure, "a", 5) == 2_000 // 203
     assert settled(pressure, "gw-1", 12) == 10, "the three fell silent"
-    assert settled(pressure, "gw-1", 15) is None
+    pressure.heard(["gw-1"], 16)
+    assert settled(pressure, "gw-1", 16) is None
 
 
 def test_who_comes_back_begins_with_little() -> None:
     pressure = Pressure(2_000)
     given = []
     for second in range(10):
-        given.append(pressure.window("a", second))
         pressure.heard(["a"], second)
+        given.append(pressure.window("a", second))
     assert given == [2, 4, 8, 16, 32, 64, 128, 256, None, None]
     assert pressure.window("a", 30) == 2, "it fell silent, and comes back"
+
+
+def test_a_broker_that_comes_and_goes_lets_nobody_begin_with_much() -> None:
+    pressure = Pressure(2_000)
+    said = [pressure.window("a", second) for second in range(12)]  # all are told anew each time it is back
+    assert said == [2] * 12
+    pressure.heard(["a"], 12)
+    assert [pressure.window("a", 12) for _ in range(3)] == [2, 4, 8]
 
 
 @given(st.integers(1, 100_000), st.integers(1, 500))

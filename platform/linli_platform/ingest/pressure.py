@@ -55,6 +55,9 @@ class Pressure:
         if self._stopped:
             return 0
         self._forget(now)
+        if gateway not in self._heard:
+            # Told though it sends nothing, as all are when the broker is back: that is no round trip of its own.
+            return _FIRST
         granted = self._granted.get(gateway, _FIRST)
         self._granted[gateway] = min(2 * granted, _UNLIMITED)
         share = min(granted, self._under_way // max(1, len(self._heard)))
