@@ -138,6 +138,13 @@ class Breaker:
         self._lost += cost
         return self._lost > max(share * _MINUTE, _LEAST_LOST * cost)
 
+    def moved(self, by: int) -> None:
+        """The clock was set, by microseconds: that is no time for which a device was silent."""
+        if self.silent_since is not None:
+            self.silent_since += by
+        if self._lost_at is not None:
+            self._lost_at += by
+
     def hurry(self) -> None:
         """Start the waits anew: the line was down, and its return may have brought the device back."""
         self.wait = self._settings.probe_first

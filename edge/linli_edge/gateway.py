@@ -12,6 +12,7 @@ from linli_core.log import SenderSettings
 from linli_core.vocabulary import vocabulary
 from linli_core.wire import senml
 from linli_core.wire.command import Command
+from linli_edge.clock import ClockKeeper
 from linli_edge.commands import CommandDesk
 from linli_edge.commands.ledger import Ledger
 from linli_edge.commands.local import door
@@ -23,8 +24,7 @@ from linli_edge.plan_teller import PlanTeller
 from linli_edge.registers.book import RegisterBook
 from linli_edge.registers.keeper import Keeper
 from linli_edge.registers.memory import MemoryFile
-from linli_edge.timekeeping import SYSTEM, Timekeeper
-from linli_edge.uplink import GatewayHealth, Uplink, kernel_clock_state
+from linli_edge.uplink import GatewayHealth, Uplink
 from linli_edge.wear import Wear, bytes_written
 
 _LOG: Final = logging.getLogger(__name__)
@@ -52,9 +52,9 @@ class Gateway:
         config: What it was made from.
     """
 
-    def __init__(self, config: GatewayConfig, time: Timekeeper = SYSTEM) -> None:
+    def __init__(self, config: GatewayConfig) -> None:
         self.config = config
-        self._time = time
+        self._clock = ClockKeeper(config.data / "clock.json")
         self._version = version("linli")
         self._links: list[Link] = []
         self._pipeline: Pipeline | None = None
@@ -68,15 +68,18 @@ class Gateway:
             LogError: The log cannot be opened.
             ExceptionGroup: A part of the gateway itself broke; the log holds what was taken until then.
         """
-        config, time = self.config, self._time
+        config, clock = self.config, self._clock
+        time = clock.time
         sending = SenderSettings(newest_first=config.uplink.newest_first, backlog_delay=config.uplink.backlog_delay)
         path = config.data / "outbox.db"
         async with Outbox.open(path, config.outbox, time.clock, sending, gateway=config.id) as outbox:
+            # Before anything is stamped: the name of an era must be on the disk before the first message that bears it.
+            clock.look()
             memory = MemoryFile(config.data / "registers.json")
             book = RegisterBook(config.registers, vocabulary(), memory.read())
             pipeline = Pipeline(
                 config.id,
-                outbox,
+                clock.log(outbox.append),
                 encode_pack=senml.encode,
                 bounds=plausible,
                 time=time,
@@ -85,6 +88,8 @@ class Gateway:
                 registers=book,
             )
             keeper = Keeper(book, pipeline, config.data, memory, outbox.flush, time)
+            clock.before_step, clock.after_step = pipeline.flush, book.moved
+            book.provisional = clock.provisional
             self._outbox, self._pipeline = outbox, pipeline
             self._links = [Link(settings, pipeline, time) for settings in config.links]
             desk = await self._desk(pipeline)
@@ -97,6 +102,7 @@ class Gateway:
                 time.clock,
                 self.health,
                 on_command=partial(_queued, received) if remote else None,
+                times=clock,
             )
             async with asyncio.TaskGroup() as group:
                 carrying = group.create_task(uplink.run(), name="uplink")
@@ -104,6 +110,7 @@ class Gateway:
                 keeping = group.create_task(keeper.run(), name="registers")
                 plans = PlanTeller(config.id, lambda: self._links, pipeline, time)
                 planning = group.create_task(plans.run(), name="plan")
+                looking = group.create_task(clock.run(), name="clock")
                 reading = [group.create_task(link.run(), name=f"link[{link.settings.id}]") for link in self._links]
                 serving = [
                     group.create_task(settings.spec.serve(settings.config), name=f"serve[{settings.id}]")
@@ -130,6 +137,8 @@ class Gateway:
                 keeper.remember()
                 await self._written(outbox)
                 await self._delivered(uplink, outbox)
+                clock.remember()
+                looking.cancel()
                 carrying.cancel()
 
     async def _desk(self, pipeline: Pipeline) -> CommandDesk | None:
@@ -138,8 +147,8 @@ class Gateway:
         if not settings.enabled:
             return None
         ledger = Ledger(self.config.data / "commands.jsonl")
-        await asyncio.to_thread(ledger.load, self._time.clock())
-        return CommandDesk(settings, ledger, self._links, pipeline.tell, self._time.clock)
+        await asyncio.to_thread(ledger.load, self._clock.now())
+        return CommandDesk(settings, ledger, self._links, pipeline.tell, self._clock.now)
 
     def health(self) -> GatewayHealth:
         """Return what the gateway says of itself in its status."""
@@ -157,8 +166,8 @@ class Gateway:
         counters["polls_failed"] = sum(link.failed for link in self._links)
         counters["polls_missed"] = sum(load.missed for load in loads)
         links = tuple(link.state() for link in self._links)
-        disk = self._wear.watch(bytes_written(), self._time.steady())
-        return GatewayHealth(self._version, kernel_clock_state(), links, counters, disk)
+        disk = self._wear.watch(bytes_written(), self._clock.time.steady())
+        return GatewayHealth(self._version, self._clock.state(), links, counters, disk)
 
     async def _written(self, outbox: Outbox) -> None:
         try:

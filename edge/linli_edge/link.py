@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from linli_core.errors import (
     ChecksumError,
     DeviceError,
@@ -48,6 +50,9 @@ WRITES_IN_A_ROW: Final = 8
 
 _LOOK_UP: Final = 5 * SECOND
 """Longest rest: a clock that was set is noticed within it."""
+
+_STEP: Final = SECOND // 2
+"""A clock that gained so much on the steady one since it was looked at has been set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,7 @@ class Link:
         self._running: Run | None = None
         self._attempt = 0
         self._down_since: int | None = None
+        self._offset: int | None = None
         self._error = ""
         self._overloaded = False
         self._writes = WriteQueue()
@@ -279,8 +285,9 @@ class Link:
 
     async def _poll(self, driver: Driver, run: Run, started: int) -> bool:
         """Carry out a poll; return whether the device answered. Raise ``LinkError`` where the line broke."""
+        offset = self._time.clock() - self._time.steady()
         try:
-            readings = await driver.poll(run.planned)
+            readings = self._restamped(await driver.poll(run.planned), started, offset)
         except Unheard as exc:
             self._no_answer(started, Reason.STALE, exc)
         except LinkTimeout as exc:
@@ -300,6 +307,27 @@ class Link:
             self._sink.take(readings)
             return True
         return False
+
+    def _restamped(self, readings: list[Reading], started: int, offset: int) -> list[Reading]:
+        """Return readings with the time they would have, had the clock been right all through their poll.
+
+        Args:
+            readings: As the driver stamped them.
+            started: When the poll began, by the steady clock.
+            offset: From the steady clock to the time as it was then.
+        """
+        ended = self._time.steady()
+        by = self._time.clock() - ended - offset
+        if abs(by) < _STEP:
+            return readings
+        right = range(started + offset + by, ended + offset + by + 1)
+        before = range(started + offset, ended + offset + 1)
+        return [
+            msgspec.structs.replace(reading, observed_at=reading.observed_at + by)
+            if reading.observed_at not in right and reading.observed_at in before
+            else reading
+            for reading in readings
+        ]
 
     async def _write(self, driver: Driver, scheduler: Scheduler, pending: Pending) -> bool:
         """Carry out a write; return whether the line may be used further. A write is never repeated."""
@@ -329,7 +357,7 @@ class Link:
             downtime = self._time.steady() - self._down_since
             self._down_since = None
             self._error = ""
-            scheduler.link_up(self._time.clock())
+            scheduler.link_up(self._look(scheduler))
             _LOG.warning("link %s: up again after %.1f s", self.settings.id, downtime / SECOND)
             self._sink.report(self.settings.id, LinkUp(downtime))
         return scheduler
@@ -345,7 +373,7 @@ class Link:
 
     async def _next(self, scheduler: Scheduler) -> Run | None:
         """Return the next poll, as soon as it is due; ``None`` as soon as there is a write to be carried out."""
-        while not isinstance(action := scheduler.next(self._time.clock()), Run):
+        while not isinstance(action := scheduler.next(self._look(scheduler)), Run):
             if isinstance(action, Rest):
                 await self._writes.interrupt(self._rest(action, _LOOK_UP))
             else:
@@ -353,6 +381,16 @@ class Link:
             if self._writes:
                 return None
         return action
+
+    def _look(self, scheduler: Scheduler) -> Instant:
+        """Return the time; one that was set since the last look is no time that passed, and the scheduler is told."""
+        now = self._time.clock()
+        offset = now - self._time.steady()
+        by = offset - self._offset if self._offset is not None else 0
+        if abs(by) >= _STEP:
+            scheduler.clock_was_set(now, by)
+        self._offset = offset
+        return now
 
     async def _rest(self, action: Rest, longest: int) -> None:
         await self._time.wait(max(1, min(action.until - self._time.clock(), longest)))
@@ -396,7 +434,7 @@ class Link:
     def _finished(self, started: int, *, answered: bool, error: str = "") -> None:
         self._running = None
         assert self._scheduler is not None, "what runs was scheduled"
-        now, cost = self._time.clock(), self._time.steady() - started
+        now, cost = self._look(self._scheduler), self._time.steady() - started
         transition = self._scheduler.finished(now, cost, answered=answered)
         if isinstance(transition, DeviceSilent):
             _LOG.warning("link %s: device %s is silent: %s", self.settings.id, transition.device, error)

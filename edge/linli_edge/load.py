@@ -76,6 +76,10 @@ class UseMeter:
             self._before = (self._busy, max(elapsed, self._busy))
             self._started, self._busy = now, 0
 
+    def moved(self, by: int) -> None:
+        """The clock was set, by microseconds: that is no time for which the line was idle."""
+        self._started += by
+
     def use(self, now: Instant) -> float | None:
         """Return the share from 0 to 1; ``None`` before anything was measured."""
         elapsed = max(now - self._started, self._busy) + self._before[1]

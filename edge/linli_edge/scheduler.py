@@ -17,7 +17,9 @@ Theory of operation
       costs no line time, and the device is probed apart from its due times within a bounded share of the line. A
       probe is one more entry with a deadline, so polls of living devices that are in a hurry go first; until then it
       waits for a gap in which it makes nobody late.
-    * **A clock set back** would leave every due time in the future: the grid is taken up anew.
+    * **A clock that is set** is no time that passed: nothing was missed by it, nobody was silent for it. The link tells
+      (:meth:`Scheduler.clock_was_set`); the grid is taken up anew, all else moves along. One that is set back without
+      a word is noticed too: it would leave every due time in the future.
 
 :meth:`Scheduler.next` says what to do; after a :class:`Run` the link calls :meth:`Scheduler.finished`.
 """
@@ -338,6 +340,21 @@ class Scheduler:
             else:
                 self._wait_for_probe(device, now + device.breaker.wait)
 
+    def clock_was_set(self, now: Instant, by: int) -> None:
+        """The clock was set, by microseconds: forward where ``by`` is positive."""
+        self._last = now
+        self._settled_at += by
+        if self._down_since is not None:
+            self._down_since += by
+        self._meter.moved(by)
+        for device in self._devices.values():
+            device.meter.moved(by)
+            device.breaker.moved(by)
+        for entry in self._entries:
+            # Its next turn comes when it would have come: what is owed for the past is not called in at once.
+            entry.owed += by
+        self._take_up_grid(now, by)
+
     @property
     def overloaded(self) -> bool:
         """Whether the plan is more than the line can carry; once true, until it fits with some room."""
@@ -487,14 +504,22 @@ class Scheduler:
         self._last = now
 
     def _clock_was_set_back(self, now: Instant) -> None:
+        if self._down_since is not None:
+            self._down_since = min(self._down_since, now)
+        self._take_up_grid(now, 0)
+
+    def _take_up_grid(self, now: Instant, by: int) -> None:
         self._waiting.clear()
         self._ready.clear()
         self._allowance.forget()
         self._replan_at = now
-        if self._down_since is not None:
-            self._down_since = min(self._down_since, now)
         for entry in self._entries:
-            self._wait_for_due(entry, min(entry.due, entry.after(now)))
+            if entry is self._running_entry and self._running is not None and self._running.why is Why.DUE:
+                entry.due = entry.slot(now)  # its next turn is found when it has ended
+                continue
+            # One that was due already is due still.
+            due = now if entry.due + by <= now else entry.after(now)
+            self._wait_for_due(entry, min(entry.due, due) if not by else due)
         for device in self._devices.values():
             if device.breaker.silent:
                 self._wait_for_probe(device, now + device.breaker.wait)

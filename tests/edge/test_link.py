@@ -363,6 +363,33 @@ async def test_an_overloaded_line_is_told_once_and_so_is_its_relief(
         assert bench.link.state().stretched is None
 
 
+@pytest.mark.parametrize("by", [86_400 * SECOND, -86_400 * SECOND])
+async def test_a_clock_set_while_a_poll_runs_splits_no_reading_from_its_time(fake_time: Time, by: int) -> None:
+    async with Bench(fake_time, planned("m1", 10 * SECOND)) as bench:
+        stamped: list[Instant] = []
+
+        def set_clock(_: str) -> None:
+            stamped.append(fake_time.now)
+
+        bench.world.after = set_clock
+        poll = bench.world.poll
+
+        async def stepping(plan: PlannedPoll) -> list[Reading]:
+            found = await poll(plan)
+            if len(stamped) == 1:
+                fake_time.now += by  # the driver has stamped them, and has more to do
+            return found
+
+        bench.world.poll = stepping  # type: ignore[method-assign]
+        await fake_time.advance(SECOND)
+        assert [reading.observed_at for reading in bench.sink.readings[:2]] == [stamped[0] + by] * 2
+        await fake_time.advance(20 * SECOND)
+        # The step called in no turn of the day that never was.
+        assert len(bench.world.asked) in range(2, 5)
+        assert bench.link.load() is not None
+        assert {reading.quality for reading in bench.sink.readings} == {Quality.GOOD}
+
+
 async def test_a_clock_set_back_by_an_hour_does_not_stop_the_readings(fake_time: Time) -> None:
     async with Bench(fake_time, planned("m1")) as bench:
         await fake_time.advance(3 * SECOND)

@@ -284,6 +284,38 @@ def test_a_clock_set_forward_does_not_make_up_for_the_hour() -> None:
     assert bench.scheduler.load(bench.now).missed >= 7190
 
 
+@pytest.mark.parametrize("by", [86_400 * SECOND, -86_400 * SECOND, 7 * SECOND])
+def test_a_clock_that_was_set_is_no_time_that_passed(by: int) -> None:
+    bench = line(polls(3, SECOND), 10 * MS)
+    bench.dead.add("meter-2")
+    bench.until(START + 10 * SECOND)
+    before, use = len(bench.runs), bench.scheduler.load(bench.now).use
+    silent = [moment for moment, told in bench.transitions if isinstance(told, DeviceSilent)]
+    bench.now += by
+    bench.scheduler.clock_was_set(bench.now, by)
+    load = bench.scheduler.load(bench.now)
+    assert load.use == pytest.approx(use)
+    bench.until(bench.now + 10 * SECOND)
+    living = [run for _, run, _ in bench.runs[before:] if run.planned.device != "meter-2"]
+    assert len(living) in range(19, 22)
+    assert bench.scheduler.load(bench.now).missed == 0
+    bench.dead.clear()
+    bench.until(bench.now + 120 * SECOND)
+    (back,) = (told for _, told in bench.transitions if isinstance(told, DeviceBack))
+    assert back.since == silent[0] + by
+
+
+def test_a_clock_set_while_a_poll_runs_costs_no_turn() -> None:
+    scheduler = Scheduler(polls(1, SECOND), ScheduleSettings(), START)
+    assert isinstance(scheduler.next(START), Run)
+    now = START + 86_400 * SECOND
+    scheduler.clock_was_set(now, 86_400 * SECOND)
+    scheduler.finished(now, 10 * MS, answered=True)
+    action = scheduler.next(now)
+    assert isinstance(action, Rest)
+    assert action.until - now <= SECOND
+
+
 def test_one_baud_too_few_thirty_devices_three_dead() -> None:
     plan = polls(30, 5 * SECOND)
     bench = line(plan, 150 * MS, timeout=300 * MS)

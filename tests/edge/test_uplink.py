@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiomqtt
+import msgspec
 import pytest
 
 from linli_core.errors import ConfigError
@@ -16,7 +17,7 @@ from linli_core.log import Offer, Receiver, SenderSettings
 from linli_core.wire.command import Command, Reply, decode_reply, encode_command
 from linli_core.wire.messages import Ack, Status, decode_status, encode_message
 from linli_core.wire.topics import Channel, parse_topic, topic
-from linli_edge.outbox import Message, Outbox, OutboxLimits
+from linli_edge.outbox import Message, Outbox, OutboxLimits, StoredMessage
 from linli_edge.outbox.message import URGENT
 from linli_edge.uplink import Uplink, UplinkSettings, kernel_clock_state
 
@@ -250,6 +251,64 @@ async def test_live_messages_overtake_the_backlog(broker: Broker, tmp_path: Path
         assert order.index(live[1]) < 200
         backlog = [seq for seq in order if seq <= 400]
         assert backlog == sorted(backlog)
+
+
+class Wrong:
+    """A gateway's time of which nobody knew anything until the platform said it."""
+
+    def __init__(self) -> None:
+        self.heard_at: list[tuple[int | None, int]] = []
+        self.asked = 0
+
+    def heard(self, sent_at: int | None, round_trip: int) -> None:
+        self.heard_at.append((sent_at, round_trip))
+
+    def ready(self) -> bool:
+        self.asked += 1
+        return bool(self.heard_at)
+
+    def outgoing(self, message: StoredMessage) -> StoredMessage:
+        return StoredMessage(message.seq, message.kind, message.body.replace(b'"v":', b'"w":1,"v":'))
+
+
+async def test_the_platforms_time_comes_with_its_ack_and_messages_leave_corrected(
+    broker: Broker, tmp_path: Path
+) -> None:
+    wrong = Wrong()
+    async with platform_on(broker) as platform, Outbox.open(tmp_path / "outbox.db", EAGER, clock) as outbox:
+        outbox.append(reading(7))
+        await outbox.flush()
+        uplink = Uplink(settings(broker.port), GATEWAY, outbox, clock, times=wrong)
+        async with running(asyncio.create_task(uplink.run())):
+            platform.answering = False
+            await platform.until(lambda: len(platform.statuses) >= 2)
+            assert not platform.stored
+            status = platform.statuses[-1]
+            # Of another start; of a status that was never said; then right.
+            ack = msgspec.structs.replace(platform.receiver.ack(), number=status.number, sent_at=clock())
+            await platform.say(msgspec.structs.replace(ack, boot_id="another"))
+            await platform.say(msgspec.structs.replace(ack, number=4711))
+            await platform.say(ack)
+            await platform.until(lambda: len(platform.stored) == 1)
+            ((sent_at, round_trip),) = wrong.heard_at
+            assert sent_at == clock()
+            assert 0 < round_trip < 10_000_000
+            assert wrong.asked
+
+
+async def test_an_ack_that_the_broker_had_kept_tells_no_time(broker: Broker, tmp_path: Path) -> None:
+    wrong = Wrong()
+    async with platform_on(broker) as platform, Outbox.open(tmp_path / "outbox.db", EAGER, clock) as outbox:
+        uplink = Uplink(settings(broker.port), GATEWAY, outbox, clock, times=wrong)
+        async with running(asyncio.create_task(uplink.run())):
+            await platform.until(lambda: uplink.stats.acks > 0 or len(platform.statuses) >= 2)
+            platform.answering = False
+            live = len(wrong.heard_at)
+            await broker.kill()
+            await broker.start()
+            before = len(platform.statuses)
+            await platform.until(lambda: len(platform.statuses) >= before + 2)
+            assert len(wrong.heard_at) == live
 
 
 async def test_nothing_is_sent_before_the_platform_answers(broker: Broker, tmp_path: Path) -> None:

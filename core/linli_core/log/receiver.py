@@ -253,6 +253,11 @@ class Receiver:
             ranges = [*ranges[: self._limits.ack_ranges - 1], ranges[-1]]
         return Ack(self._current, seq, tuple(ranges), self._boot_id)
 
+    @property
+    def number(self) -> int:
+        """Number of the latest status of the start that :meth:`ack` answers."""
+        return self._number
+
     def snapshot(self, adding: Mapping[str, Iterable[int]] | None = None) -> bytes:
         """Return the marks as JSON, to be written in the transaction that stores the data.
 

@@ -46,12 +46,14 @@ class ClockState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far the gateway's clock can be trusted.
 
     Attributes:
-        state: ``trusted`` (NTP or RTC) or ``doubtful``.
-        source: ``ntp``, ``rtc``, ``platform``, ``none``.
+        state: ``trusted`` (NTP, RTC or the platform's time) or ``doubtful``.
+        source: ``ntp``, ``rtc``, ``platform``, ``none``: what the time was taken from last.
+        since: Since when the state is what it is, by the gateway's own clock.
     """
 
     state: Literal["trusted", "doubtful"] = "doubtful"
     source: str = "none"
+    since: Instant | None = None
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -186,6 +188,9 @@ class Ack(msgspec.Struct, frozen=True):
     ``boot_id`` repeats the latest status's: which start of the gateway it answers. ``window`` is how many messages of
     its backlog the gateway may have under way at present: 0 stops the backlog and slows the rest, ``None`` leaves it to
     the gateway. It holds for a minute, so that a platform that falls silent stops nobody for good.
+
+    ``number`` repeats the number of the latest status of ``boot_id``, and ``sent_at`` is the platform's time when this
+    was said: from both a gateway without a clock learns what time it is, to within the time between the two.
     """
 
     epoch: str
@@ -193,6 +198,8 @@ class Ack(msgspec.Struct, frozen=True):
     ranges: tuple[SeqRange, ...] = ()
     boot_id: str = ""
     window: int | None = None
+    number: int | None = None
+    sent_at: Instant | None = None
 
 
 _encoder = msgspec.json.Encoder()

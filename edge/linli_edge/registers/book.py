@@ -52,7 +52,11 @@ class RegisterSettings:
 
 
 class RegisterBook:
-    """Judges readings of registers, and says what becomes of them. Pure: time is an argument."""
+    """Judges readings of registers, and says what becomes of them. Pure: time is an argument.
+
+    Attributes:
+        provisional: Nobody knows what time it is yet: no billing boundary is opened or closed meanwhile.
+    """
 
     def __init__(self, settings: RegisterSettings, words: Vocabulary, memory: Memory | None = None) -> None:
         memory = memory or Memory()
@@ -65,6 +69,7 @@ class RegisterBook:
         if self._billing is not None:
             self._billing.keep_only(settings.devices)
         self._waiting: list[RegisterEvent] = []
+        self.provisional = False
         for name, baseline in memory.baselines.items():
             if self._is_ours(name.partition("/")[0]):
                 self._watch(parse_point(name), baseline)
@@ -101,7 +106,7 @@ class RegisterBook:
         if told is not None:
             self._waiting.append(_event(reading.point, told, self._unit(reading.point)))
         if reason is None:
-            if self._billing is not None:
+            if self._billing is not None and not self.provisional:
                 self._billing.take(reading.point.name, number, reading.observed_at)
             return reading
         return Reading(reading.point, value, reading.observed_at, Quality.UNCERTAIN, reason, reading.device_time)
@@ -145,10 +150,17 @@ class RegisterBook:
                 watch.begin_at(start, min(swap.at, now))
         return described
 
+    def moved(self, by: int, began: Instant) -> None:
+        """The gateway's time made a step, and is known: what was noted since ``began`` was at another time."""
+        self.provisional = False
+        for watch in self._watches.values():
+            if watch is not None:
+                watch.moved(by, began)
+
     def take_events(self, now: Instant) -> list[RegisterEvent]:
         """Return what there is to tell since the last call."""
         waiting, self._waiting = self._waiting, []
-        if self._billing is not None:
+        if self._billing is not None and not self.provisional:
             for closed in self._billing.due(now):
                 waiting += self._billed(closed)
         return waiting

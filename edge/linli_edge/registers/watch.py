@@ -168,6 +168,18 @@ class RegisterWatch:
         """Begin anew with the next value, whatever it is."""
         self.baseline = None
 
+    def moved(self, by: int, began: Instant) -> None:
+        """What was read since ``began`` was read ``by`` microseconds later: a clock that is set makes nobody wait."""
+        base = self.baseline
+        if base is None:
+            return
+        if base.at >= began:
+            base.at += by
+        suspect = base.suspect
+        if suspect is not None:
+            suspect.first_at += by if suspect.first_at >= began else 0
+            suspect.last_at += by if suspect.last_at >= began else 0
+
     def _follows(self, before: float, before_at: Instant, value: float, at: Instant) -> bool:
         """Tell whether a value can have followed another; a clock that was set back gives no more time."""
         return 0 <= value - before <= self._allowed + self._rate * max(0, at - before_at)

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import aiomqtt
 from paho.mqtt.client import MQTT_ERR_SUCCESS
@@ -38,6 +38,8 @@ GOODBYE_TIMEOUT: Final = 2.0
 """Seconds for the last status of an orderly stop."""
 REPLIES: Final = 64
 """Replies that wait for a connection; the oldest gives way."""
+STATUSES: Final = 8
+"""Statuses of which it is remembered when they were said."""
 STATUS_SPACING: Final = 0.2
 """Least seconds between two statuses: a log that evicts all the time must not drown its own messages."""
 
@@ -86,6 +88,22 @@ def _cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
+class Times(Protocol):
+    """Who keeps the gateway's time."""
+
+    def heard(self, sent_at: Instant | None, round_trip: int) -> None:
+        """Take in that the platform answered within ``round_trip``, with its time where it says it."""
+        ...
+
+    def ready(self) -> bool:
+        """Tell whether the times of what is in the log are known; asked while the platform listens."""
+        ...
+
+    def outgoing(self, message: StoredMessage) -> StoredMessage:
+        """Return a message with its times put right."""
+        ...
+
+
 class Uplink:
     """Carries one outbox to the platform.
 
@@ -102,6 +120,7 @@ class Uplink:
         status_source: StatusSource = _nothing,
         *,
         on_command: Callable[[str, Command], None] | None = None,
+        times: Times | None = None,
         monotonic: Clock = _monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
@@ -119,6 +138,8 @@ class Uplink:
             "event": topic(gateway_id, Channel.EVENT),
         }
         self._on_command = on_command
+        self._times = times
+        self._asked: dict[int, Instant] = {}
         self._replies: deque[tuple[str, bytes]] = deque()
         self._replies_due = asyncio.Event()
         self._status_topic = topic(gateway_id, Channel.STATUS)
@@ -230,6 +251,8 @@ class Uplink:
                 self.stats.malformed_acks += 1
                 _log.warning("uplink: an ack that cannot be read: %s", exc)
                 continue
+            if not message.retain:
+                self._take_time(ack)
             await self._take_ack(ack)
 
     def _take_command(self, name: str, payload: bytes) -> None:
@@ -261,6 +284,16 @@ class Uplink:
                 # Left in its place until the broker has it: what a lost connection cut off is said again.
                 self._replies.popleft()
 
+    def _take_time(self, ack: Ack) -> None:
+        """Tell whoever keeps the time what the platform's is; an ack the broker had kept says nothing of it."""
+        if self._times is None or ack.boot_id != self._boot_id:
+            return
+        asked = self._asked.get(ack.number) if ack.number is not None else None
+        if ack.sent_at is None:
+            self._times.heard(None, 0)
+        elif asked is not None:
+            self._times.heard(ack.sent_at, self._monotonic() - asked)
+
     async def _take_ack(self, ack: Ack) -> None:
         self.stats.acks += 1
         sender = self._outbox.sender
@@ -279,6 +312,9 @@ class Uplink:
             self._work_to_do.clear()
             sender = self._outbox.sender
             now = self._monotonic()
+            if self._times is not None and sender.resumed and not self._times.ready():
+                await self._wait_for_work(now + SECOND)
+                continue
             seqs: list[int] = []
             while len(seqs) < BATCH and (seq := sender.next_to_send(now)) is not None:
                 seqs.append(seq)
@@ -297,6 +333,8 @@ class Uplink:
                 await self._work_to_do.wait()
 
     def _publish(self, client: aiomqtt.Client, epoch: str, message: StoredMessage) -> None:
+        if self._times is not None:
+            message = self._times.outgoing(message)
         _hand_over(client, self._topics[message.kind], stamp(epoch, message))
         self.stats.sent += 1
 
@@ -319,6 +357,9 @@ class Uplink:
 
     def _publish_status(self, client: aiomqtt.Client, status: Status) -> None:
         self._said = (status.epoch, status.evicted)
+        self._asked[status.number] = self._monotonic()
+        while len(self._asked) > STATUSES:
+            del self._asked[next(iter(self._asked))]
         _hand_over(client, self._status_topic, encode_message(status), retain=True)
 
     def _log_changed(self) -> None:

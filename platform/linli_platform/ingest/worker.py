@@ -217,7 +217,12 @@ class Ingest:
             receiver = self._admission.sender(gateway).receiver
             if not receiver.epoch:
                 continue  # it has said nothing of its log yet
-            ack = msgspec.structs.replace(receiver.ack(), window=self._pressure.window(gateway, now))
+            ack = msgspec.structs.replace(
+                receiver.ack(),
+                window=self._pressure.window(gateway, now),
+                number=receiver.number,
+                sent_at=self._clock(),
+            )
             if not self._connection.publish(topic(gateway, Channel.ACK), encode_message(ack)):
                 self._owed.add(gateway)
                 break  # published when the connection is back

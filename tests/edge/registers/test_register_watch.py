@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason
 from linli_core.vocabulary import vocabulary
+from linli_edge.registers.billing import BillingSettings
 from linli_edge.registers.book import RegisterBook, RegisterSettings
 from linli_edge.registers.watch import FASTEST, Baseline, Happening, RegisterWatch, Told
 
@@ -152,6 +153,48 @@ def test_a_clock_that_is_set_back_gives_no_reason_to_doubt() -> None:
     watch.judge(1_000.0, START + DAY)
     assert watch.judge(1_010.0, START) == (None, None)
     assert watch.judge(1_020.0, START + MINUTE) == (None, None)
+
+
+@pytest.mark.parametrize("by", [2 * DAY, -2 * DAY])
+def test_a_clock_that_is_set_confirms_no_zero_and_delays_none(by: int) -> None:
+    watch = RegisterWatch(WH)
+    course((0, 1_000), (15, 0), (30, 0), (45, 0), watch=watch)
+    watch.moved(by, START)
+    at = START + by
+    assert watch.judge(0, at + HOUR) == (DIP, None)
+    reason, told = watch.judge(0, at + DAY + 15 * MINUTE)
+    assert reason is None
+    assert told is not None
+    assert (told.kind, told.before_at, told.after_at) == (Happening.RESET, at, at + 15 * MINUTE)
+
+
+def test_what_was_known_before_an_era_keeps_its_time() -> None:
+    watch = RegisterWatch(WH, baseline=Baseline(1_000, START))
+    watch.judge(0, START + HOUR)
+    watch.moved(DAY, START + MINUTE)
+    assert watch.baseline is not None
+    assert watch.baseline.at == START
+    assert watch.baseline.suspect is not None
+    assert watch.baseline.suspect.first_at == START + HOUR + DAY
+    watch.forget()
+    watch.moved(DAY, START)
+    assert watch.baseline is None
+
+
+def test_no_boundary_passes_while_nobody_knows_what_time_it_is() -> None:
+    registers = RegisterBook(RegisterSettings(billing=BillingSettings()), vocabulary())
+    registers.provisional = True
+    follow = registers.follower(Point("meter-1", "energy_import"))
+    assert follow is not None
+    noon = START // DAY * DAY + DAY // 2
+    for minute in range(0, 60, 5):
+        follow(Reading(Point("meter-1", "energy_import"), 1_000.0 + minute, noon + minute * MINUTE))
+        assert registers.take_events(noon + minute * MINUTE) == []
+    assert registers.closed is None
+    registers.moved(30 * DAY, noon)
+    follow(Reading(Point("meter-1", "energy_import"), 1_060.0, noon + 30 * DAY + HOUR))
+    (told,) = registers.take_events(noon + 30 * DAY + HOUR)
+    assert told[0] == "linli.billing"
 
 
 def test_what_is_remembered_judges_after_a_restart() -> None:
