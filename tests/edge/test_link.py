@@ -380,7 +380,7 @@ async def test_a_clock_set_while_a_poll_runs_splits_no_reading_from_its_time(fak
                 fake_time.now += by  # the driver has stamped them, and has more to do
             return found
 
-        bench.world.poll = stepping  # type: ignore[method-assign]
+        bench.world.poll = stepping  # type: ignore[method-assign, assignment]
         await fake_time.advance(SECOND)
         assert [reading.observed_at for reading in bench.sink.readings[:2]] == [stamped[0] + by] * 2
         await fake_time.advance(20 * SECOND)

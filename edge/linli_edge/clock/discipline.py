@@ -11,8 +11,8 @@ Theory of operation
       this order. It survives a restart of the program, for the steady clock goes on; a reboot loses it.
     * A source that contradicts a time that is trusted is **not believed at once**: it must say the same for a while.
       Small differences are slewed, so that the time never runs backwards; a large one, once believed, is a step.
-    * An era whose machine was rebooted before trust came gets the correction of the one after it, and is marked as
-      doubtful: how long the machine was off, nobody knows.
+    * An era whose machine was rebooted before trust came is put right before the one after it, as if the machine had
+      been off for no time at all, and is marked as doubtful: how long it was off, nobody knows.
 """
 
 from collections.abc import Callable
@@ -57,11 +57,13 @@ class Era(msgspec.Struct):
 
     Attributes:
         began: Its first instant, provisional.
+        ended: Its latest instant known, provisional.
         delta: Microseconds to be added to its stamps; ``None`` as long as nobody knows.
         doubt: Its stamps stay doubtful even so.
     """
 
     began: Instant
+    ended: Instant
     delta: int | None = None
     doubt: bool = False
 
@@ -210,7 +212,7 @@ class Discipline:
         self._slew = 0
         self._offset = step.offset
         self._suspect = None
-        self._settle(step.by, doubt=False)
+        self._settle(step.by)
         self._era = ""
         self._trust(step.source, steady)
         self._since = self.now(steady)
@@ -219,11 +221,15 @@ class Discipline:
 
     def give_up(self) -> None:
         """Nobody can tell the time: what is stamped provisionally goes as it is, marked as doubtful."""
-        self._settle(0, doubt=True)
+        for era in self._eras.values():
+            if era.delta is None:
+                era.delta, era.doubt = 0, True
 
     def memory(self, steady: int) -> ClockMemory:
         """Return what is to be remembered."""
         self._last = max(self._last, self.now(steady))
+        if self._era:
+            self._eras[self._era].ended = self.now(steady)
         offset = self._offset + self._slewed(steady)
         return ClockMemory(
             self._boot,
@@ -237,15 +243,18 @@ class Discipline:
 
     def _begin_era(self, steady: int, name: str) -> None:
         self._era = name
-        self._eras[name] = Era(self.now(steady))
+        self._eras[name] = Era(self.now(steady), self.now(steady))
         while len(self._eras) > ERAS:
             del self._eras[next(iter(self._eras))]
 
-    def _settle(self, delta: int, *, doubt: bool) -> None:
-        for name, era in self._eras.items():
+    def _settle(self, delta: int) -> None:
+        """Decide how eras are corrected: the present one by ``delta``, each before to end where the next begins."""
+        following: Instant | None = None
+        for name, era in reversed(self._eras.items()):
             if era.delta is None:
-                era.delta = delta
-                era.doubt = doubt or name != self._era
+                era.delta = delta if name == self._era or following is None else following - 1 - era.ended
+                era.doubt = name != self._era
+            following = era.began + era.delta
 
     def _hear(self, source: str, offset: int, tolerance: int, steady: int) -> Step | None:
         mine = self._offset + self._slewed(steady)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from linli_core.instant import SECOND, from_rfc3339, to_rfc3339
+from linli_core.instant import DAY, SECOND, from_rfc3339, to_rfc3339
 from linli_core.model import Quality, Reason, quality_label
 from linli_edge.clock.discipline import Correction
 from linli_edge.outbox.message import Kind
@@ -54,6 +54,7 @@ def _pack(body: bytes, correction: Correction) -> bytes:
     first = records[0]
     del first["era"]
     base = Decimal(first["bt"])
+    booked = _day(base, records)
     began, delta = Decimal(correction.began) / SECOND, Decimal(correction.delta) / SECOND
     for record in records:
         if base + record.get("t", 0) >= began:
@@ -66,7 +67,15 @@ def _pack(body: bytes, correction: Correction) -> bytes:
         if correction.doubt and record.get("q", _GOOD) == _GOOD:
             record["q"] = _DOUBTFUL
     first["bt"] = int(base + delta - delta % 1)
+    if booked != _day(first["bt"], records):
+        # The log's book was written with the message; the platform's must name the same day.
+        first["day"] = booked
     return _encoder.encode(records)
+
+
+def _day(base: Decimal | int, records: list[dict[str, Any]]) -> int:
+    """Return the day of a pack's oldest reading, in days since 1970: its book's."""
+    return int((base + min(record.get("t", 0) for record in records)) // (DAY // SECOND))
 
 
 def _told(body: bytes, correction: Correction) -> bytes:

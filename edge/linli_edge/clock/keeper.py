@@ -22,6 +22,8 @@ from linli_edge.uplink.clock_state import kernel_clock_state
 LOOK_EVERY: Final = 2 * SECOND
 WRITE_EVERY: Final = 10 * MINUTE
 """How far back a gateway without any clock may begin after a power cut."""
+WRITE_IN_DOUBT: Final = MINUTE
+"""The same while the time is provisional: then the time it has is all that keeps two starts apart."""
 _PATIENCE: Final = MINUTE
 """How long messages wait for a time once the platform answers and gives none that can be used."""
 
@@ -118,7 +120,7 @@ class ClockKeeper:
         """Ask the machine what time it is, make the step that follows, and write down what changed."""
         steady = self._steady()
         self._make(self._discipline.system(steady, self._wall(), synchronised=self._synchronised(), rtc=self._rtc()))
-        if self._saved_at is None or steady - self._saved_at >= WRITE_EVERY:
+        if self._saved_at is None or steady - self._saved_at >= (WRITE_IN_DOUBT if self.provisional else WRITE_EVERY):
             self.remember()
         self._tell()
 

@@ -24,6 +24,7 @@ class Pack:
         texts: Text values by row.
         refused: Records left out, and why.
         oldest: Time of the oldest record, whether it is taken or not; ``None`` if there is none.
+        day: Under which day the gateway booked it, where that is not the oldest record's.
     """
 
     epoch: str
@@ -35,6 +36,7 @@ class Pack:
     texts: dict[int, str] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     oldest: Instant | None = None
+    day: int | None = None
 
     def keep(self, rows: list[int]) -> None:
         """Leave only these rows, in their order."""
@@ -94,7 +96,13 @@ class MessageDecoder:
         if decoded.epoch is None or decoded.seq is None:
             raise Refused(RefusalReason.NO_SEQUENCE, "a pack without epoch and seq")
         records, refused = senml.resolve(decoded, now)
-        pack = Pack(decoded.epoch, decoded.seq, refused=list(refused), oldest=senml.oldest(decoded))
+        pack = Pack(
+            decoded.epoch,
+            decoded.seq,
+            refused=list(refused),
+            oldest=senml.oldest(decoded),
+            day=senml.booked_day(decoded),
+        )
         prefix = f"{gateway}/"
         for record in records:
             if not record.name.startswith(prefix):

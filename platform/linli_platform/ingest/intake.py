@@ -144,7 +144,7 @@ class Intake:
         if pack.names:
             pending.messages.append(Taken(sender.id, pack.epoch, pack.seq, message.payload, len(pending.series)))
             add_pack(pending, sender, pack, self._admission)
-        day = day_of(now if pack.oldest is None else pack.oldest)
+        day = pack.day if pack.day is not None else day_of(now if pack.oldest is None else pack.oldest)
         pending.booked.append(Booked(sender.id, pack.epoch, pack.seq, day, len(pack.names), len(pack.refused)))
         if pack.refused:
             for reason in pack.refused:

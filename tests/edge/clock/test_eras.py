@@ -27,7 +27,8 @@ def sent(body: bytes, correction: Correction) -> list[dict[str, object]]:
     pack = senml.decode(payload)
     assert (pack.epoch, pack.seq) == ("e", 7)
     assert b"era" not in payload
-    return json.loads(payload, parse_float=Decimal)
+    records: list[dict[str, object]] = json.loads(payload, parse_float=Decimal)
+    return records
 
 
 def times(records: list[dict[str, object]]) -> list[Instant]:
@@ -77,6 +78,20 @@ def test_what_a_device_had_kept_from_before_stays_where_it_was() -> None:
     records = sent(senml.encode("gw", readings), Correction(BEGAN, 5 * DAY + 123_456, doubt=False))
     assert times(records) == [earlier, BEGAN + SECOND + 5 * DAY + 123_456]
     assert Decimal(str(records[0]["dt"])) * SECOND == earlier
+
+
+@pytest.mark.parametrize("delta", [DAY, -DAY, SECOND])
+def test_the_platform_books_a_pack_under_the_day_that_the_gateway_did(delta: int) -> None:
+    at = BEGAN // DAY * DAY + DAY // 2
+    body = senml.encode("gw", [Reading(POINT, 1.0, at + SECOND), Reading(ENERGY, 1.0, at)])
+    marked = mark("telemetry", body, "ab")
+    payload = senml.stamp(corrected("telemetry", marked, Correction(at, delta, doubt=False)), "e", 7)
+    assert senml.booked_day(senml.decode(payload)) == (at // DAY if abs(delta) == DAY else None)
+
+
+@pytest.mark.parametrize("day", [True, -1, "3", 1 << 70, None])
+def test_a_day_that_is_none_is_no_day(day: object) -> None:
+    assert senml.booked_day(senml.Pack("e", 1, ({"day": day},))) is None
 
 
 @pytest.mark.parametrize("delta", [DAY, -DAY, 0])

@@ -1,8 +1,9 @@
 """SenML packs (RFC 8428), JSON and CBOR by the first byte: what gateways send as ``telemetry``.
 
-Our packs name the gateway in the first record's ``bn`` and carry four labels of our own, which others ignore:
-``epoch`` and ``seq`` (first record: the message's place in the gateway's log), ``q`` (quality; absent: good) and
-``dt`` (the device's own time, seconds since 1970). A missing value is a record without a value and with ``q``.
+Our packs name the gateway in the first record's ``bn`` and carry labels of our own, which others ignore: ``epoch`` and
+``seq`` (first record: the message's place in the gateway's log), ``q`` (quality; absent: good), ``dt`` (the device's
+own time, seconds since 1970) and ``day`` (first record, where the pack's times were put right over a midnight: the day
+under which the gateway booked it). A missing value is a record without a value and with ``q``.
 
 The vocabulary keeps some quantities in secondary units (Wh, ppm), so our packs are of version 26 (RFC 9100 §4).
 Sums and update times are checked and let go: the store keeps values.
@@ -29,7 +30,7 @@ from linli_core.wire.senml.pack import (
     Record,
     ResolvedRecord,
 )
-from linli_core.wire.senml.resolving import oldest, resolve
+from linli_core.wire.senml.resolving import booked_day, oldest, resolve
 
 __all__ = [
     "FARTHEST",
@@ -43,6 +44,7 @@ __all__ = [
     "Pack",
     "Record",
     "ResolvedRecord",
+    "booked_day",
     "decode",
     "encode",
     "encode_cbor",

@@ -54,6 +54,15 @@ def oldest(pack: Pack) -> Instant | None:
     return min(found, default=None)
 
 
+def booked_day(pack: Pack) -> int | None:
+    """Return the day under which the gateway booked a pack, where it says so: ``day``, days since 1970.
+
+    A pack stamped before the time was known is booked by the time it had then, and sent with the right one.
+    """
+    day = pack.records[0].get("day") if pack.records else None
+    return day if isinstance(day, int) and not isinstance(day, bool) and 0 <= day <= FARTHEST // 86_400 else None
+
+
 def _resolve(record: Record, base: Base, now: Instant | None, where: str) -> ResolvedRecord | None:
     held = [label for label in VALUES if label in record]
     if not held and "s" not in record and "q" not in record and "n" not in record:
