@@ -254,7 +254,7 @@ class Machine:
         self.send()
 
     def read(self) -> None:
-        self.passes(1)
+        self.passes(1000)  # no point is read twice within a millisecond
         self.log.append((self.time.era, self.time.now(self.steady), self.true, self.boot))
 
     def send(self) -> None:
