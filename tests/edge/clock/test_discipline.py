@@ -256,6 +256,7 @@ class Machine:
     def read(self) -> None:
         self.passes(1000)  # no point is read twice within a millisecond
         self.log.append((self.time.era, self.time.now(self.steady), self.true, self.boot))
+        self.look()  # as the shell does each minute: a reboot goes on from what is written
 
     def send(self) -> None:
         """Send the whole log again, as to a platform that was restored: each message is what it was."""
