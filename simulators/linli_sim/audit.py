@@ -106,12 +106,24 @@ def body_of(kind: int, body: bytes) -> bytes:
 
 def _count_polled(gateway: str, path: Path, polled: dict[Key, set[int]], found: Audit) -> None:
     prefix = f"{gateway}/"
+    eras = _eras(path.with_name("clock.json"))
     with contextlib.closing(_open(path)) as log:
-        for kind, body in log.execute(TELEMETRY_IN_LOG):
-            for full_name, time, bad in pack_records(body_of(kind, body)):
+        for kind, stored in log.execute(TELEMETRY_IN_LOG):
+            body = body_of(kind, stored)
+            began, delta = eras.get(json.loads(body)[0].get("era", ""), (0, 0))
+            for full_name, provisional, bad in pack_records(body):
+                time = provisional + delta if provisional >= began else provisional
                 times = polled[gateway, full_name.removeprefix(prefix)]
                 found.bad += bad and time not in times
                 times.add(time)
+
+
+def _eras(path: Path) -> dict[str, tuple[int, int]]:
+    """Return by name from when on, and by how much, stamps from before the time was known are off."""
+    if not path.exists():
+        return {}
+    eras = json.loads(path.read_bytes()).get("eras", {})
+    return {name: (era["began"], era.get("delta") or 0) for name, era in eras.items()}
 
 
 def _count_stored(store: Path, found: Audit) -> Mapping[Key, set[int]]:
