@@ -231,7 +231,7 @@ class Pipeline:
             else:
                 plausible = value is not None
             plain = reading if plausible else self._doubted(reading)
-            if watch.follow is not None and plain.quality is Quality.GOOD:
+            if watch.follow is not None:
                 plain = watch.follow(plain)
             if plain.quality is Quality.GOOD:
                 good += 1

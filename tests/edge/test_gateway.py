@@ -140,6 +140,30 @@ async def test_registers_are_judged_remembered_and_told_of(config: GatewayConfig
     assert (dip["data"]["before"], dip["data"]["after"], dip["data"]["unit"]) == (5e6, 0.0, "Wh")
 
 
+def test_what_the_links_are_to_read_is_what_billing_misses(
+    tmp_path: Path, bench_driver: Bench, free_port: Callable[[], int]
+) -> None:
+    bench_driver.quantity = "energy_import"
+    registers = parse_config(
+        {
+            "gateway": {"id": "gw-1", "data": "var"},
+            "uplink": {"host": "127.0.0.1", "port": free_port()},
+            "links": [
+                TABLE,
+                {
+                    "id": "bus-2",
+                    "driver": "modbus",
+                    "host": "127.0.0.1",
+                    "devices": [{"id": "pv-1", "unit": 1, "sunspec": {}}],
+                },
+            ],
+        },
+        tmp_path,
+    ).registers
+    assert [point.name for point in registers.expected] == ["meter-1/energy_import", "meter-2/energy_import"]
+    assert registers.unknown == {"pv-1"}
+
+
 async def test_a_person_at_the_gateway_writes_through_it(
     config: GatewayConfig, bench_driver: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from linli_core.errors import ConfigError
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
+from linli_core.model import Point
 from linli_core.vocabulary import vocabulary
 from linli_edge import driver
 from linli_edge.breaker import BreakerSettings
@@ -107,7 +108,8 @@ def _parse(raw: Mapping[str, object], folder: Path, drivers: Mapping[str, EntryP
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
         billing = _billing(gateway.table("billing"), utc_offset)
         commands = read_commands(root.table("commands"), devices)
-    registers = RegisterSettings(frozenset(devices), _moduli(links), billing)
+    expected, unknown = _expected(links)
+    registers = RegisterSettings(frozenset(devices), expected, unknown, _moduli(links), billing)
     return GatewayConfig(name, data, utc_offset, packs, uplink, outbox, report, links, registers, commands)
 
 
@@ -122,6 +124,13 @@ def _billing(table: Table, utc_offset: int) -> BillingSettings | None:
     if not exact <= late < every:
         table.problem("late", "found a time outside exact … every", "choose one longer than exact, shorter than every")
     return BillingSettings(every, exact, late, utc_offset) if wanted else None
+
+
+def _expected(links: Sequence[LinkSettings]) -> tuple[tuple[Point, ...], frozenset[str]]:
+    """Return the points that the links are to read, and the devices whose points only their answers tell."""
+    polls = [planned for link in links if link.spec.plan is not None for planned in link.spec.plan(link.config)]
+    points = tuple(point for planned in polls for point in planned.points)
+    return points, frozenset(planned.device for planned in polls if not planned.points)
 
 
 def _moduli(links: Sequence[LinkSettings]) -> Mapping[str, tuple[float, ...]]:

@@ -2,19 +2,28 @@
 
 A boundary is every whole multiple of an interval on the local clock (:00, :15 …, midnight). The reading of a register
 at a boundary is the first good one at or after it. It is **exact** within ``exact`` of the boundary, **late** by its
-distance up to ``late``, and **missing** where none came: no value from before or later is put in its place.
+distance up to ``late``, and **missing** where none came: no value from before or later is put in its place. Why it
+could not be read is told where that is known.
+
+What is expected comes from the configuration, so a meter that has never answered is missing like any other. A register
+that has never been read and that its device refuses is missing, too, but nobody waits for it. Where only the answers
+tell which registers a device has, the device itself is missing as long as it has said nothing.
 
 Boundaries are closed once, in order, and a clock that is set back a little opens none again. One that ran ahead by more
 than an interval closed boundaries that have not been: they are closed once more when their time comes.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from linli_core.instant import MINUTE, SECOND, Instant
+from linli_core.model import Reason
+
+_FOR_GOOD: Final = frozenset({Reason.REFUSED_BY_DEVICE, Reason.NOT_IMPLEMENTED, Reason.CONFIGURATION})
+"""Why a register that has never been read will not be read in a moment either."""
 
 MOST_MISSED: Final = 96
 """Boundaries told one by one after a gateway was off; older ones are counted: a day of quarter hours."""
@@ -62,11 +71,13 @@ class Closed:
         boundary: When.
         stood: By point name; ``None`` for a register that could not be read in time.
         before: How many older boundaries passed unseen and are not told one by one.
+        why: Why what is missing could not be read, as far as somebody tried.
     """
 
     boundary: Instant
     stood: Mapping[str, Stood | None]
     before: int = 0
+    why: Mapping[str, Reason] = field(default_factory=dict)
 
 
 class BillingMemory(msgspec.Struct):
@@ -74,7 +85,7 @@ class BillingMemory(msgspec.Struct):
 
     Attributes:
         closed: The newest boundary that is closed.
-        registers: Names of the registers that are expected.
+        registers: Names of the registers that have been read and are expected again.
     """
 
     closed: Instant | None = None
@@ -88,8 +99,11 @@ class BillingWatch:
         self._settings = settings
         memory = memory or BillingMemory()
         self._closed = memory.closed
-        self._expected: dict[str, None] = dict.fromkeys(memory.registers)
+        # Whether each has been read at least once.
+        self._expected: dict[str, bool] = dict.fromkeys(memory.registers, True)
+        self._unheard: dict[str, None] = {}
         self._open: dict[Instant, dict[str, Stood]] = {}
+        self._why: dict[Instant, dict[str, Reason]] = {}
 
     @property
     def closed(self) -> Instant | None:
@@ -98,29 +112,60 @@ class BillingWatch:
 
     def memory(self) -> BillingMemory:
         """Return what is to be remembered."""
-        return BillingMemory(self._closed, list(self._expected))
+        return BillingMemory(self._closed, [name for name, read in self._expected.items() if read])
 
     def expect(self, names: Iterable[str]) -> None:
         """Expect registers at every boundary from the next one on."""
-        self._expected.update(dict.fromkeys(names))
+        for name in names:
+            self._expected.setdefault(name, False)
+
+    def expect_devices(self, devices: Iterable[str]) -> None:
+        """Expect devices whose registers only their answers tell, until they have answered."""
+        known = {name.partition("/")[0] for name in self._expected}
+        self._unheard = dict.fromkeys(device for device in devices if device not in known)
+
+    def heard(self, device: str) -> None:
+        """A device has answered: from now on it is its registers that are expected."""
+        self._unheard.pop(device, None)
 
     def keep_only(self, devices: Iterable[str]) -> None:
         """Expect no more of what is not in the configuration any more."""
         known = set(devices)
-        self._expected = {name: None for name in self._expected if name.partition("/")[0] in known}
+        self._keep(lambda name: name.partition("/")[0] in known)
+
+    def forget_others(self, names: Iterable[str], devices: Iterable[str]) -> None:
+        """Of these devices expect only these registers: the others are not asked for any more."""
+        known, whole = set(names), set(devices)
+        self._keep(lambda name: name in known or name.partition("/")[0] not in whole)
+
+    def _keep(self, wanted: Callable[[str], bool]) -> None:
+        self._expected = {name: read for name, read in self._expected.items() if wanted(name)}
 
     def take(self, name: str, value: float, at: Instant) -> None:
         """Take a good reading of a register."""
-        self._expected[name] = None
+        self._expected[name] = True
+        boundary = self._open_at(at)
+        if boundary is not None:
+            self._open.setdefault(boundary, {}).setdefault(name, Stood(value, at))
+
+    def missed(self, name: str, why: Reason, at: Instant) -> None:
+        """Take note that an expected register was asked for and gave nothing good; the latest reason is told."""
+        boundary = self._open_at(at)
+        if boundary is not None and name in self._expected:
+            self._why.setdefault(boundary, {})[name] = why
+
+    def _open_at(self, at: Instant) -> Instant | None:
+        """Return the boundary that a reading is for; ``None`` where it is for none that is still open."""
         boundary = self._settings.boundary(at)
         if at - boundary > self._settings.late or (self._closed is not None and boundary <= self._closed):
-            return
-        self._open.setdefault(boundary, {}).setdefault(name, Stood(value, at))
+            return None
+        return boundary
 
     def due(self, now: Instant) -> list[Closed]:
         """Close the boundaries that are complete or over, oldest first.
 
-        One is complete when every expected register was read, and over when ``late`` has passed.
+        One is complete when every expected register was read, but for those that are refused for good, and over when
+        ``late`` has passed.
         """
         newest = self._settings.boundary(now)
         if self._closed is None:
@@ -133,16 +178,27 @@ class BillingWatch:
         skipped = max(0, (newest - boundary) // self._settings.every + 1 - MOST_MISSED)
         boundary += skipped * self._settings.every
         while boundary <= newest:
-            stood = self._open.get(boundary, {})
-            complete = bool(stood) and self._expected.keys() <= stood.keys()
-            if not complete and now < boundary + self._settings.late:
+            stood, why = self._open.get(boundary, {}), self._why.get(boundary, {})
+            if not self._complete(stood, why) and now < boundary + self._settings.late:
                 break
-            self._open.pop(boundary, None)
             self._closed = boundary
-            if self._expected:
-                found.append(Closed(boundary, {name: stood.get(name) for name in self._expected}, skipped))
+            if self._expected or self._unheard:
+                found.append(self._told(boundary, stood, why, skipped))
             skipped = 0
             boundary += self._settings.every
-        for old in [old for old in self._open if old <= self._closed]:
-            del self._open[old]
+        for noted in (self._open, self._why):
+            for old in [old for old in noted if old <= self._closed]:
+                del noted[old]
         return found
+
+    def _complete(self, stood: Mapping[str, Stood], why: Mapping[str, Reason]) -> bool:
+        # Asked after every poll: the counts say no in almost every case.
+        if self._unheard or not stood or len(stood) + len(why) < len(self._expected):
+            return False
+        return all(name in stood or (not read and why.get(name) in _FOR_GOOD) for name, read in self._expected.items())
+
+    def _told(self, boundary: Instant, stood: Mapping[str, Stood], why: Mapping[str, Reason], skipped: int) -> Closed:
+        every = {name: stood.get(name) for name in (*self._expected, *self._unheard)}
+        reasons = {name: reason for name, reason in why.items() if every[name] is None}
+        reasons |= dict.fromkeys(self._unheard, Reason.WAITING_FOR_INITIAL_DATA)
+        return Closed(boundary, every, skipped, reasons)

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from linli_core.instant import SECOND, Instant, to_rfc3339
-from linli_core.model import Kind, Point, Quality, Reading, parse_point
+from linli_core.model import Kind, Point, Quality, Reading, Reason, parse_point
 from linli_core.vocabulary import Vocabulary
 from linli_edge.registers.billing import BillingMemory, BillingSettings, BillingWatch, Closed
 from linli_edge.registers.swap import Swap
@@ -42,11 +42,15 @@ class RegisterSettings:
 
     Attributes:
         devices: Ids of the devices there are.
+        expected: Points that the links are to read; those among them that are registers are missed at boundaries.
+        unknown: Devices whose points only their answers tell.
         moduli: By point name, at which values a register begins again at zero, in the vocabulary's unit.
         billing: Boundaries; ``None`` for none.
     """
 
     devices: frozenset[str] = frozenset()
+    expected: tuple[Point, ...] = ()
+    unknown: frozenset[str] = frozenset()
     moduli: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     billing: BillingSettings | None = None
 
@@ -66,13 +70,24 @@ class RegisterBook:
         self._watches: dict[str, RegisterWatch | None] = {}
         self._serials = {name: serial for name, serial in memory.serials.items() if self._is_ours(name)}
         self._billing = BillingWatch(settings.billing, memory.billing) if settings.billing else None
-        if self._billing is not None:
-            self._billing.keep_only(settings.devices)
         self._waiting: list[RegisterEvent] = []
         self.provisional = False
         for name, baseline in memory.baselines.items():
             if self._is_ours(name.partition("/")[0]):
                 self._watch(parse_point(name), baseline)
+        self._expect()
+
+    def _expect(self) -> None:
+        """Say what is to be missed at a boundary."""
+        if self._billing is None:
+            return
+        settings = self._settings
+        self._billing.keep_only(settings.devices)
+        names = [point.name for point in settings.expected if self._watched(point) is not None]
+        whole = {point.device for point in settings.expected} - settings.unknown
+        self._billing.forget_others(names, whole)
+        self._billing.expect(names)
+        self._billing.expect_devices(sorted(settings.unknown))
 
     def memory(self) -> Memory:
         """Return what is to be remembered."""
@@ -88,17 +103,26 @@ class RegisterBook:
         return self._billing.closed if self._billing else None
 
     def follower(self, point: Point) -> Callable[[Reading], Reading] | None:
-        """Return what takes the good readings of a point, each to be given on as it returns it; ``None``: nothing."""
+        """Return what takes the readings of a point, each to be given on as it returns it; ``None``: nothing."""
+        if self._billing is not None:
+            self._billing.heard(point.device)
         if point.quantity == SERIAL:
             return self._identify
+        watch = self._watched(point)
+        return None if watch is None else partial(self._judge, watch)
+
+    def _watched(self, point: Point) -> RegisterWatch | None:
+        """Return what judges a point; ``None`` for one that is no register."""
         if point.name not in self._watches:
             self._watch(point, None)
-        watch = self._watches[point.name]
-        return None if watch is None else partial(self._judge, watch)
+        return self._watches[point.name]
 
     def _judge(self, watch: RegisterWatch, reading: Reading) -> Reading:
         """Return a register's reading with the quality it deserves; the value stays."""
         value = reading.value
+        if reading.quality is not Quality.GOOD:
+            self._missed(reading.point, reading.reason, reading.observed_at)
+            return reading
         if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
             return reading
         number = float(value)
@@ -109,11 +133,18 @@ class RegisterBook:
             if self._billing is not None and not self.provisional:
                 self._billing.take(reading.point.name, number, reading.observed_at)
             return reading
+        self._missed(reading.point, reason, reading.observed_at)
         return Reading(reading.point, value, reading.observed_at, Quality.UNCERTAIN, reason, reading.device_time)
+
+    def _missed(self, point: Point, reason: Reason | None, at: Instant) -> None:
+        if self._billing is not None and reason is not None:
+            self._billing.missed(point.name, reason, at)
 
     def _identify(self, reading: Reading) -> Reading:
         """Take what a meter says of who it is: another serial number means another meter."""
         device, serial = reading.point.device, str(reading.value)
+        if reading.quality is not Quality.GOOD:
+            return reading
         if reading.point.occurrence is not None or not serial.strip("0 "):
             # A meter that starts up shows zeros everywhere, and is none the less itself.
             return reading
@@ -200,7 +231,9 @@ class RegisterBook:
         registers: list[dict[str, object]] = []
         for name, stood in closed.stood.items():
             if stood is None:
-                registers.append({"n": name, "mark": "missing"})
+                reason = closed.why.get(name)
+                missed: dict[str, object] = {"n": name, "mark": "missing"}
+                registers.append(missed | {"why": reason.label} if reason else missed)
                 continue
             apart = stood.at - closed.boundary
             mark: dict[str, object] = {"mark": "exact"} if apart <= exact else {"mark": "late"}

@@ -86,9 +86,10 @@ def _lines(row: EventRow, first: Instant, last: Instant, device: str) -> list[mo
                 mark=item["mark"],
                 value=item.get("v"),
                 late_s=item.get("late_s"),
+                why=item.get("why"),
             )
             for item in data["registers"]
-            if not device or str(item["n"]).startswith(f"{device}/")
+            if not device or str(item["n"]).partition("/")[0] == device
         ]
     except (KeyError, TypeError, ValueError):
         return []

@@ -400,6 +400,11 @@ class BillingReading(BaseModel):
     mark: str = Field(description="`exact`, `late` or `missing`.")
     value: float | None = Field(description="In the vocabulary's unit; null where it is missing.")
     late_s: float | None = Field(description="Seconds from the boundary to the reading; null where it is missing.")
+    why: str | None = Field(
+        description="Why it is missing, as readings say it; null where nobody asked or it is not missing. "
+        "`waiting_for_initial_data`: the point is a device that has not said yet which registers it has.",
+        examples=["no_communication"],
+    )
 
 
 class RegisterEvent(BaseModel):

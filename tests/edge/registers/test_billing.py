@@ -4,7 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant, from_rfc3339
+from linli_core.model import Point, Reading, Reason, missing
+from linli_core.vocabulary import vocabulary
 from linli_edge.registers.billing import BillingMemory, BillingSettings, BillingWatch, Closed, Stood
+from linli_edge.registers.book import RegisterBook, RegisterSettings
 
 NOON = from_rfc3339("2026-11-25T12:00:00Z")
 A, B = "meter-1/energy_import", "meter-2/energy_import"
@@ -152,3 +155,132 @@ def test_each_boundary_is_closed_once_in_order_with_the_first_reading_after_it(e
                 assert stood == Stood(float(fitting[0]), fitting[0])
             else:
                 assert not fitting
+
+
+class TestWhatHasNeverAnswered:
+    """A meter that is dead since it was mounted is missing like any other, and costs no other its reading."""
+
+    def test_a_planned_register_that_was_never_read_is_missing_with_its_cause(self) -> None:
+        watch = BillingWatch(BillingSettings())
+        watch.due(NOON - MINUTE)
+        watch.expect([A, B])
+        watch.take(A, 101.0, NOON + SECOND)
+        for second in (1, 61):
+            watch.missed(B, Reason.NO_COMMUNICATION, NOON + second * SECOND)
+        assert watch.due(NOON + 9 * MINUTE) == []
+        assert watch.due(NOON + 10 * MINUTE) == [
+            Closed(NOON, {A: Stood(101.0, NOON + SECOND), B: None}, why={B: Reason.NO_COMMUNICATION})
+        ]
+
+    def test_at_the_first_start_a_boundary_waits_for_the_second_register(self) -> None:
+        watch = BillingWatch(BillingSettings())
+        watch.expect([A, B])
+        watch.take(A, 101.0, NOON + SECOND)
+        assert watch.due(NOON + SECOND) == []
+        watch.take(B, 202.0, NOON + 3 * SECOND)
+        (closed,) = watch.due(NOON + 3 * SECOND)
+        assert closed.stood == {A: Stood(101.0, NOON + SECOND), B: Stood(202.0, NOON + 3 * SECOND)}
+
+    def test_what_is_refused_for_good_is_missing_and_nobody_waits_for_it(self) -> None:
+        watch = BillingWatch(BillingSettings())
+        watch.due(NOON - MINUTE)
+        watch.expect([A, B])
+        watch.missed(B, Reason.REFUSED_BY_DEVICE, NOON + SECOND)
+        assert watch.due(NOON + SECOND) == []
+        watch.take(A, 101.0, NOON + 2 * SECOND)
+        assert watch.due(NOON + 2 * SECOND) == [
+            Closed(NOON, {A: Stood(101.0, NOON + 2 * SECOND), B: None}, why={B: Reason.REFUSED_BY_DEVICE})
+        ]
+
+    def test_what_was_read_before_and_is_refused_now_may_still_come(self) -> None:
+        watch = fresh()
+        watch.take(A, 101.0, NOON + SECOND)
+        watch.missed(B, Reason.REFUSED_BY_DEVICE, NOON + SECOND)
+        assert watch.due(NOON + MINUTE) == []
+        watch.take(B, 202.0, NOON + 2 * MINUTE)
+        assert watch.due(NOON + 2 * MINUTE) == [
+            Closed(NOON, {A: Stood(101.0, NOON + SECOND), B: Stood(202.0, NOON + 2 * MINUTE)})
+        ]
+
+    def test_a_device_whose_registers_nobody_knows_is_missing_itself_until_it_answers(self) -> None:
+        watch = BillingWatch(BillingSettings())
+        watch.due(NOON - MINUTE)
+        watch.expect([A])
+        watch.expect_devices(["heat-1"])
+        watch.take(A, 101.0, NOON + SECOND)
+        assert watch.due(NOON + 9 * MINUTE) == []
+        (closed,) = watch.due(NOON + 10 * MINUTE)
+        assert closed.stood["heat-1"] is None
+        assert closed.why == {"heat-1": Reason.WAITING_FOR_INITIAL_DATA}
+        watch.heard("heat-1")
+        watch.take("heat-1/heat_energy", 7.0, NOON + 15 * MINUTE)
+        watch.take(A, 101.0, NOON + 15 * MINUTE)
+        (closed,) = watch.due(NOON + 15 * MINUTE)
+        assert sorted(closed.stood) == ["heat-1/heat_energy", A]
+
+    def test_over_a_restart_it_is_the_registers_of_such_a_device_that_are_missed(self) -> None:
+        watch = BillingWatch(BillingSettings(), BillingMemory(NOON - 15 * MINUTE, ["heat-1/heat_energy"]))
+        watch.expect_devices(["heat-1"])
+        (closed,) = watch.due(NOON + 10 * MINUTE)
+        assert closed.stood == {"heat-1/heat_energy": None}
+
+    def test_a_point_that_left_the_configuration_is_missed_no_more_its_device_still_there(self) -> None:
+        watch = BillingWatch(BillingSettings(), BillingMemory(NOON - 15 * MINUTE, [A, "meter-1/energy_export", B]))
+        watch.forget_others([A], ["meter-1"])
+        (closed,) = watch.due(NOON + 10 * MINUTE)
+        assert sorted(closed.stood) == [A, B]
+
+    def test_a_reason_after_the_boundary_is_over_is_kept_for_none(self) -> None:
+        watch = fresh()
+        for name in (A, B):
+            watch.take(name, 101.0, NOON + SECOND)
+        assert len(watch.due(NOON + SECOND)) == 1
+        watch.missed(B, Reason.NO_COMMUNICATION, NOON + 2 * SECOND)
+        watch.missed(B, Reason.NO_COMMUNICATION, NOON + 11 * MINUTE)
+        for name in (A, B):
+            watch.take(name, 102.0, NOON + 15 * MINUTE)
+        (closed,) = watch.due(NOON + 15 * MINUTE)
+        assert closed.why == {}
+
+    def test_only_what_was_read_is_remembered(self) -> None:
+        watch = BillingWatch(BillingSettings())
+        watch.expect([A, B])
+        watch.take(A, 1.0, NOON)
+        assert watch.memory().registers == [A]
+
+
+def test_the_book_misses_the_registers_among_the_planned_points() -> None:
+    points = (Point("meter-1", "energy_import"), Point("meter-2", "energy_import"), Point("meter-2", "voltage"))
+    settings = RegisterSettings(
+        frozenset({"meter-1", "meter-2", "heat-1"}), points, frozenset({"heat-1"}), billing=BillingSettings()
+    )
+    book = RegisterBook(settings, vocabulary())
+    assert book.take_events(NOON - MINUTE) == []
+    at = NOON + SECOND
+    for reading in (
+        Reading(points[0], 5e6, at),
+        missing(points[1], at, Reason.NO_COMMUNICATION),
+        missing(points[2], at, Reason.NO_COMMUNICATION),
+    ):
+        follow = book.follower(reading.point)
+        if follow is not None:
+            assert follow(reading) is reading
+    ((name, _, data),) = book.take_events(NOON + 10 * MINUTE)
+    assert name == "linli.billing"
+    assert data["registers"] == [
+        {"n": A, "v": 5e6, "mark": "exact", "late_s": 1.0},
+        {"n": B, "mark": "missing", "why": "no_communication"},
+        {"n": "heat-1", "mark": "missing", "why": "waiting_for_initial_data"},
+    ]
+
+
+def test_a_value_that_is_doubted_is_missing_with_what_is_doubted_of_it() -> None:
+    point = Point("meter-1", "energy_import")
+    book = RegisterBook(RegisterSettings(expected=(point,), billing=BillingSettings()), vocabulary())
+    book.take_events(NOON - 2 * MINUTE)
+    follow = book.follower(point)
+    assert follow is not None
+    follow(Reading(point, 5e6, NOON - MINUTE))
+    assert follow(Reading(point, 0.0, NOON + SECOND)).reason is Reason.ZERO_DIP
+    ((_, _, data),) = book.take_events(NOON + 10 * MINUTE)
+    assert data["registers"] == [{"n": A, "mark": "missing", "why": "zero_dip"}]
