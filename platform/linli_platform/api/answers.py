@@ -81,7 +81,7 @@ def status(message: Status, at: Instant | None) -> models.GatewayStatus:
         first_seq=message.first_seq,
         next_seq=message.next_seq,
         backlog=message.backlog,
-        clock=models.Clock(state=message.clock.state, source=message.clock.source),
+        clock=models.Clock(state=message.clock.state, source=message.clock.source, since=moment(message.clock.since)),
         evicted=[models.Evicted(first=item.first, last=item.last, cause=item.cause) for item in message.evicted],
         counters=message.counters,
         links=[

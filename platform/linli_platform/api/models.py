@@ -46,7 +46,8 @@ class Clock(BaseModel):
     """How far the gateway's clock can be trusted."""
 
     state: str = Field(description="`trusted` or `doubtful`.")
-    source: str = Field(description="`ntp`, `rtc`, `platform`, `none`.")
+    source: str = Field(description="`ntp`, `rtc`, `platform`, `none`: what the time was taken from last.")
+    since: str | None = Field(description="Since when, by the gateway's own clock; `null` where it does not say.")
 
 
 class Unit(BaseModel):

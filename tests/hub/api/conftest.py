@@ -146,7 +146,7 @@ def furnish(site: Site, now: Instant) -> None:
         next_seq=130,
         version="0.1.0",
         backlog=12,
-        clock=ClockState("doubtful", "none"),
+        clock=ClockState("doubtful", "none", 1_767_225_600_000_000),
         links=(
             LinkState(
                 "bus-1",

@@ -49,7 +49,11 @@ async def test_gateways_with_status_refusals_and_losses(client: httpx.AsyncClien
     assert gateways["gw-kitchen"]["titles"] == {"zh": "一号楼厨房", "en": "Kitchen, building 1"}
     electric = gateways["gw-electric"]
     assert (electric["state"], electric["devices"], electric["refused"]) == ("pending", 2, 3)
-    assert electric["status"]["clock"] == {"state": "doubtful", "source": "none"}
+    assert electric["status"]["clock"] == {
+        "state": "doubtful",
+        "source": "none",
+        "since": "2026-01-01T00:00:00Z",
+    }
     link = electric["status"]["links"][0]
     assert (link["silent"], link["stretched"], link["unlisted"]) == (["meter-2"], 1.4, 7)
     assert [unit["device"] for unit in link["units"]] == ["meter-2", "meter-1"]
