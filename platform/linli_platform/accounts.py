@@ -73,6 +73,7 @@ def _named(account: dict[str, Any], line: dict[str, Any], lang: Any) -> list[str
     said = {
         **{words.get(f"refusal.{name}", name): count for name, count in line["refused_by"].items()},
         **{words.get(f"accounts.cause.{name}", name): count for name, count in line["evicted_by"].items()},
+        words["accounts.uncounted"]: line["evicted_uncounted"],
         words["accounts.later"]: line["later"],
     }
     where = f"{account['gateway']}  {_day(line['day'], lang)}"

@@ -60,7 +60,7 @@ def test_what_cannot_be_counted_takes_what_is_missing() -> None:
     unreadable = one(theirs, {TODAY: [60, 0, 4, 1]})
     assert (unreadable.refused, unreadable.unexplained) == (40, 0)
     damaged = one(theirs, {TODAY: [60, 0, 3, 0]}, [Missing("corruption")])
-    assert (damaged.causes, damaged.unexplained) == ({"corruption": 40}, 0)
+    assert (damaged.causes, damaged.uncounted, damaged.unexplained) == ({"corruption": 40}, 40, 0)
 
 
 def test_what_came_after_the_last_word_is_not_too_much() -> None:

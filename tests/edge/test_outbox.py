@@ -149,6 +149,17 @@ async def test_acknowledged_messages_stay_while_there_is_room_and_go_first(path:
         assert await outbox.read([4]) == []
 
 
+async def test_what_was_acknowledged_last_is_not_forgotten_at_a_stop(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.append(telemetry(NOISE))
+        await outbox.flush()
+        outbox.sender.ack(Ack(outbox.sender.epoch, 1), 0)
+    async with Outbox.open(path, OutboxLimits(max_bytes=1000, group_delay=0), clock) as outbox:
+        outbox.append(telemetry(b"[]"))
+        await outbox.flush()
+        assert (outbox.stats().first_seq, outbox.stats().evicted_messages) == (2, 0)
+
+
 async def test_evicted_messages_are_declared_with_times_and_readings(path: Path, clock: SteppedClock) -> None:
     body = NOISE[:1000]
     limits = OutboxLimits(group_delay=0, max_bytes=10 * (1000 + ROW_BYTES))

@@ -173,9 +173,13 @@ def test_the_table_is_for_people(lang: str, words: tuple[str, ...]) -> None:
         ),
         12,
     )
-    line |= {"refused_by": {"unknown_unit": 5, "of_tomorrow": 7}, "evicted_by": {"corruption": 12}}
+    line |= {
+        "refused_by": {"unknown_unit": 5, "of_tomorrow": 7},
+        "evicted_by": {"corruption": 12},
+        "evicted_uncounted": 12,
+    }
     shown = table([{"gateway": "gw-kitchen", "lines": [{"day": "2026-11-25", **line}, {"day": "all", **line}]}], lang)
-    assert len(shown.splitlines()) == 3 + 1 + 2 * 4
+    assert len(shown.splitlines()) == 3 + 1 + 2 * 5
     assert all(word in shown for word in words)
     assert table([], lang)
 

@@ -82,6 +82,7 @@ class Balance:
         reasons: The same by the ledger's reason, as far as it knows the day and the number; less what a replay took.
         evicted: Left the gateway's log before the platform had them, as its ledger says.
         causes: The same by the ledger's cause.
+        uncounted: Those of them of which the ledger says no number: as many as are missing.
         under_way: On the gateway, or between the two.
         messages_under_way: In so many messages.
         later: Here already, though they were logged after what the gateway said last.
@@ -98,6 +99,7 @@ class Balance:
     reasons: Mapping[str, int]
     evicted: int
     causes: Mapping[str, int]
+    uncounted: int
     under_way: int
     messages_under_way: int
     later: int
@@ -143,9 +145,10 @@ def hold(
         rest -= under_way
         if unreadable and rest > 0:
             refused, rest = refused + rest, 0
+        uncounted = 0
         if rest > 0 and (cause := gone.uncounted(day)) is not None:
             _add(causes, cause, rest)
-            rest = 0
+            uncounted, rest = rest, 0
         later = max(0, -rest) if behind else 0
         found.append(
             Balance(
@@ -159,6 +162,7 @@ def hold(
                 reasons.get(day, {}),
                 sum(causes.values()),
                 causes,
+                uncounted,
                 under_way,
                 messages,
                 later,
@@ -257,6 +261,7 @@ def _together(days: list[Balance], waiting: int, reasons: Mapping[str, int]) -> 
         reasons,
         whole("evicted"),
         causes,
+        whole("uncounted"),
         whole("under_way"),
         waiting,
         whole("later"),

@@ -303,7 +303,16 @@ class Outbox:
                     self._wake_in(self._limits.retry_delay)
                     break
             if self._closing:
+                await self._remember_acks()
                 return
+
+    async def _remember_acks(self) -> None:
+        """Write down what was acknowledged since the last message: forgotten, it might be evicted as if it were not."""
+        if self._open_store.head.acked != self.sender.acked.ranges():
+            try:
+                await self._commit([])
+            except sqlite3.Error as exc:
+                _log.warning("%s: what was acknowledged last could not be written (%s)", self._path, exc)
 
     async def _commit(self, batch: list[Message]) -> None:
         sender = self.sender

@@ -55,6 +55,7 @@ def _line(balance: Balance) -> models.AccountLine:
         refused_by=dict(balance.reasons),
         evicted=balance.evicted,
         evicted_by=dict(balance.causes),
+        evicted_uncounted=balance.uncounted,
         under_way=balance.under_way,
         messages_under_way=balance.messages_under_way,
         later=balance.later,

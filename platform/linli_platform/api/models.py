@@ -127,6 +127,10 @@ class AccountLine(BaseModel):
     )
     evicted: int = Field(description="Left the gateway's log before they came, as the ledger says.")
     evicted_by: dict[str, int] = Field(description="By the ledger's cause: `space`, `corruption`, `log_replaced`…")
+    evicted_uncounted: int = Field(
+        description="Those of them of which the ledger says no number (a damaged log, a range of which a part came): "
+        "as many as are missing, so that a mistake may hide there."
+    )
     under_way: int
     messages_under_way: int
     later: int = Field(description="Here already, but logged after what the gateway said last.")
