@@ -38,6 +38,7 @@ from linli_edge.driver import (
     WriteRequest,
     Writing,
 )
+from linli_edge.fruitless import DeviceFruitful, DeviceFruitless, Fruitless, complaint
 from linli_edge.scheduler import DeviceBack, DeviceSilent, Load, Rest, Run, Scheduler, ScheduleSettings, Why
 from linli_edge.supervisor import DriverBug, confine
 from linli_edge.timekeeping import Timekeeper
@@ -105,7 +106,9 @@ class LinkRelieved:
     planned: float
 
 
-Report = DeviceSilent | DeviceBack | LinkDown | LinkUp | LinkOverloaded | LinkRelieved
+Report = (
+    DeviceSilent | DeviceBack | DeviceFruitless | DeviceFruitful | LinkDown | LinkUp | LinkOverloaded | LinkRelieved
+)
 
 
 class Sink(Protocol):
@@ -143,6 +146,7 @@ class Link:
         self._offset: int | None = None
         self._error = ""
         self._overloaded = False
+        self._fruitless = Fruitless()
         self._writes = WriteQueue()
         self._counting: Counting | None = None
         self._counted: dict[str, UnitCounters] = {}
@@ -199,21 +203,23 @@ class Link:
         """Return how the link fares, for the gateway's status."""
         load = self.load()
         silent = load.silent if load else ()
+        fruitless = self._fruitless.devices
         down = self._down_since is not None
         return LinkState(
             id=self.settings.id,
             driver=self.settings.spec.name,
-            state="down" if down else "degraded" if silent else "up",
+            state="down" if down else "degraded" if silent or fruitless else "up",
             devices=len(self.devices),
             silent=silent,
+            fruitless=fruitless,
             use=round(load.use, 3) if load and load.use is not None else None,
             stretched=round(load.stretched, 2) if load and load.stretched > 1 else None,
             error=self._error if down else "",
-            units=self._units(load, silent),
+            units=self._units(load, (*silent, *fruitless)),
             unlisted=max(0, len(self.devices) - MOST_UNITS),
         )
 
-    def _units(self, load: Load | None, silent: Sequence[str]) -> tuple[UnitState, ...]:
+    def _units(self, load: Load | None, troubled: Sequence[str]) -> tuple[UnitState, ...]:
         """Return the devices one by one, as many as a status may list: silent and failing ones first."""
         counters = self.counters()
         shares = load.shares if load is not None else {}
@@ -221,7 +227,7 @@ class Link:
         def rank(device: str) -> tuple[bool, float, float, str]:
             counted = counters[device]
             lost = (counted.requests - counted.answers + counted.refused) / max(1, counted.requests)
-            return device not in silent, -round(lost, 3), -shares.get(device, 0.0), device
+            return device not in troubled, -round(lost, 3), -shares.get(device, 0.0), device
 
         def unit(device: str) -> UnitState:
             took, share = counters[device].median, shares.get(device)
@@ -296,11 +302,12 @@ class Link:
             self._no_answer(started, Reason.MALFORMED_ANSWER, exc)
         except DeviceError as exc:
             _LOG.info("link %s: %s refused: %s", self.settings.id, run.planned.key, exc)
-            self._answered(started, refused=True)
+            self._answered(started, refused=True, error=str(exc))
             self._missing(run.planned, self._time.clock(), Reason.REFUSED_BY_DEVICE)
             return True
         else:
-            self._answered(started)
+            # What a device that is only listened to has not said lately is neither given nor refused.
+            self._answered(started, error=complaint(readings) if readings else None)
             if readings:
                 # A device that is only listened to may have nothing new to say: its points stay known.
                 self._seen[run.planned.key] = readings
@@ -368,6 +375,7 @@ class Link:
         self._plan = tuple(polls)
         if self._scheduler is None or before != [(poll.key, poll.interval, poll.priority) for poll in polls]:
             self._running = None
+            self._fruitless.forget()
             self._scheduler = Scheduler(polls, self.settings.schedule, self._time.clock())
         return self._scheduler
 
@@ -389,19 +397,32 @@ class Link:
         by = offset - self._offset if self._offset is not None else 0
         if abs(by) >= _STEP:
             scheduler.clock_was_set(now, by)
+            self._fruitless.moved(by)
         self._offset = offset
         return now
 
     async def _rest(self, action: Rest, longest: int) -> None:
         await self._time.wait(max(1, min(action.until - self._time.clock(), longest)))
 
-    def _answered(self, started: int, *, refused: bool = False) -> None:
+    def _answered(self, started: int, *, refused: bool = False, error: str | None = "") -> None:
+        """Book a poll that was answered.
+
+        Args:
+            started: When it began, by the steady clock.
+            refused: Whether the device said no to all of it.
+            error: Why it brought no value; empty if it did; ``None`` where it says nothing of that.
+        """
+        run = self._running
         self.polls += 1
         self._attempt = 0
         if (counters := self._counted_here()) is not None:
             counters.answered(self._time.steady() - started)
             counters.refused += refused
         self._finished(started, answered=True)
+        if run is not None and error is not None:
+            self._tell_fruitless(
+                self._fruitless.answered(run.planned.device, run.planned.key, self._time.clock(), error)
+            )
 
     def _no_answer(self, started: int, reason: Reason, error: LinliError) -> None:
         self.polls += 1
@@ -439,12 +460,22 @@ class Link:
         if isinstance(transition, DeviceSilent):
             _LOG.warning("link %s: device %s is silent: %s", self.settings.id, transition.device, error)
             transition = replace(transition, error=error)
+            self._fruitless.silent(transition.device)
         elif isinstance(transition, DeviceBack):
             _LOG.warning("link %s: device %s answers again", self.settings.id, transition.device)
         if transition is not None:
             self._sink.report(self.settings.id, transition)
         if self._scheduler.overloaded is not self._overloaded:
             self._tell_overload(self._scheduler.load(now))
+
+    def _tell_fruitless(self, change: DeviceFruitless | DeviceFruitful | None) -> None:
+        if change is None:
+            return
+        if isinstance(change, DeviceFruitless):
+            _LOG.warning("link %s: device %s gives no value: %s", self.settings.id, change.device, change.error)
+        else:
+            _LOG.warning("link %s: device %s gives values again", self.settings.id, change.device)
+        self._sink.report(self.settings.id, change)
 
     def _tell_overload(self, load: Load) -> None:
         self._overloaded = not self._overloaded

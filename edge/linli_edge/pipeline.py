@@ -17,12 +17,13 @@ from typing import Final, Protocol
 from linli_core.instant import SECOND
 from linli_core.model import Point, Quality, Reading, Reason, missing, parse_point
 from linli_core.wire.event import Event, encode
+from linli_edge.fruitless import DeviceFruitful, DeviceFruitless
 from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, MessageTooLarge, OutboxFull
 from linli_edge.outbox.message import URGENT
 from linli_edge.registers.book import RegisterBook
 from linli_edge.report_by_exception import Reported, ReportRule, rule_for
-from linli_edge.scheduler import DeviceSilent
+from linli_edge.scheduler import DeviceBack, DeviceSilent
 from linli_edge.timekeeping import Timekeeper
 
 _LOG: Final = logging.getLogger(__name__)
@@ -86,6 +87,15 @@ class Counters:
     def as_dict(self) -> dict[str, int]:
         """Return them by name, as the status carries them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+_OF_DEVICES: Final = {
+    DeviceSilent: "silent",
+    DeviceBack: "back",
+    DeviceFruitless: "fruitless",
+    DeviceFruitful: "fruitful",
+}
+"""The words are part of event types: never renamed."""
 
 
 class _Watch:
@@ -326,6 +336,6 @@ def _described(link: str, report: Report) -> tuple[str, str, dict[str, object]]:
         kind = "overloaded" if isinstance(report, LinkOverloaded) else "relieved"
         return f"linli.link.{kind}", link, {"planned": round(report.planned, 3)}
     data: dict[str, object] = {"link": link, "since": report.since / SECOND}
-    if isinstance(report, DeviceSilent):
-        return "linli.device.silent", report.device, data | {"error": report.error}
-    return "linli.device.back", report.device, data
+    if isinstance(report, DeviceSilent | DeviceFruitless):
+        data["error"] = report.error
+    return f"linli.device.{_OF_DEVICES[type(report)]}", report.device, data

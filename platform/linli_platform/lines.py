@@ -68,6 +68,9 @@ def _lines(lines: list[tuple[str, LinkState]]) -> Iterator[Metric]:
     )
     devices = GaugeMetricFamily("linli_line_devices", "Devices on the line.", labels=labels)
     silent = GaugeMetricFamily("linli_line_devices_silent", "Devices on the line that do not answer.", labels=labels)
+    fruitless = GaugeMetricFamily(
+        "linli_line_devices_fruitless", "Devices on the line that answer and give not one value.", labels=labels
+    )
     for gateway, link in lines:
         names = [gateway, link.id]
         up.add_metric(names, link.state != "down")
@@ -76,7 +79,8 @@ def _lines(lines: list[tuple[str, LinkState]]) -> Iterator[Metric]:
         stretched.add_metric(names, link.stretched or 1.0)
         devices.add_metric(names, link.devices)
         silent.add_metric(names, len(link.silent))
-    yield from (up, use, stretched, devices, silent)
+        fruitless.add_metric(names, len(link.fruitless))
+    yield from (up, use, stretched, devices, silent, fruitless)
 
 
 def _units(units: list[tuple[str, str, UnitState]]) -> Iterator[Metric]:

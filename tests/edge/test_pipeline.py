@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason, Value, missing
+from linli_edge.fruitless import DeviceFruitful, DeviceFruitless
 from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, OutboxFull
 from linli_edge.pipeline import Bounds, PackSettings, Pipeline
@@ -251,6 +252,13 @@ class TestEvents:
                 {"link": "bus-1", "since": NOW / SECOND, "error": "no answer"},
             ),
             (DeviceBack("m1", NOW), "linli.device.back", "m1", {"link": "bus-1", "since": NOW / SECOND}),
+            (
+                DeviceFruitless("m1", NOW, "no marker"),
+                "linli.device.fruitless",
+                "m1",
+                {"link": "bus-1", "since": NOW / SECOND, "error": "no marker"},
+            ),
+            (DeviceFruitful("m1", NOW), "linli.device.fruitful", "m1", {"link": "bus-1", "since": NOW / SECOND}),
             (LinkDown("no way", bug=False), "linli.link.down", "bus-1", {"error": "no way", "bug": False}),
             (LinkUp(5 * SECOND), "linli.link.up", "bus-1", {"downtime": 5.0}),
             (LinkOverloaded(1.2), "linli.link.overloaded", "bus-1", {"planned": 1.2}),

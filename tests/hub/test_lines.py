@@ -12,7 +12,9 @@ from linli_platform.lines import LineCollector
 def collector() -> LineCollector:
     collector = LineCollector()
     unit = UnitState("meter-1", 0.25, 0.042, requests=10, answers=7, timeouts=3)
-    bus = LinkState("bus-1", "modbus", "degraded", 2, ("meter-2",), 0.31, 1.4, units=(unit,), unlisted=1)
+    bus = LinkState(
+        "bus-1", "modbus", "degraded", 2, ("meter-2",), 0.31, 1.4, units=(unit,), unlisted=1, fruitless=("meter-3",)
+    )
     collector.heard(Status("gw-1", "online", links=(bus,)))
     return collector
 
@@ -32,6 +34,7 @@ def test_a_line_and_its_devices_are_told(collector: LineCollector) -> None:
         f"linli_line_stretched{line} 1.4",
         f"linli_line_devices{line} 2.0",
         f"linli_line_devices_silent{line} 1.0",
+        f"linli_line_devices_fruitless{line} 1.0",
         f"linli_unit_requests_total{{{unit}}} 10.0",
         f'linli_unit_outcomes_total{{{unit},outcome="timeouts"}} 3.0',
         f"linli_unit_line_share{{{unit}}} 0.25",

@@ -123,14 +123,15 @@ class LinkState(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         id: The link.
         driver: Its driver.
-        state: ``degraded`` while some device is silent.
+        state: ``degraded`` while some device is silent or fruitless.
         devices: How many there are.
         silent: Those that do not answer.
         use: Share of the line in use, measured.
         stretched: By how much the most stretched interval is longer than planned; none where the plan fits.
         error: Why the line is down.
-        units: Its devices one by one, :data:`MOST_UNITS` at most: the silent and the failing before the others.
+        units: Its devices one by one, :data:`MOST_UNITS` at most: those in trouble before the others.
         unlisted: How many devices are not among ``units``.
+        fruitless: Those that answer and give not one value: they refuse everything, or say that all has failed.
     """
 
     id: str
@@ -143,6 +144,7 @@ class LinkState(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
     units: tuple[UnitState, ...] = ()
     unlisted: int = 0
+    fruitless: tuple[str, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):

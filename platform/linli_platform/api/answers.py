@@ -91,6 +91,7 @@ def status(message: Status, at: Instant | None) -> models.GatewayStatus:
                 state=link.state,
                 devices=link.devices,
                 silent=list(link.silent),
+                fruitless=list(link.fruitless),
                 use=link.use,
                 stretched=link.stretched,
                 error=link.error,

@@ -106,6 +106,7 @@ class GatewayView:
     state: str
     devices: int
     silent: list[str]
+    fruitless: list[str]
     refused: int
     lost: int
     last_seen: Age | None
@@ -315,6 +316,7 @@ class Views:
             state="unknown" if row.status is None else row.status.state,
             devices=devices,
             silent=[] if row.status is None else [device for link in row.status.links for device in link.silent],
+            fruitless=[] if row.status is None else [name for link in row.status.links for name in link.fruitless],
             refused=refused,
             lost=lost,
             last_seen=None if row.last_seen is None else self.age(row.last_seen, STALE),
