@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linli_core.errors import ConfigError, DeviceError, ProtocolError
-from linli_core.model import Phase, Reading, Reason
+from linli_core.model import Phase, Quality, Reading, Reason
 from linli_core.vocabulary import vocabulary
 from linli_edge.drivers.modbus import SPEC
 from linli_edge.drivers.modbus.driver import ModbusDriver
@@ -220,6 +220,38 @@ async def test_a_meter_put_before_the_one_we_read_does_not_take_its_place() -> N
         with pytest.raises(DeviceError, match='"sn-1" was expected') as caught:
             await poll(driver)
         assert caught.value.kind == "wrong_device"
+
+
+class Moody(Unit):
+    """A unit that is busy whenever it is asked for some of its registers."""
+
+    busy: range = range(0)
+
+    def _read(self, table: str, address: int, count: int) -> bytes:
+        if any(place in self.busy for place in range(address, address + count)):
+            raise Denied(6)
+        return super()._read(table, address, count)
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [range(40_052, 40_068), range(40_070, 40_072)],
+    ids=["the serial number", "the model's head"],
+)
+async def test_without_its_guards_nothing_that_was_read_is_believed(guard: range) -> None:
+    """Another meter may stand there by now: which, nobody could look in this poll."""
+    unit = Moody()
+    put_chain(unit, common("sn-1"), integers(203, METER))
+    async with opened(unit, {"max_registers": 30}) as driver:
+        first = await poll(driver)
+        assert first["active_power"] == -1234
+        unit.busy = guard
+        readings = await driver.poll(driver.plan[0])
+        assert readings
+        assert {reading.quality for reading in readings} == {Quality.BAD}
+        assert shown(readings)["energy_import"] is Reason.REFUSED_BY_DEVICE
+        unit.busy = range(0)
+        assert await poll(driver) == first
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ class ModbusDriver:
         if requests.changed_at is not None and self._clock() - requests.changed_at >= RELEARN:
             requests.forget()
         harvest = Harvest(requests.denied_factors)
+        unread = dict(task.guards)
         malformed: ProtocolError | None = None
         queue = list(reversed(requests.blocks))
         while queue:
@@ -157,11 +158,14 @@ class ModbusDriver:
                 harvest.answered = True
                 queue.extend(reversed(self._refused(task, requests, block, exc, harvest)))
             else:
-                self._guard(task, harvest.take(block, data, self._clock()))
+                found = harvest.take(block, data, self._clock())
+                self._guard(task, found)
+                unread = {register: held for register, held in unread.items() if register not in found}
         if malformed is not None and not harvest.answered:
             raise malformed
         harvest.missing(requests.denied, Reason.REFUSED_BY_DEVICE, self._clock())
-        return harvest.readings()
+        # Where it was not read which model stands there, nobody knows what the registers behind it mean.
+        return harvest.void(unread) if unread else harvest.readings()
 
     def _guard(self, task: _Task, found: Mapping[MappedPoint, Fraction | Reason]) -> None:
         for register, expected in task.guards.items():

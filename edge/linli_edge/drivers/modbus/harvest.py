@@ -54,6 +54,15 @@ class Harvest:
         """Take note of points that could not be read."""
         self._readings += [missing(point, at, reason) for point in points]
 
+    def void(self, guards: Iterable[MappedPoint]) -> list[Reading]:
+        """Return everything without a value: registers that had to be read with the others were not."""
+        held = [self._factors.get(register) for register in guards]
+        reason = next((found for found in held if isinstance(found, Reason)), Reason.NO_COMMUNICATION)
+        return [
+            reading if reading.value is None else missing(reading.point, reading.observed_at, reason)
+            for reading in self.readings()
+        ]
+
     def readings(self) -> list[Reading]:
         """Return everything, now that nothing more will come."""
         for block, data, at in self._held:
