@@ -20,7 +20,7 @@ from linli_core.errors import (
     WriteRefused,
 )
 from linli_core.instant import MINUTE, SECOND, Instant
-from linli_core.model import Point, Quality, Reading, Reason, missing
+from linli_core.model import Point, Quality, Reading, Reason
 from linli_core.wire.messages import MOST_UNITS
 from linli_edge.driver import (
     Clock,
@@ -31,7 +31,6 @@ from linli_edge.driver import (
     WriteOutcome,
     WriteRequest,
 )
-from linli_edge.fruitless import DeviceFruitful, DeviceFruitless, Fruitless, complaint
 from linli_edge.link import WRITES_IN_A_ROW, Link, LinkDown, LinkOverloaded, LinkRelieved, LinkSettings, LinkUp, Report
 from linli_edge.scheduler import DeviceBack, DeviceSilent
 from linli_edge.timekeeping import Timekeeper
@@ -174,76 +173,6 @@ async def test_an_error_becomes_bad_readings_of_that_device(fake_time: Time, err
         await fake_time.advance(10 * SECOND)
         assert {reading.quality for reading in bench.sink.of("m2")} == {Quality.GOOD}
         assert len(bench.sink.of("m2")) >= 20
-
-
-async def test_a_refusing_device_is_not_silent_and_does_not_look_healthy(
-    fake_time: Time, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        # Without a plan of its points, as a SunSpec device: there is no BAD reading to see it by.
-        async with Bench(fake_time, PlannedPoll("m1", "m1", SECOND), planned("m2")) as bench:
-            bench.world.errors["m1"] = DeviceError("no marker", code=0)
-            await fake_time.advance(10 * SECOND)
-            (told,) = bench.sink.reports
-            assert isinstance(told, DeviceFruitless)
-            assert (told.device, told.error) == ("m1", "no marker")
-            state = bench.link.state()
-            assert (state.state, state.silent, state.fruitless) == ("degraded", (), ("m1",))
-            assert state.units[0].device == "m1"
-            assert caplog.text.count("device m1 gives no value: no marker") == 1
-            bench.world.errors.clear()
-            await fake_time.advance(2 * SECOND)
-            assert isinstance(bench.sink.reports[1], DeviceFruitful)
-            assert bench.link.state().state == "up"
-
-
-async def test_a_device_that_gives_nothing_and_then_falls_silent_is_silent(fake_time: Time) -> None:
-    async with Bench(fake_time, planned("m1"), planned("m2")) as bench:
-        bench.world.errors["m1"] = DeviceError("busy", code=6)
-        await fake_time.advance(3 * SECOND)
-        bench.world.errors["m1"] = LinkTimeout("no answer")
-        await fake_time.advance(3 * SECOND)
-        state = bench.link.state()
-        assert (state.silent, state.fruitless) == (("m1",), ())
-
-
-async def test_a_device_that_is_busy_once_is_told_of_nowhere(fake_time: Time) -> None:
-    async with Bench(fake_time, planned("m1", 2 * SECOND)) as bench:
-        await fake_time.advance(SECOND)
-        bench.world.errors["m1"] = DeviceError("busy", code=6)
-        await fake_time.advance(2 * SECOND)
-        bench.world.errors.clear()
-        await fake_time.advance(10 * SECOND)
-        assert not bench.sink.reports
-
-
-@pytest.mark.parametrize(
-    ("reasons", "fruitless"),
-    [
-        ([Reason.REFUSED_BY_DEVICE, Reason.REFUSED_BY_DEVICE], True),
-        ([Reason.NOT_IMPLEMENTED, Reason.DEVICE_FAILURE], True),
-        ([Reason.REFUSED_BY_DEVICE, None], False),  # one value is a value
-        ([Reason.STALE], False),  # a radio meter that is not due yet
-        ([], False),  # nothing new
-    ],
-)
-def test_what_counts_as_giving_nothing(reasons: list[Reason | None], fruitless: bool) -> None:
-    readings = [
-        missing(Point("m", "voltage"), 0, reason) if reason else Reading(Point("m", "current"), 1.0, 0)
-        for reason in reasons
-    ]
-    assert bool(complaint(readings)) is fruitless
-
-
-def test_a_device_of_two_polls_gives_nothing_only_when_neither_does() -> None:
-    watch = Fruitless()
-    for now in range(5):
-        watch.answered("m", "m", now, "refused")
-        change = watch.answered("m", "m#2", now, "")
-    assert (change, watch.devices) == (None, ())
-    assert watch.answered("m", "m#2", 6, "refused") == DeviceFruitless("m", 6, "refused")
-    assert watch.answered("m", "m", 7, "refused") is None
-    assert watch.answered("m", "m", 8, "") == DeviceFruitful("m", 6)
 
 
 async def test_a_silent_device_is_reported_once_and_bad_at_each_due_time(
