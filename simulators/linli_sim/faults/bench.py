@@ -139,8 +139,11 @@ class Bench:
         )
         rig.gateway.environment = self._gateway_faults.environment
         rig.platform.environment = self._platform_faults.environment
-        program = {"delete-at-puback": rig.gateway, "acknowledge-before-commit": rig.platform}.get(self._bug)
-        if program is not None:
+        programs = {
+            "delete-at-puback": (rig.gateway,),
+            "acknowledge-before-commit": (rig.platform, rig.gateway),
+        }
+        for program in programs.get(self._bug, ()):
             name = Path(program.argv[0]).name
             planted = (sys.executable, "-m", "linli_sim.faults.planted", self._bug, name)
             program.argv = [*planted, *program.argv[1:]]
