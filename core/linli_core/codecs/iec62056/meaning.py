@@ -57,7 +57,11 @@ class Interpreter:
         device_time = from_datetime(clock) - self._utc_offset * MINUTE if clock is not None else None
         told = False
         for dataset, code in zip(datasets, codes, strict=True):
-            if code is not None and _is_clock(code) and (clock is not None or _is_unset(dataset)):
+            if (
+                code is not None
+                and _is_clock(code)
+                and (clock is not None or _is_unset(dataset) or _is_no_date(dataset, code))
+            ):
                 # Date and time stand in two data sets in most meters: together they are one reading.
                 if not told and clock is not None:
                     booking.text(_METER_TIME, clock.replace(tzinfo=None).isoformat(), device_time=device_time)
@@ -114,6 +118,13 @@ def _is_clock(code: Obis) -> bool:
 def _is_unset(dataset: DataSet) -> bool:
     """Tell whether a date or time is that of a clock that was never set: zeros, or no digits at all."""
     return not any(set(_digits(value)) - {"0"} for value in dataset.values)
+
+
+def _is_no_date(dataset: DataSet, code: Obis) -> bool:
+    """Tell whether a date is of no day there is: 2000-01-00."""
+    digits = _digits(dataset.values[0]) if dataset.values else ""
+    date = digits[1:] if len(digits) == 7 else digits
+    return (code.c, code.d, code.e) == _DATE and len(date) == 6 and _moment(f"{date}000000") is None
 
 
 def identity_of(datasets: Sequence[DataSet]) -> str:

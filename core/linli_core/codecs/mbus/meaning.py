@@ -27,7 +27,7 @@ from linli_core.codecs.mbus.telegram import Telegram
 from linli_core.codecs.mbus.values import MeterTime
 from linli_core.codecs.mbus.vif import Measurand, Modifier
 from linli_core.instant import Instant
-from linli_core.model import Phase, Point, Quality, Reading, Reason, Statistic, Value
+from linli_core.model import Kind, Phase, Point, Quality, Reading, Reason, Statistic, Value
 from linli_core.vocabulary import vocabulary
 
 PRECISION: Final = 28
@@ -40,6 +40,8 @@ _STATISTICS: Final = {
     Function.DURING_ERROR: Statistic.DURING_ERROR,
 }
 _PLANS_KEPT: Final = 4096
+_FILLED: Final = 4
+"""Bytes of an integer, at least, that are likelier filled with FF than a register at -1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class _Plan:
     reason: Reason | None
     convert: Callable[[Decimal], Decimal] | None
     raw: bool
+    is_register: bool = False
 
 
 class Interpreter:
@@ -137,6 +140,9 @@ class Interpreter:
             return Reading(point, None, observed_at, Quality.BAD, Reason.NOT_A_NUMBER, device_time)
         if isinstance(record.value, Decimal):
             value = plan.convert(record.value) if plan.convert else record.value
+            if plan.is_register and record.value < 0 and _is_filled(record):
+                # EN 13757-3 has another mark for "no value" (80 00 …), and -1 may be; but a register is seldom there.
+                return Reading(point, value, observed_at, Quality.UNCERTAIN, Reason.NOT_IMPLEMENTED, device_time)
         elif isinstance(record.value, MeterTime):
             value = str(record.value)
         elif isinstance(record.value, bytes):
@@ -180,6 +186,10 @@ def clock_of(telegrams: Iterable[Telegram], utc_offset: int = 0) -> Instant | No
     return None
 
 
+def _is_filled(record: Record) -> bool:
+    return len(record.data) >= _FILLED and not record.data.strip(b"\xff")
+
+
 def raw_text(record: Record) -> str:
     """Return a record as it was sent: DIF and VIF, a hyphen, the data, in hexadecimal."""
     length = b"" if record.length < 0 else bytes((record.length,))
@@ -215,7 +225,7 @@ def _plan(device: str, header: Header, medium: int, maker: str) -> _Plan:
         storage=header.storage or None,
         statistic=_STATISTICS.get(header.function),
     )
-    return _Plan(point, unit if name else "", quality, reason, convert, name is None)
+    return _Plan(point, unit if name else "", quality, reason, convert, name is None, _is_register(name))
 
 
 def _quirky_plan(device: str, header: Header, quirk: Quirk) -> _Plan:
@@ -243,7 +253,11 @@ def _quirky_plan(device: str, header: Header, quirk: Quirk) -> _Plan:
         statistic=_STATISTICS.get(header.function),
     )
     convert = _converter(numerator, denominator) if (numerator, denominator) != (1, 1) else None
-    return _Plan(point, unit, quality, reason, convert, name is None)
+    return _Plan(point, unit, quality, reason, convert, name is None, _is_register(name))
+
+
+def _is_register(name: str | None) -> bool:
+    return name is not None and vocabulary()[name].kind is Kind.COUNTER
 
 
 def _converter(numerator: int, denominator: int) -> Callable[[Decimal], Decimal]:
