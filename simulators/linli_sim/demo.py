@@ -108,7 +108,7 @@ async def run(args: argparse.Namespace) -> int:
         loop.add_signal_handler(number, told_to_stop)
     with ExitStack() as stack:
         folder = args.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linli-demo-")))
-        recordings = default_folder()
+        recordings = default_folder("mbus")
         vectors = recordings.resolve() if recordings.is_dir() else None
         community = Community(folder.resolve(), seed=args.seed, port=args.port, vectors=vectors)
         outcome = await _play(community, stop, args.seconds, f"/?lang={args.lang}" if args.lang else "/")

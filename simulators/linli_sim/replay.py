@@ -1,4 +1,4 @@
-"""``linli-sim replay mbus``: recorded frames of real meters, served as meters on a bus.
+"""``linli-sim replay mbus|wmbus``: recorded frames of real meters, served as meters on a bus or heard by a receiver.
 
 Each valid recording of an answer becomes one meter. It keeps its recorded primary address where that is free and one a
 meter can have; otherwise it moves to the lowest free one, and then its A field and checksum alone differ from what was
@@ -13,19 +13,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from linli_core.codecs.mbus import LongFrame, decode_frame, decode_telegram
 from linli_core.codecs.mbus.frame import encode_frame
 from linli_core.codecs.mbus.request import HIGHEST_ADDRESS
 from linli_core.errors import LinliError
+from linli_sim import radio_replay
 from linli_sim.cli import Subparsers
 from linli_sim.mbus import PORT
 from linli_sim.mbus_server import MbusServer
 from linli_sim.mbus_slave import BusSegment, Slave
+from linli_sim.radio_replay import RecordedTelegram
 from linli_sim.vectors.mbus_recordings import Recording, load
+from linli_sim.wmbus import PORT as RADIO_PORT
+from linli_sim.wmbus import Receiver, seconds
 
-DEFAULT_VECTORS: Final = Path("..") / "shared" / "vectors" / "mbus"
+DEFAULT_VECTORS: Final = Path("..") / "shared" / "vectors"
 
 
 class NothingToReplay(LinliError):
@@ -79,26 +83,49 @@ def bus_of(meters: Sequence[ReplayedMeter]) -> BusSegment:
 def add_arguments(subparsers: Subparsers) -> None:
     """Add the sub-command's parser."""
     parser = subparsers.add_parser("replay", help="recorded frames of real meters, played back")
-    parser.add_argument("protocol", choices=("mbus",), help="what the recordings are of")
+    parser.add_argument("protocol", choices=("mbus", "wmbus"), help="what the recordings are of")
     parser.add_argument(
         "--vectors",
         type=Path,
-        default=default_folder(),
-        help="folder of the recordings (default %(default)s, or mbus in LINLI_VECTORS)",
+        help="folder of the recordings (default ../shared/vectors/PROTOCOL, or PROTOCOL in LINLI_VECTORS)",
     )
-    parser.add_argument("--port", type=int, default=PORT, help="TCP port; 0 for a free one (default %(default)s)")
+    parser.add_argument(
+        "--port", type=int, help=f"TCP port; 0 for a free one (default {PORT} for mbus, {RADIO_PORT} for wmbus)"
+    )
+    parser.add_argument(
+        "--every", type=seconds, default=60.0, help="wmbus: seconds from one round to the next (default %(default)s)"
+    )
 
 
 async def run(args: argparse.Namespace) -> int:
     """Serve until cancelled."""
-    meters = replayed(load(args.vectors)) if args.vectors.is_dir() else []
-    if not meters:
-        raise NothingToReplay(f"{args.vectors}: no recorded M-Bus answers; name their folder with --vectors DIR")
-    async with MbusServer(bus_of(meters)).listen(args.port) as port:
+    folder = default_folder(args.protocol) if args.vectors is None else args.vectors
+    # A folder that is not there holds nothing, as one without recordings does.
+    if args.protocol == "mbus":
+        await _bus(replayed(load(folder)) or _nothing(folder, "M-Bus answers"), args)
+    else:
+        await _radio(radio_replay.load(folder) or _nothing(folder, "radio telegrams"), args)
+    return 0
+
+
+async def _bus(meters: Sequence[ReplayedMeter], args: argparse.Namespace) -> None:
+    async with MbusServer(bus_of(meters)).listen(PORT if args.port is None else args.port) as port:
         print(f"ready on 127.0.0.1:{port}", flush=True)  # noqa: T201 - the command's output
         print(json.dumps({str(meter.address): meter.vector.name for meter in meters}), flush=True)  # noqa: T201
         await asyncio.Event().wait()
-    return 0
+
+
+async def _radio(telegrams: Sequence[RecordedTelegram], args: argparse.Namespace) -> None:
+    receiver = Receiver(radio_replay.RecordedAir(telegrams), args.every)
+    async with receiver.listen(RADIO_PORT if args.port is None else args.port) as port:
+        print(f"ready on 127.0.0.1:{port}", flush=True)  # noqa: T201 - the command's output
+        told = {each.name: {"meter": each.number, "protection": each.protection, "key": each.key} for each in telegrams}
+        print(json.dumps(told), flush=True)  # noqa: T201
+        await receiver.hear()
+
+
+def _nothing(folder: Path, wanted: str) -> NoReturn:
+    raise NothingToReplay(f"{folder}: no recorded {wanted}; name their folder with --vectors DIR")
 
 
 def _slave(meter: ReplayedMeter) -> Slave:
@@ -107,7 +134,7 @@ def _slave(meter: ReplayedMeter) -> Slave:
     return Slave(meter.address, decode_telegram(meter.frame).identity, lambda: [data])
 
 
-def default_folder() -> Path:
+def default_folder(protocol: str) -> Path:
     """Return where the recordings are looked for unless a folder is named."""
     folder = os.environ.get("LINLI_VECTORS")
-    return Path(folder) / "mbus" if folder else DEFAULT_VECTORS
+    return (Path(folder) if folder else DEFAULT_VECTORS) / protocol

@@ -5,8 +5,8 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, Protocol
 
 from linli_core.instant import Instant
 from linli_edge.ciphers import AES
@@ -17,6 +17,14 @@ PORT: Final = 6000
 _LISTENERS: Final = 16
 
 
+class Sends(Protocol):
+    """What a receiver can hear: meters of ours, or recordings."""
+
+    def round(self, now: Instant, /) -> Iterator[str]:
+        """Yield the lines of one round."""
+        ...
+
+
 class Receiver:
     """A receiver that writes what it hears to whoever is connected.
 
@@ -25,7 +33,7 @@ class Receiver:
         every: Seconds from one round to the next.
     """
 
-    def __init__(self, air: Air, every: float) -> None:
+    def __init__(self, air: Sends, every: float) -> None:
         self.air = air
         self.every = every
         self._writers: set[asyncio.StreamWriter] = set()
@@ -72,7 +80,7 @@ def add_arguments(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("wmbus", help="a receiver of radio meters behind a TCP port")
     parser.add_argument("--port", type=int, default=PORT, help="TCP port; 0 for a free one (default %(default)s)")
     parser.add_argument("--meters", type=_count, default=6, help="how many, 1 to 500 (default %(default)s)")
-    parser.add_argument("--every", type=_seconds, default=5.0, help="seconds between telegrams (default %(default)s)")
+    parser.add_argument("--every", type=seconds, default=5.0, help="seconds between telegrams (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same meters (default %(default)s)")
 
 
@@ -103,7 +111,8 @@ def _count(text: str) -> int:
     return number
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Return the seconds between rounds that a word of the command line says."""
     number = float(text)
     if not 0.05 <= number <= 3600:
         raise argparse.ArgumentTypeError("0.05 to 3600 seconds")
