@@ -13,7 +13,7 @@ from linli_core.model import Kind, Point, Quality, Reading, Reason, parse_point
 from linli_core.vocabulary import Vocabulary
 from linli_edge.registers.billing import BillingMemory, BillingSettings, BillingWatch, Closed
 from linli_edge.registers.swap import Swap
-from linli_edge.registers.watch import FASTEST, FASTEST_OF, Baseline, RegisterWatch, Told
+from linli_edge.registers.watch import FASTEST, FASTEST_OF, UNKNOWN, Baseline, RegisterWatch, Told
 
 NET: Final = frozenset({"energy_combined", "reactive_energy_combined_1", "reactive_energy_combined_2"})
 """Registers that may fall: differences of two directions."""
@@ -205,7 +205,8 @@ class RegisterBook:
         watch = None
         plain = point.storage is None and point.statistic is None and point.quantity not in NET
         if quantity is not None and quantity.kind is Kind.COUNTER and fastest is not None and plain:
-            watch = RegisterWatch(fastest, self._moduli.get(point.name, ()), baseline)
+            moduli = self._moduli.get(point.name, ())
+            watch = RegisterWatch(fastest, moduli, baseline, unknown=UNKNOWN.get(self._unit(point)))
         self._watches[point.name] = watch
 
     def _unit(self, point: Point) -> str:

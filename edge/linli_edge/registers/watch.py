@@ -11,10 +11,13 @@ Theory of operation
       because the value is a 16- or 32-bit number) it is accepted at once. Where it is not, the next power of ten is
       tried, with caution: the value must have been within a hundredth of it. Zero itself waits for what comes next.
     * **Unit jump**: the value is a power of ten times what it was (a meter set from Wh to kWh, a lost decimal point).
-      Nothing confirms it but a person: it stays UNCERTAIN until the register comes back or a swap is entered.
+      Nothing confirms it but a person: it stays UNCERTAIN until the register comes back or a swap is entered. What
+      physics allows is much to a small meter, and anything after a week off; so a rise to a power of ten of what it
+      was is measured by the meter's own pace (:mod:`linli_edge.registers.pace`). By that alone nothing else is doubted,
+      and where the register goes on faster than its pace in either unit, it was a rise after all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -22,12 +25,16 @@ import msgspec
 
 from linli_core.instant import DAY, HOUR, MINUTE, Instant
 from linli_core.model import Reason
+from linli_edge.registers.pace import Pace, usual
 
 FASTEST: Final = {"Wh": 20e6, "varh": 20e6, "kVAh": 20e3, "m3": 5_000.0}
 """Most that a register rises in an hour, by its unit: a feeder of 20 MW, a main of 5,000 m³/h."""
 
 FASTEST_OF: Final = {"heat_cost_units": 60.0}
 """The same for quantities without a unit: a radiator that is never cold counts some dozens a day."""
+
+UNKNOWN: Final = {"Wh": 100e3, "varh": 100e3, "kVAh": 100.0, "m3": 20.0}
+"""What a register is believed to rise in an hour while its own pace is not known: a big house."""
 
 CONFIRMED_BY: Final = 3
 CONFIRMED_AFTER: Final = MINUTE
@@ -78,11 +85,13 @@ class Baseline(msgspec.Struct):
     Attributes:
         value, at: The last value that fitted.
         suspect: What has come since and does not.
+        pace: How fast it has been seen to rise.
     """
 
     value: float
     at: Instant
     suspect: Suspect | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +134,26 @@ class RegisterWatch:
         baseline: What is remembered; ``None`` before the first value.
     """
 
-    __slots__ = ("_allowed", "_moduli", "_rate", "baseline")
+    __slots__ = ("_allowed", "_moduli", "_rate", "_unknown", "baseline")
 
-    def __init__(self, per_hour: float, moduli: tuple[float, ...] = (), baseline: Baseline | None = None) -> None:
+    def __init__(
+        self,
+        per_hour: float,
+        moduli: tuple[float, ...] = (),
+        baseline: Baseline | None = None,
+        *,
+        unknown: float | None = None,
+    ) -> None:
         """Store.
 
         Args:
             per_hour: Most it rises in an hour.
             moduli: At which values it begins again at zero, as far as known.
             baseline: What is remembered of it.
+            unknown: What it is believed to rise in an hour while its own pace is not known; ``per_hour`` if left out.
         """
         self._rate = per_hour / HOUR
+        self._unknown = self._rate if unknown is None else min(self._rate, unknown / HOUR)
         self._allowed = self._rate * _SLACK
         self._moduli = moduli
         self.baseline = baseline
@@ -150,13 +168,16 @@ class RegisterWatch:
         if base is None:
             self.baseline = Baseline(value, at)
             return None, None
+        if self._jumped(base, value, at):
+            return self._suspect(base, value, at)
         if self._follows(base.value, base.at, value, at):
+            self._learn(base, value, at)
             told = self._back_on_course(base, at) if base.suspect is not None else None
             base.value, base.at = value, at
             return None, told
         told = self._rolled_over(base, value, at)
         if told is not None:
-            self.baseline = Baseline(value, at)
+            self._begin_again(base, value, at)
             return (Reason.REGISTER_RESET if told.assumed else None), told
         return self._suspect(base, value, at)
 
@@ -175,6 +196,8 @@ class RegisterWatch:
             return
         if base.at >= began:
             base.at += by
+        if base.pace is not None:
+            base.pace.since += by if base.pace.since >= began else 0
         suspect = base.suspect
         if suspect is not None:
             suspect.first_at += by if suspect.first_at >= began else 0
@@ -183,6 +206,28 @@ class RegisterWatch:
     def _follows(self, before: float, before_at: Instant, value: float, at: Instant) -> bool:
         """Tell whether a value can have followed another; a clock that was set back gives no more time."""
         return 0 <= value - before <= self._allowed + self._rate * max(0, at - before_at)
+
+    def _pace(self, base: Baseline) -> float:
+        """Return what the register is believed to rise in a microsecond, by what has been seen of it."""
+        return min(self._rate, usual(base.pace, self._unknown))
+
+    def _learn(self, base: Baseline, value: float, at: Instant) -> None:
+        if base.pace is None:
+            base.pace = Pace(base.at, base.value)
+        base.pace.learn(value, at, self._pace(base))
+
+    def _begin_again(self, base: Baseline, value: float, at: Instant) -> None:
+        """Take a new baseline; the meter is the same, and so is its pace."""
+        if base.pace is not None:
+            base.pace.since, base.pace.value = at, value
+        self.baseline = Baseline(value, at, pace=base.pace)
+
+    def _jumped(self, base: Baseline, value: float, at: Instant) -> bool:
+        """Tell whether a value that physics allows is none the less the old one in another unit, or goes on from it."""
+        suspect = base.suspect
+        if suspect is not None and suspect.kind is Happening.UNIT_JUMP and suspect.first > base.value:
+            return self._goes_on(suspect, value, at)
+        return value > base.value and self._power(base, value, at, self._pace(base)) is not None
 
     def _rolled_over(self, base: Baseline, value: float, at: Instant) -> Told | None:
         if value >= base.value or value == 0:
@@ -220,7 +265,13 @@ class RegisterWatch:
 
     def _factor(self, base: Baseline, value: float, at: Instant) -> float | None:
         """Return by which power of ten a value differs from what was to be expected, if it is one."""
-        room = self._allowed + self._rate * max(0, at - base.at)
+        pace = self._pace(base)
+        found = self._power(base, value, at, pace)
+        return self._power(base, value, at, self._rate) if found is None and pace < self._rate else found
+
+    def _power(self, base: Baseline, value: float, at: Instant, rate: float) -> float | None:
+        """Return the same for a register that rises so fast at most."""
+        room = rate * (_SLACK + max(0, at - base.at))
         for factor in _FACTORS:
             scaled = base.value * factor
             # Where the register is so low that any value is near a multiple of it, nothing can be said.
@@ -241,13 +292,20 @@ class RegisterWatch:
         kind = Happening.RESET if suspect.kind is Happening.ZERO_DIP else suspect.kind
         factor = self._factor(base, suspect.first, suspect.first_at) if kind is Happening.UNIT_JUMP else None
         told = Told(kind, base.value, base.at, suspect.first, suspect.first_at, at, factor)
-        if kind is Happening.UNIT_JUMP:
+        if kind is Happening.UNIT_JUMP and factor is not None and self._too_fast(base, suspect, factor):
+            told = replace(told, kind=Happening.JUMP, factor=None)
+        elif kind is Happening.UNIT_JUMP:
             if suspect.told:
                 return reason, None
             suspect.told = True
             return reason, told
-        self.baseline = Baseline(suspect.last, suspect.last_at)
+        self._begin_again(base, suspect.last, suspect.last_at)
         return None, told
+
+    def _too_fast(self, base: Baseline, suspect: Suspect, factor: float) -> bool:
+        """Tell whether a register goes on faster than in either unit: then it is much that has passed, and no unit."""
+        pace = self._pace(base) * max(1.0, factor)
+        return suspect.last - suspect.first > pace * (_SLACK + suspect.last_at - suspect.first_at)
 
     def _back_on_course(self, base: Baseline, at: Instant) -> Told | None:
         """Say what a suspect was now that the old course is taken up again."""

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from linli_core.model import Point, Quality, Reading, Reason
 from linli_core.vocabulary import vocabulary
 from linli_edge.registers.billing import BillingSettings
 from linli_edge.registers.book import RegisterBook, RegisterSettings
-from linli_edge.registers.watch import FASTEST, Baseline, Happening, RegisterWatch, Told
+from linli_edge.registers.watch import FASTEST, UNKNOWN, Baseline, Happening, RegisterWatch, Told
 
 START: Instant = 1_790_000_000 * SECOND
 WH = FASTEST["Wh"]
@@ -108,6 +109,99 @@ def test_a_unit_that_comes_back_goes_on_where_it_was() -> None:
     seen = course((0, 5e9), (15, 5e6), (30, 5e6), (45, 5e6), (60, 5_000_000_100))
     assert seen.reasons == [None, UNIT, UNIT, UNIT, None]
     assert [told.kind for told in seen.told] == [Happening.UNIT_JUMP, Happening.GLITCH]
+
+
+HOME = UNKNOWN["Wh"]
+
+
+def small(*steps: tuple[int, float], watch: RegisterWatch | None = None) -> Seen:
+    """As :func:`course`, for a register whose own pace counts."""
+    return course(*steps, watch=watch or RegisterWatch(WH, unknown=HOME))
+
+
+class TestAUnitThatJumpsWithinWhatPhysicsAllows:
+    """Twenty megawatts are a wide limit: to most meters a tenfold is nothing, least of all after a week off."""
+
+    def test_a_small_meter_times_ten_is_named_and_stays_doubtful(self) -> None:
+        seen = small((0, 500e3), *[(15 * step, 5e6 + 2e3 * step) for step in range(1, 400)])
+        assert set(seen.reasons[1:]) == {UNIT}
+        (told,) = seen.told
+        assert (told.kind, told.factor) == (Happening.UNIT_JUMP, 10.0)
+
+    @pytest.mark.parametrize("factor", [10.0, 1000.0])
+    def test_a_big_meter_after_a_week_off(self, factor: float) -> None:
+        week = 7 * 24 * 60
+        seen = small((0, 100e6), (week, 100e6 * factor + 2e6), (week + 15, 100e6 * factor + 2.01e6))
+        assert seen.reasons == [None, UNIT, UNIT]
+
+    def test_a_household_after_a_week_off_once_its_pace_is_known(self) -> None:
+        day = [(15 * step, 10e6 + 300.0 * step) for step in range(100)]
+        week = 7 * 24 * 60
+        seen = small(*day, (1485 + week, 101e6), (1500 + week, 101e6))
+        assert seen.reasons[100:] == [UNIT, UNIT]
+
+    def test_a_tenth_of_a_small_meter_is_a_unit_too_and_no_reset(self) -> None:
+        seen = small((0, 500e3), *[(15 * step, 50e3 + 20.0 * step) for step in range(1, 40)])
+        assert set(seen.reasons[1:]) == {UNIT}
+
+    @pytest.mark.parametrize("strange", [5e6, 50e3])
+    def test_it_comes_back(self, strange: float) -> None:
+        seen = small((0, 500e3), (15, strange), (30, strange), (45, 501e3), (60, 501e3))
+        assert seen.reasons == [None, UNIT, UNIT, None, None]
+        assert [told.kind for told in seen.told][-1] is Happening.GLITCH
+
+    def test_the_feeder_that_is_switched_on_is_a_rise_after_all(self) -> None:
+        """It happens to come to ten times of what it was, and goes on as fast."""
+        seen = small((0, 1e6), (60, 10.1e6), (75, 12.4e6), (90, 14.7e6), (105, 17e6))
+        assert seen.reasons == [None, UNIT, UNIT, None, None]
+        (told,) = seen.told
+        assert (told.kind, told.factor) == (Happening.JUMP, None)
+
+    def test_a_fast_rise_to_no_power_of_ten_is_not_doubted(self) -> None:
+        assert small((0, 500e3), (15, 4.4e6), (30, 8e6)).reasons == [None] * 3
+
+    def test_what_it_did_before_is_no_jump(self) -> None:
+        """Four windows at a megawatt, then a long outage over which it rose tenfold."""
+        hour = [(15 * step, 1e6 + 250e3 * step) for step in range(5)]
+        assert set(small(*hour, (60 + 20 * 60, 21e6)).reasons) == {None}
+
+    def test_the_pace_is_remembered_and_a_swap_forgets_it(self) -> None:
+        watch = RegisterWatch(WH, unknown=HOME)
+        small(*[(15 * step, 1e6 + 250e3 * step) for step in range(5)], watch=watch)
+        assert watch.baseline is not None
+        kept = msgspec.json.decode(msgspec.json.encode(watch.baseline), type=Baseline)
+        again = RegisterWatch(WH, baseline=kept, unknown=HOME)
+        assert again.judge(21e6, START + 21 * HOUR) == (None, None)
+        again.begin_at(2e6, START + 22 * HOUR)
+        assert again.judge(21e6, START + 42 * HOUR)[0] is None, "no tenfold"
+        assert again.baseline is not None
+        assert again.baseline.pace is not None
+        assert again.baseline.pace.watched == HOUR
+
+
+@given(st.floats(0, 1e12), st.lists(st.tuples(st.integers(0, 30 * DAY), st.floats(0, 1)), min_size=1, max_size=60))
+def test_no_course_of_a_house_is_ever_doubted(start: float, rises: list[tuple[int, float]]) -> None:
+    watch = RegisterWatch(WH, unknown=HOME)
+    value, at = start, START
+    watch.judge(value, at)
+    for pause, share in rises:
+        # As slow as a house that is known may be, however long it was slower.
+        value += share * HOME / 10 * pause / HOUR
+        at += pause
+        assert watch.judge(value, at) == (None, None)
+
+
+@given(st.floats(0, 1e12), st.lists(st.tuples(st.integers(0, 3 * HOUR), st.floats(0, 1)), min_size=1, max_size=60))
+def test_a_course_that_physics_allows_is_doubted_for_nothing_but_its_unit(
+    start: float, rises: list[tuple[int, float]]
+) -> None:
+    watch = RegisterWatch(WH, unknown=HOME)
+    value, at = start, START
+    watch.judge(value, at)
+    for pause, share in rises:
+        value += share * WH * pause / HOUR
+        at += pause
+        assert watch.judge(value, at)[0] in {None, UNIT}
 
 
 def test_a_rollover_at_a_known_range_is_taken_at_once() -> None:
