@@ -208,3 +208,15 @@ async def test_readings_that_come_while_a_day_is_counted_are_neither_lost_nor_co
     series = world.store.series("gw", "m/voltage").id
     assert world.store.completeness([series], start, end)[0].completeness == Completeness(None, 1, 1, 1)
     assert await world.day(TODAY) == Completeness(None, 2, 2, 2)
+
+
+async def test_late_readings_of_other_days_wait_for_their_own(world: World) -> None:
+    world.now = MIDNIGHT + 9 * DAY
+    world.commit([MIDNIGHT, MIDNIGHT + DAY, MIDNIGHT + DAY + HOUR], name="m/current")
+    world.commit([MIDNIGHT, MIDNIGHT + DAY])
+    start, end = bounds(TODAY, UTC)
+    world.store.complete(start, end, {}, world.store.count_readings(start, end), world.now)
+    assert world.store.late_days() == [MIDNIGHT + DAY, MIDNIGHT + DAY + HOUR]
+    assert await world.day(date(2025, 11, 25), name="m/current") == Completeness(None, 2, 2, 2)
+    assert await world.day(date(2025, 11, 25)) == Completeness(None, 1, 1, 1)
+    assert world.store.late_days() == []

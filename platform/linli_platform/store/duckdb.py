@@ -92,6 +92,7 @@ class DuckDBStore:
         self._fences: dict[str, int] = {}
         self._journal = 0
         self._journal_rows = 0
+        self._late = 0
         self.installation = ""
 
     def __enter__(self) -> Self:
@@ -234,7 +235,9 @@ class DuckDBStore:
             if drop:
                 rows = rows[~np.isin(rows, drop)]
         statements.insert_readings(connection, batch, rows)
-        completeness.insert_late(connection, batch, rows)
+        if note := completeness.note_late(batch, rows):
+            self._late += 1
+            completeness.insert_late(connection, self._late, note)
         return Appended(np.sort(rows), duplicates, conflicts, ()), rows
 
     def _fold(self) -> None:
@@ -515,6 +518,7 @@ class DuckDBStore:
         fences = connection.execute("SELECT key, value FROM meta WHERE starts_with(key, ?)", [_FENCE]).fetchall()
         self._fences = {key.removeprefix(_FENCE): int(term) for key, term in fences}
         self._journal_rows = connection.execute("SELECT count(*) FROM mark_journal").fetchall()[0][0]
+        self._late = max(self._late, completeness.newest_note(connection))
         if self._journal_rows:
             self._fold()
 

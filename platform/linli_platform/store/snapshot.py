@@ -19,10 +19,10 @@ from linli_platform.store.schema import VERSION, connect
 from linli_platform.store.statements import read_marks
 
 READINGS: Final = "reading"
-TABLES: Final = ("meta", "series", "mark", "mark_journal", "event", "quarantine", "late", "completeness")
+TABLES: Final = ("meta", "series", "mark", "mark_journal", "event", "quarantine", "late_journal", "completeness")
 """Every table but the readings."""
 
-LATER: Final = frozenset({"late", "completeness"})
+LATER: Final = frozenset({"late_journal", "completeness"})
 """Those that a backup of an earlier program lacks."""
 
 PIECE: Final = 250_000
