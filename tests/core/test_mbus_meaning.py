@@ -342,3 +342,11 @@ def test_what_is_encrypted_on_the_wire_is_refused_in_every_mode(mode: int, block
     with pytest.raises(ProtocolError, match=f"{size} bytes are encrypted \\(mode {mode}\\)") as caught:
         decode_telegram(LongFrame(0x08, 1, 0x72, header + records))
     assert caught.value.kind == "encrypted"
+
+
+@pytest.mark.parametrize("mode", [8, 9, 10, 13])
+def test_what_is_encrypted_on_the_wire_without_a_count_of_blocks_is_refused_too(mode: int) -> None:
+    header = Identity("12345678", "LIN", 1, 7).encode() + bytes((1, 0)) + (mode << 8).to_bytes(2, "little")
+    with pytest.raises(ProtocolError, match=f"12 bytes are encrypted \\(mode {mode}\\)") as caught:
+        decode_telegram(LongFrame(0x08, 1, 0x72, header + bytes.fromhex("041301000000") * 2))
+    assert caught.value.kind == "encrypted"

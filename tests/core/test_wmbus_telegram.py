@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from linli_core.codecs.mbus.encode import encode_dib, encode_number, encode_vib
 from linli_core.codecs.mbus.header import Identity
 from linli_core.codecs.mbus.vif import Measurand
-from linli_core.codecs.wmbus import Formats, KeyFault, Telegram, UnknownFormat, decode_telegram
+from linli_core.codecs.wmbus import (
+    Formats,
+    KeyFault,
+    Telegram,
+    UnknownFormat,
+    decode_frame,
+    decode_telegram,
+    protection,
+)
 from linli_core.codecs.wmbus.duplicates import Duplicates
 from linli_core.codecs.wmbus.encode import (
     Meter,
@@ -143,6 +151,19 @@ def test_a_mode_that_is_not_known_gives_no_records(mode: int) -> None:
     data = encode_frame(METER.sender, METER.header(mode << 8 | 1 << 4) + record(1) + bytes(9))
     with pytest.raises(ProtocolError, match=f"security mode {mode} is not known"):
         decode_telegram(data, AES, opened(KEY))
+
+
+@pytest.mark.parametrize("mode", [8, 9, 10, 13])
+@pytest.mark.parametrize("low", [0x00, 0x05], ids=["no count", "a length"])
+@pytest.mark.parametrize("key", [None, KEY], ids=["no key", "a key"])
+def test_a_mode_that_counts_no_blocks_gives_no_records(mode: int, low: int, key: bytes | None) -> None:
+    data = encode_frame(METER.sender, METER.header(mode << 8 | low) + record(1))
+    with pytest.raises(ProtocolError, match=f"security mode {mode} is not known") as caught:
+        decode_telegram(data, AES, opened(key))
+    assert caught.value.kind == "unsupported"
+    assert protection(decode_frame(data)) == f"mode {mode}"
+    handed_on = encode_frame(METER.sender, METER.header(mode << 8 | low) + b"\x2f\x2f" + record(1))
+    assert values(decode_telegram(handed_on, AES)) == [Decimal("0.001")]
 
 
 def test_a_message_of_mode_7_without_its_code_is_refused() -> None:

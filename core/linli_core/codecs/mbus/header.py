@@ -9,6 +9,10 @@ import msgspec
 ID_DIGITS: Final = re.compile(r"[0-9A-F]{8}")
 
 
+UNCOUNTED_MODES: Final = frozenset({8, 9, 10, 13})
+"""Security modes whose configuration word counts no blocks: AES-CTR, -GCM, -CCM and TLS (EN 13757-7)."""
+
+
 class Status(IntFlag):
     """The status byte of the header; bits 5 to 7 are the manufacturer's.
 

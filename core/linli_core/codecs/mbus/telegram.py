@@ -8,7 +8,7 @@ import msgspec
 from linli_core.codecs.mbus import fixed
 from linli_core.codecs.mbus.compact_profile import expand_profiles
 from linli_core.codecs.mbus.frame import Ack, Frame, LongFrame, ShortFrame
-from linli_core.codecs.mbus.header import Identity, Status, decode_identity
+from linli_core.codecs.mbus.header import UNCOUNTED_MODES, Identity, Status, decode_identity
 from linli_core.codecs.mbus.makers import read_codes
 from linli_core.codecs.mbus.record import FILLER, Record, parse_records
 from linli_core.errors import DeviceError, ProtocolError
@@ -149,10 +149,10 @@ def _records(data: bytes, signature: int) -> tuple[tuple[Record, ...], bool]:
 
     In the wireless meters' configuration word the bits 8 to 12 are the mode and 4 to 7 the blocks encrypted. Wired
     meters send 0, or a signature that only looks like one: a mode with a number of blocks that can be is taken for what
-    it says, since records made of a cipher could pass for values.
+    it says, since records made of a cipher could pass for values. So is a mode that counts none.
     """
     mode, blocks = signature >> 8 & 0x1F, signature >> 4 & 0x0F
-    size = _BLOCKS.get(mode, 0) * blocks
+    size = len(data) if mode in UNCOUNTED_MODES else _BLOCKS.get(mode, 0) * blocks
     if 0 < size <= len(data) and data[:2] != bytes((FILLER, FILLER)):
         raise ProtocolError(f"{size} bytes are encrypted (mode {mode})", kind="encrypted")
     records, more = parse_records(data)

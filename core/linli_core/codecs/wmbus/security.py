@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from linli_core.ciphers import Ciphers
-from linli_core.codecs.mbus.header import decode_manufacturer
+from linli_core.codecs.mbus.header import UNCOUNTED_MODES, decode_manufacturer
 from linli_core.codecs.wmbus.crc import crc16
 from linli_core.codecs.wmbus.layers import EXTENDED_MODE, Authentication, ExtendedLink, Transport
 from linli_core.errors import ChecksumError, ProtocolError
@@ -126,7 +126,7 @@ def open_records(ciphers: Ciphers, key: bytes | None, sealed: Protected, at: int
     """
     header, data = sealed.header, sealed.data
     size = header.blocks * BLOCK
-    if header.mode == 0 or not size:
+    if header.mode == 0 or not (size or header.mode in UNCOUNTED_MODES):
         return data, False
     if header.mode in (CBC_MODE, EXTENDED_MODE) and size > len(data):
         raise ProtocolError(f"{size} bytes are encrypted, there are {len(data)}", kind="truncated", offset=at)

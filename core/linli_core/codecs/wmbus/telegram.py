@@ -7,7 +7,7 @@ import msgspec
 
 from linli_core.ciphers import Ciphers
 from linli_core.codecs.mbus.compact_profile import expand_profiles
-from linli_core.codecs.mbus.header import Identity
+from linli_core.codecs.mbus.header import UNCOUNTED_MODES, Identity
 from linli_core.codecs.mbus.makers import read_codes
 from linli_core.codecs.mbus.record import FILLER, Record, parse_records
 from linli_core.codecs.mbus.telegram import Telegram as Application
@@ -182,7 +182,9 @@ def protection(frame: LinkFrame) -> str:
     link, header = _outline(frame)
     if link is not None and link.encryption:
         return "AES-CTR"
-    if header is None or not header.mode or not header.blocks or prios.has_own_order(frame):
+    if header is None or not header.mode or prios.has_own_order(frame):
+        return ""
+    if not header.blocks and header.mode not in UNCOUNTED_MODES:
         return ""
     return f"mode {header.mode}"
 
