@@ -28,18 +28,21 @@ import heapq
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from enum import Enum
 from itertools import count
 from typing import Final
 
-from linli_core.instant import SECOND, Instant
+from linli_core.instant import DAY, MINUTE, SECOND, Instant
 from linli_edge.breaker import Allowance, Breaker, BreakerSettings
 from linli_edge.driver import PlannedPoll
 from linli_edge.load import UseMeter, fair, stretches
+from linli_edge.local_time import Grid, LocalTime
 
 IDLE: Final = 60 * SECOND
 """How long a link without a single poll may rest before it asks again."""
 
+_UNCHANGED: Final = 15 * MINUTE
 _REPLAN_EVERY: Final = SECOND
 _LEARNING_RATE: Final = 0.2
 _SETTLING: Final = 10 * SECOND
@@ -64,6 +67,7 @@ class ScheduleSettings:
         capacity: Share of the line the plan may take before it is stretched.
         breaker: When a device counts as silent.
         utc_offset: How far local time is ahead of UTC: days begin at local midnight.
+        zone: In its place where clocks are set forward and back.
         priorities: Priorities in place of the driver's, by device (``meter-1``) or point (``meter-1/active_power``).
     """
 
@@ -72,6 +76,7 @@ class ScheduleSettings:
     capacity: float = 0.98
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     utc_offset: int = 0
+    zone: tzinfo | None = None
     priorities: Mapping[str, int] = field(default_factory=dict)
 
     def ranked(self, planned: PlannedPoll) -> PlannedPoll:
@@ -167,6 +172,7 @@ class _Entry:
         "cost",
         "device",
         "due",
+        "grid",
         "impatient",
         "order",
         "owed",
@@ -185,6 +191,11 @@ class _Entry:
         spread = zlib.crc32(planned.key.encode()) * min(planned.interval, settings.spread) >> 32
         # Local midnight, by UTC: due times are counted from there.
         self.phase = spread - settings.utc_offset % planned.interval
+        # A quarter of an hour or less does not notice that clocks are changed.
+        self.grid: Grid | None = None
+        if settings.zone is not None and planned.interval > _UNCHANGED and not DAY % planned.interval:
+            self.phase = spread
+            self.grid = Grid(LocalTime(zone=settings.zone), planned.interval)
         self.owed = 0.0
         self.cost = float(planned.cost or 0)
         self.stretch = 1.0
@@ -194,11 +205,15 @@ class _Entry:
 
     def slot(self, moment: Instant) -> Instant:
         """Return the last due time of the grid at or before a moment."""
+        if self.grid is not None:
+            return self.grid.boundary(moment - self.phase) + self.phase
         interval = self.planned.interval
         return (moment - self.phase) // interval * interval + self.phase
 
     def after(self, moment: Instant) -> Instant:
         """Return the first due time of the grid after a moment."""
+        if self.grid is not None:
+            return self.grid.after(moment - self.phase) + self.phase
         return self.slot(moment) + self.planned.interval
 
 

@@ -3,11 +3,13 @@
 import re
 import tomllib
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 
 from linli_core.errors import ConfigError
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
+from linli_edge.config import gateway
 from linli_edge.config.gateway import load_config, parse_config
 from linli_edge.config.units import show_duration, show_size
 from linli_edge.outbox import OutboxLimits
@@ -89,7 +91,7 @@ def test_a_right_configuration_comes_back_whole(tmp_path: Path) -> None:
     assert (link.id, link.spec.name) == ("bus-1", "mbus")
     assert link.schedule.breaker.silent_share == 0.1
     assert link.schedule.breaker.failures == 3
-    assert link.schedule.utc_offset == config.utc_offset == 8 * HOUR
+    assert link.schedule.utc_offset == config.local.offset == 8 * HOUR
     assert link.schedule.priorities == {"heat-1": 2, "heat-1/water_volume": 0}
 
 
@@ -115,3 +117,32 @@ def test_the_staff_page_names_the_usual_values() -> None:
         f'`links.schedule.spread` | `"{show_duration(schedule.spread)}"`',
     ):
         assert usual in page, usual
+
+
+def test_a_machine_without_time_zone_data_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> ZoneInfo:
+        raise ZoneInfoNotFoundError(f"no time zone found with key {name}")
+
+    monkeypatch.setattr(gateway, "ZoneInfo", missing)
+    monkeypatch.setattr(gateway, "available_timezones", set[str])
+    raw = {"gateway": {"id": "gw-1", "data": "var", "timezone": "Europe/Berlin"}, "uplink": {"host": "h"}, "links": []}
+    with pytest.raises(ConfigError, match="install tzdata"):
+        parse_config(raw, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "Europe", "/etc/localtime", "Mars/Base"])
+def test_what_is_no_time_zone_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    raw = {"gateway": {"id": "gw-1", "data": "var", "timezone": name}, "uplink": {"host": "h"}, "links": []}
+    with pytest.raises(ConfigError, match="no time zone is called"):
+        parse_config(raw, tmp_path)
+
+
+def test_a_time_zone_is_for_billing_and_for_polls(tmp_path: Path, bench_driver: object) -> None:
+    del bench_driver
+    link = {"id": "l", "driver": "bench", "devices": [{"id": "m"}]}
+    raw = {"gateway": {"id": "g", "data": "v", "timezone": "Europe/Berlin"}, "uplink": {"host": "h"}, "links": [link]}
+    config = parse_config(raw, tmp_path)
+    assert config.registers.billing is not None
+    assert config.registers.billing.zone == config.links[0].schedule.zone == ZoneInfo("Europe/Berlin")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from linli_core.errors import ConfigError
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
@@ -19,6 +20,7 @@ from linli_edge.config.file import load_toml
 from linli_edge.config.like_devices import as_written, expand
 from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.link import LinkSettings
+from linli_edge.local_time import LocalTime
 from linli_edge.outbox.message import OutboxLimits
 from linli_edge.pipeline import PackSettings
 from linli_edge.registers.billing import BillingSettings
@@ -39,7 +41,7 @@ class GatewayConfig:
     Attributes:
         id: The gateway's id.
         data: Folder of the outbox.
-        utc_offset: Microseconds that local time is ahead of UTC: days and billing periods begin at local midnight.
+        local: How far local time is ahead of UTC: days and billing periods begin at local midnight.
         packs: How readings become packs.
         uplink: Where the log goes.
         outbox: Bounds of the log.
@@ -51,7 +53,7 @@ class GatewayConfig:
 
     id: str
     data: Path
-    utc_offset: int
+    local: LocalTime
     packs: PackSettings
     uplink: UplinkSettings
     outbox: OutboxLimits
@@ -97,23 +99,23 @@ def _parse(raw: Mapping[str, object], folder: Path, drivers: Mapping[str, EntryP
         gateway = root.table("gateway", required=True)
         name = gateway.ident("id")
         data = folder / gateway.text("data")
-        utc_offset = _utc_offset(gateway)
+        local = _local(gateway)
         packs = PackSettings(
             interval=gateway.duration("pack_interval", SECOND // 2, minimum=0, maximum=MINUTE),
             records=gateway.integer("pack_records", 100, minimum=1, maximum=1000),
         )
         uplink = _uplink(root.table("uplink", required=True), folder)
         outbox = _outbox(root.table("outbox"))
-        links, devices = _links(root, drivers, utc_offset)
+        links, devices = _links(root, drivers, local)
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
-        billing = _billing(gateway.table("billing"), utc_offset)
+        billing = _billing(gateway.table("billing"), local)
         commands = read_commands(root.table("commands"), devices)
     expected, unknown = _expected(links)
     registers = RegisterSettings(frozenset(devices), expected, unknown, _moduli(links), billing)
-    return GatewayConfig(name, data, utc_offset, packs, uplink, outbox, report, links, registers, commands)
+    return GatewayConfig(name, data, local, packs, uplink, outbox, report, links, registers, commands)
 
 
-def _billing(table: Table, utc_offset: int) -> BillingSettings | None:
+def _billing(table: Table, local: LocalTime) -> BillingSettings | None:
     usual = BillingSettings()
     wanted = table.boolean("enabled", default=True)
     every = table.duration("every", usual.every, minimum=MINUTE, maximum=DAY)
@@ -123,7 +125,7 @@ def _billing(table: Table, utc_offset: int) -> BillingSettings | None:
     late = table.duration("late", min(usual.late, every * 2 // 3), minimum=0, maximum=DAY)
     if not exact <= late < every:
         table.problem("late", "found a time outside exact … every", "choose one longer than exact, shorter than every")
-    return BillingSettings(every, exact, late, utc_offset) if wanted else None
+    return BillingSettings(every, exact, late, local.offset, local.zone) if wanted else None
 
 
 def _expected(links: Sequence[LinkSettings]) -> tuple[tuple[Point, ...], frozenset[str]]:
@@ -139,6 +141,28 @@ def _moduli(links: Sequence[LinkSettings]) -> Mapping[str, tuple[float, ...]]:
         if link.spec.moduli is not None:
             moduli.update(link.spec.moduli(link.config))
     return moduli
+
+
+def _local(table: Table) -> LocalTime:
+    """Return local time, as ``utc_offset`` or ``timezone`` says it."""
+    name = table.text("timezone", "")
+    if name and "utc_offset" in table:
+        table.problem("timezone", "beside utc_offset", "keep one: timezone where clocks are set forward and back")
+    offset = _utc_offset(table)
+    return LocalTime(zone=_zone(table, name)) if name else LocalTime(offset)
+
+
+def _zone(table: Table, name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = available_timezones()
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f'did you mean "{near[0]}"?' if near else 'write one such as "Europe/Berlin", or a utc_offset'
+    if not known:
+        hint = "this machine has no time zone data: install tzdata (apt install tzdata), or write a utc_offset"
+    table.problem("timezone", f'no time zone is called "{name}"', hint)
+    return None
 
 
 def _utc_offset(table: Table) -> int:
@@ -224,7 +248,7 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 
 
 def _links(
-    root: Table, drivers: Mapping[str, EntryPoint] | None, utc_offset: int
+    root: Table, drivers: Mapping[str, EntryPoint] | None, local: LocalTime
 ) -> tuple[tuple[LinkSettings, ...], dict[str, str]]:
     """Return the links, and where each device stands."""
     links: list[LinkSettings] = []
@@ -235,7 +259,7 @@ def _links(
         if name and (first := ids.setdefault(name, table.where)) != table.where:
             table.problem("id", f'"{name}" is taken by {first}', "give each link its own id")
         here = _note_devices(table, devices)
-        schedule = _schedule(table.table("schedule"), utc_offset, here)
+        schedule = _schedule(table.table("schedule"), local, here)
         spec = _driver(table, drivers)
         # What else is in the table is the driver's to judge.
         table.known(*table.raw)
@@ -294,7 +318,7 @@ def _tables(raw: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
     return [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
 
 
-def _schedule(table: Table, utc_offset: int, devices: set[str]) -> ScheduleSettings:
+def _schedule(table: Table, local: LocalTime, devices: set[str]) -> ScheduleSettings:
     usual, breaker = ScheduleSettings(), BreakerSettings()
     return ScheduleSettings(
         spread=table.duration("spread", usual.spread, minimum=0, maximum=HOUR),
@@ -307,7 +331,8 @@ def _schedule(table: Table, utc_offset: int, devices: set[str]) -> ScheduleSetti
             silent_share=table.number("silent_share", breaker.silent_share, minimum=0.001, maximum=0.9),
             unit_share=table.number("unit_share", breaker.unit_share, minimum=0.001, maximum=1.0),
         ),
-        utc_offset=utc_offset,
+        utc_offset=local.offset,
+        zone=local.zone,
         priorities=_priorities(table.table("priority"), devices),
     )
 

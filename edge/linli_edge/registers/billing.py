@@ -15,12 +15,14 @@ than an interval closed boundaries that have not been: they are closed once more
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Final
 
 import msgspec
 
 from linli_core.instant import MINUTE, SECOND, Instant
 from linli_core.model import Reason
+from linli_edge.local_time import Grid, LocalTime
 
 _FOR_GOOD: Final = frozenset({Reason.REFUSED_BY_DEVICE, Reason.NOT_IMPLEMENTED, Reason.CONFIGURATION})
 """Why a register that has never been read will not be read in a moment either."""
@@ -38,16 +40,23 @@ class BillingSettings:
         exact: Farthest from the boundary that counts as exact.
         late: Farthest from the boundary that counts at all; shorter than ``every``.
         utc_offset: How far local time is east of UTC: a day begins at midnight there.
+        zone: In its place where clocks are set forward and back.
     """
 
     every: int = 15 * MINUTE
     exact: int = 5 * SECOND
     late: int = 10 * MINUTE
     utc_offset: int = 0
+    zone: tzinfo | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """The boundaries."""
+        return Grid(LocalTime(self.utc_offset, self.zone), self.every)
 
     def boundary(self, moment: Instant) -> Instant:
         """Return the last boundary at or before a moment."""
-        return (moment + self.utc_offset) // self.every * self.every - self.utc_offset
+        return self.grid.boundary(moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class BillingWatch:
 
     def __init__(self, settings: BillingSettings, memory: BillingMemory | None = None) -> None:
         self._settings = settings
+        self._grid = settings.grid
         memory = memory or BillingMemory()
         self._closed = memory.closed
         # Whether each has been read at least once.
@@ -156,7 +166,7 @@ class BillingWatch:
 
     def _open_at(self, at: Instant) -> Instant | None:
         """Return the boundary that a reading is for; ``None`` where it is for none that is still open."""
-        boundary = self._settings.boundary(at)
+        boundary = self._grid.boundary(at)
         if at - boundary > self._settings.late or (self._closed is not None and boundary <= self._closed):
             return None
         return boundary
@@ -167,16 +177,17 @@ class BillingWatch:
         One is complete when every expected register was read, but for those that are refused for good, and over when
         ``late`` has passed.
         """
-        newest = self._settings.boundary(now)
+        newest = self._grid.boundary(now)
         if self._closed is None:
             # What was before the first start is nobody's to tell.
-            self._closed = min([newest, *self._open]) - self._settings.every if self._open else newest
+            self._closed = self._grid.before(min([newest, *self._open])) if self._open else newest
         if self._closed - now > self._settings.every:
             self._closed = newest
         found = []
-        boundary = self._closed + self._settings.every
+        boundary = self._grid.after(self._closed)
         skipped = max(0, (newest - boundary) // self._settings.every + 1 - MOST_MISSED)
-        boundary += skipped * self._settings.every
+        if skipped:
+            boundary = self._grid.boundary(boundary + skipped * self._settings.every)
         while boundary <= newest:
             stood, why = self._open.get(boundary, {}), self._why.get(boundary, {})
             if not self._complete(stood, why) and now < boundary + self._settings.late:
@@ -185,7 +196,7 @@ class BillingWatch:
             if self._expected or self._unheard:
                 found.append(self._told(boundary, stood, why, skipped))
             skipped = 0
-            boundary += self._settings.every
+            boundary = self._grid.after(boundary)
         for noted in (self._open, self._why):
             for old in [old for old in noted if old <= self._closed]:
                 del noted[old]
