@@ -63,7 +63,8 @@ def _record(chance: random.Random) -> bytes:
     return _chain(chance, dif, 11) + vib + body
 
 
-def _records(chance: random.Random) -> bytes:
+def made_records(chance: random.Random) -> bytes:
+    """Return M-Bus records from nothing but their grammar, and what may stand behind them."""
     data = b"".join(_record(chance) for _ in range(chance.randrange(7)))
     return (data + chance.choice((b"", b"", b"\x0f" + _filled(chance, 5), b"\x1f", b"\x2f\x2f")))[:220]
 
@@ -79,7 +80,7 @@ def _header(chance: random.Random, ci: int) -> bytes:
 
 def _mbus(chance: random.Random) -> bytes:
     ci = chance.choice((0x72, 0x72, 0x72, 0x78, 0x7A, 0x73, 0x70, 0x71, chance.randrange(256)))
-    data = _header(chance, ci) + (_filled(chance, 16) if ci == 0x73 else _records(chance))
+    data = _header(chance, ci) + (_filled(chance, 16) if ci == 0x73 else made_records(chance))
     return (
         b"\x68\0\0\x68" + bytes((chance.choice((0x08, 0x18, 0x28)), chance.randrange(251), ci)) + data[:240] + b"\0\0"
     )
@@ -96,7 +97,7 @@ def _wmbus(chance: random.Random) -> bytes:
         layers += bytes((inner,))
     else:
         inner = ci
-    body = _header(chance, inner) + (_filled(chance, chance.randrange(60)) if inner >= 0xA0 else _records(chance))
+    body = _header(chance, inner) + (_filled(chance, chance.randrange(60)) if inner >= 0xA0 else made_records(chance))
     return (b"\0\x44" + sender + bytes((ci,)) + layers + body)[:255]
 
 
