@@ -180,3 +180,16 @@ async def test_counters_are_written_once_a_minute_and_at_the_end(
     await air.driver.listen(texts())
     # Four minutes of telegrams: the first, one for each minute, and the last.
     assert [int(content[10:-1]) for content in written] == [1, 16, 31, 46, 60]
+
+
+async def test_a_replay_makes_no_duplicate_of_the_telegram_with_its_number() -> None:
+    air = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"'))
+    old = encode_derived(Meter(WATER, 3), volume(1000), AES, KEY, 7)
+    air.send(old)
+    air.send(encode_derived(Meter(WATER, 2), volume(1001), AES, KEY, 8), 4080)
+    air.send(old, 12)
+    due = encode_derived(Meter(WATER, 3), volume(1002), AES, KEY, 9)
+    air.send(due, 4)
+    air.send(due, 1)
+    assert named(await air.collect())["water_volume"] == Decimal("1.002")
+    assert air.totals == {"read": 3, "replayed": 1, "duplicate": 1}

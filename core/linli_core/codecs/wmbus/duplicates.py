@@ -31,8 +31,7 @@ class Duplicates:
     def is_duplicate(self, telegram: Telegram, now: Instant) -> bool:
         """Tell whether a telegram was heard within the window; the first one counts, not the last."""
         self._forget(now)
-        number = telegram.access_number
-        key = (telegram.identity.encode(), telegram.frame.data if number is None else number)
+        key = _key(telegram)
         if key in self._heard:
             self.seen += 1
             return True
@@ -41,6 +40,10 @@ class Duplicates:
             self._heard.popitem(last=False)
         return False
 
+    def withdraw(self, telegram: Telegram) -> None:
+        """Forget a telegram that was no meter's: a replay must not hide the one whose number it bears."""
+        self._heard.pop(_key(telegram), None)
+
     def _forget(self, now: Instant) -> None:
         while self._heard:
             key, at = next(iter(self._heard.items()))
@@ -48,3 +51,8 @@ class Duplicates:
             if 0 <= now - at < self._window:
                 break
             del self._heard[key]
+
+
+def _key(telegram: Telegram) -> tuple[bytes, int | bytes]:
+    number = telegram.access_number
+    return telegram.identity.encode(), telegram.frame.data if number is None else number

@@ -110,6 +110,7 @@ class Hearing:
             self.memory.totals["not_configured"] += 1
         elif _replayed(meter, telegram, now):
             # No fault of the meter, whose next telegram is as good as ever.
+            self.memory.duplicates.withdraw(telegram)
             self.memory.totals["replayed"] += 1
             meter.state.counters.requests += 1
             meter.state.counters.foreign += 1
