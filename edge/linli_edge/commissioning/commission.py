@@ -15,8 +15,8 @@ from linli_core.errors import ConfigError, DeviceError, LinkError, LinkTimeout, 
 from linli_core.instant import Instant
 from linli_core.model import Quality, Reading
 from linli_edge.commissioning.cjk_font import find_font
-from linli_edge.commissioning.compare import Shown
-from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, Sheet, as_data, point_lines, stamp
+from linli_edge.commissioning.compare import Shown, Verdict
+from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, PointLine, Sheet, as_data, point_lines, stamp
 from linli_edge.commissioning.sheet_html import as_html, beside, counts
 from linli_edge.commissioning.signature import BadSignature, GatewayKey, Signed, verify
 from linli_edge.config.file import load_toml
@@ -118,13 +118,27 @@ def report(sheet: Sheet, lang: Language) -> str:
         lines.append(f"{'✓' if device.is_well else '✗'} {device.id}")
         if device.error:
             lines.append(f"  {device.error}")
+        if (said := _all_unread(device, lang)) is not None:
+            lines.append(f"  {text('commission.unread', lang, count=len(device.points), said=said)}")
+            continue
         for point in device.points:
             value = f"{point.value} {point.unit}".strip() if point.value else "–"
             lines.append(f"  {point.name}  {value}")
-            said = text(f"sheet.verdict.{point.verdict}", lang)
-            lines.append(f"    {said}{f' · {note}' if (note := beside(point, lang)) else ''}")
+            lines.append(f"    {_said(point, lang)}")
     lines += ["", text(f"sheet.{'well' if sheet.is_well else 'ill'}", lang), counts(sheet, lang)]
     return "\n".join(lines)
+
+
+def _said(point: PointLine, lang: Language) -> str:
+    said = text(f"sheet.verdict.{point.verdict}", lang)
+    return f"{said} · {note}" if (note := beside(point, lang)) else said
+
+
+def _all_unread(device: DeviceSheet, lang: Language) -> str | None:
+    """Return what is said of every point of a silent device alike: once is enough on a telephone, the sheet has all."""
+    said = {_said(point, lang) for point in device.points}
+    unread = len(device.points) > 1 and all(point.verdict == Verdict.UNREAD for point in device.points)
+    return said.pop() if unread and len(said) == 1 else None
 
 
 def write_sheet(sheet: Sheet, key: GatewayKey, folder: Path, lang: Language) -> tuple[list[Path], ConfigError | None]:

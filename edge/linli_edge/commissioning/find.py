@@ -113,6 +113,7 @@ def report(sweep: RegisterSweep, displays: Sequence[Display], found: Found, lang
     counts = {table: len(words) for table, words in sweep.image.items()}
     lines = [text("find.read", lang, holding=counts.get("holding", 0), input=counts.get("input", 0))]
     points: list[str] = []
+    sure = True
     for display in displays:
         candidates = found[display.label]
         lines += ["", text("find.display", lang, display=display.text, count=len(candidates))]
@@ -126,9 +127,10 @@ def report(sweep: RegisterSweep, displays: Sequence[Display], found: Found, lang
             lines.append(text("find.more", lang, count=len(candidates) - _SHOWN))
         if len(candidates) > 1:
             lines.append(text("find.narrow", lang))
+            sure = False
         points.append(toml(candidates[0], display))
     if points:
-        lines += ["", f"# {text('find.toml', lang)}", "\n\n".join(points)]
+        lines += ["", f"# {text('find.toml' if sure else 'find.unsure', lang)}", "\n\n".join(points)]
     return "\n".join(lines)
 
 

@@ -145,7 +145,8 @@ def found_lines(found: Found, lang: Language) -> str:
     if found.title:
         lines.append(f"  {found.title}")
     if found.profiles:
-        lines.append(text("scan.profiles", lang, profiles=", ".join(found.profiles)))
+        key = "scan.several" if len(found.profiles) > 1 else "scan.profiles"
+        lines.append(text(key, lang, profiles=", ".join(found.profiles)))
     lines += [f"  {key}: {value}" for key, value in found.facts.items() if value not in found.title]
     return "\n".join(lines)
 
@@ -165,10 +166,24 @@ def summary(search: Search, scanner: Scanner, target: Target, lang: Language) ->
     """Return what a search came to: hints first, then the tables ready for the configuration."""
     found = search.found()
     lines = [text("scan.nothing", lang) if not found else text("scan.count", lang, count=len(found))]
-    lines += [f"! {hint_text(hint, lang)}" for hint in search.hints()]
+    lines += [f"! {hint_text(hint, lang)}" for hint in _hints(search)]
     if found:
         lines += ["", f"# {text('scan.toml', lang)}", toml(found, scanner, target)]
     return "\n".join(lines)
+
+
+def _hints(search: Search) -> list[Hint]:
+    """Return what the person should know; last what only shows once all settings were tried."""
+    at: dict[str, list[TransportSettings]] = {}
+    for device in search.found():
+        at.setdefault(device.address, []).append(device.setting)
+    repeated = {address: settings for address, settings in at.items() if len(set(settings)) > 1}
+    hints = list(search.hints())
+    if repeated:
+        settings = list(dict.fromkeys(setting for each in repeated.values() for setting in each))
+        names = {"ids": ", ".join(repeated), "settings": ", ".join(map(setting_name, settings))}
+        hints.append(Hint("repeated", settings[0], names))
+    return hints
 
 
 def hint_text(hint: Hint, lang: Language) -> str:
@@ -236,7 +251,7 @@ def as_json(search: Search, scanner: Scanner, target: Target, lang: Language, *,
             for device in found
         ],
         "hints": [
-            {"kind": hint.kind, "setting": hint.setting.place, "text": hint_text(hint, lang)} for hint in search.hints()
+            {"kind": hint.kind, "setting": hint.setting.place, "text": hint_text(hint, lang)} for hint in _hints(search)
         ],
         "toml": toml(found, scanner, target) if found else "",
     }

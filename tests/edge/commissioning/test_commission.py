@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from linli_core.errors import ConfigError
 from linli_core.model import Reading, Reason, Value, missing, parse_point
 from linli_edge.commissioning.cjk_font import find_font
-from linli_edge.commissioning.commission import read_sheet
+from linli_edge.commissioning.commission import read_sheet, report
 from linli_edge.commissioning.compare import Verdict, compare, load_shown, parse_shown, show_number
 from linli_edge.commissioning.labels import label_text
 from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, Sheet, as_data, point_lines, stamp
@@ -239,6 +239,22 @@ def test_the_page_is_whole_and_fetches_nothing(tmp_path: Path, lang: str, said: 
     assert "王 <b>&" in page.words
     assert "231.4 V" in page.words
     assert stamp(NOW, 480) in page.words
+
+
+def test_a_silent_device_takes_one_line_and_not_one_for_each_point() -> None:
+    def silent(*names: str) -> DeviceSheet:
+        readings = [missing(parse_point(f"m-2/{name}"), NOW, Reason.NO_COMMUNICATION) for name in names]
+        return DeviceSheet("m-2", "cellar", "", {"unit": "2"}, point_lines(readings, {}), "no answer")
+
+    said = report(sheet(silent("voltage.l1", "voltage.l2", "current")), "en").splitlines()
+    assert said[said.index("✗ m-2") + 1 :][:3] == [
+        "  no answer",
+        "  all 3 points: NOT READ · device does not answer",
+        "",
+    ]
+    assert "  全部 2 个测点：未读到 · 设备无应答" in report(sheet(silent("voltage.l1", "current")), "zh").splitlines()
+    # Where some were read, each missing one is named.
+    assert {"  voltage.l1  231.4 V", "  current  –", "    NOT READ · device does not answer"} <= set(said)
 
 
 def test_a_label_says_which_device_it_is(tmp_path: Path) -> None:

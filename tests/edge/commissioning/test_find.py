@@ -244,6 +244,7 @@ async def test_the_command_finds_narrows_and_proposes(run: Run, tmp_path: Path) 
         second = await run(*words_, "--display", "energy=1236.0", "--json")
     assert first.status == 0, first.err
     assert "energy=1234.5: 3 possible" in first.out, first.out
+    assert "# not certain yet, several fit: narrow it first." in first.out
     assert "if the device gives whole blocks" in first.out
     narrowed = json.loads(second.out)["displays"][0]
     assert [candidate["address"] for candidate in narrowed["candidates"]] == [0x4A]

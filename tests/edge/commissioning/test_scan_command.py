@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from linli_core.catalogue import Language
+from linli_edge.commissioning.scan import found_lines
+from linli_edge.commissioning.scanner import Found
 from linli_edge.config.gateway import parse_config
 from linli_edge.transport.serial_line import Line, SerialTransport
+from linli_edge.transport.settings import SerialSettings
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import ModbusServer
 from linli_sim.sick_line import SickLine, Sickness
@@ -67,6 +71,33 @@ async def test_profiles_that_fit_are_proposed(run: Run) -> None:
     assert "profile" not in devices[1]
     assert {"eastron-sdm120", "eastron-sdm630"} <= set(found["found"][1]["profiles"])
     assert '# profile = "eastron-sdm630"' in found["toml"]
+
+
+async def test_what_answers_at_every_speed_is_told_to_be_one_device(run: Run) -> None:
+    async with SickLine(units(2)).on_terminal() as path:
+        words = ("--ids", "1-2", "--baud", "9600,19200", "--parity", "even", "--no-identify", *QUICK)
+        found = await scan(run, path, *words)
+    assert [hint["kind"] for hint in found["hints"]] == ["repeated"]
+    assert "id 2 answers at several settings (9600 8E1, 19200 8E1)" in found["hints"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("profiles", "said"),
+    [
+        (("a-1",), {"en": "  profile: a-1", "zh": "  型号档案：a-1"}),
+        (
+            ("a-1", "a-2"),
+            {
+                "en": "  profile: one of a-1, a-2: choose by the type on the nameplate",
+                "zh": "  型号档案是其中之一，按铭牌上的型号选：a-1, a-2",
+            },
+        ),
+    ],
+)
+def test_whether_a_person_must_choose_is_said(profiles: tuple[str, ...], said: dict[Language, str]) -> None:
+    found = Found(SerialSettings("/dev/ttyUSB0"), "1", 5000, profiles=profiles)
+    for lang, line in said.items():
+        assert found_lines(found, lang).splitlines()[1] == line
 
 
 async def test_chinese(run: Run) -> None:
