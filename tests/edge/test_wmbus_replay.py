@@ -1,5 +1,6 @@
 """Telegrams of radio meters played back by somebody: told where they can be, and no real meter taken for one."""
 
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -164,6 +165,30 @@ async def test_a_counter_outlives_a_restart(tmp_path: Path) -> None:
     assert second.totals == {"replayed": 1}
 
 
+async def test_a_new_meter_does_not_inherit_the_counter_of_the_one_it_replaces(tmp_path: Path) -> None:
+    head = f'host = "127.0.0.1"\nport = 1\nstate = "{tmp_path}/radio.json"'
+    new = Identity("87654321", "LIN", 1, 7)
+
+    async def texts(data: bytes) -> AsyncIterator[str]:
+        yield data.hex()
+
+    first = Air(link(f'id = "water"\nmeter = "12345678"\nkey = "{KEY.hex()}"', head))
+    await first.driver.listen(texts(encode_derived(Meter(WATER, 1), volume(1000), AES, KEY, 90_000)))
+    swapped = Air(link(f'id = "water"\nmeter = "87654321"\nkey = "{KEY.hex()}"', head))
+    await swapped.driver.listen(texts(encode_derived(Meter(new, 1), volume(1), AES, KEY, 5)))
+    assert swapped.totals == {"read": 1}
+
+
+async def test_each_meter_that_fits_a_pattern_has_a_counter_of_its_own() -> None:
+    air = Air(link(f'id = "water"\nmeter = "FFFFFFFF"\nkey = "{KEY.hex()}"'))
+    air.send(encode_derived(Meter(WATER, 1), volume(1000), AES, KEY, 90_000))
+    new = encode_derived(Meter(Identity("87654321", "LIN", 1, 7), 1), volume(1), AES, KEY, 5)
+    air.send(new, 60)
+    air.send(encode_derived(Meter(WATER, 2), volume(1001), AES, KEY, 90_001), 60)
+    air.send(new, 60)
+    assert air.totals == {"read": 3, "replayed": 1}
+
+
 async def test_counters_are_written_once_a_minute_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,7 +204,7 @@ async def test_counters_are_written_once_a_minute_and_at_the_end(
 
     await air.driver.listen(texts())
     # Four minutes of telegrams: the first, one for each minute, and the last.
-    assert [int(content[10:-1]) for content in written] == [1, 16, 31, 46, 60]
+    assert [next(iter(json.loads(content).values())) for content in written] == [1, 16, 31, 46, 60]
 
 
 async def test_a_replay_makes_no_duplicate_of_the_telegram_with_its_number() -> None:

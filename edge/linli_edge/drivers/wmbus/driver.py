@@ -38,11 +38,10 @@ class WmbusDriver:
         self._news = asyncio.Event()
         self._memory = settings.memory
         self._state = SavedState(settings.state)
-        kept = self._state.load()
         self._kept_at = 0
         now = clock()
-        for device, meter in self.hearing.meters.items():
-            meter.state.message = max(meter.state.message, kept.get(device, -1))
+        self._restore(self._state.load())
+        for meter in self.hearing.meters.values():
             if meter.state.heard_at is None:
                 meter.state.heard_at = now
 
@@ -116,8 +115,20 @@ class WmbusDriver:
         rest. A power cut forgets a minute, of which a recording says again what was said a minute before it.
         """
         self._kept_at = self._clock()
-        meters = self.hearing.meters.items()
-        self._state.save({device: meter.state.message for device, meter in meters if meter.state.message >= 0})
+        self._state.save(
+            {
+                f"{device}/{number}": message
+                for device, meter in self.hearing.meters.items()
+                for number, message in meter.state.messages.items()
+            }
+        )
+
+    def _restore(self, kept: Mapping[str, int]) -> None:
+        for name, message in kept.items():
+            device, _, number = name.rpartition("/")
+            if device in self.hearing.meters:
+                messages = self.hearing.meters[device].state.messages
+                messages[number] = max(messages.get(number, -1), message)
 
     async def until_broken(self, seconds: float) -> LinkError | None:
         """Wait some seconds; return why the receiver ended, as soon as it does before."""

@@ -210,9 +210,11 @@ def _replayed(meter: Meter, telegram: Telegram, now: Instant) -> bool:
     state, layer, link = meter.state, telegram.authentication, telegram.link
     if layer is not None and layer.counter:
         number = int.from_bytes(layer.counter, "little")
-        if number <= state.message:
+        # By its number alone, which its keys are derived from: version and medium can be changed by anybody.
+        meter_number = telegram.identity.number
+        if number <= state.messages.get(meter_number, -1):
             return True
-        state.message = number
+        state.messages[meter_number] = number
         return False
     if telegram.cipher and telegram.header is not None:
         return state.replays.is_replayed_cipher(telegram.cipher[:SEAL], telegram.header.access_number, now)

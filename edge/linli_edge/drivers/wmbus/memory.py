@@ -56,7 +56,7 @@ class MeterState:
         heard_at: When its last good telegram came; before the first when waiting began.
         fault: Why the last telegram gave no readings.
         formats: Of its compact frames.
-        message: The latest message counter of security mode 7.
+        messages: The latest message counter of security mode 7, by the meter's number: a new meter begins at its own.
         replays: Knows again what its key opened.
         counters: What became of its telegrams.
     """
@@ -66,7 +66,7 @@ class MeterState:
     heard_at: Instant | None = None
     fault: ProtocolError | None = None
     formats: Formats = field(default_factory=Formats)
-    message: int = -1
+    messages: dict[str, int] = field(default_factory=dict)
     replays: ReplayGuard = field(default_factory=ReplayGuard)
     counters: UnitCounters = field(default_factory=UnitCounters)
 
