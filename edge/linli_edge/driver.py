@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from statistics import median
 from typing import Any, Final, Protocol, Self, runtime_checkable
 
-from linli_core.errors import ConfigError, DriverUnavailable, UnknownDriver
+from linli_core.errors import ConfigError, DriverUnavailable, UnknownDriver, WriteRefusal, WriteRefused
 from linli_core.instant import Instant
 from linli_core.model import Point, Reading, Value
 from linli_edge.profiles import Profile, Shelf
@@ -164,6 +164,11 @@ class WriteRequest:
         """Id of the device."""
         return self.point_name.partition("/")[0]
 
+    def in_time(self, now: Instant) -> None:
+        """Refuse what is too late. To be asked when the line is ready and only the sending is left: it takes time."""
+        if now > self.expires_at:
+            raise WriteRefused(WriteRefusal.EXPIRED, "it expired before it could be sent")
+
 
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
@@ -189,11 +194,13 @@ class Writing(Protocol):
     async def write(self, request: WriteRequest) -> WriteOutcome:
         """Write one value, read it back, and tell both. Send the write itself once only: never repeat it.
 
+        The last thing before it is sent is :meth:`WriteRequest.in_time`.
+
         A device that takes the value but holds another afterwards is an outcome that is not ``ok``; so is one whose
         answer to the write or to the reading back stayed away: what it did is unknown, and ``error`` says so.
 
         Raises:
-            WriteRefused: Nothing was sent: no such point, not writable, no such value.
+            WriteRefused: Nothing was sent: no such point, not writable, no such value, expired.
             DeviceError: The device refused.
             LinkError: The line broke.
         """

@@ -84,6 +84,7 @@ class HalfDuplex(Generic[FrameT]):
         counters: UnitCounters,
         *,
         encode: Callable[[FrameT], bytes] | None = None,
+        permit: Callable[[], None] | None = None,
     ) -> FrameT:
         """Send a request and return the first frame that is accepted as its answer.
 
@@ -92,6 +93,7 @@ class HalfDuplex(Generic[FrameT]):
             accept: Tells whether a frame answers it; every other one is foreign.
             counters: Of the device asked.
             encode: In place of the codec's own encoding (another preamble).
+            permit: Called when the line is ready, just before the request is sent; what it raises stops it.
 
         Raises:
             LinkTimeout: Nothing came.
@@ -99,6 +101,8 @@ class HalfDuplex(Generic[FrameT]):
             LinkClosed: The line is gone.
         """
         await self._settle()
+        if permit is not None:
+            permit()
         self._unsettled = True
         self._last = counters
         counters.requests += 1

@@ -172,6 +172,23 @@ async def test_a_valve_that_is_not_declared_or_not_allowed_is_never_touched() ->
     assert not made.commands
 
 
+async def test_a_valve_that_is_too_late_by_the_time_it_was_looked_at_is_not_worked() -> None:
+    (made,) = meters(1)
+    made.valve_open, made.valve_close = 0x55, 0x99
+    field = Field(made, devices=[valved(made)])
+    read = field.transport.write
+
+    async def slowly(data: bytes) -> None:
+        field.now += 2 * MINUTE
+        await read(data)
+
+    field.transport.write = slowly  # type: ignore[method-assign]
+    with pytest.raises(WriteRefused) as caught:
+        await field.driver.write(order())
+    assert caught.value.reason is WriteRefusal.EXPIRED
+    assert not made.commands
+
+
 async def test_a_meter_that_refuses_the_valve_is_told() -> None:
     (made,) = meters(1)
     field = Field(made, devices=[valved(made)])

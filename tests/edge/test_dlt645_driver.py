@@ -331,6 +331,22 @@ async def test_a_relay_is_opened_and_looked_at_before_and_after(tmp_path: Path) 
     assert made.commands == [0x1A, 0x1C]
 
 
+async def test_a_relay_that_is_too_late_by_the_time_it_was_looked_at_is_not_worked(tmp_path: Path) -> None:
+    made = make(relay_open=0x1A, relay_close=0x1C, password="123456")
+    field = Field(made, devices=relay(made, tmp_path))
+    read = field.transport.write
+
+    async def slowly(data: bytes) -> None:
+        field.now += 2 * MINUTE
+        await read(data)
+
+    field.transport.write = slowly  # type: ignore[method-assign]
+    with pytest.raises(WriteRefused) as caught:
+        await field.driver.write(order())
+    assert caught.value.reason is WriteRefusal.EXPIRED
+    assert not made.commands
+
+
 async def test_a_relay_that_is_not_declared_or_not_granted_is_never_touched(tmp_path: Path) -> None:
     made = make(relay_open=0x1A, relay_close=0x1C, password="123456")
     plain = Field(made, devices=[device(made)])

@@ -1,5 +1,6 @@
 """Writes: the value into registers and back, over libmodbus; what is not certain is not called done."""
 
+import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -133,6 +134,29 @@ async def test_a_write_that_expired_while_the_line_was_read_is_not_sent() -> Non
         with pytest.raises(WriteRefused) as caught:
             await driver.write(request("temperature_setpoint", 1, NOW - 1))
         assert caught.value.reason is WriteRefusal.EXPIRED
+
+
+async def test_a_write_that_expires_while_the_line_settles_is_not_sent() -> None:
+    """The pause of a slow device alone takes longer than the write had left."""
+    now = [NOW]
+    device = {"id": "room-1", "unit": 1, "timeout": "1 s", "pause": "50 ms", "points": POINTS}
+    server = ModbusServer({1: unit()})
+
+    def reading(_unit: int) -> None:
+        # What it holds before is read in time; the rest until the write may go out is not.
+        asyncio.get_running_loop().call_later(0.001, now.__setitem__, 0, NOW + 2)
+
+    server.before = reading
+    async with server.listen() as port:
+        table = {"id": "bus", "driver": "modbus", "host": "127.0.0.1", "port": port, "devices": [device]}
+        async with SPEC.open(SPEC.parse(table, "links[0]"), lambda: now[0]) as driver:
+            assert isinstance(driver, ModbusDriver)
+            with pytest.raises(WriteRefused) as caught:
+                await driver.write(request("temperature_setpoint", 1))
+            assert caught.value.reason is WriteRefusal.EXPIRED
+            assert server.units[1].tables["holding"][0] == 0xFF38
+            # The line is as good as before.
+            assert len(await driver.poll(driver.plan[0])) == len(POINTS)
 
 
 async def test_a_device_that_refuses_the_write_says_so() -> None:

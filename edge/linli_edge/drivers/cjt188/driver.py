@@ -115,7 +115,7 @@ class Cjt188Driver:
 
         It is possible only where the profile declares the maker's codes and the device allows it.
         """
-        return await work_valve(self.meters, self.line, request)
+        return await work_valve(self.meters, self.line, request, self._clock)
 
     async def _read(self, meter: Meter, identifier: int, *, patient: bool) -> list[Reading]:
         answer, records = await meter.read(self.line, identifier, patient=patient)

@@ -1,6 +1,7 @@
 """One meter: the order of its identifiers, its answers, and who answers at its address."""
 
 import logging
+from collections.abc import Callable
 from itertools import count
 from typing import Final
 
@@ -59,15 +60,15 @@ class Meter:
             return answer, decode_records(answer, self.settings.profile.dialect)
         raise AssertionError("the last order answers or raises")
 
-    async def write(self, line: HalfDuplex[Frame], code: int) -> Answer:
-        """Send a valve command once and return its acknowledgement."""
+    async def write(self, line: HalfDuplex[Frame], code: int, permit: Callable[[], None]) -> Answer:
+        """Send a valve command once, if ``permit`` does not stop it, and return its acknowledgement."""
         settings = self.settings
         declared = settings.profile.valve.order if settings.profile.valve else None
         order = declared or settings.order or self.memory.order or Order.HIGH_FIRST
         frame = request.work_valve(
             settings.meter_type, settings.address, code, serial=next(self._serial) & 0xFF, order=order
         )
-        return await self._exchange(line, frame, None)
+        return await self._exchange(line, frame, None, permit)
 
     async def _patiently(self, line: HalfDuplex[Frame], identifier: int, order: Order, *, patient: bool) -> Answer:
         settings = self.settings
@@ -83,7 +84,13 @@ class Meter:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    async def _exchange(self, line: HalfDuplex[Frame], frame: Frame, identifier: int | None) -> Answer:
+    async def _exchange(
+        self,
+        line: HalfDuplex[Frame],
+        frame: Frame,
+        identifier: int | None,
+        permit: Callable[[], None] | None = None,
+    ) -> Answer:
         def accept(heard: Frame) -> bool:
             if not heard.is_reply or heard.function != frame.function or not self._is_mine(heard.address):
                 return False
@@ -91,7 +98,7 @@ class Meter:
             # proof: meters are about that send one of their own.
             return heard.is_refusal or identifier is None or _identifier_of(heard) == identifier
 
-        heard = await line.ask(frame, accept, self.counters, encode=self._encode)
+        heard = await line.ask(frame, accept, self.counters, encode=self._encode, permit=permit)
         try:
             return decode_answer(heard)
         except DeviceError:

@@ -10,7 +10,7 @@ from linli_core.codecs.cjt188.layout import Part
 from linli_core.codecs.cjt188.meaning import VALVE_MASK
 from linli_core.errors import LinkClosed, LinkTimeout, LinliError, ProtocolError, WriteRefusal, WriteRefused
 from linli_core.model import Point, parse_point
-from linli_edge.driver import WriteOutcome, WriteRequest
+from linli_edge.driver import Clock, WriteOutcome, WriteRequest
 from linli_edge.drivers.cjt188.meter import Meter
 from linli_edge.half_duplex import HalfDuplex
 
@@ -22,7 +22,9 @@ _LOOKS: Final = 20
 _LOOK_EVERY: Final = 1.0
 
 
-async def work_valve(meters: Mapping[str, Meter], line: HalfDuplex[Frame], request: WriteRequest) -> WriteOutcome:
+async def work_valve(
+    meters: Mapping[str, Meter], line: HalfDuplex[Frame], request: WriteRequest, clock: Clock
+) -> WriteOutcome:
     """Work one meter's valve; see :class:`linli_edge.driver.Writing`.
 
     Raises:
@@ -35,7 +37,7 @@ async def work_valve(meters: Mapping[str, Meter], line: HalfDuplex[Frame], reque
     wanted = "open" if request.value else "closed"
     before = await _state(meter, line)
     try:
-        await meter.write(line, code)
+        await meter.write(line, code, lambda: request.in_time(clock()))
     except LinkClosed:
         raise
     except (LinkTimeout, ProtocolError) as exc:

@@ -89,7 +89,7 @@ class Dlt645Driver:
         It is possible only where the profile declares the maker's codes and the device names the authority by which
         it may be done.
         """
-        return await work_relay(self.meters, self.line, request)
+        return await work_relay(self.meters, self.line, request, self._clock)
 
     def _readings(self, meter: Meter, plan: ReadPlan, poll: Poll) -> list[Reading]:
         interpreter, offset = self._interpreters[meter.settings.device], meter.settings.utc_offset

@@ -1,7 +1,7 @@
 """One meter: its edition, its requests, answers in pieces, refusals, and who answers at its address."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -168,9 +168,13 @@ class Meter:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    async def exchange(self, line: HalfDuplex[Frame], frame: Frame) -> Frame:
-        """Send a frame once and return the meter's answer to its function."""
-        return await line.ask(frame, lambda heard: self._is_mine(heard, frame), self.counters, encode=self._encode)
+    async def exchange(self, line: HalfDuplex[Frame], frame: Frame, permit: Callable[[], None] | None = None) -> Frame:
+        """Send a frame once, if ``permit`` does not stop it, and return the meter's answer to its function."""
+
+        def accept(heard: Frame) -> bool:
+            return self._is_mine(heard, frame)
+
+        return await line.ask(frame, accept, self.counters, encode=self._encode, permit=permit)
 
     async def _whole(self, line: HalfDuplex[Frame], edition: Edition, identifier: int) -> Answer:
         first = await self._piece(line, request.read(self.settings.address, identifier, edition), identifier)

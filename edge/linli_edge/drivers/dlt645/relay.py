@@ -11,7 +11,7 @@ from linli_core.codecs.mbus.values import MeterTime
 from linli_core.errors import LinkClosed, LinkTimeout, LinliError, ProtocolError, WriteRefusal, WriteRefused
 from linli_core.instant import MINUTE, Instant, to_datetime
 from linli_core.model import Point, parse_point
-from linli_edge.driver import WriteOutcome, WriteRequest
+from linli_edge.driver import Clock, WriteOutcome, WriteRequest
 from linli_edge.drivers.dlt645.meter import Meter
 from linli_edge.half_duplex import HalfDuplex
 
@@ -27,7 +27,9 @@ _LOOKS: Final = 10
 _LOOK_EVERY: Final = 1.0
 
 
-async def work_relay(meters: Mapping[str, Meter], line: HalfDuplex[Frame], request: WriteRequest) -> WriteOutcome:
+async def work_relay(
+    meters: Mapping[str, Meter], line: HalfDuplex[Frame], request: WriteRequest, clock: Clock
+) -> WriteOutcome:
     """Work one meter's relay; see :class:`linli_edge.driver.Writing`.
 
     Raises:
@@ -48,7 +50,9 @@ async def work_relay(meters: Mapping[str, Meter], line: HalfDuplex[Frame], reque
     before = await _state(meter, line)
     until = _local(request.expires_at, meter.settings.utc_offset)
     try:
-        decode_answer(await meter.exchange(line, switch_relay(meter.settings.address, code, authority, until)))
+        # The telegram bears its end itself, by the meter's clock, which may be wrong.
+        frame = switch_relay(meter.settings.address, code, authority, until)
+        decode_answer(await meter.exchange(line, frame, lambda: request.in_time(clock())))
     except LinkClosed:
         raise
     except (LinkTimeout, ProtocolError) as exc:

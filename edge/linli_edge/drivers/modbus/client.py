@@ -7,6 +7,7 @@ connection stays, and its late answer is never taken for another's (:mod:`linli_
 import asyncio
 import struct
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from linli_core.codec import NEED_DATA
@@ -53,10 +54,19 @@ class ModbusPort(Protocol):
         """
         ...
 
-    async def write(self, command: Command, *, limit: float, pause: float = 0.0) -> None:
+    async def write(
+        self, command: Command, *, limit: float, pause: float = 0.0, permit: Callable[[], None] | None = None
+    ) -> None:
         """Carry out one write, once; errors as for :meth:`read`.
 
         On a line that echoes, the echo of functions 5 and 6 is their answer: read back what matters.
+
+        Args:
+            command: What to write.
+            limit: Seconds for the answer.
+            pause: Seconds of rest the device needs after the exchange before.
+            permit: Called when the line is ready, just before the write is sent; what it raises stops it. It may take
+                seconds until then: for the line to fall silent, and for late answers that could be mistaken.
         """
         ...
 
@@ -122,9 +132,11 @@ class FramedPort:
             self._malformed(request.unit)
             raise
 
-    async def write(self, command: Command, *, limit: float, pause: float = 0.0) -> None:
+    async def write(
+        self, command: Command, *, limit: float, pause: float = 0.0, permit: Callable[[], None] | None = None
+    ) -> None:
         """Carry out one write; see :class:`ModbusPort`."""
-        pdu = await self._exchange(command, limit, pause)
+        pdu = await self._exchange(command, limit, pause, permit)
         try:
             check_written(command, pdu)
         except ProtocolError:
@@ -136,7 +148,9 @@ class FramedPort:
         self._counts[unit].answers -= 1
         self._counts[unit].malformed += 1
 
-    async def _exchange(self, asked: Asked, limit: float, pause: float) -> bytes:
+    async def _exchange(
+        self, asked: Asked, limit: float, pause: float, permit: Callable[[], None] | None = None
+    ) -> bytes:
         """Return the PDU of the answer to one request, and certainly to that one."""
         if self._broken:
             raise LinkClosed(f"the connection is of no more use: {self._broken}")
@@ -150,6 +164,8 @@ class FramedPort:
                 await self._settle(unit, limit, pause)
             if self._doubt.about(asked):
                 raise LinkTimeout(f"unit {unit}: what it says may be the answer to an earlier request")
+            if permit is not None:
+                permit()
             sent = _now()
             pdu = await self._once(asked, limit)
         except LinkClosed as exc:

@@ -233,11 +233,10 @@ class ModbusDriver:
         before, factors = await self._read_back(device, requests)
         words = words_for(entry, request.value, factors)
         command = command_for(device.unit, entry, words, device.quirks)
-        if self._clock() > request.expires_at:
-            raise WriteRefused(WriteRefusal.EXPIRED, "it expired before it could be sent")
         doubt = ""
+        limit, pause = device.quirks.timeout / SECOND, self._pause(device)
         try:
-            await self.port.write(command, limit=device.quirks.timeout / SECOND, pause=self._pause(device))
+            await self.port.write(command, limit=limit, pause=pause, permit=lambda: request.in_time(self._clock()))
         except (LinkTimeout, ProtocolError) as exc:
             doubt = str(exc)
         wanted = b"".join(word.to_bytes(2, "big") for word in words) if not entry.table.bits else bytes(words)
