@@ -111,7 +111,7 @@ def point_lines(readings: Sequence[Reading], shown: Mapping[str, Shown]) -> list
     for reading in readings:
         quantity = vocabulary().get(reading.point.quantity)
         titles = quantity.titles if quantity is not None else {"zh": "", "en": ""}
-        compared = compare(reading, shown.get(reading.point.name))
+        compared = compare(reading, shown.get(reading.point.name), readings)
         lines.append(
             PointLine(
                 reading.point.local_name,

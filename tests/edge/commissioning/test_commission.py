@@ -52,6 +52,13 @@ class TestComparing:
             ("m/energy_import", 1_234_567, "1.234 MWh", "agrees"),
             ("m/energy_import", 1_234_567, "1234.5 MWh", "differs"),
             ("m/energy_import", Decimal("1234567.5"), "1240.5", "differs"),
+            # In a million, 0.2 % are 2,000 kWh: the register of the other tariff is no agreement.
+            ("m/energy_import", 1_000_020_000, "1000000.0 kWh", "agrees"),
+            ("m/energy_import", 1_000_900_000, "1000000.0 kWh", "differs"),
+            ("m/energy_import", 1_000_900_000, "1000000.0 kWh ~ 0.2 %", "agrees"),
+            ("m/apparent_energy", 1_000_900, "1000000.0 kVAh", "differs"),
+            ("m/water_volume", 20_004.0, "20000 m3", "agrees"),
+            ("m/water_volume", 20_030.0, "20000 m3", "differs"),
             ("m/temperature", 21.5, "21.4 °C", "agrees"),
             ("m/door_open", True, "true", "agrees"),
             ("m/door_open", True, "FALSE", "differs"),
@@ -60,6 +67,16 @@ class TestComparing:
     )
     def test_a_display(self, point: str, value: Value, display: str, verdict: str) -> None:
         assert compare(reading(point, value), parse_shown(point, display)).verdict == verdict
+
+    def test_what_passes_now_widens_what_may_have_passed(self) -> None:
+        """A feeder at a megawatt moves by a quarter of a megawatt hour while somebody climbs the stairs."""
+        shown = parse_shown("m/energy_import", "1000000 kWh")
+        energy, power = reading("m/energy_import", 1_000_300_000), reading("m/active_power", -1_000_000)
+        assert compare(energy, shown, [energy, power]).verdict is Verdict.AGREES
+        assert compare(energy, shown, [energy, reading("m/active_power", 10_000)]).verdict is Verdict.DIFFERS
+        flow = reading("m/water_flow", 0.02)
+        water = reading("m/water_volume", 20_020.0)
+        assert compare(water, parse_shown("m/water_volume", "20000"), [flow]).verdict is Verdict.AGREES
 
     def test_what_stands_beside_it(self) -> None:
         compared = compare(reading("m/energy_import", 1_234_567), parse_shown("m/energy_import", "1234.5"))
