@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pymodbus.client import AsyncModbusTcpClient
 
 from linli_core.errors import ConfigError
-from linli_edge.drivers.modbus import SPEC
+from linli_edge.drivers.modbus import SPEC, read_through
 from linli_edge.drivers.modbus.driver import ModbusDriver
 from linli_edge.drivers.modbus.image import SPANS, Absence, Image
 from linli_edge.drivers.modbus.read_through import ReadThrough, ReadThroughSettings
@@ -139,6 +140,48 @@ async def test_clients_are_few_and_come_from_where_they_may() -> None:
     async with served(allow=["192.0.2.0/24"]) as (_, reading, port, _):
         assert await hung_up_on(port)
         assert reading.counts["turned_away"] == 1
+
+
+@pytest.mark.parametrize("patience", ["_COMES_BACK", "_GIVES_WAY"])
+async def test_a_connection_that_says_nothing_gives_way(monkeypatch: pytest.MonkeyPatch, patience: str) -> None:
+    """A controller that lost its power comes back while the server still holds its old connection."""
+    for name in ("_COMES_BACK", "_GIVES_WAY"):
+        monkeypatch.setattr(read_through, name, 0.0 if name == patience else 1e9)
+    async with served(clients=1) as (driver, reading, port, _), client(port) as old:
+        await driver.poll(driver.plan[0])
+        assert (await old.read_holding_registers(0, count=1, device_id=7)).registers == [100]
+        async with client(port) as new:
+            assert (await new.read_holding_registers(0, count=1, device_id=7)).registers == [100]
+            assert reading.counts["gave_way"] == 1
+            assert reading.counts["turned_away"] == 0
+
+
+async def test_of_several_the_one_that_was_silent_for_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_through, "_COMES_BACK", 0.0)
+    async with served(clients=2) as (driver, _, port, _):
+        await driver.poll(driver.plan[0])
+        async with client(port) as first, client(port) as second:
+            for each in (first, second, first):
+                assert (await each.read_holding_registers(0, count=1, device_id=7)).registers == [100]
+            async with client(port) as third:
+                assert (await third.read_holding_registers(0, count=1, device_id=7)).registers == [100]
+                assert (await first.read_holding_registers(0, count=1, device_id=7)).registers == [100]
+
+
+async def test_connections_are_watched_over() -> None:
+    async with served() as (_, _, port, _):
+        seen: list[int] = []
+        given = socket.socket.setsockopt
+
+        def noted(self: socket.socket, level: int, name: int, value: int) -> None:
+            seen.append(name)
+            given(self, level, name, value)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket.socket, "setsockopt", noted)
+            assert await hung_up_on(port, b"GET / HTTP/1.1\r\n\r\n")
+        assert socket.SO_KEEPALIVE in seen
+        assert socket.TCP_KEEPIDLE in seen
 
 
 async def test_who_speaks_something_else_is_hung_up_on() -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import socket
 import struct
 from collections import Counter
 from dataclasses import dataclass
@@ -37,7 +38,16 @@ _MBAP: Final = struct.Struct(">HHHB")
 _READ: Final = struct.Struct(">HH")
 _LONGEST: Final = 254
 _IDLE: Final = 120.0
-"""Seconds a client may say nothing before its place is given to another."""
+"""Seconds a client may say nothing before it is hung up on."""
+
+_GIVES_WAY: Final = 15.0
+"""Seconds a client has said nothing for when its place is given to a new one, all places being taken."""
+
+_COMES_BACK: Final = 2.0
+"""The same where the new one comes from the same address: it lost its power, and its old connection with it."""
+
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""When a connection whose other end is gone without a word is noticed: within a minute."""
 
 _AGAIN: Final = 5.0
 """Seconds before a port that could not be bound is tried again."""
@@ -55,7 +65,8 @@ class ReadThroughSettings:
     Attributes:
         host, port: Where to listen.
         max_age: Microseconds; nothing older is given out.
-        clients: Most connections at one time; the next one is closed at once.
+        clients: Most connections at one time; the next one takes the place of the one that has said nothing for
+            longest, if that is long enough, and is closed at once if not.
         allow: Networks that may connect; empty: any that reach the port.
     """
 
@@ -97,12 +108,20 @@ class _Refused(Exception):
         self.code = code
 
 
+@dataclass(slots=True)
+class _Seat:
+    """A client's place: where it comes from, and when it last said something."""
+
+    host: str
+    spoke_at: float
+
+
 class ReadThrough:
     """The server of one link.
 
     Attributes:
         port: Where it listens, once :meth:`run` has bound it; 0 before.
-        counts: ``served``, ``stale``, ``refused`` (requests); ``turned_away`` (connections).
+        counts: ``served``, ``stale``, ``refused`` (requests); ``turned_away``, ``gave_way`` (connections).
     """
 
     def __init__(self, settings: ReadThroughSettings, units: frozenset[int], image: Image) -> None:
@@ -111,7 +130,7 @@ class ReadThrough:
         self._settings = settings
         self._units = units
         self._image = image
-        self._open: set[asyncio.Task[object]] = set()
+        self._open: dict[asyncio.Task[object], _Seat] = {}
         self._bound = asyncio.Event()
 
     async def run(self) -> None:
@@ -148,31 +167,50 @@ class ReadThrough:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
-        if len(self._open) >= self._settings.clients or not self._allowed(str(peer[0])):
+        host, now = str(peer[0]), asyncio.get_running_loop().time()
+        if not self._allowed(host) or not self._has_room(host, now):
             self.counts["turned_away"] += 1
             _LOG.warning("read-through: %s is turned away", peer[0])
             writer.close()
             return
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
+        seat = self._open[task] = _Seat(host, now)
+        _watch_over(writer)
         try:
-            await self._converse(reader, writer)
+            await self._converse(reader, writer, seat)
         except (OSError, asyncio.IncompleteReadError, TimeoutError, LinkError):
             pass  # it is gone, or says nothing, or speaks something else
         except asyncio.CancelledError:
-            pass  # the server closes; asyncio's own callback would log it as an error
+            pass  # the server closes, or it gave way; asyncio's own callback would log it as an error
         finally:
-            self._open.discard(task)
+            self._open.pop(task, None)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    def _has_room(self, host: str, now: float) -> bool:
+        """Tell whether there is a place for one more; make it at the cost of one that is not there any more."""
+        if len(self._open) < self._settings.clients:
+            return True
+        task, seat = min(self._open.items(), key=lambda item: (item[1].host != host, item[1].spoke_at))
+        if seat.host != host or now - seat.spoke_at < _COMES_BACK:
+            task, seat = min(self._open.items(), key=lambda item: item[1].spoke_at)
+            if now - seat.spoke_at < _GIVES_WAY:
+                return False
+        self.counts["gave_way"] += 1
+        _LOG.warning(
+            "read-through: %s said nothing for %.0f s: its place goes to %s", seat.host, now - seat.spoke_at, host
+        )
+        del self._open[task]
+        task.cancel()
+        return True
 
     def _allowed(self, host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
         return not self._settings.allow or any(address in network for network in self._settings.allow)
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seat: _Seat) -> None:
         now = asyncio.get_running_loop().time
         while True:
             async with asyncio.timeout(_IDLE):
@@ -181,7 +219,8 @@ class ReadThrough:
                 if protocol or not 2 <= length <= _LONGEST:
                     raise LinkError("no MBAP header")
                 pdu = await reader.readexactly(length - 1)
-            answer = self.answer(unit, pdu, now())
+            seat.spoke_at = now()
+            answer = self.answer(unit, pdu, seat.spoke_at)
             writer.write(_MBAP.pack(transaction, 0, len(answer) + 1, unit) + answer)
             async with asyncio.timeout(_IDLE):
                 await writer.drain()
@@ -214,3 +253,12 @@ class ReadThrough:
         if isinstance(found, Absence):
             raise _Refused(NO_ANSWER if found is Absence.STALE else ILLEGAL_ADDRESS)
         return found
+
+
+def _watch_over(writer: asyncio.StreamWriter) -> None:
+    """Have the system notice when the other end is gone without a word."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in _KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, seconds)
