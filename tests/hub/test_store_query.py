@@ -77,6 +77,24 @@ def test_windows_ascend() -> None:
         Windows(np.array([0], np.int64))
 
 
+@pytest.mark.parametrize(
+    ("edges", "step", "origin"),
+    [
+        ([0, 10], 10, 0),
+        ([0, 10, 20, 30], 10, 0),
+        ([7, 10, 20, 23], 10, 0),
+        ([7, 10, 20], 10, 0),
+        ([0, 10, 13], 10, 0),
+        ([0, 10, 21, 31, 41], 0, 10),
+        ([0, 10, 20, 31], 0, 10),
+    ],
+)
+def test_windows_cut_short_at_the_ends_have_a_step_all_the_same(edges: list[int], step: int, origin: int) -> None:
+    windows = Windows(np.array(edges, np.int64))
+    assert windows.step == step
+    assert windows.origin == origin or not step
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     st.lists(

@@ -65,7 +65,7 @@ def steps(
     first, last = int(windows.edges[0]), int(windows.edges[-1])
     values: dict[str, object] = {"bad": bad, "first": first, "last": last}
     if windows.step:
-        number, values["step"] = "(r.time - $first) // $step", windows.step
+        number, values["step"], values["origin"] = "(r.time - $origin) // $step", windows.step, windows.origin
         source = "reading r JOIN asked ON r.series = asked.series"
     else:
         number = "edges.number"

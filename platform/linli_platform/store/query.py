@@ -79,9 +79,15 @@ class Windows:
 
     @property
     def step(self) -> int:
-        """Return the length of all of them, 0 if they differ."""
+        """Return the length of all of them, of which the first and last may be cut short; 0 if they differ."""
         lengths = np.diff(self.edges)
-        return int(lengths[0]) if (lengths == lengths[0]).all() else 0
+        longest = int(lengths.max())
+        return longest if (lengths[1:-1] == longest).all() else 0
+
+    @property
+    def origin(self) -> int:
+        """Return where the first window would begin if it were not cut short; only where there is a step."""
+        return int(self.edges[1]) - self.step if len(self.edges) > 2 else int(self.edges[0])
 
 
 def steps_of(scan: Scan, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure], bad: int) -> Steps:
