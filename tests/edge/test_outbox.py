@@ -1,5 +1,4 @@
 import asyncio
-import random
 import signal
 import sqlite3
 import subprocess
@@ -7,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.edge.log_file import EAGER, NOISE, TEXT, SteppedClock, asides, content_of, made, telemetry
 
 from linli_core.errors import LogError
 from linli_core.instant import DAY
@@ -15,22 +15,6 @@ from linli_core.wire.messages import Ack
 from linli_edge.outbox import Message, MessageTooLarge, Outbox, OutboxFull, OutboxLimits
 from linli_edge.outbox.message import NORMAL, URGENT
 from linli_edge.outbox.store import ROW_BYTES, LogStore
-
-EAGER = OutboxLimits(group_delay=0, retry_delay=1)
-NOISE = random.Random(7).randbytes(5000)
-"""What cannot be compressed: bounds are counted in bytes on disk."""
-
-TEXT = b'[{"n":"meter-1/active_power","u":"W","v":1500.5},{"n":"meter-1/voltage.l1","u":"V","v":230.1}]'
-
-
-class SteppedClock:
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture
@@ -41,26 +25,6 @@ def clock() -> SteppedClock:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "var" / "outbox.db"
-
-
-def telemetry(
-    body: bytes = b'[{"n":"m/x","v":1}]', *, priority: int = NORMAL, at: int = 0, readings: int = 1
-) -> Message:
-    return Message("telemetry", body, priority, at, at, readings)
-
-
-def rubbish(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"no database at all" * 1000)
-
-
-def damage(path: Path, rng: random.Random) -> None:
-    """Overwrite four pages, sparing those of the small tables at the beginning."""
-    content = bytearray(path.read_bytes())
-    for _ in range(4):
-        page = rng.randrange(8, len(content) // 4096)
-        content[page * 4096 : page * 4096 + 4096] = rng.randbytes(4096)
-    path.write_bytes(content)
 
 
 async def acknowledge(outbox: Outbox, seq: int) -> AckOutcome:
@@ -284,100 +248,6 @@ async def test_an_error_inside_the_block_comes_out_as_it_is(path: Path, clock: S
         assert outbox.stats().next_seq == 2
 
 
-async def test_a_file_of_rubbish_is_set_aside_and_a_new_log_begun(path: Path, clock: SteppedClock) -> None:
-    rubbish(path)
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        assert outbox.stats().state == "salvaged"
-        assert "damaged" in outbox.stats().detail
-        assert outbox.append(telemetry()) == 1
-    (aside,) = path.parent.glob("outbox.db.damaged-*")
-    assert aside.read_bytes().startswith(b"no database at all")
-
-
-@pytest.mark.parametrize("seed", range(6))
-async def test_what_reads_of_a_damaged_log_is_saved_and_the_rest_declared(
-    path: Path, clock: SteppedClock, seed: int
-) -> None:
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        for number in range(400):
-            outbox.append(telemetry(b"[%d]%s" % (number + 1, NOISE[:400])))
-        await outbox.flush()
-        outbox.sender.ack(Ack(outbox.sender.epoch, 50), 0)
-        outbox.append(telemetry(b"[401]"))
-    damage(path, random.Random(seed))
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        everything = list(range(1, 402))
-        # The first reading finds the damage, the second reads what was saved.
-        saved = await outbox.read(everything) or await outbox.read(everything)
-        numbers = {one.seq for one in saved}
-        assert all(one.body.startswith(b"[%d]" % one.seq) for one in saved)
-        assert len(numbers) > 330
-        declared = outbox.sender.evicted()
-        assert {one.cause for one in declared} == {"corruption"}
-        lost = {seq for one in declared for seq in range(one.first, one.last + 1)}
-        assert lost == set(range(51, 402)) - numbers
-        assert outbox.stats().state == "salvaged"
-        assert outbox.append(telemetry()) == 402
-
-
-async def test_damage_found_while_the_disk_is_full_costs_no_message(
-    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limits = OutboxLimits(group_delay=0, retry_delay=1)
-    loop = asyncio.get_running_loop()
-    refused = asyncio.Event()
-    commit, opens = LogStore.commit, LogStore.open
-
-    def damaged(*_: object, **__: object) -> None:
-        raise sqlite3.DatabaseError("database disk image is malformed")
-
-    def full(*_: object, **__: object) -> None:
-        loop.call_soon_threadsafe(refused.set)
-        raise sqlite3.OperationalError("database or disk is full")
-
-    async with Outbox.open(path, limits, clock) as outbox:
-        outbox.append(telemetry(b"[1]"))
-        await outbox.flush()
-        monkeypatch.setattr(LogStore, "commit", damaged)
-        monkeypatch.setattr(LogStore, "open", full)
-        outbox.append(telemetry(b"[2]"))
-        for _ in range(3):
-            await refused.wait()
-            refused.clear()
-        assert outbox.stats().state == "waiting"
-        with pytest.raises(LogError, match="cannot be replaced"):
-            await outbox.read([1, 3])
-        monkeypatch.setattr(LogStore, "open", opens)
-        monkeypatch.setattr(LogStore, "commit", commit)
-        await outbox.flush()
-        assert [one.body for one in await outbox.read([1, 2])] == [b"[1]", b"[2]"]
-        assert outbox.stats().state == "salvaged"
-
-
-def cut_short(path: Path, *, damaged_gone: bool) -> Path:
-    """Leave things as a power cut does during a replacement; return where the successor is made."""
-    successor = path.with_name("outbox.db.new")
-    if damaged_gone:
-        path.rename(successor)
-    else:
-        successor.write_bytes(b"half of it")
-        path.write_bytes(b"no database at all" * 1000)
-    return successor
-
-
-async def test_a_replacement_that_was_cut_short_is_finished_or_begun_anew(path: Path, clock: SteppedClock) -> None:
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        outbox.append(telemetry(b"[1]"))
-    cut_short(path, damaged_gone=True)
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        assert [one.body for one in await outbox.read([1])] == [b"[1]"]
-    successor = cut_short(path, damaged_gone=False)
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        assert outbox.stats().state == "salvaged"
-        assert list(path.parent.glob("outbox.db.new*")) == []
-        assert str(successor) not in outbox.stats().detail
-
-
 WRITER = """
 import asyncio, sys
 from pathlib import Path
@@ -428,24 +298,6 @@ def test_opening_reads_a_few_pages_however_long_the_log_is(path: Path, clock: St
     assert steps < 10
 
 
-@pytest.mark.parametrize("offset", [0, 1, 40, -1])
-async def test_a_bit_that_flipped_in_a_body_is_noticed_and_only_that_message_is_lost(
-    path: Path, clock: SteppedClock, offset: int
-) -> None:
-    bodies = [b"[%d]%s" % (number, NOISE[:200]) for number in range(1, 6)]
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        for body in bodies:
-            outbox.append(telemetry(body))
-    flip(path, bodies[2], offset % len(bodies[2]))
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        assert await outbox.read([1, 2]) != []
-        saved = await outbox.read([1, 2, 3, 4, 5]) or await outbox.read([1, 2, 3, 4, 5])
-        assert [one.body for one in saved] == [body for number, body in enumerate(bodies, 1) if number != 3]
-        (lost,) = outbox.sender.evicted()
-        assert (lost.first, lost.last, lost.cause) == (3, 3, "corruption")
-        assert outbox.stats().state == "salvaged"
-
-
 async def test_bodies_are_compressed_and_come_back_as_they_were(path: Path, clock: SteppedClock) -> None:
     bodies = [TEXT, b"[]", NOISE[:300], TEXT * 50]
     async with Outbox.open(path, EAGER, clock) as outbox:
@@ -459,12 +311,13 @@ async def test_bodies_are_compressed_and_come_back_as_they_were(path: Path, cloc
 
 
 async def test_a_log_of_version_1_goes_on(path: Path, clock: SteppedClock) -> None:
-    old = LogStore.open(_made(path), EAGER)
-    old._connection.executescript("PRAGMA user_version = 1; ALTER TABLE message DROP COLUMN crc;")
+    old = LogStore.open(made(path), EAGER)
+    old._connection.executescript("ALTER TABLE message DROP COLUMN crc;")
     old._connection.execute("INSERT INTO message VALUES (1, 0, 1, 0, 0, 2, ?)", (TEXT,))
     old._connection.execute("INSERT INTO message VALUES (2, 1, 0, 0, 0, 0, x'7b7d')")
     old.head.next_seq, old.head.messages, old.head.readings = 3, 2, 2
     old.begin_epoch()
+    old._connection.executescript("PRAGMA user_version = 1; ALTER TABLE log DROP COLUMN crc;")
     old.close()
     async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
         outbox.append(telemetry(TEXT))
@@ -482,7 +335,7 @@ async def test_a_log_of_a_newer_program_is_refused_and_left_alone(path: Path, cl
     connection.execute("PRAGMA user_version = 9")
     connection.close()
     before = content_of(path)
-    with pytest.raises(LogError, match="written as version 9 of the log, this program knows 2; install the newer"):
+    with pytest.raises(LogError, match="written as version 9 of the log, this program knows 3; install the newer"):
         async with Outbox.open(path, EAGER, clock):
             pass
     assert content_of(path) == before
@@ -497,23 +350,3 @@ async def test_another_gateways_log_is_refused_and_left_alone(path: Path, clock:
             pass
     async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
         assert [one.body for one in await outbox.read([1])] == [TEXT]
-
-
-def flip(path: Path, body: bytes, offset: int) -> None:
-    """Flip one bit of a body where it lies in the file."""
-    content = bytearray(path.read_bytes())
-    content[content.index(body) + offset] ^= 0x10
-    path.write_bytes(content)
-
-
-def content_of(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-def asides(path: Path) -> list[Path]:
-    return list(path.parent.glob("*.damaged*"))
-
-
-def _made(path: Path) -> Path:
-    path.parent.mkdir()
-    return path

@@ -29,7 +29,7 @@ from linli_edge.outbox.message import (
     OutboxStats,
     StoredMessage,
 )
-from linli_edge.outbox.salvage import hold, open_or_salvage, replace_damaged
+from linli_edge.outbox.salvage import hold, is_damage, open_or_salvage, replace_damaged
 from linli_edge.outbox.store import LogStore
 
 RECENT_BYTES: Final = 1024**2
@@ -40,6 +40,10 @@ COMMIT_MESSAGES: Final = 2000
 ResultT = TypeVar("ResultT")
 
 _log = logging.getLogger(__name__)
+
+
+class _CannotReplace(sqlite3.OperationalError):
+    """The log is damaged, and the disk takes no successor now."""
 
 
 def _no_one() -> None:
@@ -72,6 +76,7 @@ class Outbox:
         self._executor: ThreadPoolExecutor | None = None
         self._store: LogStore | None = None
         self._sender: Sender | None = None
+        self._sending_from: LogStore | None = None
         self._queue: deque[Message] = deque()
         self._queued_bytes = 0
         self._writing = 0
@@ -121,7 +126,7 @@ class Outbox:
             store, self._salvage = await self._work(
                 open_or_salvage, self._path, self._limits, self._clock(), self._gateway
             )
-            self._store = store
+            self._store = self._sending_from = store
             self._stack.callback(self._close)
             self._sender = Sender(await self._work(store.state), self._settings)
         except LogError:
@@ -215,15 +220,11 @@ class Outbox:
         if len(found) < len(seqs):
             older = [seq for seq in seqs if seq not in found]
             try:
-                stored = await self._work(lambda: self._open_store.read(older))
-            except sqlite3.OperationalError as exc:
+                stored = await self._work(self._use, lambda store: store.read(older))
+            except sqlite3.Error as exc:
+                if await self._takes_over():
+                    return []
                 raise LogError(f"{self._path}: cannot read ({exc})") from exc
-            except sqlite3.DatabaseError as exc:
-                try:
-                    await self._recover(exc)
-                except (sqlite3.OperationalError, OSError) as trouble:
-                    raise LogError(f"{self._path}: damaged ({exc}), and cannot be replaced ({trouble})") from trouble
-                return []
             for message in stored:
                 found[message.seq] = message
         return [found[seq] for seq in seqs if seq in found]
@@ -286,18 +287,12 @@ class Outbox:
                 try:
                     await self._commit(batch)
                 except sqlite3.Error as exc:
-                    trouble: Exception = exc
-                    if not isinstance(exc, sqlite3.OperationalError):
-                        try:
-                            await self._recover(exc)
-                        except (sqlite3.OperationalError, OSError) as again:
-                            # Damaged, and the disk takes no successor now: what waits goes on waiting in memory.
-                            trouble = again
+                    await self._takes_over()
                     self._queue.extendleft(reversed(batch))
                     self._writing = 0
                     if not self._trouble:
-                        _log.error("%s: cannot write (%s); messages wait in memory", self._path, trouble)
-                    self._trouble = f"{self._path}: {trouble}"
+                        _log.error("%s: cannot write (%s); messages wait in memory", self._path, exc)
+                    self._trouble = f"{self._path}: {exc}"
                     if self._closing:
                         return
                     self._wake_in(self._limits.retry_delay)
@@ -318,9 +313,9 @@ class Outbox:
         sender = self.sender
         first = sender.next_seq
         acked = sender.acked.ranges()
-        changes = await self._work(
-            lambda: self._open_store.commit(batch, self._clock(), acked=acked),
-        )
+        changes = await self._work(self._use, lambda store: store.commit(batch, self._clock(), acked=acked))
+        # Meanwhile reading may have found damage: then it is another sender that has to know.
+        sender = self.sender
         if self._trouble:
             _log.info("%s: written again", self._path)
             self._trouble = ""
@@ -336,22 +331,38 @@ class Outbox:
             self._written.notify_all()
         self.on_change()
 
-    async def _recover(self, error: sqlite3.Error) -> None:
-        """The file proved damaged while in use: go on in a new one with what reads of it."""
+    def _use(self, use: Callable[[LogStore], ResultT]) -> ResultT:
+        """Use the log, in the worker thread; one that proves damaged is replaced before it is used again.
+
+        Raises:
+            sqlite3.Error: It could not be used (:class:`_CannotReplace`: for now there is none to use).
+        """
+        store = self._open_store
+        try:
+            return use(store)
+        except sqlite3.Error as exc:
+            if is_damage(exc):
+                try:
+                    self._store, self._salvage = replace_damaged(store, self._path, self._limits, self._clock(), exc)
+                except (sqlite3.OperationalError, OSError) as trouble:
+                    # What waits goes on waiting in memory, until the disk takes a successor.
+                    raise _CannotReplace(f"damaged ({exc}), and cannot be replaced ({trouble})") from trouble
+            raise
+
+    async def _takes_over(self) -> bool:
+        """Go on in the log that took a damaged one's place; ``False``: none did."""
+        store = self._open_store
+        if store is self._sending_from:
+            return False
+        self._sending_from = store
         was_connected = self.sender.is_connected
-
-        def salvage() -> None:
-            self._store, self._salvage = replace_damaged(
-                self._open_store, self._path, self._limits, self._clock(), error
-            )
-
-        await self._work(salvage)
-        self._sender = Sender(await self._work(self._open_store.state), self._settings)
+        self._sender = Sender(await self._work(store.state), self._settings)
         if was_connected:
             self._sender.connected(0)
         self._recent.clear()
         self._recent_bytes = 0
         self.on_change()
+        return True
 
     def _taken(self, first: int, batch: list[Message]) -> None:
         """Note a batch that is durable now."""

@@ -24,6 +24,7 @@ from linli_edge.outbox.store import (
     Head,
     LogStore,
     Row,
+    head_of,
     is_sound,
     new_epoch,
     seal,
@@ -43,8 +44,11 @@ _WITH_CHECKSUMS: Final = (
 )
 _WITHOUT: Final = _WITH_CHECKSUMS.replace("crc", "NULL")
 
+_UNREADABLE: Final = frozenset({"SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS"})
+"""Errors of a sector that the card gives back no more; SQLite counts them among those of a busy or full disk."""
+
 _log = logging.getLogger(__name__)
-_decode_head = msgspec.msgpack.Decoder(Head).decode
+_decode_evicted = msgspec.msgpack.Decoder(Evicted).decode
 
 
 def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant, gateway: str = "") -> tuple[LogStore, str]:
@@ -61,10 +65,17 @@ def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant, gateway: str
     _finish(path)
     try:
         return LogStore.open(path, limits, gateway=gateway), ""
-    except sqlite3.OperationalError:
-        raise
     except sqlite3.DatabaseError as exc:
-        return _go_on(path, limits, now, exc, None)
+        if not is_damage(exc):
+            raise
+        return _go_on(path, limits, now, exc, None, gateway)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error is of what the file holds; else it is of the disk as it is now, and to be tried again."""
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorname", "") in _UNREADABLE
+    return True
 
 
 def replace_damaged(
@@ -76,21 +87,22 @@ def replace_damaged(
         OSError, sqlite3.OperationalError: The disk cannot be written now; call it again with the same store later.
     """
     store.close()
-    return _go_on(path, limits, now, error, store.head)
+    return _go_on(path, limits, now, error, store.head, store.head.gateway)
 
 
 def _go_on(
-    path: Path, limits: OutboxLimits, now: Instant, error: sqlite3.Error, head: Head | None
+    path: Path, limits: OutboxLimits, now: Instant, error: sqlite3.Error, head: Head | None, gateway: str
 ) -> tuple[LogStore, str]:
     # The successor is whole before the damaged file gives way: a disk that fills up meanwhile costs nothing.
     successor = _successor(path)
     for suffix in ("", "-wal", "-shm"):
         successor.with_name(successor.name + suffix).unlink(missing_ok=True)
-    store, saved = _salvage(path, successor, limits, head)
+    store, saved = _salvage(path, successor, limits, head, gateway)
     store.close()
     aside = _set_aside(path, now)
     _finish(path)
-    store = LogStore.open(path, limits)
+    _drop_older(path, aside)
+    store = LogStore.open(path, limits, gateway=gateway)
     detail = f"{path}: damaged ({error}); {saved} messages were saved, the damaged file is kept as {aside.name}"
     _log.error("%s", detail)
     return store, detail
@@ -116,7 +128,17 @@ def _successor(path: Path) -> Path:
 def _finish(path: Path) -> None:
     """Put a successor in the place of a log that has been set aside."""
     if not path.exists() and _successor(path).exists():
+        # A power cut may have left the old log's write-ahead file: SQLite would play it into the new log.
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         _successor(path).rename(path)
+
+
+def _drop_older(path: Path, aside: Path) -> None:
+    """Keep the latest damaged file only: a card that decays must not fill up with copies of what was saved."""
+    for old in path.parent.glob(f"{path.name}.damaged-*"):
+        if not old.name.startswith(aside.name):
+            old.unlink(missing_ok=True)
 
 
 def _set_aside(path: Path, now: Instant) -> Path:
@@ -129,7 +151,7 @@ def _set_aside(path: Path, now: Instant) -> Path:
     return aside
 
 
-def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None) -> tuple[LogStore, int]:
+def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None, gateway: str) -> tuple[LogStore, int]:
     old = sqlite3.connect(damaged, isolation_level=None, check_same_thread=False)
     try:
         store = LogStore.open(path, limits)
@@ -137,7 +159,7 @@ def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None)
         old.close()
         raise
     try:
-        return store, _carry_over(old, damaged, store, head)
+        return store, _carry_over(old, damaged, store, head, gateway)
     except BaseException:
         store.close()
         raise
@@ -145,16 +167,22 @@ def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None)
         old.close()
 
 
-def _carry_over(old: sqlite3.Connection, damaged: Path, store: LogStore, head: Head | None) -> int:
-    """Copy what reads into a new log and declare what does not; return how many messages were saved."""
+def _carry_over(old: sqlite3.Connection, damaged: Path, store: LogStore, head: Head | None, gateway: str) -> int:
+    """Copy what reads into a new log and declare what does not; return how many messages were saved.
+
+    Raises:
+        LogError: The damaged log is another gateway's.
+    """
     head = head or _read_head(old)
+    if head is not None:
+        head = head.of(gateway, damaged)
     saved = _copy(old, store, keep_numbers=head is not None)
     if head is not None:
         _copy_hidden(old, damaged, store, saved)
     if head is None:
         # Which log it was is lost, so its numbers mean nothing any more: what reads is a new log from 1 on. The
         # platform drops what it has by the readings' own identity (series and time).
-        fresh = Head(new_epoch(), readings=saved.readings, messages=saved.seqs.count())
+        fresh = Head(new_epoch(), readings=saved.readings, messages=saved.seqs.count(), gateway=gateway)
     else:
         fresh = msgspec.structs.replace(head, epoch=new_epoch())
     fresh.next_seq = max(fresh.next_seq, (saved.seqs.last or 0) + 1)
@@ -164,11 +192,12 @@ def _carry_over(old: sqlite3.Connection, damaged: Path, store: LogStore, head: H
         fresh.began_at = fresh.next_seq
         fresh.carried = [*head.carried[1 - CARRIED :], Carried(head.epoch, last)]
     gone = IntervalSet(saved.seqs.missing(1, last))
-    lost = [Evicted(*span, "corruption") for span in gone.difference(IntervalSet(fresh.acked)).ranges()]
-    fresh.evicted_messages = sum(entry.last - entry.first + 1 for entry in lost) + (
-        head.evicted_messages if head else 0
-    )
-    store.adopt(fresh, gone, lost)
+    # What had left before keeps its own cause; what had left acknowledged needs none.
+    known = [entry for entry in _read_evicted(old) if not gone.missing(entry.first, entry.last)] if head else []
+    named = IntervalSet((entry.first, entry.last) for entry in known).union(IntervalSet(fresh.acked))
+    lost = [Evicted(*span, "corruption") for span in gone.difference(named).ranges()]
+    fresh.evicted_messages += sum(entry.last - entry.first + 1 for entry in lost)
+    store.adopt(fresh, gone, [*known, *lost])
     return saved.seqs.count()
 
 
@@ -183,10 +212,21 @@ class _Saved:
 
 def _read_head(old: sqlite3.Connection) -> Head | None:
     try:
-        row = old.execute("SELECT head FROM log").fetchone()
-        return _decode_head(row[0]) if row else None
-    except (sqlite3.DatabaseError, msgspec.MsgspecError):
+        row = old.execute("SELECT * FROM log").fetchone()
+        return head_of(row) if row else None
+    except sqlite3.DatabaseError:
         return None
+
+
+def _read_evicted(old: sqlite3.Connection) -> list[Evicted]:
+    """Return what the damaged log knew to be evicted, as far as it reads."""
+    entries = []
+    try:
+        for (entry,) in old.execute("SELECT entry FROM evicted ORDER BY first"):
+            entries.append(_decode_evicted(entry))
+    except (sqlite3.DatabaseError, msgspec.MsgspecError) as exc:
+        _log.warning("of what had been evicted, not all reads: %s", exc)
+    return entries
 
 
 def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _Saved:

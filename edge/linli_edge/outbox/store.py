@@ -5,7 +5,8 @@ power cut (as far as the disk keeps its own promise). Totals and ranges are kept
 a log of a million messages reads a few pages.
 
 Bodies are compressed, for a card's life is counted in bytes written. SQLite notices pages that make no sense, but a
-flipped bit in a body makes sense to it: each row has a checksum of its own.
+flipped bit in a body makes sense to it: each row has a checksum of its own, and so have the totals. A row that should
+be there and is not counts as damage as well.
 """
 
 import secrets
@@ -35,14 +36,18 @@ CREATE INDEX message_urgent ON message (priority, seq) WHERE priority < 1;
 CREATE INDEX message_expendable ON message (priority, seq) WHERE priority > 1;
 CREATE TABLE gone (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 CREATE TABLE evicted (first INTEGER PRIMARY KEY, entry BLOB NOT NULL);
-CREATE TABLE log (id INTEGER PRIMARY KEY CHECK (id = 1), head BLOB NOT NULL);
-PRAGMA user_version = 2;
+CREATE TABLE log (id INTEGER PRIMARY KEY CHECK (id = 1), head BLOB NOT NULL, crc INTEGER);
+PRAGMA user_version = 3;
 """
 
-VERSION: Final = 2
-"""Of the file's form. Version 1 had no checksums, and no compressed bodies."""
+VERSION: Final = 3
+"""Of the file's form. Version 1 had no checksums, and no compressed bodies; version 2 none over the totals."""
 
-_MIGRATION: Final = "BEGIN IMMEDIATE; ALTER TABLE message ADD COLUMN crc INTEGER; PRAGMA user_version = 2; COMMIT;"
+_MIGRATIONS: Final = {
+    1: "ALTER TABLE message ADD COLUMN crc INTEGER;",
+    2: "ALTER TABLE log ADD COLUMN crc INTEGER;",
+}
+"""What makes the next version of each; all that is needed goes into one transaction."""
 
 ROW_BYTES: Final = 40
 """What a message costs on disk beside its body, near enough."""
@@ -85,6 +90,19 @@ class Head(msgspec.Struct):
     carried: list[Carried] = []
     gateway: str = ""
     book: dict[int, list[int]] = {}
+
+    def of(self, gateway: str, path: Path) -> Self:
+        """Return the totals of a gateway's own log: an unnamed one becomes its.
+
+        Raises:
+            LogError: It is another gateway's, whose readings would be stored as this one's.
+        """
+        if gateway and self.gateway and self.gateway != gateway:
+            raise LogError(
+                f"{path}: the log is of gateway {self.gateway}, this is {gateway}; put the card back, or move the file "
+                "away: what it holds is not sent then"
+            )
+        return msgspec.structs.replace(self, gateway=gateway or self.gateway)
 
 
 @dataclass(slots=True)
@@ -152,6 +170,21 @@ def _check(seq: int, kind: int, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(seq.to_bytes(8) + bytes((kind & 0xFF,))))
 
 
+def head_of(row: Sequence[object]) -> Head:
+    """Return the totals of a row of ``log``: its number, the totals, and from version 3 on their checksum.
+
+    Raises:
+        sqlite3.DatabaseError: They are not what was written.
+    """
+    _, head, *crc = row
+    if not isinstance(head, bytes) or crc not in ([], [None], [zlib.crc32(head)]):
+        raise sqlite3.DatabaseError("the log's head does not match its checksum")
+    try:
+        return _decode_head(head)
+    except msgspec.MsgspecError as exc:
+        raise sqlite3.DatabaseError(f"the log's head cannot be read: {exc}") from exc
+
+
 def new_epoch() -> str:
     """Return the name of a new log; random, so that no two logs ever share one."""
     return secrets.token_hex(8)
@@ -198,26 +231,16 @@ class LogStore:
             if version == 0:
                 store._create(first or Head(new_epoch(), gateway=gateway))
             elif version < VERSION:
-                connection.executescript(_MIGRATION)
+                steps = "".join(_MIGRATIONS[step] for step in range(version, VERSION))
+                connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
             store._load()
-            store._belongs_to(gateway, path)
+            store.head = store.head.of(gateway, path)
             if version:
                 store.begin_epoch()
         except BaseException:
             connection.close()
             raise
         return store
-
-    def _belongs_to(self, gateway: str, path: Path) -> None:
-        """Take an unnamed log; refuse another gateway's, whose readings would be stored as this one's."""
-        head = self.head
-        if gateway and head.gateway and head.gateway != gateway:
-            raise LogError(
-                f"{path}: the log is of gateway {head.gateway}, this is {gateway}; put the card back, or move the file "
-                "away: what it holds is not sent then"
-            )
-        if gateway and not head.gateway:
-            self.head = msgspec.structs.replace(head, gateway=gateway)
 
     def close(self) -> None:
         """Close the file."""
@@ -285,7 +308,7 @@ class LogStore:
                 self._aged_at = now
                 while head.bytes > self._limits.max_bytes and self._make_room(head, changes):
                     pass
-            self._connection.execute("UPDATE log SET head = ?", (_encode(head),))
+            self._write_head(head)
             self._connection.execute("COMMIT")
         except BaseException:
             self._connection.rollback()
@@ -303,21 +326,27 @@ class LogStore:
         if head.next_seq > head.began_at:
             head.carried = [*head.carried[1 - CARRIED :], Carried(head.epoch, head.next_seq - 1)]
         head.epoch, head.began_at = new_epoch(), head.next_seq
-        self._connection.execute("UPDATE log SET head = ?", (_encode(head),))
+        self._write_head(head)
         self.head = head
 
     def read(self, seqs: Iterable[int]) -> list[StoredMessage]:
-        """Return messages by number, in order; those no longer on disk are left out.
+        """Return messages by number, in order; those that have left the log are left out.
 
         Raises:
             sqlite3.Error: The file cannot be read (:class:`DamagedMessage`: what it holds is not what was written).
         """
         found: list[StoredMessage] = []
-        for first, last in IntervalSet((seq, seq) for seq in sorted(seqs)).ranges():
+        wanted = IntervalSet((seq, seq) for seq in sorted(seqs) if seq < self.head.next_seq).difference(self.gone)
+        for first, last in wanted.ranges():
             rows = self._connection.execute(
                 "SELECT seq, kind, body, crc FROM message WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last)
             )
             found += [unpack(*row) for row in rows]
+        if len(found) < wanted.count():
+            # A flipped bit in a page's count of cells hides rows, and SQLite finds nothing wrong with it.
+            there = {message.seq for message in found}
+            lost = next(seq for first, last in wanted.ranges() for seq in range(first, last + 1) if seq not in there)
+            raise DamagedMessage(f"message {lost} is not there")
         return found
 
     def adopt(self, head: Head, gone: IntervalSet, evicted: Iterable[Evicted]) -> None:
@@ -328,7 +357,7 @@ class LogStore:
             self._connection.executemany("INSERT INTO gone VALUES (?, ?)", gone.ranges())
             for entry in evicted:
                 self._declare(entry)
-            self._connection.execute("UPDATE log SET head = ?", (_encode(head),))
+            self._write_head(head)
             self._connection.execute("COMMIT")
         except BaseException:
             self._connection.rollback()
@@ -343,21 +372,26 @@ class LogStore:
 
     def _create(self, head: Head) -> None:
         self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA}")
-        self._connection.execute("INSERT INTO log VALUES (1, ?)", (_encode(head),))
+        self._connection.execute("INSERT INTO log VALUES (1, ?, NULL)", (_encode(head),))
+        self._write_head(head)
         self._connection.execute("COMMIT")
 
+    def _write_head(self, head: Head) -> None:
+        encoded = _encode(head)
+        self._connection.execute("UPDATE log SET head = ?, crc = ?", (encoded, zlib.crc32(encoded)))
+
     def _load(self) -> None:
-        row = self._connection.execute("SELECT head FROM log").fetchone()
+        row = self._connection.execute("SELECT * FROM log").fetchone()
         if row is None:
             raise sqlite3.DatabaseError("the log's head is gone")
+        self.head = head_of(row)
         try:
-            self.head = _decode_head(row[0])
             self.evicted = [
                 _decode_evicted(entry)
                 for (entry,) in self._connection.execute("SELECT entry FROM evicted ORDER BY first")
             ]
         except msgspec.MsgspecError as exc:
-            raise sqlite3.DatabaseError(f"the log's head cannot be read: {exc}") from exc
+            raise sqlite3.DatabaseError(f"an eviction cannot be read: {exc}") from exc
         self.gone = IntervalSet(self._connection.execute("SELECT first, last FROM gone ORDER BY first"))
 
     def _let_age(self, head: Head, changes: Changes, before: Instant) -> None:
