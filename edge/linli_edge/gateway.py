@@ -92,7 +92,7 @@ class Gateway:
             book.provisional = clock.provisional
             self._outbox, self._pipeline = outbox, pipeline
             self._links = [Link(settings, pipeline, time) for settings in config.links]
-            desk = await self._desk(pipeline)
+            desk = await self._desk(pipeline, outbox)
             received: asyncio.Queue[tuple[str, Command]] = asyncio.Queue(COMMANDS)
             remote = desk is not None and config.commands.remote
             uplink = Uplink(
@@ -141,14 +141,16 @@ class Gateway:
                 looking.cancel()
                 carrying.cancel()
 
-    async def _desk(self, pipeline: Pipeline) -> CommandDesk | None:
+    async def _desk(self, pipeline: Pipeline, outbox: Outbox) -> CommandDesk | None:
         """Return who takes commands; ``None`` where they are switched off."""
         settings = self.config.commands
         if not settings.enabled:
             return None
         ledger = Ledger(self.config.data / "commands.jsonl")
         await asyncio.to_thread(ledger.load, self._clock.now())
-        return CommandDesk(settings, ledger, self._links, pipeline.tell, self._clock.now)
+        desk = CommandDesk(settings, ledger, self._links, pipeline.tell, self._clock.now, outbox.flush)
+        desk.tell_unfinished()
+        return desk
 
     def health(self) -> GatewayHealth:
         """Return what the gateway says of itself in its status."""

@@ -187,6 +187,62 @@ async def test_what_cannot_be_recorded_is_not_done(desk: Desk) -> None:
     assert desk.line.requests == []
 
 
+async def test_a_write_that_a_power_cut_broke_off_is_told_at_the_next_start(desk: Desk, tmp_path: Path) -> None:
+    desk.line.hold = asyncio.Event()
+    running = asyncio.create_task(desk.write("c-1", SETPOINT, -18.5))
+    await desk.line.asked.wait()
+    # What is on the disk now is all that the next start has: nobody was told of an end.
+    after = Desk(tmp_path)
+    assert after.steps == []
+    after.recording = False
+    after.desk.tell_unfinished()
+    after.recording = True
+    after.events.clear()
+    after.desk.tell_unfinished()
+    ((step, point, about),) = after.events
+    assert (step, point) == ("failed", SETPOINT)
+    assert (about["id"], about["wanted"], about["by"]) == ("c-1", -18.5, "li")
+    assert about["error"] == "the gateway stopped; what it did is unknown"
+    again = Desk(tmp_path)
+    again.desk.tell_unfinished()
+    assert again.steps == [], "told once"
+    assert reason(await again.write("c-1", SETPOINT, -18.5)) == WriteRefusal.ALREADY_RUN
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_an_end_is_forgotten_only_once_it_is_on_the_disk(tmp_path: Path) -> None:
+    flushing, flushed = asyncio.Event(), asyncio.Event()
+
+    async def durable() -> None:
+        flushing.set()
+        await flushed.wait()
+
+    ledger = Ledger(tmp_path / "commands.jsonl")
+    ledger.load(NOW)
+    desk = CommandDesk(SETTINGS, ledger, [FakeLine()], lambda *_: True, lambda: NOW, durable)
+    command = Command("write", {"point": SETPOINT, "value": -18.5}, NOW + MINUTE, "li")
+    running = asyncio.create_task(desk.handle("c-1", command, "platform"))
+    await flushing.wait()
+    assert list(ledger.begun) == ["c-1"]
+    flushed.set()
+    assert (await running) is not None
+    assert ledger.begun == {}
+
+
+async def test_what_has_ended_is_not_told_again(desk: Desk, tmp_path: Path) -> None:
+    await desk.write("c-1", SETPOINT, -18.5)
+    desk.line.error = WriteRefused(WriteRefusal.EXPIRED, "too late")
+    await desk.write("c-2", SETPOINT, -18.5)
+    code = (await desk.write("c-3", RELAY, False)).result["code"]
+    desk.line.error = None
+    await desk.confirm("c-4", str(code))
+    await desk.write("c-5", RELAY, False)
+    after = Desk(tmp_path)
+    after.desk.tell_unfinished()
+    assert after.steps == []
+
+
 async def test_an_id_does_not_run_again_after_a_restart(desk: Desk, tmp_path: Path) -> None:
     await desk.write("c-1", SETPOINT, -18.0)
     again = Desk(tmp_path)

@@ -10,13 +10,14 @@ Theory of operation
       outlive a restart. A write lives no longer than either of its two steps.
     * **On record**: each step is an event in the gateway's log: who, through which door, what, the value before, the
       value wanted, the value read back, what came of it. A write whose beginning the log does not take does not begin.
+      One that a power cut broke off is told at the next start: what the device did is not known.
 """
 
 import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Protocol
@@ -42,6 +43,11 @@ _REMEMBERED: Final = 64
 
 _NO_RECORD: Final = "the gateway's log takes no record of it: see its disk"
 
+_DURABLE_WITHIN: Final = 5.0
+"""Seconds an answer waits for a disk that refuses to write."""
+
+_STOPPED: Final = "the gateway stopped; what it did is unknown"
+
 Record = Callable[[str, str, dict[str, object]], bool]
 """Puts an event into the gateway's log: type, subject, data; tells whether the log took it."""
 
@@ -57,6 +63,13 @@ class Line(Protocol):
     async def submit(self, request: WriteRequest) -> WriteOutcome:
         """Carry out a write."""
         ...
+
+
+Durable = Callable[[], Awaitable[None]]
+
+
+async def _at_once() -> None:
+    """Return: what is recorded is on disk already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +88,30 @@ class CommandDesk:
     """Takes commands of one gateway."""
 
     def __init__(
-        self, settings: CommandSettings, ledger: Ledger, lines: Sequence[Line], record: Record, clock: Clock
+        self,
+        settings: CommandSettings,
+        ledger: Ledger,
+        lines: Sequence[Line],
+        record: Record,
+        clock: Clock,
+        durable: Durable = _at_once,
     ) -> None:
+        """Store.
+
+        Args:
+            settings: What is allowed.
+            ledger: Which ids have run.
+            lines: The links.
+            record: Where each step goes.
+            clock: Tells the time.
+            durable: Returns once everything recorded is on disk.
+        """
         self._settings = settings
         self._ledger = ledger
         self._lines = lines
         self._record = record
         self._clock = clock
+        self._durable = durable
         self._to_confirm: OrderedDict[str, _ToConfirm] = OrderedDict()
         self._answers: OrderedDict[tuple[str, str], Reply] = OrderedDict()
         self._running: set[str] = set()
@@ -190,13 +220,27 @@ class CommandDesk:
 
     async def _write(self, request: WriteRequest, about: dict[str, object]) -> Reply:
         line = self._line_of(request.device)
+        noted = {"point": request.point_name, **about}
+        try:
+            await asyncio.to_thread(self._ledger.begin, request.id, request.expires_at, noted)
+        except LogError as exc:
+            raise WriteRefused(WriteRefusal.TOO_MANY, str(exc)) from exc
+        try:
+            reply = await self._begun(line, request, about)
+        except asyncio.CancelledError:
+            self._tell("failed", request.point_name, about | {"error": _STOPPED})
+            self._end(request.id)
+            raise
+        except WriteRefused:
+            self._end(request.id)
+            raise
+        await self._ended(request.id)
+        return reply
+
+    async def _begun(self, line: Line, request: WriteRequest, about: dict[str, object]) -> Reply:
         if not self._tell("begun", request.point_name, about):
             raise WriteRefused(WriteRefusal.TOO_MANY, _NO_RECORD)
-        try:
-            outcome = await line.submit(request)
-        except asyncio.CancelledError:
-            self._tell("failed", request.point_name, about | {"error": "the gateway stopped; what it did is unknown"})
-            raise
+        outcome = await line.submit(request)
         found = {"before": _plain(outcome.before), "after": _plain(outcome.after)}
         state = "done" if outcome.ok else "failed"
         record: dict[str, object] = {**about, **found}
@@ -204,6 +248,29 @@ class CommandDesk:
             record["error"] = outcome.error
         self._tell(state, request.point_name, record)
         return Reply(outcome.ok, {"state": state, **found}, outcome.error)
+
+    def tell_unfinished(self) -> None:
+        """Put on record what the gateway was stopped in the middle of, as by a power cut; once, at its start."""
+        for name, noted in self._ledger.begun.items():
+            about = {key: value for key, value in noted.items() if key != "point"}
+            if self._tell("failed", str(noted.get("point", "")), about | {"error": _STOPPED}):
+                self._end(name)
+
+    async def _ended(self, name: str) -> None:
+        """Note an end once it is on the disk: told a second time at the next start is better than not at all."""
+        try:
+            async with asyncio.timeout(_DURABLE_WITHIN):
+                await self._durable()
+        except TimeoutError:
+            _LOG.error("command %s: the disk does not take the record of its end", name)
+        else:
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        try:
+            self._ledger.end(name)
+        except LogError as exc:
+            _LOG.error("command %s: %s", name, exc)
 
     def _tell(self, step: str, point: str, about: Mapping[str, object]) -> bool:
         _LOG.warning("command %s: %s %s", step, point or "(no point)", dict(about))
