@@ -9,6 +9,7 @@ from linli_edge.driver import PlannedPoll, Served
 from linli_edge.link import LinkSettings
 from linli_edge.listing import listing
 from linli_edge.load import plan_load
+from linli_edge.transport.port_name import is_counted
 from linli_edge.transport.settings import SerialSettings, TcpSettings
 
 UNKNOWN = "?"
@@ -122,6 +123,12 @@ def _warnings(link: LinkSettings) -> list[str]:
     polls = _plan(link)
     load = _load(polls)
     warnings = []
+    transport = getattr(link.config, "transport", None)
+    if isinstance(transport, SerialSettings) and is_counted(transport.path):
+        warnings.append(
+            f"link {link.id}: {transport.path} is whichever adapter the system finds first; after a restart or an "
+            "unplugged cable it may be another line's meters: name it by /dev/serial/by-id"
+        )
     if load is not None and load > link.schedule.capacity:
         slower = max(planned.interval for planned in polls) * load / link.schedule.capacity / SECOND
         warnings.append(

@@ -75,6 +75,25 @@ class TestCheck:
         assert "warning: links d and e open /dev/ttyS0;" in out
         assert out.count("warning:") == 2
 
+    def test_a_name_that_the_system_counts_out_is_a_warning(
+        self, config: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        link = '[[links]]\nid = "{0}"\ndriver = "mbus"\ntransport = "serial"\npath = "{1}"\n'
+        device = '[[links.devices]]\nid = "{0}-1"\naddress = 1\n'
+        places = {
+            "a": "/dev/ttyUSB0",
+            "b": "/dev/ttyACM1",
+            "c": "/dev/ttyAMA0",
+            "d": "/dev/serial/by-id/usb-FTDI-port0",
+        }
+        text = "".join(link.format(name, path) + device.format(name) for name, path in places.items())
+        Path(config).write_text(CONFIG.partition("[[links]]")[0] + text)
+        assert cli.main(["check", config]) == 0
+        out = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning:")]
+        assert len(out) == 2
+        assert out[0].startswith("warning: link a: /dev/ttyUSB0 is whichever adapter the system finds first;")
+        assert out[1].endswith("name it by /dev/serial/by-id")
+
     def test_what_may_be_written_is_told(self, config: str, capsys: pytest.CaptureFixture[str]) -> None:
         allow = '[[commands.allow]]\ndevice = "meter-1"\npoints = ["active_power", "relay"]\n'
         allow += '[[commands.allow]]\ndevice = "meter-2"\npoints = ["active_power"]\nconfirm = false\n'

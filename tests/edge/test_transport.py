@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import termios
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import serial
 
 from linli_core.errors import LinkClosed, LinkError, LinkTimeout
 from linli_edge.config.table import ConfigErrors, reading
+from linli_edge.transport import serial_line
 from linli_edge.transport.memory import MemoryTransport
-from linli_edge.transport.port_name import find_port, plugged_in
+from linli_edge.transport.port_name import find_port, plugged_in, what_there_is
 from linli_edge.transport.serial_line import Line, SerialTransport
 from linli_edge.transport.settings import SerialSettings, TcpSettings, read_transport
 from linli_edge.transport.tcp import Habits, TcpTransport
@@ -219,6 +222,23 @@ class TestSerial:
     async def test_no_such_port(self) -> None:
         with pytest.raises(LinkError, match=r"^/dev/no-such-port: cannot be opened"):
             await SerialTransport("/dev/no-such-port", Line()).__aenter__()
+
+    async def test_an_adapter_that_came_back_under_another_name_is_told_by_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(serial_line, "what_there_is", lambda: what_there_is(lambda: [FTDI]))
+        with pytest.raises(LinkError, match=r"/dev/ttyUSB99: cannot be opened .*; there is usb:0403:6001:A50285BI at"):
+            await SerialTransport("/dev/ttyUSB99", Line()).__aenter__()
+
+    async def test_one_that_is_pulled_while_it_is_opened_is_no_bug(
+        self, terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def gone(_: object) -> None:
+            raise termios.error(5, "Input/output error")
+
+        monkeypatch.setattr(serial.Serial, "reset_input_buffer", gone)
+        with pytest.raises(LinkError, match="cannot be opened"):
+            await SerialTransport(terminal[1], Line()).__aenter__()
 
     async def test_a_port_is_opened_once(self, terminal: tuple[int, str]) -> None:
         _, path = terminal

@@ -42,6 +42,19 @@ def plugged_in() -> Iterable[UsbPort]:
     return ports
 
 
+_COUNTED: Final = re.compile(r"/dev/tty(?:USB|ACM)\d+")
+
+
+def is_counted(name: str) -> bool:
+    """Tell whether a name is no adapter's own: the system gives it to whichever comes first."""
+    return _COUNTED.fullmatch(name) is not None
+
+
+def what_there_is(ports: Callable[[], Iterable[UsbPort]] = plugged_in) -> str:
+    """Return the USB adapters there are, for people, each by a name that survives being unplugged."""
+    return ", ".join(_told(port) for port in ports() if port.vid is not None) or "no USB serial adapter"
+
+
 def find_port(name: str, ports: Callable[[], Iterable[UsbPort]] = plugged_in) -> str:
     """Return the path of the port that a name means now.
 
@@ -66,8 +79,7 @@ def _usb_port(name: str, kind: tuple[int, int], serial: str | None, ports: Seque
         return found[0].device
     if found:
         raise LinkError(f"{name}: may be any of {', '.join(map(_told, found))}; add the serial number")
-    there = [port for port in ports if port.vid is not None]
-    raise LinkError(f"{name}: not plugged in; there is {', '.join(map(_told, there)) or 'no USB serial adapter'}")
+    raise LinkError(f"{name}: not plugged in; there is {what_there_is(lambda: ports)}")
 
 
 def _told(port: UsbPort) -> str:

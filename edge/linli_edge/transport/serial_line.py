@@ -1,6 +1,7 @@
 """A serial line (RS-232, RS-485, an M-Bus level converter, a pty): pyserial sets it up, the loop moves the bytes."""
 
 import asyncio
+import errno
 import os
 import termios
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import serial
 import serial.rs485
 
 from linli_core.errors import LinkClosed, LinkError
-from linli_edge.transport.port_name import find_port
+from linli_edge.transport.port_name import find_port, is_counted, what_there_is
 
 Parity = Literal["none", "even", "odd"]
 _PARITY: Final = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
@@ -68,15 +69,21 @@ class SerialTransport:
                 exclusive=True,
             )
         except (serial.SerialException, termios.error, OSError, ValueError) as exc:
-            raise LinkError(f"{self.path}: cannot be opened ({exc})") from exc
+            absent = isinstance(exc, OSError) and exc.errno == errno.ENOENT
+            hint = f"; there is {what_there_is()}" if absent and is_counted(path) else ""
+            raise LinkError(f"{self.path}: cannot be opened ({exc}){hint}") from exc
         if self.line.rs485:
             try:
                 port.rs485_mode = serial.rs485.RS485Settings()
             except (OSError, ValueError) as exc:
                 port.close()
                 raise LinkError(f"{self.path}: the port has no RS-485 mode ({exc}); set rs485 = false") from exc
-        port.reset_input_buffer()
         self._port = port
+        try:
+            port.reset_input_buffer()
+        except (termios.error, OSError) as exc:
+            await self.close()
+            raise LinkError(f"{self.path}: cannot be opened ({exc})") from exc
         return self
 
     async def __aexit__(
