@@ -201,6 +201,19 @@ def read_sheet(path: Path) -> tuple[Sheet, Signed]:
     return sheet, signed
 
 
+def harmless(sheet: Sheet) -> Sheet:
+    """Return a sheet of whoever's making without what a terminal would obey: one line each text, no control codes."""
+    return msgspec.convert(_printable(msgspec.to_builtins(sheet)), Sheet)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return "".join(char if char.isprintable() else " " for char in value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list) else value
+
+
 def _pdf(sheet: Sheet, signed: Signed, lang: Language) -> bytes:
     font = find_font()
     from linli_edge.commissioning.sheet_pdf import as_pdf  # noqa: PLC0415 - without a font nobody needs it

@@ -156,6 +156,8 @@ def _verify(path: Path, config: Path | None, lang: Language) -> int:
         print(text("commission.bad_signature", lang, file=path, error=said), file=sys.stderr)
         return FAILED
     words = {"gateway": printable(sheet.gateway.encode()), "made_at": sheet.time}
+    # What was signed stands here; a page or a PDF that came with it may say something else.
+    print(commission.report(commission.harmless(sheet), lang))
     print(text("commission.good_signature", lang, **words, fingerprint=short(signed.fingerprint)))
     if config is None:
         print(text("commission.compare", lang))

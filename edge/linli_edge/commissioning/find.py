@@ -108,8 +108,18 @@ def conclude(sweep: RegisterSweep, kept: Kept, displays: Sequence[Display], tole
     return ranked
 
 
-def report(sweep: RegisterSweep, displays: Sequence[Display], found: Found, lang: Language) -> str:
-    """Return what was found, in lines for a narrow terminal, and the best of each as TOML."""
+def report(
+    sweep: RegisterSweep, displays: Sequence[Display], found: Found, lang: Language, *, again: bool = False
+) -> str:
+    """Return what was found, in lines for a narrow terminal, and the best of each as TOML.
+
+    Args:
+        sweep: What was read.
+        displays: What the displays show.
+        found: What says so.
+        lang: Language.
+        again: Whether only what fitted an earlier look was read.
+    """
     counts = {table: len(words) for table, words in sweep.image.items()}
     lines = [text("find.read", lang, holding=counts.get("holding", 0), input=counts.get("input", 0))]
     points: list[str] = []
@@ -118,7 +128,7 @@ def report(sweep: RegisterSweep, displays: Sequence[Display], found: Found, lang
         candidates = found[display.label]
         lines += ["", text("find.display", lang, display=display.text, count=len(candidates))]
         if not candidates:
-            lines.append(text("find.none", lang))
+            lines.append(text("find.none_again" if again else "find.none", lang))
             continue
         for number, candidate in enumerate(candidates[:_SHOWN], start=1):
             lines.append(f"{number}. {_layout(candidate)}")

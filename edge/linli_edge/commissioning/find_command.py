@@ -3,12 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from linli_core.catalogue import text
 from linli_core.errors import ConfigError
+from linli_core.instant import HOUR
 from linli_edge.commissioning import find, scan
 from linli_edge.commissioning.command_line import (
     PARITIES,
@@ -24,6 +25,10 @@ from linli_edge.commissioning.progress import Progress
 from linli_edge.commissioning.state_file import StateFile, usual_path
 from linli_edge.commissioning.target import resolve
 from linli_edge.commissioning.wire_time import show_time
+from linli_edge.timekeeping import wall_clock
+
+LOOKS_KEPT: Final = 12 * HOUR
+"""How long a second look may follow the first: a working day."""
 
 
 def add_find(subparsers: Any) -> argparse.ArgumentParser:
@@ -100,13 +105,18 @@ def run_find(args: argparse.Namespace) -> int:
     found = find.conclude(sweep, kept, displays, tolerance)
     if any(found.values()):
         file.save(msgspec.to_builtins(kept))
-    print(find.as_json(sweep, displays, found) if args.json else f"\n{find.report(sweep, displays, found, lang)}")
+    print(
+        find.as_json(sweep, displays, found)
+        if args.json
+        else f"\n{find.report(sweep, displays, found, lang, again=only is not None)}"
+    )
     return int(not all(found.values()))
 
 
 def _kept(file: StateFile, unit: int, *, fresh: bool) -> find.Kept:
     """Return what earlier calls of ``find`` kept for a unit."""
-    state = None if fresh else file.load()
+    # After that it is perhaps another meter at the same adapter: what fitted the one says nothing of the other.
+    state = None if fresh or file.age(wall_clock()) > LOOKS_KEPT else file.load()
     try:
         kept = find.Kept(unit) if state is None else msgspec.convert(state, find.Kept, strict=False)
     except msgspec.ValidationError:

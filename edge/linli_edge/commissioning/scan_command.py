@@ -20,6 +20,8 @@ from linli_edge.commissioning.progress import Progress
 from linli_edge.commissioning.scanner import Found, Search, Wanted
 from linli_edge.commissioning.state_file import StateFile, usual_path
 from linli_edge.commissioning.target import MODBUS, resolve
+from linli_edge.commissioning.wire_time import show_time
+from linli_edge.timekeeping import wall_clock
 
 
 def add_scan(subparsers: Any) -> argparse.ArgumentParser:
@@ -58,10 +60,11 @@ def run_scan(args: argparse.Namespace) -> int:
         identify=not args.no_identify,
     )
     kept = StateFile(args.state or usual_path("scan", target.name), "scan")
+    age = kept.age(wall_clock())
     search, resumed = _start_or_resume(chosen, wanted, kept, fresh=args.fresh)
     report = sys.stderr if args.json else sys.stdout
     if resumed:
-        print(text("scan.resumed", lang, file=kept.path), file=report)
+        print(text("scan.resumed", lang, file=kept.path, age=show_time(age)), file=report)
     print(scan.announcement(search, target, lang), file=report, flush=True)
     if args.estimate:
         return 0

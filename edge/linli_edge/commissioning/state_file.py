@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from linli_core.errors import ConfigError
+from linli_core.instant import Instant
 from linli_edge.durable_file import write_durably
 
 _LARGEST: Final = 16 * 1024 * 1024
@@ -63,6 +64,13 @@ class StateFile:
         except OSError as exc:
             remedy = "name a place that can be written with --state"
             raise ConfigError(str(self.path), f"cannot be written ({exc.strerror})", remedy) from exc
+
+    def age(self, now: Instant) -> int:
+        """Return how long ago it was kept, in microseconds; 0 where nothing is, or a clock was set back since."""
+        try:
+            return max(0, now - self.path.stat().st_mtime_ns // 1000)
+        except FileNotFoundError:
+            return 0
 
     @property
     def exists(self) -> bool:

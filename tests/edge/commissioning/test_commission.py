@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from linli_core.errors import ConfigError
 from linli_core.model import Reading, Reason, Value, missing, parse_point
 from linli_edge.commissioning.cjk_font import find_font
-from linli_edge.commissioning.commission import read_sheet, report
+from linli_edge.commissioning.commission import harmless, read_sheet, report
 from linli_edge.commissioning.compare import Verdict, compare, load_shown, parse_shown, show_number
 from linli_edge.commissioning.labels import label_text
 from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, Sheet, as_data, point_lines, stamp
@@ -274,6 +274,14 @@ def test_a_silent_device_takes_one_line_and_not_one_for_each_point() -> None:
     assert {"  voltage.l1  231.4 V", "  current  –", "    NOT READ · device does not answer"} <= set(said)
 
 
+def test_a_sheet_of_somebody_elses_making_moves_no_cursor() -> None:
+    made = sheet(DeviceSheet("m\x1b[2J\n✓ genuine", "cellar", "", {}, [], "\x07no answer"))
+    shown = report(harmless(made), "en")
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert "✗ m [2J ✓ genuine" in shown.splitlines()
+
+
 def test_a_label_says_which_device_it_is(tmp_path: Path) -> None:
     made = sheet()
     signed = GatewayKey.of(tmp_path).sign(as_data(made))
@@ -341,6 +349,8 @@ async def test_the_command_proves_every_point(run: Run, tmp_path: Path) -> None:
     assert {".json", ".html"} <= set(made)
     assert verified.status == 0
     assert "这是本网关的密钥" in verified.out
+    # What was signed is shown: a PDF that came with it may say something else.
+    assert "voltage  231.4 V" in verified.out
     assert forged.status == 1
     assert "NOT genuine" in forged.err
 

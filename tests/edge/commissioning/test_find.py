@@ -1,6 +1,7 @@
 """Which registers say what a display shows: in the head first, then as a process on a line."""
 
 import json
+import os
 import struct
 import tomllib
 from fractions import Fraction
@@ -242,6 +243,11 @@ async def test_the_command_finds_narrows_and_proposes(run: Run, tmp_path: Path) 
         first = await run(*words_, "--display", "voltage=231.4", "--display", "energy=1234.5")
         unit.put("input", 0x4A, words(struct.pack(">f", 1236.01)))
         second = await run(*words_, "--display", "energy=1236.0", "--json")
+        wrong = await run(*words_, "--display", "energy=99.5")
+        # Of another day, perhaps of another meter at the same adapter: nothing is taken from it.
+        yesterday = state.stat().st_mtime - 24 * 3600
+        os.utime(state, (yesterday, yesterday))
+        other = await run(*words_, "--display", "energy=231.4")
     assert first.status == 0, first.err
     assert "energy=1234.5: 3 possible" in first.out, first.out
     assert "# not certain yet, several fit: narrow it first." in first.out
@@ -249,6 +255,10 @@ async def test_the_command_finds_narrows_and_proposes(run: Run, tmp_path: Path) 
     narrowed = json.loads(second.out)["displays"][0]
     assert [candidate["address"] for candidate in narrowed["candidates"]] == [0x4A]
     assert "A second look" in second.err
+    assert "None of those that fitted the first time says so." in wrong.out
+    assert "--fresh reads all anew" in wrong.out
+    assert other.status == 0, other.out
+    assert "A second look" not in other.out
     proposed = tomllib.loads(narrowed["toml"].replace("[[links.devices.points]]", "[[points]]"))["points"][0]
     assert proposed == {"quantity": "energy_import", "table": "input", "address": 74, "type": "float32", "unit": "kWh"}
 

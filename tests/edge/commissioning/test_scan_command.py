@@ -146,6 +146,7 @@ async def test_stopped_and_gone_on_with(run: Run) -> None:
         ended = await run(*words, path)
     assert ended.status == 0
     assert "Going on with the scan kept in" in ended.out
+    assert " s ago (another line by now? --fresh starts anew)" in ended.out
     assert "2 found." in ended.out
     # Only the id whose answer was under way is asked again.
     assert line.asked[:before] == list(range(1, before + 1))
