@@ -65,6 +65,16 @@ class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hosts: tuple[str, ...] = ()
 
 
+class InfluxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The doors of InfluxDB's shape.
+
+    Attributes:
+        tokens: File of those who may speak there (see :mod:`linli_platform.tokens`); none if empty.
+    """
+
+    tokens: str = ""
+
+
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The embedded store: what DuckDB may use of the machine."""
 
@@ -97,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zone: str = ""
     mqtt: MqttSettings = MqttSettings()
     api: ApiSettings = ApiSettings()
+    influx: InfluxSettings = InfluxSettings()
     store: StoreSettings = StoreSettings()
     ingest: IngestSettings = IngestSettings()
     backup: BackupSettings = BackupSettings()

@@ -25,6 +25,8 @@ from linli_platform.registry import Registry
 from linli_platform.registry.lease import LeaseLost
 from linli_platform.store import Fenced
 from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.tokens import Tokens
+from linli_platform.tokens import load as load_tokens
 from linli_platform.web.show import shown
 
 _log = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ class Platform:
         address = broker_address(settings.mqtt)
         refuse_half_restored(settings.store_path)
         token = read_secret(settings.api.token_file, "api.token_file") if settings.api.token_file else None
+        tokens = load_tokens(Path(settings.influx.tokens)) if settings.influx.tokens else Tokens()
         rules = load_rules(Path(settings.rules) if settings.rules else None)
         self._listener = stack.enter_context(_bind(*settings.listen))
         _make(Path(settings.data))
@@ -122,6 +125,7 @@ class Platform:
             version=version("linli"),
             parts=self._parts,
             token=token,
+            tokens=tokens,
             hosts=frozenset(settings.api.hosts),
             metrics=lambda: (self.metrics.render(), self.metrics.content_type),
         )

@@ -14,6 +14,7 @@ from linli_platform.api.billing import billing_routes
 from linli_platform.api.community import community_routes
 from linli_platform.api.completeness import completeness_routes
 from linli_platform.api.context import ApiContext
+from linli_platform.api.influx_errors import install as install_influx
 from linli_platform.api.problem import Problem, install
 from linli_platform.api.quarantine import quarantine_routes
 from linli_platform.api.readings import reading_routes
@@ -40,6 +41,7 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     pages = Pages(context)
     install(app, pages.problem)
+    install_influx(app)
     for routes in (
         community_routes(context),
         reading_routes(context),

@@ -13,6 +13,7 @@ from linli_platform.clock import Clock
 from linli_platform.ingest.replay import Replayed
 from linli_platform.registry import Loss, Registry
 from linli_platform.store import Quarantined, Store
+from linli_platform.tokens import Tokens
 
 PartState = Literal["ok", "degraded", "down"]
 
@@ -40,6 +41,7 @@ class ApiContext:
         parts: Returns the state of ``broker``, ``store``, …, at the moment of asking.
         token: Bearer token that every request must bear; ``None`` where only loopback is served.
         hosts: Names by which the platform may be addressed without a token, besides ``localhost`` and IP addresses.
+        tokens: Who may speak at the doors of InfluxDB's shape.
         metrics: Returns the text of ``/metrics`` and its content type; ``None`` to serve none.
     """
 
@@ -56,4 +58,5 @@ class ApiContext:
     parts: Callable[[], Mapping[str, Part]] = dict
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)
+    tokens: Tokens = field(default_factory=Tokens)
     metrics: Callable[[], tuple[bytes, str]] | None = None
