@@ -328,9 +328,13 @@ async def test_a_log_of_version_1_goes_on(path: Path, clock: SteppedClock) -> No
         assert (outbox.stats().readings, outbox.stats().state) == (3, "ok")
 
 
-async def test_a_log_of_a_newer_program_is_refused_and_left_alone(path: Path, clock: SteppedClock) -> None:
-    async with Outbox.open(path, EAGER, clock) as outbox:
-        outbox.append(telemetry(TEXT))
+async def test_a_log_of_a_newer_program_is_refused_and_left_alone(
+    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr("linli_edge.outbox.store.VERSION", 9)
+        async with Outbox.open(path, EAGER, clock) as outbox:
+            outbox.append(telemetry(TEXT))
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 9")
     connection.close()

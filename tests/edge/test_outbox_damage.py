@@ -298,3 +298,46 @@ async def test_damage_found_by_reader_and_writer_at_once_is_salvaged_once(
         assert [(one.first, one.last, one.cause) for one in outbox.sender.evicted()] == [(1, 1, "space")]
         assert [one.seq for one in await outbox.read([1, 2, 3, 4, 5])] == [2, 3, 4, 5]
     assert len([one for one in asides(path) if not one.name.endswith("-wal")]) == 1
+
+
+HEADER = {
+    "the first letter": (0, 0x01),
+    "the size of a page": (16, 0x04),
+    "who may write it": (18, 0x04),
+    "room left free in each page": (20, 0x10),
+    "the encoding": (59, 0x02),
+    "a version we were": (63, 0x01),
+    "a version we are not": (62, 0x01),
+    "the root of the schema": (100, 0x08),
+    "the name of a column": (1012, 0x02),
+}
+
+
+@pytest.mark.parametrize(("place", "bit"), HEADER.values(), ids=HEADER)
+async def test_one_bit_of_the_first_page_costs_no_message(
+    path: Path, clock: SteppedClock, place: int, bit: int
+) -> None:
+    async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
+        for number in range(20):
+            outbox.append(telemetry(b"[%d]%s" % (number, NOISE[:300]), readings=3))
+        await outbox.flush()
+        outbox.sender.ack(Ack(outbox.sender.epoch, 5), 0)
+        epoch = outbox.sender.epoch
+        outbox.append(telemetry(b"[20]"))
+    spoil(path, place, bit)
+    async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
+        everything = list(range(1, 22))
+        found = await outbox.read(everything) or await outbox.read(everything)
+        assert outbox.stats().state == "salvaged"
+        assert outbox.sender.evicted() == ()
+        assert next(one.epoch for one in outbox.carried) == epoch
+        assert (outbox.sender.next_seq, outbox.sender.backlog(), outbox.stats().readings) == (22, 16, 61)
+        assert [one.body[:4] for one in found] == [(b"[%d]%s" % (number, NOISE))[:4] for number in range(20)] + [
+            b"[20]"
+        ]
+
+
+def spoil(path: Path, place: int, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= bit
+    path.write_bytes(content)

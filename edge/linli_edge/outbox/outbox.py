@@ -340,13 +340,15 @@ class Outbox:
         store = self._open_store
         try:
             return use(store)
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, UnicodeDecodeError) as exc:
             if is_damage(exc):
                 try:
                     self._store, self._salvage = replace_damaged(store, self._path, self._limits, self._clock(), exc)
                 except (sqlite3.OperationalError, OSError) as trouble:
                     # What waits goes on waiting in memory, until the disk takes a successor.
                     raise _CannotReplace(f"damaged ({exc}), and cannot be replaced ({trouble})") from trouble
+            if isinstance(exc, UnicodeDecodeError):
+                raise sqlite3.DatabaseError("damaged: SQLite's own message is no text") from exc
             raise
 
     async def _takes_over(self) -> bool:

@@ -1,15 +1,16 @@
-"""Messages out of a damaged log file, past everything but the pages they stand on.
+"""Messages and totals out of a damaged log file, past everything but the pages they stand on.
 
 A query finds a row through the pages above it: one damaged page up there hides a hundred sound ones. Here every page
 that looks like a leaf of a table is read for what it is, and a row is believed if its own checksum says so.
 The file format: https://www.sqlite.org/fileformat2.html (§1.6 b-tree pages, §2.1 record format).
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from linli_edge.outbox.store import Row, is_sound
+from linli_edge.outbox.store import PAGE, Head, Row, head_of, is_sound
 
 Page = Callable[[int], bytes]
 """Returns a page by its number, from 1; ``IndexError`` where there is none."""
@@ -17,6 +18,7 @@ Page = Callable[[int], bytes]
 _HEADER: Final = 100
 _LEAF: Final = 0x0D
 _COLUMNS: Final = 8
+_HEAD_COLUMNS: Final = 3
 _INTEGERS: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _MOST_OVERFLOW: Final = 4096
 
@@ -27,13 +29,41 @@ def sound_rows(path: Path) -> Iterator[Row]:
     Raises:
         OSError: The file cannot be read.
     """
+    for seq, record in _records(path):
+        try:
+            row = _row(seq, record)
+        except (IndexError, ValueError):
+            continue
+        if row[7] is not None and is_sound(row):
+            yield row
+
+
+def sound_head(path: Path) -> Head | None:
+    """Return the newest totals in a file whose checksum proves them.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    heads = []
+    for key, record in _records(path):
+        try:
+            cells = _cells(record)
+            if key != 1 or len(cells) != _HEAD_COLUMNS or cells[0] is not None or not isinstance(cells[2], int):
+                continue
+            heads.append(head_of((key, cells[1], cells[2] % 2**32)))
+        except (IndexError, ValueError, sqlite3.DatabaseError):
+            continue
+    return max(heads, key=lambda head: head.next_seq, default=None)
+
+
+def _records(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the key and the record of every cell of every page that looks like a leaf of a table."""
     with path.open("rb") as file:
         head = file.read(_HEADER)
         size = int.from_bytes(head[16:18]) if len(head) == _HEADER else 0
         size = 65536 if size == 1 else size
         if size < 512 or size & (size - 1):
-            return
-        usable = size - head[20]
+            size = PAGE  # of a header that is damaged itself
         count = file.seek(0, 2) // size
 
         def page(number: int) -> bytes:
@@ -54,11 +84,9 @@ def sound_rows(path: Path) -> Iterator[Row]:
             for place in range(min(cells, size // 4)):
                 at = int.from_bytes(data[start + 8 + 2 * place : start + 10 + 2 * place])
                 try:
-                    row = _row(*_payload(data, at, usable, page))
+                    yield _payload(data, at, size, page)
                 except (IndexError, ValueError, OSError):
                     continue
-                if row[7] is not None and is_sound(row):
-                    yield row
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -93,29 +121,43 @@ def _payload(data: bytes, at: int, usable: int, page: Page) -> tuple[int, bytes]
     return seq, b"".join(parts)
 
 
-def _row(seq: int, record: bytes) -> Row:
+def _cells(record: bytes) -> list[int | bytes | None]:
+    """Return the values of a record; text and fractions are none of ours."""
     end, at = _varint(record, 0)
     types = []
     while at < end:
         kind, at = _varint(record, at)
         types.append(kind)
-    if len(types) != _COLUMNS or types[0] != 0 or at != end:
-        raise ValueError("no row of ours")
-    numbers: list[int] = []
-    body = b""
-    for column, kind in enumerate(types[1:], 1):
-        if column == 6:
-            if kind < 12 or kind % 2:
-                raise ValueError("no body")
-            size = (kind - 12) // 2
-            body = record[at : at + size]
-        else:
-            size = _INTEGERS.get(kind, 0)
-            if not size and kind not in {8, 9}:
-                raise ValueError("no number")
-            numbers.append(int.from_bytes(record[at : at + size], signed=True) if size else kind - 8)
+    if at != end:
+        raise ValueError("the record's header ends elsewhere")
+    cells: list[int | bytes | None] = []
+    for kind in types:
+        if kind == 0:
+            cells.append(None)
+            continue
+        if kind in {8, 9}:
+            cells.append(kind - 8)
+            continue
+        is_blob = kind >= 12 and kind % 2 == 0
+        size = (kind - 12) // 2 if is_blob else _INTEGERS.get(kind, 0)
+        if not size and not is_blob:
+            raise ValueError("neither number nor body")
+        cell = record[at : at + size]
+        cells.append(cell if is_blob else int.from_bytes(cell, signed=True))
         at += size
     if at > len(record):
         raise ValueError("the record ends before its last column")
-    kind, priority, observed_from, observed_to, readings, crc = numbers
-    return seq, kind, priority, observed_from, observed_to, readings, body, crc
+    return cells
+
+
+def _row(seq: int, record: bytes) -> Row:
+    cells = _cells(record)
+    if len(cells) != _COLUMNS or cells[0] is not None:
+        raise ValueError("no row of ours")
+    *numbers, body, crc = cells[1:]
+    numbers.append(crc)
+    found = [number for number in numbers if isinstance(number, int)]
+    if len(found) != len(numbers) or not isinstance(body, bytes):
+        raise ValueError("no row of ours")
+    kind, priority, observed_from, observed_to, readings, check = found
+    return seq, kind, priority, observed_from, observed_to, readings, body, check

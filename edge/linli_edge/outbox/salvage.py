@@ -16,7 +16,7 @@ from linli_core.instant import Instant
 from linli_core.log import IntervalSet
 from linli_core.wire.messages import Carried, Evicted
 from linli_edge.outbox.message import OutboxLimits
-from linli_edge.outbox.raw_pages import sound_rows
+from linli_edge.outbox.raw_pages import sound_head, sound_rows
 from linli_edge.outbox.store import (
     CARRIED,
     ROW_BYTES,
@@ -24,6 +24,7 @@ from linli_edge.outbox.store import (
     Head,
     LogStore,
     Row,
+    gone_of,
     head_of,
     is_sound,
     new_epoch,
@@ -44,8 +45,12 @@ _WITH_CHECKSUMS: Final = (
 )
 _WITHOUT: Final = _WITH_CHECKSUMS.replace("crc", "NULL")
 
-_UNREADABLE: Final = frozenset({"SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS"})
-"""Errors of a sector that the card gives back no more; SQLite counts them among those of a busy or full disk."""
+_DAMAGE: Final = frozenset({"SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS", "SQLITE_ERROR"})
+"""What is damage among the errors of a busy or full disk: a sector that the card gives back no more; names in the
+schema that are not ours any more."""
+
+_BROKEN: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises; SQLite's message may quote what is no text."""
 
 _log = logging.getLogger(__name__)
 _decode_evicted = msgspec.msgpack.Decoder(Evicted).decode
@@ -64,22 +69,40 @@ def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant, gateway: str
     """
     _finish(path)
     try:
-        return LogStore.open(path, limits, gateway=gateway), ""
-    except sqlite3.DatabaseError as exc:
+        _look_at_header(path)
+        store = LogStore.open(path, limits, gateway=gateway)
+        try:
+            store.state()
+        except BaseException:
+            store.close()
+            raise
+    except _BROKEN as exc:
         if not is_damage(exc):
             raise
         return _go_on(path, limits, now, exc, None, gateway)
+    return store, ""
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Tell whether an error is of what the file holds; else it is of the disk as it is now, and to be tried again."""
     if isinstance(error, sqlite3.OperationalError):
-        return getattr(error, "sqlite_errorname", "") in _UNREADABLE
+        return getattr(error, "sqlite_errorname", "") in _DAMAGE
     return True
 
 
+def _look_at_header(path: Path) -> None:
+    """Raise ``DatabaseError`` for a header that SQLite takes for a file it may only read, or is bound to refuse."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        head = file.read(100)
+    known = head.startswith(b"SQLite format 3\0") and set(head[18:20]) <= {1, 2} and head[20:24] == b"\0\x40\x20\x20"
+    if not known:
+        raise sqlite3.DatabaseError("the file's header is damaged")
+
+
 def replace_damaged(
-    store: LogStore, path: Path, limits: OutboxLimits, now: Instant, error: sqlite3.Error
+    store: LogStore, path: Path, limits: OutboxLimits, now: Instant, error: Exception
 ) -> tuple[LogStore, str]:
     """Set a log aside that proved damaged while open; return its successor and a sentence for the operator.
 
@@ -91,7 +114,7 @@ def replace_damaged(
 
 
 def _go_on(
-    path: Path, limits: OutboxLimits, now: Instant, error: sqlite3.Error, head: Head | None, gateway: str
+    path: Path, limits: OutboxLimits, now: Instant, error: Exception, head: Head | None, gateway: str
 ) -> tuple[LogStore, str]:
     # The successor is whole before the damaged file gives way: a disk that fills up meanwhile costs nothing.
     successor = _successor(path)
@@ -153,6 +176,7 @@ def _set_aside(path: Path, now: Instant) -> Path:
 
 def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None, gateway: str) -> tuple[LogStore, int]:
     old = sqlite3.connect(damaged, isolation_level=None, check_same_thread=False)
+    old.text_factory = bytes
     try:
         store = LogStore.open(path, limits)
     except BaseException:
@@ -173,7 +197,7 @@ def _carry_over(old: sqlite3.Connection, damaged: Path, store: LogStore, head: H
     Raises:
         LogError: The damaged log is another gateway's.
     """
-    head = head or _read_head(old)
+    head = head or _read_head(old, damaged)
     if head is not None:
         head = head.of(gateway, damaged)
     saved = _copy(old, store, keep_numbers=head is not None)
@@ -210,11 +234,17 @@ class _Saved:
     readings: int = 0
 
 
-def _read_head(old: sqlite3.Connection) -> Head | None:
+def _read_head(old: sqlite3.Connection, damaged: Path) -> Head | None:
     try:
         row = old.execute("SELECT * FROM log").fetchone()
-        return head_of(row) if row else None
-    except sqlite3.DatabaseError:
+        if row:
+            return head_of(row)
+    except _BROKEN:
+        pass
+    try:
+        return sound_head(damaged)
+    except OSError as exc:
+        _log.warning("%s: cannot be searched: %s", damaged, exc)
         return None
 
 
@@ -224,7 +254,7 @@ def _read_evicted(old: sqlite3.Connection) -> list[Evicted]:
     try:
         for (entry,) in old.execute("SELECT entry FROM evicted ORDER BY first"):
             entries.append(_decode_evicted(entry))
-    except (sqlite3.DatabaseError, msgspec.MsgspecError) as exc:
+    except (*_BROKEN, msgspec.MsgspecError, TypeError) as exc:
         _log.warning("of what had been evicted, not all reads: %s", exc)
     return entries
 
@@ -239,7 +269,7 @@ def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _S
     while position <= last and failures < ATTEMPTS:
         try:
             rows = old.execute(query, (position, position + step - 1)).fetchall()
-        except sqlite3.DatabaseError:
+        except _BROKEN:
             failures += 1
             if step == 1:
                 position += 1
@@ -262,8 +292,8 @@ def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _S
 def _copy_hidden(old: sqlite3.Connection, damaged: Path, store: LogStore, saved: _Saved) -> None:
     """Copy what no query finds any more, for a damaged page above it; what had left the log stays away."""
     try:
-        gone = IntervalSet(old.execute("SELECT first, last FROM gone ORDER BY first"))
-    except sqlite3.DatabaseError:
+        gone = gone_of(old)
+    except _BROKEN:
         # Then some of it comes back: the platform has it, or takes it out of its ledger.
         gone = IntervalSet()
     rows: list[Row] = []
@@ -284,15 +314,16 @@ def _copy_hidden(old: sqlite3.Connection, damaged: Path, store: LogStore, saved:
 
 def _bound(old: sqlite3.Connection, query: str) -> int:
     try:
-        return int(old.execute(query).fetchone()[0] or 0)
-    except sqlite3.DatabaseError:
+        found = old.execute(query).fetchone()[0]
+    except _BROKEN:
         return 0
+    return found if isinstance(found, int) else 0
 
 
 def _has_checksums(old: sqlite3.Connection) -> bool:
     try:
-        return any(column[1] == "crc" for column in old.execute("PRAGMA table_info(message)"))
-    except sqlite3.DatabaseError:
+        return any(column[1] == b"crc" for column in old.execute("PRAGMA table_info(message)"))
+    except _BROKEN:
         return False
 
 

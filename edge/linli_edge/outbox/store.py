@@ -90,6 +90,7 @@ class Head(msgspec.Struct):
     carried: list[Carried] = []
     gateway: str = ""
     book: dict[int, list[int]] = {}
+    version: int = 0
 
     def of(self, gateway: str, path: Path) -> Self:
         """Return the totals of a gateway's own log: an unnamed one becomes its.
@@ -146,6 +147,9 @@ def is_sound(row: Row) -> bool:
 
 def unpack(seq: int, kind: int, body: bytes, crc: int | None) -> StoredMessage:
     """Return the message of a row; :class:`DamagedMessage` if its checksum does not match."""
+    numbers_of((seq, kind, 0 if crc is None else crc))
+    if not isinstance(body, bytes):
+        raise DamagedMessage(f"message {seq} has no body")
     if crc is not None and crc != _check(seq, kind, body):
         raise DamagedMessage(f"message {seq} does not match its checksum")
     try:
@@ -155,15 +159,33 @@ def unpack(seq: int, kind: int, body: bytes, crc: int | None) -> StoredMessage:
         raise DamagedMessage(f"message {seq}: {exc}") from exc
 
 
+def numbers_of(row: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a row of numbers; :class:`DamagedMessage` if damage made something else of one."""
+    if not all(isinstance(cell, int) for cell in row):
+        raise DamagedMessage(f"no row of numbers: {row!r}")
+    return row
+
+
 def _version_of(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of a log's form, 0 for a new file; :class:`LogError` for one of a newer program."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
+        if _head_says_ours(connection):
+            raise sqlite3.DatabaseError("the file's header and the log's head are not of one version")
         raise LogError(
             f"{path}: written as version {version} of the log, this program knows {VERSION}; "
             "install the newer linli again, or move the file away: what it holds is not sent then"
         )
     return version
+
+
+def _head_says_ours(connection: sqlite3.Connection) -> bool:
+    """Tell whether the totals, which have a checksum, are of a version that this program knows."""
+    try:
+        row = connection.execute("SELECT * FROM log").fetchone()
+        return row is not None and 0 < head_of(row).version <= VERSION
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _check(seq: int, kind: int, body: bytes) -> int:
@@ -176,13 +198,24 @@ def head_of(row: Sequence[object]) -> Head:
     Raises:
         sqlite3.DatabaseError: They are not what was written.
     """
-    _, head, *crc = row
+    head, *crc = row[1:] or (None,)
     if not isinstance(head, bytes) or crc not in ([], [None], [zlib.crc32(head)]):
         raise sqlite3.DatabaseError("the log's head does not match its checksum")
     try:
         return _decode_head(head)
     except msgspec.MsgspecError as exc:
         raise sqlite3.DatabaseError(f"the log's head cannot be read: {exc}") from exc
+
+
+def gone_of(connection: sqlite3.Connection) -> IntervalSet:
+    """Return the numbers no longer in a log; :class:`sqlite3.DatabaseError` if they cannot be told."""
+    gone = IntervalSet()
+    for row in connection.execute("SELECT first, last FROM gone ORDER BY first"):
+        first, last = numbers_of(row)
+        if not 0 < first <= last:
+            raise DamagedMessage(f"no range of numbers: {first} to {last}")
+        gone.add(first, last)
+    return gone
 
 
 def new_epoch() -> str:
@@ -222,6 +255,7 @@ class LogStore:
             sqlite3.Error: The file cannot be read or written (``DatabaseError``: it is damaged).
         """
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.text_factory = bytes  # there is no text: what damage makes to look like it must not fail to decode
         try:
             connection.execute(f"PRAGMA page_size = {PAGE}")
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -1024", "temp_store = MEMORY"):
@@ -377,6 +411,7 @@ class LogStore:
         self._connection.execute("COMMIT")
 
     def _write_head(self, head: Head) -> None:
+        head.version = VERSION
         encoded = _encode(head)
         self._connection.execute("UPDATE log SET head = ?, crc = ?", (encoded, zlib.crc32(encoded)))
 
@@ -390,9 +425,9 @@ class LogStore:
                 _decode_evicted(entry)
                 for (entry,) in self._connection.execute("SELECT entry FROM evicted ORDER BY first")
             ]
-        except msgspec.MsgspecError as exc:
+        except (msgspec.MsgspecError, TypeError) as exc:
             raise sqlite3.DatabaseError(f"an eviction cannot be read: {exc}") from exc
-        self.gone = IntervalSet(self._connection.execute("SELECT first, last FROM gone ORDER BY first"))
+        self.gone = gone_of(self._connection)
 
     def _let_age(self, head: Head, changes: Changes, before: Instant) -> None:
         """Let acknowledged messages go that are older than ``before``."""
@@ -400,6 +435,7 @@ class LogStore:
             rows = self._connection.execute(
                 f"{_QUERY_EVICTION} seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", (first, last, CHUNK)
             ).fetchall()
+            rows = [numbers_of(row) for row in rows]
             old = [row for row in rows if row[3] < before]
             self._remove(old, head, changes)
             if len(old) < len(rows):
@@ -427,6 +463,7 @@ class LogStore:
 
     def _enough(self, rows: list[tuple[int, ...]], head: Head) -> list[tuple[int, ...]]:
         """Return as many of the rows as bring the log below its bound."""
+        rows = [numbers_of(row) for row in rows]
         excess = head.bytes - self._limits.max_bytes
         for count, row in enumerate(rows, 1):
             excess -= row[1] + ROW_BYTES
