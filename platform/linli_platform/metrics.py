@@ -61,6 +61,18 @@ class Metrics:
         )
         self.queued = Gauge("linli_queued_readings", "Readings waiting for a commit.", registry=registry)
         self.paused = Gauge("linli_reading_paused", "1 while the broker is not read from.", registry=registry)
+        self.compacted = Counter(
+            "linli_readings_compacted", "Readings moved to where they take little room.", registry=registry
+        )
+        self.upkeep_failures = Counter(
+            "linli_upkeep_failures", "Upkeep of the store that failed and is tried again.", registry=registry
+        )
+        self.upkeep_seconds = Histogram(
+            "linli_upkeep_seconds",
+            "Time of one upkeep of the store, beside all else.",
+            registry=registry,
+            buckets=(0.1, 0.5, 1, 5, 10, 60, 600, 3_600),
+        )
         self.lines = LineCollector()
         registry.register(self.lines)
         self.connected = Gauge("linli_broker_connected", "1 while the subscription stands.", registry=registry)

@@ -25,6 +25,7 @@ from linli_platform.registry import Registry
 from linli_platform.registry.lease import LeaseLost
 from linli_platform.store import Fenced
 from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.store.upkeep import Upkeep
 from linli_platform.tokens import Tokens
 from linli_platform.tokens import load as load_tokens
 from linli_platform.web.show import shown
@@ -40,7 +41,7 @@ class Platform:
 
     Attributes:
         settings, clock, metrics: As given, or made.
-        store, registry, ingest, alarms, live, backups, completeness: The parts, once open.
+        store, registry, ingest, alarms, live, backups, completeness, upkeep: The parts, once open.
         url: Where API and pages are served, once open.
     """
 
@@ -51,6 +52,7 @@ class Platform:
     live: LiveFeed
     backups: BackupService
     completeness: CompletenessService
+    upkeep: Upkeep
     url: str
 
     def __init__(self, settings: Settings, *, clock: Clock = wall_clock) -> None:
@@ -84,7 +86,10 @@ class Platform:
         self.store = await stack.enter_async_context(
             _opened(
                 DuckDBStore(
-                    settings.store_path, memory_limit=settings.store.memory_limit, threads=settings.store.threads
+                    settings.store_path,
+                    memory_limit=settings.store.memory_limit,
+                    threads=settings.store.threads,
+                    zone=settings.tzinfo,
                 )
             )
         )
@@ -104,6 +109,7 @@ class Platform:
         )
         self.completeness = CompletenessService(self.store, settings.tzinfo, self.clock)
         await self.completeness.open()
+        self.upkeep = Upkeep(self.store, self.clock, self.metrics)
         self.live = LiveFeed(shown)
         self.ingest.listen(self.alarms.on_committed)
         self.ingest.listen(self.live.on_committed)
@@ -179,6 +185,7 @@ class Platform:
             ingest = group.create_task(self.ingest.run(), name="ingest")
             backups = group.create_task(self.backups.run(), name="backups")
             completeness = group.create_task(self.completeness.run(), name="completeness")
+            upkeep = group.create_task(self.upkeep.run(), name="upkeep")
             pages = group.create_task(self._server.serve(sockets=[self._listener]), name="api")
             await self._server.is_up.wait()
             ready()
@@ -190,6 +197,8 @@ class Platform:
             alarms.cancel()
             backups.cancel()
             completeness.cancel()
+            self.upkeep.stop()
+            await upkeep
         await asyncio.to_thread(self.store.checkpoint)
 
 

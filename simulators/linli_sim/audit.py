@@ -129,7 +129,7 @@ def _eras(path: Path) -> dict[str, tuple[int, int]]:
 def _count_stored(store: Path, found: Audit) -> Mapping[Key, set[int]]:
     stored: dict[Key, set[int]] = defaultdict(set)
     with duckdb.connect(str(store), read_only=True) as database:
-        rows = database.execute("SELECT gateway, name, time FROM reading JOIN series ON series.id = reading.series")
+        rows = database.execute("SELECT gateway, name, time FROM readings JOIN series ON series.id = readings.series")
         while batch := rows.fetchmany(10_000):
             found.stored += len(batch)
             for gateway, name, time in batch:

@@ -15,7 +15,7 @@ from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant, from_rfc3339
 from linli_core.model import Quality, Reason, quality_code
 from linli_core.wire.plan import PLAN, to_data
 from linli_platform.completeness import CompletenessService
-from linli_platform.completeness.days import bounds, day_of
+from linli_platform.days import bounds, day_of
 from linli_platform.ingest import Committed
 from linli_platform.store import Batch, EventRow, StoreError
 from linli_platform.store.duckdb import DuckDBStore

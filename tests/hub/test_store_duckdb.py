@@ -219,7 +219,7 @@ def test_a_second_process_is_told_why(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     with DuckDBStore(path) as store:
-        store._connected().execute("UPDATE meta SET value = '2' WHERE key = 'version'")
+        store._connected().execute("UPDATE meta SET value = '3' WHERE key = 'version'")
     with pytest.raises(StoreUnavailable, match="install the newer linli"):
         DuckDBStore(path).__enter__()
 

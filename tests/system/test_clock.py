@@ -45,7 +45,7 @@ async def test_readings_keep_their_time_through_jumps_of_a_day(rig: Rig, tmp_pat
     assert (audit.lost, audit.doubled, audit.unknown) == (0, 0, 0), audit.examples
     assert audit.loss_ledger == []
     with contextlib.closing(duckdb.connect(str(rig.data / "store.duckdb"), read_only=True)) as database:
-        row = database.execute("SELECT count(*), min(time), max(time) FROM reading").fetchone()
+        row = database.execute("SELECT count(*), min(time), max(time) FROM readings").fetchone()
     assert row is not None
     assert row[0] >= 400
     assert began - TOLERANCE <= row[1] <= row[2] <= ended + TOLERANCE

@@ -12,7 +12,7 @@ from linli_platform.api.community import IdFilter, Limit, select_series
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import PROBLEMS, Problem
 from linli_platform.api.readings import MOST_POINTS, find_series
-from linli_platform.completeness.days import bounds, day_of
+from linli_platform.days import bounds, day_of
 
 _WEEK = timedelta(days=6)
 

@@ -9,8 +9,8 @@ from linli_core.completeness import expected
 from linli_core.instant import DAY, HOUR, MINUTE, Instant
 from linli_core.wire.plan import PLAN
 from linli_platform.clock import Clock
-from linli_platform.completeness.days import bounds, day_of
 from linli_platform.completeness.plans import Plans
+from linli_platform.days import bounds, day_of
 from linli_platform.ingest import Committed
 from linli_platform.store import Store, StoreError
 

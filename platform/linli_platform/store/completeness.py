@@ -74,7 +74,7 @@ def count_readings(connection: duckdb.DuckDBPyConnection, start: Instant, end: I
     # First: late readings that come meanwhile are counted, if at all, but not yet called late.
     through = newest_note(connection)
     rows = connection.execute(
-        "SELECT series, count(*), count(*) FILTER (quality < ?) FROM reading WHERE time >= ? AND time < ? GROUP BY 1",
+        "SELECT series, count(*), count(*) FILTER (quality < ?) FROM readings WHERE time >= ? AND time < ? GROUP BY 1",
         [_UNCERTAIN, start, end],
     ).fetchall()
     return DayCounts({series: (received, good) for series, received, good in rows}, through)

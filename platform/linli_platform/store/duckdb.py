@@ -6,8 +6,11 @@ gateway spoke or two hundred.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, tzinfo
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -35,11 +38,14 @@ from linli_platform.store import (
     SeriesInfo,
     StoreError,
     StoreUnavailable,
+    compaction,
     completeness,
     duckdb_query,
     statements,
 )
 from linli_platform.store.arrange import QUALITY_SPAN, arrange, same_reading
+from linli_platform.store.aside import Aside
+from linli_platform.store.compaction import Compacted
 from linli_platform.store.heads import NEVER, Heads
 from linli_platform.store.query import Measure, Scan, Steps, Windows
 from linli_platform.store.schema import connect, installation_of
@@ -49,16 +55,6 @@ _BAD: Final = quality_code(Quality.BAD)
 _FOLD_AFTER: Final = 4096
 _FENCE: Final = "fence:"
 _MICROSECONDS_MAX: Final = 2**62
-
-_AGGREGATES: Final = {
-    Aggregate.MEAN: "avg(value) FILTER (quality < $bad)",
-    Aggregate.MINIMUM: "min(value) FILTER (quality < $bad)",
-    Aggregate.MAXIMUM: "max(value) FILTER (quality < $bad)",
-    Aggregate.SUM: "sum(value) FILTER (quality < $bad)",
-    Aggregate.COUNT: "CAST(count(value) FILTER (quality < $bad) AS DOUBLE)",
-    Aggregate.FIRST: "arg_min(value, time) FILTER (quality < $bad)",
-    Aggregate.LAST: "arg_max(value, time) FILTER (quality < $bad)",
-}
 
 
 class DuckDBStore:
@@ -71,20 +67,26 @@ class DuckDBStore:
         path: The file.
         memory_limit: What DuckDB may hold in memory, as DuckDB writes it (``512MB``).
         threads: Threads DuckDB may use for one query.
+        zone: Where its days begin.
 
     Attributes:
         path: The file.
+        zone: As given.
         installation: Whose store it is, once it is open; random, and the same for its whole life.
     """
 
-    def __init__(self, path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
+    def __init__(self, path: Path, *, memory_limit: str = "512MB", threads: int = 2, zone: tzinfo = UTC) -> None:
         self.path = path
+        self.zone = zone
         self._memory_limit = memory_limit
         self._threads = threads
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._broken = False
         self._write = threading.Lock()
         self._state = threading.Lock()
+        self._aside = Aside(self._write)
+        self._calm = 0
+        self._stopping = threading.Event()
         self._heads = Heads()
         self._series: dict[tuple[str, str], SeriesInfo] = {}
         self._by_id: list[SeriesInfo | None] = [None]
@@ -96,6 +98,7 @@ class DuckDBStore:
         self.installation = ""
 
     def __enter__(self) -> Self:
+        self._stopping.clear()
         self._open()
         return self
 
@@ -103,6 +106,7 @@ class DuckDBStore:
         self, _type: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
     ) -> None:
         with self._write, self._state:
+            self._aside.give_way()
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -231,7 +235,10 @@ class DuckDBStore:
                     conflicts += 1
                     drop.append(row)
             if replace:
-                statements.delete(connection, batch, np.array(replace, np.int64))
+                replaced = np.array(replace, np.int64)
+                times = batch.time[replaced]
+                self._aside.give_way(int(times.min()), int(times.max()))
+                statements.delete(connection, batch, replaced)
             if drop:
                 rows = rows[~np.isin(rows, drop)]
         statements.insert_readings(connection, batch, rows)
@@ -293,34 +300,9 @@ class DuckDBStore:
         limit: int = 10_000,
     ) -> list[Row]:
         """Return readings or steps with ``start <= time < end``, in order of time."""
-        if step is None:
-            if aggregate is not None:
-                raise ValueError("an aggregate needs a step")
-            query = (
-                "SELECT time, value, text, quality, CAST(quality < $bad AS INTEGER), CAST(quality >= $bad AS INTEGER)"
-                " FROM reading WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
-            )
-            steps = {}
-        else:
-            if step <= 0:
-                raise ValueError(f"a step of {step} µs; a step is longer than nothing")
-            query = (
-                f"SELECT time - ((time % $step) + $step) % $step AS start, {_AGGREGATES[aggregate or Aggregate.MEAN]},"  # noqa: S608 - from the table above
-                " NULL, coalesce(min(quality) FILTER (quality < $bad), max(quality)),"
-                " count(*) FILTER (quality < $bad), count(*) FILTER (quality >= $bad)"
-                " FROM reading WHERE series = $series AND time >= $start AND time < $end"
-                " GROUP BY 1 ORDER BY 1 LIMIT $limit"
-            )
-            steps = {"step": step}
-        values = {
-            "series": series,
-            "start": max(-_MICROSECONDS_MAX, start),
-            "end": min(_MICROSECONDS_MAX, end),
-            "bad": _BAD,
-            "limit": max(0, limit),
-            **steps,
-        }
-        return [Row(*row) for row in self._rows(query, values)]
+        start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
+        with self._reader() as cursor:
+            return duckdb_query.read(cursor, series, start, end, step, aggregate, max(0, limit), _BAD)
 
     def scan(
         self,
@@ -413,11 +395,11 @@ class DuckDBStore:
 
     def count(self) -> int:
         """Return the number of readings held."""
-        return int(self._rows("SELECT count(*) FROM reading", {})[0][0])
+        return int(self._rows("SELECT count(*) FROM readings", {})[0][0])
 
     def count_distinct(self) -> int:
         """Return the number of distinct (series, time) held."""
-        query = "SELECT count(*) FROM (SELECT DISTINCT series, time FROM reading)"
+        query = "SELECT count(*) FROM (SELECT DISTINCT series, time FROM readings)"
         return int(self._rows(query, {})[0][0])
 
     def size_bytes(self) -> int:
@@ -428,10 +410,66 @@ class DuckDBStore:
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the main file."""
         with self._write:
+            # DuckDB brings nothing into the file while another transaction writes.
+            self._aside.give_way()
             try:
                 self._connected().checkpoint()
             except duckdb.Error as exc:
                 raise StoreError(f"{self.path}: checkpoint: {exc}") from exc
+
+    # Upkeep
+
+    def compact(self, now: Instant, *, most: int = compaction.PIECE) -> Compacted:
+        """Move readings of days that are over to where they take little room; the store goes on meanwhile.
+
+        Args:
+            now: The present instant.
+            most: Readings moved at a time.
+
+        Raises:
+            GaveWay: The writer had to change what was being moved; what is not moved yet is moved the next time.
+            StoreError: The disk is full or fails; what is not moved yet is moved the next time, and nothing is lost.
+        """
+        done = Compacted()
+        rows = partial(self._rows, values={})
+        with self._one_thread():
+            for day in compaction.due(rows, now, self.zone):
+                for piece in compaction.pieces(rows, day, self.zone, most):
+                    if self._stopping.is_set():
+                        return done
+                    self._move(piece, done)
+                    done.days.append(day.toordinal())
+        return done
+
+    def stop_upkeep(self) -> None:
+        """Let :meth:`compact` return, soon, and from now on do nothing."""
+        self._stopping.set()
+
+    def _move(self, piece: compaction.Piece, done: Compacted) -> None:
+        with self._state:
+            cursor = self._connected().cursor()
+        try:
+            with self._aside.transaction(cursor, piece.start, piece.end - 1):
+                done.readings += compaction.move(self._aside, piece)
+                ended = time.monotonic()
+        except duckdb.Error as exc:
+            raise StoreError(f"{self.path}: compaction: nothing of it was kept: {exc}") from exc
+        done.longest_commit_s = max(done.longest_commit_s, time.monotonic() - ended)
+
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        """Work for seconds and more: one core is left to who brings readings and who is alarmed."""
+        self._calm_by(1)
+        try:
+            yield
+        finally:
+            self._calm_by(-1)
+
+    def _calm_by(self, change: int) -> None:
+        with self._state:
+            self._calm += change
+            if self._connection is not None:
+                self._connection.cursor().execute(f"SET threads = {1 if self._calm else self._threads}")
 
     @contextmanager
     def snapshot(self, pin: Callable[[], None] = lambda: None) -> Iterator[Snapshot]:
@@ -455,11 +493,9 @@ class DuckDBStore:
                 cursor.close()
                 raise
         try:
-            # A snapshot is read for seconds and more: one core is left to who brings readings and who is alarmed.
-            cursor.execute("SET threads = 1")
-            yield Snapshot(self.path, cursor)
+            with self._one_thread():
+                yield Snapshot(self.path, cursor)
         finally:
-            cursor.execute(f"SET threads = {self._threads}")
             cursor.close()
 
     # The connection
@@ -496,11 +532,8 @@ class DuckDBStore:
         for info in known:
             by_id[info.id] = info
             heads.reserve(info.id)
-        newest = (
-            "SELECT series, max(time), arg_max({'v': value, 't': text, 'q': quality}, time) FROM reading GROUP BY 1"
-        )
-        for series, time, head in connection.execute(newest).fetchall():
-            heads.recover(series, time, head["v"], head["t"], head["q"])
+        for head in statements.read_heads(connection):
+            heads.recover(*head)
         with self._state:
             self._heads = heads
             # Series asked for since the last commit keep their numbers: batches on their way carry them.
@@ -523,6 +556,7 @@ class DuckDBStore:
             self._fold()
 
     def _reopen(self) -> None:
+        self._aside.give_way()
         with self._state:
             if self._connection is not None:
                 self._connection.close()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import Instant
+from linli_platform.store import Aggregate, Row
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
 from linli_platform.store.statements import registered
 
@@ -19,6 +20,49 @@ _MEASURES: Final = {
     Measure.FIRST: "arg_min(value, time)",
     Measure.LAST: "arg_max(value, time)",
 }
+
+_AGGREGATES: Final = {
+    Aggregate.MEAN: "avg(value) FILTER (quality < $bad)",
+    Aggregate.MINIMUM: "min(value) FILTER (quality < $bad)",
+    Aggregate.MAXIMUM: "max(value) FILTER (quality < $bad)",
+    Aggregate.SUM: "sum(value) FILTER (quality < $bad)",
+    Aggregate.COUNT: "CAST(count(value) FILTER (quality < $bad) AS DOUBLE)",
+    Aggregate.FIRST: "arg_min(value, time) FILTER (quality < $bad)",
+    Aggregate.LAST: "arg_max(value, time) FILTER (quality < $bad)",
+}
+
+
+def read(
+    cursor: duckdb.DuckDBPyConnection,
+    series: int,
+    start: Instant,
+    end: Instant,
+    step: int | None,
+    aggregate: Aggregate | None,
+    limit: int,
+    bad: int,
+) -> list[Row]:
+    """Return readings or steps of one series; see :meth:`linli_platform.store.Store.read`."""
+    values: dict[str, object] = {"series": series, "start": start, "end": end, "bad": bad, "limit": limit}
+    if step is None:
+        if aggregate is not None:
+            raise ValueError("an aggregate needs a step")
+        query = (
+            "SELECT time, value, text, quality, CAST(quality < $bad AS INTEGER), CAST(quality >= $bad AS INTEGER)"
+            " FROM readings WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
+        )
+    else:
+        if step <= 0:
+            raise ValueError(f"a step of {step} µs; a step is longer than nothing")
+        values["step"] = step
+        query = (
+            f"SELECT time - ((time % $step) + $step) % $step AS start, {_AGGREGATES[aggregate or Aggregate.MEAN]},"  # noqa: S608 - from the table above
+            " NULL, coalesce(min(quality) FILTER (quality < $bad), max(quality)),"
+            " count(*) FILTER (quality < $bad), count(*) FILTER (quality >= $bad)"
+            " FROM readings WHERE series = $series AND time >= $start AND time < $end"
+            " GROUP BY 1 ORDER BY 1 LIMIT $limit"
+        )
+    return [Row(*row) for row in cursor.execute(query, values).fetchall()]
 
 
 def scan(
@@ -36,7 +80,7 @@ def scan(
     with registered(cursor, "asked", asked):
         columns = cursor.execute(
             f"SELECT r.series, r.time, coalesce(r.value, 'NaN'::DOUBLE) AS value, r.quality, {text} AS text"  # noqa: S608 - from above
-            " FROM reading r JOIN asked ON r.series = asked.series WHERE r.time >= ? AND r.time < ?"
+            " FROM readings r JOIN asked ON r.series = asked.series WHERE r.time >= ? AND r.time < ?"
             " ORDER BY asked.place, r.time LIMIT ?",
             [start, end, limit + 1],
         ).fetchnumpy()
@@ -66,10 +110,10 @@ def steps(
     values: dict[str, object] = {"bad": bad, "first": first, "last": last}
     if windows.step:
         number, values["step"], values["origin"] = "(r.time - $origin) // $step", windows.step, windows.origin
-        source = "reading r JOIN asked ON r.series = asked.series"
+        source = "readings r JOIN asked ON r.series = asked.series"
     else:
         number = "edges.number"
-        source = "reading r JOIN asked ON r.series = asked.series ASOF JOIN edges ON r.time >= edges.start"
+        source = "readings r JOIN asked ON r.series = asked.series ASOF JOIN edges ON r.time >= edges.start"
     edges: dict[str, NDArray[Any]] = {
         "start": windows.edges[:-1],
         "number": np.arange(len(windows.edges) - 1, dtype=np.int32),

@@ -8,9 +8,9 @@ import duckdb
 
 from linli_platform.store import StoreUnavailable
 
-VERSION: Final = 1
+VERSION: Final = 2
 
-_TABLES: Final = """
+_FIRST: Final = """
 CREATE TABLE IF NOT EXISTS meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS series (
     id INTEGER NOT NULL, gateway VARCHAR NOT NULL, device VARCHAR NOT NULL, name VARCHAR NOT NULL,
@@ -30,6 +30,22 @@ CREATE TABLE IF NOT EXISTS completeness (
     series INTEGER NOT NULL, day BIGINT NOT NULL, expected BIGINT, received BIGINT NOT NULL, good BIGINT NOT NULL,
     late BIGINT NOT NULL, computed BIGINT NOT NULL);
 """
+"""The tables of version 1. ``IF NOT EXISTS``: programs of that version added to them without counting up."""
+
+_HISTORY: Final = """
+CREATE TABLE history (
+    series INTEGER NOT NULL, time BIGINT NOT NULL, value DOUBLE, text VARCHAR, quality UTINYINT NOT NULL,
+    day INTEGER NOT NULL);
+CREATE TABLE head (
+    series INTEGER PRIMARY KEY, time BIGINT NOT NULL, value DOUBLE, text VARCHAR, quality UTINYINT NOT NULL);
+CREATE VIEW readings AS
+    SELECT series, time, value, text, quality FROM reading
+    UNION ALL SELECT series, time, value, text, quality FROM history;
+"""
+"""Version 2: ``reading`` holds what is fresh, ``history`` days that are over, sorted; ``docs/adr/0027``."""
+
+_STEPS: Final = (_FIRST, _HISTORY)
+"""What brings a file from each version to the next; an empty file is of version 0."""
 
 
 def connect(path: Path, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
@@ -62,17 +78,39 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         # Queries come from the API: they may read the tables. Snapshots are written to this folder, and nowhere else.
         connection.execute("SET allowed_directories = [?]", [str(path.resolve().parent)])
         connection.execute("SET enable_external_access = false")
-        connection.execute(_TABLES)
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", [str(VERSION)])
+        found = version_of(connection)
+        if found is not None and not 0 <= found <= VERSION:
+            raise StoreUnavailable(
+                f"{path}: written as store version {found}, this program knows {VERSION}; install the newer linli"
+            )
+        migrate(connection, found or 0)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('installation', ?)", [secrets.token_hex(16)])
-        found = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchall()
     except duckdb.Error as exc:
         raise StoreUnavailable(f"{path}: {exc}; restore the file from a backup, or start with another --data") from exc
-    if found != [(str(VERSION),)]:
-        version = found[0][0] if found else "none"
-        raise StoreUnavailable(
-            f"{path}: written as store version {version}, this program knows {VERSION}; install the newer linli"
-        )
+
+
+def version_of(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """Return the version a file was written as, -1 if what stands there is none, ``None`` in an empty file."""
+    tables = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'meta'"
+    if connection.execute(tables).fetchall() == [(0,)]:
+        return None
+    row = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+    if row is None:
+        return None  # killed between the first table and the first row: nothing was ever written
+    return int(row[0]) if str(row[0]).isdecimal() else -1
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, found: int) -> None:
+    """Bring a file to this version, one version after the other, each in a transaction: killed, it goes on there."""
+    for version, step in enumerate(_STEPS[found:], found + 1):
+        connection.begin()
+        try:
+            connection.execute(step)
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", [str(version)])
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
 
 
 def installation_of(connection: duckdb.DuckDBPyConnection) -> str:

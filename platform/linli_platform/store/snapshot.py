@@ -59,7 +59,7 @@ class Snapshot:
 
     def counts(self) -> Counts:
         """Return what is in it."""
-        readings, first, last = self._one("SELECT count(*), min(time), max(time) FROM reading")
+        readings, first, last = self._one("SELECT count(*), min(time), max(time) FROM readings")
         (series,) = self._one("SELECT count(*) FROM series")
         (events,) = self._one("SELECT count(*) FROM event")
         gateways = len(of_gateways(read_marks(self._cursor)))
@@ -82,13 +82,13 @@ class Snapshot:
         day = counts.first // DAY
         while day <= counts.last // DAY:
             start = day * DAY
-            (rows,) = self._one(f"SELECT count(*) FROM reading WHERE time >= {start} AND time < {start + DAY}")  # noqa: S608
+            (rows,) = self._one(f"SELECT count(*) FROM readings WHERE time >= {start} AND time < {start + DAY}")  # noqa: S608
             if rows:
                 of_day = f"time >= {start} AND time < {start + DAY}"
                 for number, (first, last) in enumerate(self._pieces(of_day, rows)):
                     rest()
                     yield self._copy(
-                        f"SELECT {_COLUMNS} FROM reading WHERE {of_day}"  # noqa: S608
+                        f"SELECT {_COLUMNS} FROM readings WHERE {of_day}"  # noqa: S608
                         f" AND series BETWEEN {first} AND {last} ORDER BY series, time",
                         folder / READINGS / f"{day}-{number:05}.parquet",
                     )
@@ -96,7 +96,7 @@ class Snapshot:
                 day += 1
                 continue
             # A reading of 1970 must not cost a look at every day since.
-            (following,) = self._maybe(f"SELECT min(time) FROM reading WHERE time >= {start + DAY}")  # noqa: S608
+            (following,) = self._maybe(f"SELECT min(time) FROM readings WHERE time >= {start + DAY}")  # noqa: S608
             if following is None:
                 return
             day = following // DAY
@@ -106,7 +106,7 @@ class Snapshot:
         if rows <= PIECE:
             return [(0, 2**31 - 1)]
         counts = self._execute(
-            f"SELECT series, count(*) FROM reading WHERE {of_day} GROUP BY series ORDER BY series"  # noqa: S608
+            f"SELECT series, count(*) FROM readings WHERE {of_day} GROUP BY series ORDER BY series"  # noqa: S608
         ).fetchall()
         pieces: list[tuple[int, int]] = []
         first, held = counts[0][0], 0
@@ -144,11 +144,12 @@ def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int 
     """
     connection = connect(path, memory_limit, threads)
     try:
-        version = connection.execute(
+        written = connection.execute(
             f"SELECT value FROM '{_quoted(folder / 'meta.parquet')}' WHERE key = 'version'"  # noqa: S608
         ).fetchall()
-        if version != [(str(VERSION),)]:
-            found = version[0][0] if version else "none"
+        # Readings are readings in every version so far; where they stand in the file is not in a backup.
+        if written not in [[(str(version),)] for version in range(1, VERSION + 1)]:
+            found = written[0][0] if written else "none"
             raise StoreError(f"the backup's store is of version {found}, this program knows {VERSION}")
         connection.begin()
         for table in TABLES:
@@ -156,6 +157,7 @@ def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int 
                 continue
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - from the table above
             connection.execute(f"INSERT INTO {table} SELECT * FROM '{_quoted(folder / f'{table}.parquet')}'")  # noqa: S608
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", [str(VERSION)])
         connection.commit()
         for day in sorted((folder / READINGS).glob("*.parquet"), key=_place):
             connection.execute(f"INSERT INTO reading SELECT {_COLUMNS} FROM '{_quoted(day)}'")  # noqa: S608

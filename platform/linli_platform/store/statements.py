@@ -9,9 +9,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from linli_core.instant import Instant
 from linli_platform.store import QUARANTINE_BYTES, QUARANTINE_ROWS, Batch, EventRow, Quarantined, SeriesInfo
 
 _marks_decoder: Final = msgspec.msgpack.Decoder(dict[str, bytes])
+
+_HEADS: Final = """
+SELECT series, max(time), unnest(arg_max({'value': value, 'text': text, 'quality': quality}, time)) FROM (
+    SELECT * FROM reading UNION ALL
+    SELECT * FROM head h WHERE NOT EXISTS (SELECT 1 FROM reading r WHERE r.series = h.series AND r.time = h.time))
+GROUP BY series
+"""
+"""The newest readings: of what is fresh and of what is history. A better reading of the same instant is fresh."""
 
 
 @contextmanager
@@ -63,7 +72,7 @@ def look_up(
     bounds = [int(columns["time"].min()), int(columns["time"].max())]
     with registered(connection, "late", columns):
         return connection.execute(
-            "SELECT late.row, r.value, r.text, r.quality FROM reading r"
+            "SELECT late.row, r.value, r.text, r.quality FROM readings r"
             " JOIN late ON r.series = late.series AND r.time = late.time WHERE r.time BETWEEN ? AND ?",
             bounds,
         ).fetchall()
@@ -71,10 +80,15 @@ def look_up(
 
 def delete(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
     """Take the readings out that have the identity of these rows."""
-    with registered(connection, "replaced", {"series": batch.series[rows], "time": batch.time[rows]}):
-        connection.execute(
-            "DELETE FROM reading USING replaced WHERE reading.series = replaced.series AND reading.time = replaced.time"
-        )
+    columns: dict[str, NDArray[Any]] = {"series": batch.series[rows], "time": batch.time[rows]}
+    bounds = [int(columns["time"].min()), int(columns["time"].max())]
+    with registered(connection, "replaced", columns):
+        for table in ("reading", "history"):
+            connection.execute(
+                f"DELETE FROM {table} t USING replaced r WHERE t.series = r.series AND t.time = r.time"  # noqa: S608 - from above
+                " AND t.time BETWEEN ? AND ?",
+                bounds,
+            )
 
 
 def insert_events(connection: duckdb.DuckDBPyConnection, events: Sequence[EventRow]) -> tuple[int, ...]:
@@ -122,3 +136,8 @@ def read_marks(connection: duckdb.DuckDBPyConnection) -> dict[str, bytes]:
     for (body,) in connection.execute("SELECT body FROM mark_journal ORDER BY number").fetchall():
         marks.update(_marks_decoder.decode(body))
     return marks
+
+
+def read_heads(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, Instant, float | None, str | None, int]]:
+    """Return the newest reading of each series that has any: series, time, value, text and quality."""
+    return connection.execute(_HEADS).fetchall()

@@ -376,9 +376,10 @@ class Bench:
         numbers = {first + place: at for first, at in served(self._book) for place in range(POINTS)}
         with duckdb.connect(str(self._rig.data / "store.duckdb"), read_only=True) as store:
             rows = store.execute(
-                "SELECT value, count(*) FROM reading WHERE value IS NOT NULL GROUP BY value"
+                "SELECT value, count(*) FROM readings WHERE value IS NOT NULL GROUP BY value"
             ).fetchall()
-            (twice,) = store.execute("SELECT count(*) - count(DISTINCT (series, time)) FROM reading").fetchone() or (0,)
+            twofold = "SELECT count(*) - count(DISTINCT (series, time)) FROM readings"
+            (twice,) = store.execute(twofold).fetchone() or (0,)
         stored = Counter({int(value): count for value, count in rows})
         found = tally(
             numbers,

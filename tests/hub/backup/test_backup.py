@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 NOW = 1_795_000_000 * SECOND
 QUERIES = (
-    "SELECT * FROM reading ORDER BY series, time",
+    "SELECT * FROM readings ORDER BY series, time",
     "SELECT * FROM series ORDER BY id",
     "SELECT * FROM event ORDER BY gateway, id",
     "SELECT * FROM quarantine ORDER BY number",
