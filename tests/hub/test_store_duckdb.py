@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linli_core.instant import DAY
 from linli_core.model import Quality, Reason, quality_code
 from linli_platform.store import QUARANTINE_BYTES, Aggregate, Batch, EventRow, Quarantined, Row, StoreUnavailable
 from linli_platform.store.duckdb import DuckDBStore
@@ -236,3 +237,18 @@ def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path / "store.duckdb")
     with pytest.raises(StoreUnavailable, match="is not open"):
         store.count()
+
+
+@pytest.mark.parametrize("left", [0, 3])
+def test_what_is_deleted_of_days_that_were_moved_is_gone_after_a_restart_too(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "store.duckdb"
+    with DuckDBStore(path) as store:
+        series = store.series("gw", "a/voltage").id
+        store.append(batch_of([(series, NOW + time, float(time), None, GOOD) for time in range(6)]), {})
+        assert store.compact(NOW + 3 * DAY).readings == 6
+        store.append(batch_of([(series, NOW + 6, 6.0, None, GOOD)]), {})
+        assert store.delete([series], NOW + left, NOW + 99) == 7 - left
+        assert [row.time for row in store.latest()] == ([NOW + left - 1] if left else [])
+    with DuckDBStore(path) as store:
+        assert store.count() == left
+        assert [row.time for row in store.latest()] == ([NOW + left - 1] if left else [])

@@ -40,8 +40,38 @@ class StoreUnavailable(StoreError):
     """The store is locked, gone or damaged: opening it again may help, the call will not."""
 
 
+class CannotDelete(StoreError):
+    """The store's kind cannot take out what was asked for; nothing was taken out."""
+
+
 class Fenced(StoreError):
     """The store has a later owner by now: this one's writes are refused, however often they are tried."""
+
+
+class Deletion(StrEnum):
+    """What of a series a store can take out."""
+
+    RANGE = "range"
+    SERIES = "series"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What stores do differently; all else is the same on each, and the contract suite sees to both.
+
+    Attributes:
+        resolution: Observation times are kept in steps of so many µs; those between are cut off.
+        replaces: A better reading takes the place of a worse one. Otherwise the first stays, and the better one is
+            counted as a conflict.
+        deletion: What :meth:`Store.delete` can take out.
+        expires: The store may drop what is older than a time that was agreed when it was set up.
+    """
+
+    resolution: int = 1
+    replaces: bool = True
+    deletion: Deletion = Deletion.RANGE
+    expires: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +284,11 @@ class Store(Protocol):
     """A time-series store; see the module for the rules."""
 
     @property
+    def capabilities(self) -> Capabilities:
+        """What this kind of store can do and others cannot, or the other way round."""
+        ...
+
+    @property
     def is_exclusive(self) -> bool:
         """Tell whether no other process can have this store open: whoever had it is gone."""
         ...
@@ -296,6 +331,13 @@ class Store(Protocol):
 
     def fence(self, fence: Fence) -> None:
         """Refuse from now on, durably, commits under an older term of the same name; :class:`Fenced` if this is one."""
+        ...
+
+    def delete(self, series: Iterable[int], start: Instant, end: Instant) -> int:
+        """Take readings with ``start <= time < end`` of series out for good; return how many there were.
+
+        What is newest of a series then is what is left of it. :class:`CannotDelete` if this kind of store cannot.
+        """
         ...
 
     def marks(self) -> dict[str, bytes]:

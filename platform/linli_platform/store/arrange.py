@@ -1,5 +1,6 @@
 """Putting a batch in order before it meets the store: pure, on columns."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,3 +59,46 @@ def same_reading(one: tuple[float, str | None, int], other: tuple[float, str | N
     """Tell whether two (value, text, quality) say the same; NaN stands for no number, so it equals itself."""
     equal_values = one[0] == other[0] or (one[0] != one[0] and other[0] != other[0])
     return equal_values and one[1:] == other[1:]
+
+
+Held = tuple[int, float | None, str | None, int]
+"""A row of a batch, and the value, text and quality that the store holds of its identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What becomes of the rows of a batch whose identity the store holds.
+
+    Attributes:
+        dropped: Rows that change nothing.
+        replacing: Rows that take the place of a worse reading.
+        duplicates: Dropped ones that say the same.
+        conflicts: Dropped ones that say otherwise.
+    """
+
+    dropped: list[int]
+    replacing: list[int]
+    duplicates: int
+    conflicts: int
+
+    def leave(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of some rows that are to be written."""
+        return rows[~np.isin(rows, self.dropped)] if self.dropped else rows
+
+
+def settle(batch: Batch, held: Iterable[Held], *, replaces: bool = True) -> Settled:
+    """Decide by the rule of ADR 0007: the better quality stays, of equal ones the first."""
+    dropped, replacing = [], []
+    duplicates = conflicts = 0
+    for row, value, text, quality in held:
+        stored = (np.nan if value is None else value, text, quality)
+        offered = (float(batch.value[row]), batch.texts.get(row), int(batch.quality[row]))
+        if same_reading(stored, offered):
+            duplicates += 1
+            dropped.append(row)
+        elif replaces and offered[2] // QUALITY_SPAN < quality // QUALITY_SPAN:
+            replacing.append(row)
+        else:
+            conflicts += 1
+            dropped.append(row)
+    return Settled(dropped, replacing, duplicates, conflicts)

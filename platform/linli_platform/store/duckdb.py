@@ -27,6 +27,7 @@ from linli_platform.store import (
     Aggregate,
     Appended,
     Batch,
+    Capabilities,
     CompleteDay,
     DayCounts,
     EventRow,
@@ -43,7 +44,7 @@ from linli_platform.store import (
     duckdb_query,
     statements,
 )
-from linli_platform.store.arrange import QUALITY_SPAN, arrange, same_reading
+from linli_platform.store.arrange import arrange, settle
 from linli_platform.store.aside import Aside
 from linli_platform.store.compaction import Compacted
 from linli_platform.store.heads import NEVER, Heads
@@ -110,6 +111,11 @@ class DuckDBStore:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """DuckDB can do all of it."""
+        return Capabilities()
 
     # Series
 
@@ -222,30 +228,39 @@ class DuckDBStore:
         duplicates, conflicts = arranged.duplicates, arranged.conflicts
         sure = self._heads.surely_new(batch.series[rows], batch.time[rows])
         if not sure.all():
-            drop, replace = [], []
-            for row, value, text, quality in statements.look_up(connection, batch, rows[~sure]):
-                stored = (np.nan if value is None else value, text, quality)
-                offered = (float(batch.value[row]), batch.texts.get(row), int(batch.quality[row]))
-                if same_reading(stored, offered):
-                    duplicates += 1
-                    drop.append(row)
-                elif offered[2] // QUALITY_SPAN < quality // QUALITY_SPAN:
-                    replace.append(row)
-                else:
-                    conflicts += 1
-                    drop.append(row)
-            if replace:
-                replaced = np.array(replace, np.int64)
+            settled = settle(batch, statements.look_up(connection, batch, rows[~sure]))
+            duplicates += settled.duplicates
+            conflicts += settled.conflicts
+            if settled.replacing:
+                replaced = np.array(settled.replacing, np.int64)
                 times = batch.time[replaced]
                 self._aside.give_way(int(times.min()), int(times.max()))
                 statements.delete(connection, batch, replaced)
-            if drop:
-                rows = rows[~np.isin(rows, drop)]
+            rows = settled.leave(rows)
         statements.insert_readings(connection, batch, rows)
         if note := completeness.note_late(batch, rows):
             self._late += 1
             completeness.insert_late(connection, self._late, note)
         return Appended(np.sort(rows), duplicates, conflicts, ()), rows
+
+    def delete(self, series: Iterable[int], start: Instant, end: Instant) -> int:
+        """Take readings with ``start <= time < end`` of series out for good; return how many there were."""
+        chosen = [number for number in series if self.get(number) is not None]
+        with self._write:
+            if self._broken:
+                self._reopen()
+            self._aside.give_way()
+            connection = self._connected()
+            with _transaction(connection, self):
+                start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
+                gone = statements.withdraw(connection, chosen, start, end)
+            newest = [head for head in statements.read_heads(connection) if head[0] in set(chosen)]
+            with self._state:
+                for number in chosen:
+                    self._heads.forget(number)
+                for head in newest:
+                    self._heads.recover(*head)
+        return gone
 
     def _fold(self) -> None:
         """Bring the journal of marks into the table of marks."""

@@ -58,6 +58,12 @@ class Heads:
         if text is not None:
             self.texts[series] = text
 
+    def forget(self, series: int) -> None:
+        """Take note that nothing is known of a series any more: its newest reading is to be recovered."""
+        self.time[series] = self._empty_from[series] = self._empty_to[series] = self.received[series] = NEVER
+        self.value[series] = np.nan
+        self.texts.pop(series, None)
+
     def surely_new(self, series: NDArray[np.int32], time: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell for each row whether the store surely holds no reading of that identity."""
         fresh = time > self.time[series]

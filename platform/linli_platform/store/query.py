@@ -1,13 +1,15 @@
 """Many series asked at once: as readings (:class:`Scan`) or taken together by windows (:class:`Steps`)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isnan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from linli_core.instant import Instant
 from linli_platform.store import StoreError
 
 
@@ -46,6 +48,12 @@ class Scan:
 
     def __len__(self) -> int:
         return len(self.series)
+
+    def rows(self) -> Iterator[tuple[int, Instant, float | None, int]]:
+        """Yield series, time, value and quality, row by row."""
+        columns = (self.series.tolist(), self.time.tolist(), self.value.tolist(), self.quality.tolist())
+        for series, time, value, quality in zip(*columns, strict=True):
+            yield series, time, None if isnan(value) else value, quality
 
 
 @dataclass(frozen=True, slots=True)
