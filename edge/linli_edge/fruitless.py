@@ -37,8 +37,10 @@ class DeviceFruitful:
 
 def complaint(readings: Sequence[Reading]) -> str:
     """Return what to say of a poll's readings where not one of them has a value; empty where one has."""
-    reasons = {reading.reason for reading in readings if reading.quality is Quality.BAD}
-    if not readings or any(reading.quality is not Quality.BAD for reading in readings) or reasons <= _NOTHING_NEW:
+    if not readings or any(reading.quality is not Quality.BAD for reading in readings):
+        return ""
+    reasons = {reading.reason for reading in readings}
+    if reasons <= _NOTHING_NEW:
         return ""
     told = ", ".join(sorted(reason.label for reason in reasons if reason is not None))
     return f"it answers, but gives no value for any of {len(readings)} points: {told}"

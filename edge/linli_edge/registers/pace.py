@@ -36,11 +36,13 @@ class Pace(msgspec.Struct):
     fastest: float = 0.0
     watched: int = 0
 
+    def is_due(self, at: Instant) -> bool:
+        """Tell whether a window is over, or a clock was set back."""
+        return not 0 <= at - self.since < WINDOW
+
     def learn(self, value: float, at: Instant, believed: float) -> None:
-        """Take a value that fitted; one window alone raises the pace to what was ``believed`` at most."""
+        """Take a value that fitted, at the end of a window; one raises the pace to what was ``believed`` at most."""
         window = at - self.since
-        if 0 <= window < WINDOW:
-            return
         if window > 0:
             self.fastest = max(self.fastest, min((value - self.value) / window, believed))
             self.watched += min(window, _MOST_COUNTED)

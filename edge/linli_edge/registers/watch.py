@@ -45,6 +45,8 @@ _SLACK: Final = MINUTE
 """Clocks of meters and gateways differ, and a poll takes its time: so much of the fastest rise is always allowed."""
 _NEARLY_FULL: Final = 0.9
 _NEARLY_A_POWER: Final = 0.99
+_LEAST: Final = 10.0
+"""The smallest step up of a unit."""
 _FACTORS: Final = (1e3, 1e-3, 1e2, 1e-2, 1e1, 1e-1, 1e6, 1e-6)
 
 
@@ -214,7 +216,8 @@ class RegisterWatch:
     def _learn(self, base: Baseline, value: float, at: Instant) -> None:
         if base.pace is None:
             base.pace = Pace(base.at, base.value)
-        base.pace.learn(value, at, self._pace(base))
+        if base.pace.is_due(at):
+            base.pace.learn(value, at, self._pace(base))
 
     def _begin_again(self, base: Baseline, value: float, at: Instant) -> None:
         """Take a new baseline; the meter is the same, and so is its pace."""
@@ -227,7 +230,8 @@ class RegisterWatch:
         suspect = base.suspect
         if suspect is not None and suspect.kind is Happening.UNIT_JUMP and suspect.first > base.value:
             return self._goes_on(suspect, value, at)
-        return value > base.value and self._power(base, value, at, self._pace(base)) is not None
+        # Asked of every reading, and answered at once for almost all.
+        return value >= _LEAST * base.value > 0 and self._power(base, value, at, self._pace(base)) is not None
 
     def _rolled_over(self, base: Baseline, value: float, at: Instant) -> Told | None:
         if value >= base.value or value == 0:
