@@ -12,7 +12,7 @@ HEALTHY: Final = "healthy"
 
 _GRAVE: Final = (
     "parity", "speed", "framing", "master", "twins", "garbled", "silent", "unreachable", "damaged", "noise",
-    "edges", "flaky", "closes", "late", "slow", "echo",
+    "edges", "flaky", "refusing", "closes", "late", "slow", "echo",
 )  # fmt: skip
 """Kinds of diagnoses, in the order in which a person should look at them."""
 
@@ -110,6 +110,7 @@ def _unit(unit: int, notes: UnitNotes, evidence: Evidence) -> str:
         ("garbled", not notes.delays),
         ("damaged", notes.damaged > heard * _FEW and notes.damaged > 1),
         ("flaky", notes.silent > notes.asked * _FEW and notes.silent > 1),
+        ("refusing", notes.refused > 0 and notes.refused == len(notes.delays)),
         ("slow", quantile(notes.delays, 0.95) > _SLOW),
     )
     return next((kind for kind, is_so in signs if is_so), "")

@@ -50,6 +50,7 @@ class UnitNotes:
         edged: Right answers with stray bytes beside them.
         late: Answers that came after patience had ended.
         unreachable: Answers by which a gateway says that the unit is silent.
+        refused: Right answers by which the unit says no to what the configuration reads of it.
         closed: Questions after which the other end closed the connection.
     """
 
@@ -62,6 +63,7 @@ class UnitNotes:
     edged: int = 0
     late: int = 0
     unreachable: int = 0
+    refused: int = 0
     closed: int = 0
 
     @property
@@ -234,6 +236,7 @@ class Examination:
             notes.delays.append(heard.delay or 0)
             notes.doubled += len(mine) > 1
             notes.edged += bool(parsed.rest)
+            notes.refused += mine[0].exception is not None and step.unit in self._target.reads
         elif parsed.rest:
             notes.damaged += 1
             notes.headed += any(run[:2] == bytes((step.unit, step.function)) for run in parsed.rest)

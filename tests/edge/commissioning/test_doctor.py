@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +94,16 @@ async def test_each_sickness_is_told_by_its_name_and_a_healthy_line_is_healthy()
     # Side by side: they all wait on their lines, not on the machine.
     found = await asyncio.gather(*(examine() for examine, _ in LINES.values()))
     assert dict(zip(LINES, found, strict=True)) == {name: expected for name, (_, expected) in LINES.items()}
+
+
+async def test_a_device_that_refuses_what_is_configured_does_not_look_healthy() -> None:
+    far = Unit()
+    far.put("holding", 700, [1])
+    async with ModbusServer({1: far, **units(2)}).listen() as port:
+        target = replace(parse_link(f"tcp://127.0.0.1:{port}"), reads={1: (3, 5000, 2), 2: (3, 0, 2)})
+        assert await examined(target, (1, 2)) == ["refusing"]
+        # Nobody said what it has: that it refuses a guess means nothing.
+        assert await examined(replace(target, reads={2: (3, 0, 2)}), (1, 2)) == ["healthy"]
 
 
 async def test_noise() -> None:
