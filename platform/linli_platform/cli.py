@@ -13,7 +13,7 @@ import msgspec
 
 from linli_core.errors import ConfigError, LinliError
 from linli_core.settings import parse_toml
-from linli_platform import accounts, command
+from linli_platform import accounts, command, new_token
 from linli_platform.backup import cli as backup
 from linli_platform.config import (
     DEFAULT_DATA,
@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``linli-platform`` and return its exit code: 0 done, 1 a fault, 2 something to correct."""
     args = _parser().parse_args(argv)
     try:
+        if args.command == "token":
+            return new_token.run(args)
         settings = _settings(args)
         actions = {
             "registry": _registry,
@@ -107,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_arguments(write)
     _common(write)
+    token = commands.add_parser(
+        "token",
+        help="make a token for who writes or asks as at InfluxDB",
+        description="Make a token for a program that writes line protocol or asks as at InfluxDB (Telegraf, Grafana).",
+    )
+    new_token.add_arguments(token)
     quarantine.add_arguments(commands, _common)
     accounts.add_arguments(commands, _common)
     backup.add_arguments(commands, _common)

@@ -101,6 +101,7 @@ class Platform:
             metrics=self.metrics,
             limits=settings.limits,
             grouping=settings.grouping,
+            writers=tokens.writers(),
         )
         await self.ingest.open()
         self.alarms = await stack.enter_async_context(AlarmService(self.registry, self.store, rules, self.clock))
@@ -133,6 +134,7 @@ class Platform:
             token=token,
             tokens=tokens,
             hosts=frozenset(settings.api.hosts),
+            write_lines=self.ingest.write_lines,
             metrics=lambda: (self.metrics.render(), self.metrics.content_type),
         )
         self._server = _Server(

@@ -7,6 +7,10 @@
     sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     writes_as = "telegraf-cellar"
     reads = { gateways = ["gw-electric"], areas = ["building-3"] }
+    devices = { "Cold room 1" = "cold-room-1" }
+    maps = [
+        { measurement = "modbus", field = "t_air", point = "air_temperature", unit = "Cel", device_tag = "name" },
+    ]
 
 The file holds no secret, only what proves one. Secrets are made by ``linli-platform token``, 256 bits of chance, so
 that one round of SHA-256 is as good as many. Who may change the file may let himself in, so others must not.
@@ -28,6 +32,7 @@ from linli_core.errors import ConfigError
 from linli_core.model import is_id
 from linli_core.settings import parse_toml
 from linli_platform.config import convert
+from linli_platform.ingest.line_mapping import FieldMap, Rules, check_maps
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _FORBIDDEN_MODE: Final = stat.S_IWGRP | stat.S_IRWXO
@@ -56,12 +61,21 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sha256: SHA-256 of the secret, in hexadecimal digits.
         writes_as: The gateway under whose id its readings are kept; empty if it may not write.
         reads: What it may see; nothing if left out.
+        maps: What the fields of its lines mean, where they are not ours.
+        devices: Ids of devices by what a tag calls them.
     """
 
     name: str
     sha256: str
     writes_as: str = ""
     reads: Reads = Reads()
+    maps: tuple[FieldMap, ...] = ()
+    devices: dict[str, str] = {}
+
+    @property
+    def rules(self) -> Rules:
+        """How its lines are understood."""
+        return Rules(self.writes_as, self.maps, self.devices)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +99,10 @@ class Tokens:
             if hmac.compare_digest(digest, token.sha256):
                 found = token
         return found if found is not None and name in ("", found.name) else None
+
+    def writers(self) -> dict[str, Rules]:
+        """Return how the lines of each that may write are understood, by its name."""
+        return {token.name: token.rules for token in self._tokens.values() if token.writes_as}
 
     def named(self, name: str) -> Token | None:
         """Return the token of this name."""
@@ -135,6 +153,7 @@ def parse(text: str, where: str) -> Tokens:
             raise ConfigError(
                 f"{place}.writes_as", f"{token.writes_as[:80]!r} is no id", "use lower case, digits and hyphens"
             )
+        check_maps(token.maps, token.devices, place)
         names.add(token.name)
         digests.add(token.sha256)
     return Tokens(tokens)

@@ -6,10 +6,12 @@ from datetime import UTC, tzinfo
 from typing import Literal
 
 from linli_core.log.account import Balance
+from linli_core.wire.line_protocol import Precision
 from linli_platform.alarms import AlarmService
 from linli_platform.api.live import LiveFeed
 from linli_platform.backup.service import BackupService
 from linli_platform.clock import Clock
+from linli_platform.ingest.door import Writer, Written
 from linli_platform.ingest.replay import Replayed
 from linli_platform.registry import Loss, Registry
 from linli_platform.store import Quarantined, Store
@@ -41,6 +43,7 @@ class ApiContext:
         parts: Returns the state of ``broker``, ``store``, …, at the moment of asking.
         token: Bearer token that every request must bear; ``None`` where only loopback is served.
         hosts: Names by which the platform may be addressed without a token, besides ``localhost`` and IP addresses.
+        write_lines: Takes line protocol in; ``None`` where nothing takes messages.
         tokens: Who may speak at the doors of InfluxDB's shape.
         metrics: Returns the text of ``/metrics`` and its content type; ``None`` to serve none.
     """
@@ -58,5 +61,6 @@ class ApiContext:
     parts: Callable[[], Mapping[str, Part]] = dict
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)
+    write_lines: Callable[[Writer, bytes, Precision], Awaitable[Written]] | None = None
     tokens: Tokens = field(default_factory=Tokens)
     metrics: Callable[[], tuple[bytes, str]] | None = None

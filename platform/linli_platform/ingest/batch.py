@@ -1,5 +1,6 @@
 """What waits for the next commit: readings as growing columns, and everything that must be committed with them."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -70,6 +71,8 @@ class Pending:
         losses: New lines of the ledger.
         messages: The messages that brought readings and events, in order.
         booked: What each telemetry message adds to its gateway's book.
+        waiters: Of messages whose senders wait for an answer: told whether they were stored, or set aside.
+        is_aside: It stands for a message that the store cannot take.
     """
 
     received_at: Instant
@@ -88,12 +91,20 @@ class Pending:
     quarantined: list[Quarantined] = field(default_factory=list)
     messages: list[Taken] = field(default_factory=list)
     booked: list[Booked] = field(default_factory=list)
+    waiters: "dict[tuple[str, str, int], asyncio.Future[bool]]" = field(default_factory=dict)
+    is_aside: bool = False
 
     def settle(self, gateway: str, epoch: str, seq: int) -> None:
         """Note that this commit settles a message's fate."""
         self.seqs.setdefault(gateway, {}).setdefault(epoch, []).append(seq)
         self.touched.add(gateway)
         self.moved.add(gateway)
+
+    def answer(self) -> None:
+        """Tell those who wait that all this is committed."""
+        for waiter in self.waiters.values():
+            if not waiter.done():  # who no longer waits has cancelled it
+                waiter.set_result(not self.is_aside)
 
     def weight(self) -> int:
         """Return how much waits, in readings: events and quarantined messages count for as many."""
@@ -120,6 +131,7 @@ class Pending:
             statuses=self.statuses,
             losses=self.losses,
             quarantined=self.quarantined,
+            waiters=dict(self.waiters),
         )
         books = {(booked.gateway, booked.epoch, booked.seq): booked for booked in self.booked}
         alone = []
@@ -134,6 +146,8 @@ class Pending:
             if message.event is not None:
                 part.events.append(self.events[message.event])
             part.messages.append(message)
+            if (waiter := rest.waiters.pop((message.gateway, message.epoch, message.seq), None)) is not None:
+                part.waiters[message.gateway, message.epoch, message.seq] = waiter
             if (book := books.pop((message.gateway, message.epoch, message.seq), None)) is not None:
                 part.booked.append(book)
             alone.append(part)
@@ -150,7 +164,7 @@ class Pending:
         """Return what stands for the one message in this batch if the store cannot take it: itself, whole."""
         (message,) = self.messages
         cause = f"{REFUSED}{RefusalReason.NOT_STORABLE}"
-        aside = Pending(self.received_at)
+        aside = Pending(self.received_at, waiters=self.waiters, is_aside=True)
         aside.settle(message.gateway, message.epoch, message.seq)
         readings = len(self.series) or None
         aside.booked += [replace(book, accepted=0, refused=book.accepted + book.refused) for book in self.booked]

@@ -1,13 +1,16 @@
 """Trying a quarantined message again: the same checks as when it came, by today's vocabulary and limits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from linli_core.errors import Refused
+from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
 from linli_platform.ingest.admission import Admission
 from linli_platform.ingest.batch import Pending
 from linli_platform.ingest.decode import MessageDecoder
+from linli_platform.ingest.door import again, read_aside
 from linli_platform.ingest.intake import add_pack, event_row
+from linli_platform.ingest.line_mapping import Rules
 from linli_platform.ingest.settings import Limits
 from linli_platform.store import Quarantined
 
@@ -30,9 +33,15 @@ class Replayed:
 
 
 class Replaying:
-    """Unpacks quarantined messages."""
+    """Unpacks quarantined messages.
 
-    def __init__(self, admission: Admission, limits: Limits) -> None:
+    Args:
+        admission, limits: Today's.
+        writers: How the lines of each writer at the second door are understood, by its name.
+    """
+
+    def __init__(self, admission: Admission, limits: Limits, writers: Mapping[str, Rules]) -> None:
+        self._writers = writers
         self._admission = admission
         self._limits = limits
         self._decoder = MessageDecoder(limits)
@@ -50,7 +59,16 @@ class Replaying:
         if item.payload[:1] == b"{":  # CloudEvents; a SenML pack is an array, in JSON as in CBOR
             pending.events.append(event_row(item.gateway, self._decoder.event(item.payload, item.gateway, now), now))
             return pending, ()
-        pack = self._decoder.telemetry(item.payload, item.gateway, now)
+        aside = read_aside(item.payload)
+        if aside is None:
+            pack = self._decoder.telemetry(item.payload, item.gateway, now)
+        else:
+            rules = self._writers.get(aside.writer)
+            if rules is None or rules.writes_as != item.gateway:
+                raise Refused(
+                    RefusalReason.FOREIGN_GATEWAY, f"no token {aside.writer!r} writes as {item.gateway!r} any more"
+                )
+            pack = again(aside, rules, self._limits, now)
         add_pack(pending, sender, pack, self._admission)
         pending.held = self._admission.take_held()
         if pack.refused and not pending.series:

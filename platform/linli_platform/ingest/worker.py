@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
 from linli_core.log.account import Balance
 from linli_core.log.receiver import LateArrival
+from linli_core.wire.line_protocol import Precision
 from linli_core.wire.messages import encode_message
 from linli_core.wire.topics import Channel, subscription, topic
 from linli_platform.clock import Clock
@@ -21,7 +22,9 @@ from linli_platform.ingest.accounts import MARK
 from linli_platform.ingest.admission import Admission
 from linli_platform.ingest.batch import Booked, Pending
 from linli_platform.ingest.connection import BrokerAddress, Connection
+from linli_platform.ingest.door import LOG, Door, DoorClosed, Part, Writer, Written, unpack
 from linli_platform.ingest.intake import Intake
+from linli_platform.ingest.line_mapping import Rules
 from linli_platform.ingest.mqtt import Publish
 from linli_platform.ingest.ownership import Ownership
 from linli_platform.ingest.pressure import Pressure
@@ -38,6 +41,8 @@ _log = logging.getLogger(__name__)
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_LAST_S: Final = 10.0
 _HOUSEKEEPING_S: Final = 5.0
+_ANSWER_S: Final = 10
+"""How long a writer at the second door waits for a commit."""
 _SUSPECT_AFTER: Final = 3
 """Failed commits of one batch after which it is suspected itself."""
 
@@ -58,6 +63,7 @@ class Ingest:
         limits: Bounds of one message and of unknown senders.
         grouping: How messages become commits.
         ownership: Of the shards; of all of them if not given.
+        writers: How the lines of each writer at the second door are understood, by its name.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Ingest:
         limits: Limits | None = None,
         grouping: Grouping | None = None,
         ownership: Ownership | None = None,
+        writers: Mapping[str, Rules] | None = None,
     ) -> None:
         limits = limits or Limits()
         self._ownership = ownership or Ownership(registry, store)
@@ -81,8 +88,10 @@ class Ingest:
         self._grouping = grouping or Grouping()
         self._admission = Admission(store, limits)
         self._refusals = Refusals(metrics)
-        self._replaying = Replaying(self._admission, limits)
+        self._replaying = Replaying(self._admission, limits, writers or {})
         self._intake = Intake(self._admission, self._refusals, metrics, limits, clock)
+        self._door = Door(self._admission, self._intake, self._refusals)
+        self._limits = limits
         self._connection = Connection(
             address, [subscription()], self._on_message, self._on_connected, 2 * limits.payload_bytes
         )
@@ -177,8 +186,12 @@ class Ingest:
         intake = self._intake
         was_empty = intake.is_empty
         intake.take(message)
-        if intake.is_empty:
-            return
+        if not intake.is_empty:
+            self._arrived(was_empty=was_empty)
+
+    def _arrived(self, *, was_empty: bool) -> None:
+        """Let the committer know of what was taken in."""
+        intake = self._intake
         if was_empty:
             self._begun = asyncio.get_running_loop().time()
             self._filled.set()
@@ -215,8 +228,8 @@ class Ingest:
         while self._owed:
             gateway = self._owed.pop()
             receiver = self._admission.sender(gateway).receiver
-            if not receiver.epoch:
-                continue  # it has said nothing of its log yet
+            if receiver.epoch in {"", LOG}:
+                continue  # it has said nothing of its log yet, or its log is kept here
             ack = msgspec.structs.replace(
                 receiver.ack(),
                 window=self._pressure.window(gateway, now),
@@ -228,6 +241,49 @@ class Ingest:
                 break  # published when the connection is back
             sent += 1
         self._metrics.acks.inc(sent)
+
+    # The second door
+
+    async def write_lines(self, writer: Writer, body: bytes, precision: Precision) -> Written:
+        """Take line protocol in, and return once what can be taken of it is on disk.
+
+        Raises:
+            DoorClosed: The store is away, or too much waits for it; sent again, nothing is doubled.
+            NotItsGateway: The gateway of this id sends its own readings over MQTT.
+            Refused: The gateway of this id may not be let in.
+        """
+        self._check_open()
+        now = self._clock()
+        parts = await asyncio.to_thread(unpack, body, precision, writer, self._limits, now)
+        written = Written()
+        waiting: list[tuple[Part, asyncio.Future[bool]]] = []
+        for part in parts:
+            self._check_open()
+            was_empty = self._intake.is_empty
+            waiting.append((part, self._door.take(writer, part, now)))
+            self._arrived(was_empty=was_empty)
+            if self._intake.pending.weight() >= self._grouping.readings:
+                await self._answered(waiting, written)
+        await self._answered(waiting, written)
+        return written
+
+    def _check_open(self) -> None:
+        if self._stopping.is_set():
+            raise DoorClosed("the platform is about to stop; send it again")
+        if self._failing:
+            raise DoorClosed(f"the store takes nothing at present ({self._failing}); send it again")
+        if self._intake.pending.weight() >= self._grouping.queued_readings:
+            raise DoorClosed("too much waits for the store; send it again")
+
+    async def _answered(self, waiting: "list[tuple[Part, asyncio.Future[bool]]]", written: Written) -> None:
+        """Wait until parts are committed, and note what became of them."""
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                for part, done in waiting:
+                    written.take(part, is_stored=await done)
+        except TimeoutError as exc:
+            raise DoorClosed(f"not on disk within {_ANSWER_S} s; send it again, nothing will be doubled") from exc
+        waiting.clear()
 
     # Commits
 
@@ -386,6 +442,7 @@ class Ingest:
                     late.setdefault(gateway, []).extend(found)
         for booked in pending.booked:
             self._admission.sender(booked.gateway).book.enter(booked)
+        pending.answer()
         self._pressure.heard(pending.touched, asyncio.get_running_loop().time())
         self._owe(pending.touched)
         if self._listeners and (len(appended.new) or appended.events):
