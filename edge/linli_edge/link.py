@@ -147,6 +147,7 @@ class Link:
         self._error = ""
         self._overloaded = False
         self._fruitless = Fruitless()
+        self._refusals: dict[str, str] = {}
         self._writes = WriteQueue()
         self._counting: Counting | None = None
         self._counted: dict[str, UnitCounters] = {}
@@ -301,11 +302,15 @@ class Link:
         except ProtocolError as exc:
             self._no_answer(started, Reason.MALFORMED_ANSWER, exc)
         except DeviceError as exc:
-            _LOG.info("link %s: %s refused: %s", self.settings.id, run.planned.key, exc)
+            if self._refusals.get(run.planned.key) != str(exc):
+                # Once each: a device that refuses for good would fill a memory card's journal.
+                _LOG.info("link %s: %s refused: %s", self.settings.id, run.planned.key, exc)
+            self._refusals[run.planned.key] = str(exc)
             self._answered(started, refused=True, error=str(exc))
             self._missing(run.planned, self._time.clock(), Reason.REFUSED_BY_DEVICE)
             return True
         else:
+            self._refusals.pop(run.planned.key, None)
             # What a device that is only listened to has not said lately is neither given nor refused.
             self._answered(started, error=complaint(readings) if readings else None)
             if readings:

@@ -80,6 +80,22 @@ async def test_a_refusing_device_is_not_silent_and_does_not_look_healthy(
             assert link.state().state == "up"
 
 
+async def test_a_refusal_is_in_the_log_once_until_it_changes(
+    fake_time: Time, bench_driver: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        async with running(fake_time, bench_driver, planned("m1")):
+            for said in ("no marker", "another serial number", "no marker"):
+                bench_driver.errors["m1"] = DeviceError(said, code=0)
+                await fake_time.advance(10 * SECOND)
+            bench_driver.errors.clear()
+            await fake_time.advance(SECOND)
+            bench_driver.errors["m1"] = DeviceError("no marker", code=0)
+            await fake_time.advance(10 * SECOND)
+    assert caplog.text.count("m1 refused: no marker") == 3
+    assert caplog.text.count("m1 refused: another serial number") == 1
+
+
 async def test_one_whose_points_only_its_answers_tell_is_told_of_too(fake_time: Time, bench_driver: Bench) -> None:
     """As a SunSpec device without its marker: there is no BAD reading to see it by."""
     bench_driver.errors["m1"] = DeviceError("no marker", code=0)

@@ -98,6 +98,23 @@ def test_points_that_overlap_are_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "shares registers with" in capsys.readouterr().out
 
 
+def test_many_mistakes_make_no_profile_another_drivers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A driver that does not even know the tables finds one mistake in them: that is no better fit."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'make = "X"\nmodel = "Y"\nmanual = "Z"\nverified = "Nothing."\npoints = [\n'
+        '{ quantity = "voltage", address = 0, unit = "V", type = "float32" },\n'
+        '{ quantity = "current", address = 1, unit = "A", type = "uint16" },\n'
+        '{ quantity = "active_power", address = 10, unit = "horse", type = "uint16" },\n'
+        ']\n[title]\nzh = "X"\nen = "X"\n'
+    )
+    assert main(["profiles", "check", str(path), "--lang", "en"]) == 2
+    said = capsys.readouterr().out
+    assert "read as a profile of driver modbus" in said
+    assert "shares registers with" in said
+    assert '"horse" is no unit of active_power' in said
+
+
 @pytest.mark.parametrize("broken", [False, True])
 @pytest.mark.parametrize("driver", sorted({driver for driver, _, _ in EVERY}))
 def test_whose_profile_a_file_is_need_not_be_said(

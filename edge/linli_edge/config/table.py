@@ -50,6 +50,10 @@ LINK_KEYS: Final = ("id", "driver", "schedule")
 """Keys of a link's table that the edge reads itself; a driver may read them too, and need not."""
 
 
+UNKNOWN_KEY: Final = "unknown key"
+"""What is found where a table has a key that nobody asked for."""
+
+
 class Required(Enum):
     """The type of :data:`REQUIRED`."""
 
@@ -272,7 +276,7 @@ class Table:
         found += [error for key, error in self._missing.items() if key not in near.values()]
         for key, nearest in near.items():
             hint = f'did you mean "{nearest}"?' if nearest else f"known here: {', '.join(self._known) or 'nothing'}"
-            found.append(ConfigError(self.at(key), "unknown key", hint))
+            found.append(ConfigError(self.at(key), UNKNOWN_KEY, hint))
         for children in self._children.values():
             for child in children:
                 found += child.mistakes()

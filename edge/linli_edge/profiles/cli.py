@@ -13,7 +13,7 @@ from linli_core.catalogue import Language, text
 from linli_core.errors import ConfigError
 from linli_edge import driver
 from linli_edge.config.file import load_toml
-from linli_edge.config.table import ConfigErrors
+from linli_edge.config.table import UNKNOWN_KEY, ConfigErrors
 from linli_edge.listing import listing
 from linli_edge.profiles.shelf import Profile, Shelf
 
@@ -153,8 +153,15 @@ def _best_fit(
 ) -> tuple[str, list[ConfigError]]:
     """Return the driver whose profile a file seems to be, and its mistakes as such: whoever wrote it knows which."""
     found = {name: _mistakes(shelf, path, tables) for name, shelf in wanted.items()}
-    # DLMS and IEC 62056-21 name points alike; of two that fit alike, whichever ships it, and Modbus before others.
-    best = min(found, key=lambda name: (len(found[name]), path.stem not in wanted[name].names(), name != "modbus"))
+    places = {f"{path}.{key}" for key in tables}
+
+    def misfit(name: str) -> tuple[int, int, bool, bool]:
+        # A driver that does not know the tables themselves looks no further, and so finds few mistakes in them.
+        strange = sum(error.where in places and error.found == UNKNOWN_KEY for error in found[name])
+        # DLMS and IEC 62056-21 name points alike; of two that fit alike, whichever ships it, and Modbus before others.
+        return strange, len(found[name]), path.stem not in wanted[name].names(), name != "modbus"
+
+    best = min(found, key=misfit)
     return best, found[best]
 
 
