@@ -42,7 +42,7 @@ class LogMachine(RuleBasedStateMachine):
         self.next_seq = 1
         self.given = 0
         self.damaged = False
-        self.readings = 0
+        self.ever_acked = IntervalSet()
         self.begun()
 
     def teardown(self) -> None:
@@ -107,6 +107,7 @@ class LogMachine(RuleBasedStateMachine):
         upto = round(share * last)
         ranges = [(upto + 2, min(last, upto + 1 + beside))] if beside and upto + 2 <= last else []
         self.sender.ack(Ack(self.sender.epoch, upto, tuple(ranges)), 0)
+        self.ever_acked = self.ever_acked.union(self.sender.acked)
 
     @rule(days=st.integers(1, 9))
     def grow_older(self, days: int) -> None:
@@ -199,6 +200,7 @@ class LogMachine(RuleBasedStateMachine):
             assert len({one.body for one in found}) == len(found)
             self.bodies = {one.seq: one.body for one in found}
             self.next_seq = self.store.head.next_seq
+            self.ever_acked = IntervalSet()
 
     @invariant()
     def every_number_is_accounted_for(self) -> None:
@@ -213,6 +215,8 @@ class LogMachine(RuleBasedStateMachine):
         assert not both, f"named as lost, and on disk: {both}"
         causes = {entry.cause for entry in self.sender.evicted()}
         assert causes <= {"space", "retention"} | ({"corruption"} if self.damaged else set())
+        let_go = IntervalSet((one.first, one.last) for one in self.sender.evicted() if one.cause == "retention")
+        assert not let_go.difference(self.ever_acked), "let go as acknowledged, and never was"
         assert head.bytes <= _LIMITS.max_bytes
 
 
@@ -224,6 +228,7 @@ def torn(before: bytes, after: bytes, kept: float, chance: random.Random) -> byt
     return b"".join(parts)
 
 
+# Not shrunk: a single step is a file system's, and shrinking takes many thousand.
 LogMachine.TestCase.settings = settings(
     max_examples=25, stateful_step_count=25, deadline=None, phases=[Phase.generate, Phase.reuse]
 )

@@ -53,6 +53,8 @@ ROW_BYTES: Final = 40
 """What a message costs on disk beside its body, near enough."""
 CHUNK: Final = 500
 """Messages evicted at a time."""
+AT_ONCE: Final = 256 * 1024
+"""Bytes of acknowledged messages that leave a full log together, at most."""
 CARRIED: Final = 32
 """Former epochs remembered."""
 EVICTED: Final = 1024
@@ -448,7 +450,8 @@ class LogStore:
                 f"{_QUERY_EVICTION} seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", (first, last, CHUNK)
             ).fetchall()
             if rows:
-                self._remove(self._enough(rows, head), head, changes)
+                # Some more than is needed at the moment: each deletion writes pages, however little it deletes.
+                self._remove(self._enough(rows, head, min(self._limits.max_bytes // 16, AT_ONCE)), head, changes)
                 return True
         for condition in (
             f"priority > {NORMAL} ORDER BY priority DESC, seq LIMIT ?",
@@ -461,10 +464,10 @@ class LogStore:
                 return True
         return False
 
-    def _enough(self, rows: list[tuple[int, ...]], head: Head) -> list[tuple[int, ...]]:
-        """Return as many of the rows as bring the log below its bound."""
+    def _enough(self, rows: list[tuple[int, ...]], head: Head, more: int = 0) -> list[tuple[int, ...]]:
+        """Return as many of the rows as bring the log below its bound, and so many bytes further."""
         rows = [numbers_of(row) for row in rows]
-        excess = head.bytes - self._limits.max_bytes
+        excess = head.bytes - self._limits.max_bytes + more
         for count, row in enumerate(rows, 1):
             excess -= row[1] + ROW_BYTES
             if excess <= 0:
