@@ -5,6 +5,8 @@ import logging
 from datetime import date, timedelta, tzinfo
 from typing import Final
 
+import numpy as np
+
 from linli_core.completeness import expected
 from linli_core.instant import DAY, HOUR, MINUTE, Instant
 from linli_core.wire.plan import PLAN
@@ -64,12 +66,13 @@ class CompletenessService:
                 self._plans.take(row)
                 # What it says holds from then on, and may have come late.
                 self._touch(row.time, self._clock())
-        if committed.times:
-            first, last = min(committed.times), max(committed.times)
+        times = committed.columns.time
+        if len(times):
+            first, last = int(times.min()), int(times.max())
             if last - first < _SHORT:
                 self._touch(first, last)
             else:
-                quarters = {time // _QUARTER for time in committed.times}
+                quarters = np.unique(times // _QUARTER).tolist()
                 self._changed.update(day_of(quarter * _QUARTER, self.zone) for quarter in quarters)
 
     def _touch(self, first: Instant, last: Instant) -> None:

@@ -1,10 +1,12 @@
 """What waits for the next commit: readings as growing columns, and everything that must be committed with them."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linli_core.errors import RefusalReason
 from linli_core.instant import Instant
@@ -55,14 +57,79 @@ class Booked:
     unreadable: int = 0
 
 
+class Rows:
+    """Readings as growing columns; runs of one time or one quality are held as one.
+
+    Attributes:
+        texts: Text values by row number.
+    """
+
+    def __init__(self) -> None:
+        self.texts: dict[int, str] = {}
+        self._count = 0
+        self._series: list[NDArray[np.int32]] = []
+        self._values: list[float] = []
+        self._times: list[int] = []
+        self._time_runs: list[int] = []
+        self._quality: list[int] = []
+        self._quality_runs: list[int] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(
+        self,
+        series: NDArray[np.int32],
+        times: Instant | Sequence[Instant],
+        values: Sequence[float],
+        quality: int | Sequence[int],
+    ) -> None:
+        """Append rows; times and quality may be one for all of them."""
+        count = len(series)
+        self._count += count
+        self._series.append(series)
+        self._values += values
+        if isinstance(times, int):
+            self._times.append(times)
+            self._time_runs.append(count)
+        else:
+            self._times += times
+            self._time_runs += [1] * count
+        if isinstance(quality, int):
+            self._quality.append(quality)
+            self._quality_runs.append(count)
+        else:
+            self._quality += quality
+            self._quality_runs += [1] * count
+
+    def batch(self, received_at: Instant) -> Batch:
+        """Return the rows as the store takes them."""
+        return Batch(
+            series=np.concatenate(self._series) if self._series else np.empty(0, np.int32),
+            time=np.repeat(np.array(self._times, np.int64), self._time_runs),
+            value=np.array(self._values, np.float64),
+            quality=np.repeat(np.array(self._quality, np.uint8), self._quality_runs),
+            received_at=received_at,
+            texts=self.texts,
+        )
+
+
+def part_of(batch: Batch, first: int, end: int) -> Rows:
+    """Return some rows of a batch as rows that can grow."""
+    rows = Rows()
+    part = slice(first, end)
+    rows.add(batch.series[part], batch.time[part].tolist(), batch.value[part].tolist(), batch.quality[part].tolist())
+    rows.texts = {row - first: text for row, text in batch.texts.items() if first <= row < end}
+    return rows
+
+
 @dataclass(slots=True)
 class Pending:
     """Messages taken in and not committed yet.
 
     Attributes:
         received_at: When the first of them came.
-        series, times, values, quality: Readings, parallel; NaN where the value is missing or text.
-        texts: Text values by row number.
+        rows: Readings; NaN where the value is missing or text.
         seqs: By gateway and epoch, the messages whose fate this commit settles.
         touched: Gateways that are owed an ack afterwards.
         moved: Gateways whose marks may differ from the stored ones.
@@ -76,11 +143,7 @@ class Pending:
     """
 
     received_at: Instant
-    series: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    quality: list[int] = field(default_factory=list)
-    texts: dict[int, str] = field(default_factory=dict)
+    rows: Rows = field(default_factory=Rows)
     seqs: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
@@ -108,18 +171,11 @@ class Pending:
 
     def weight(self) -> int:
         """Return how much waits, in readings: events and quarantined messages count for as many."""
-        return len(self.series) + _LARGE * (len(self.events) + len(self.quarantined))
+        return len(self.rows) + _LARGE * (len(self.events) + len(self.quarantined))
 
     def columns(self) -> Batch:
         """Return the readings as the store takes them."""
-        return Batch(
-            series=np.array(self.series, np.int32),
-            time=np.array(self.times, np.int64),
-            value=np.array(self.values, np.float64),
-            quality=np.array(self.quality, np.uint8),
-            received_at=self.received_at,
-            texts=self.texts,
-        )
+        return self.rows.batch(self.received_at)
 
     def apart(self) -> "tuple[Pending, list[Pending]]":
         """Return what belongs to no message that can be stored, and each such message alone, in order."""
@@ -135,14 +191,12 @@ class Pending:
         )
         books = {(booked.gateway, booked.epoch, booked.seq): booked for booked in self.booked}
         alone = []
-        ends = [message.row for message in self.messages[1:]] + [len(self.series)]
+        batch = self.columns()
+        ends = [message.row for message in self.messages[1:]] + [len(batch)]
         for message, end in zip(self.messages, ends, strict=True):
             part = Pending(self.received_at)
             part.settle(message.gateway, message.epoch, message.seq)
-            rows = slice(message.row, end)
-            part.series, part.times = self.series[rows], self.times[rows]
-            part.values, part.quality = self.values[rows], self.quality[rows]
-            part.texts = {row - message.row: text for row, text in self.texts.items() if message.row <= row < end}
+            part.rows = part_of(batch, message.row, end)
             if message.event is not None:
                 part.events.append(self.events[message.event])
             part.messages.append(message)
@@ -166,7 +220,7 @@ class Pending:
         cause = f"{REFUSED}{RefusalReason.NOT_STORABLE}"
         aside = Pending(self.received_at, waiters=self.waiters, is_aside=True)
         aside.settle(message.gateway, message.epoch, message.seq)
-        readings = len(self.series) or None
+        readings = len(self.rows) or None
         aside.booked += [replace(book, accepted=0, refused=book.accepted + book.refused) for book in self.booked]
         aside.losses.append(Loss(message.gateway, message.epoch, message.seq, message.seq, cause, readings=readings))
         aside.quarantined.append(

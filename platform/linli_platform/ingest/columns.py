@@ -17,7 +17,7 @@ from linli_core.wire import senml
 _CACHED: Final = 100_000
 _RELATIVE: Final = 2.0**28
 """RFC 8428 §4.5.3: a time below this many seconds is relative to now; gateways send absolute ones."""
-_EARLIEST: Final = round(_RELATIVE) * SECOND
+EARLIEST: Final = round(_RELATIVE) * SECOND
 _GOOD: Final = quality_label(Quality.GOOD)
 
 # The full decoder's bounds, held while parsing: no arithmetic below can overflow, no text is longer than it allows.
@@ -123,7 +123,7 @@ class ColumnDecoder:
             return None
         base = first.bt
         times = [round((base + record.t) * SECOND) for record in records]
-        if min(times) < _EARLIEST:
+        if min(times) < EARLIEST:
             return None
         return Columns(first.epoch, first.seq, names, times, values, [0] * len(names), {})
 
@@ -138,7 +138,7 @@ class ColumnDecoder:
         values, quality, texts = columns
         base = first.bt
         times = [round((base + record.t) * SECOND) for record in records]
-        if min(times) < _EARLIEST:
+        if min(times) < EARLIEST:
             return None
         return Columns(first.epoch, first.seq, names, times, values, quality, texts)
 

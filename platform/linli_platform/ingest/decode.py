@@ -1,5 +1,6 @@
 """From a message's bytes to what the batch takes: columns of readings, or one event; refusals beside them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -10,6 +11,7 @@ from linli_core.model import quality_code
 from linli_core.wire import event as events
 from linli_core.wire import senml
 from linli_platform.ingest.columns import ColumnDecoder
+from linli_platform.ingest.layouts import Layout, Layouts, Likeness
 from linli_platform.ingest.settings import Limits
 
 _NAN = float("nan")
@@ -25,21 +27,26 @@ class Pack:
         refused: Records left out, and why.
         oldest: Time of the oldest record, whether it is taken or not; ``None`` if there is none.
         day: Under which day the gateway booked it, where that is not the oldest record's.
+        moment: The time of all records, where they are known to share it.
+        layout: The message's layout, where it is known and every record is taken.
     """
 
     epoch: str
     seq: int
-    names: list[str] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    quality: list[int] = field(default_factory=list)
-    texts: dict[int, str] = field(default_factory=dict)
+    names: Sequence[str] = ()
+    times: Sequence[int] = ()
+    values: Sequence[float] = ()
+    quality: Sequence[int] = ()
+    texts: Mapping[int, str] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     oldest: Instant | None = None
     day: int | None = None
+    moment: Instant | None = None
+    layout: Layout | None = None
 
     def keep(self, rows: list[int]) -> None:
         """Leave only these rows, in their order."""
+        self.layout = self.moment = None
         self.names = [self.names[row] for row in rows]
         self.times = [self.times[row] for row in rows]
         self.values = [self.values[row] for row in rows]
@@ -65,24 +72,13 @@ class MessageDecoder:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._layouts = Layouts()
         self._columns = ColumnDecoder()
 
     def telemetry(self, payload: bytes, gateway: str, now: Instant) -> Pack:
         """Return the readings of a pack; raise :class:`Refused` if nothing of it can be taken."""
-        columns = self._columns.decode(payload, gateway)
-        if columns is None:
-            pack = self._in_full(payload, gateway, now)
-        else:
-            pack = Pack(
-                columns.epoch,
-                columns.seq,
-                columns.names,
-                columns.times,
-                columns.values,
-                columns.quality,
-                columns.texts,
-                oldest=min(columns.times, default=None),
-            )
+        known = self._layouts.read(payload, gateway)
+        pack = self._parsed(payload, gateway, now) if known is None else _alike(known)
         if len(pack.names) > self._limits.records:
             raise Refused(
                 RefusalReason.TOO_MANY_RECORDS, f"{len(pack.names)} records; one pack holds {self._limits.records}"
@@ -90,35 +86,64 @@ class MessageDecoder:
         self._check_times(pack, now)
         return pack
 
+    def _parsed(self, payload: bytes, gateway: str, now: Instant) -> Pack:
+        """Decode what is like nothing known, and remember what it looks like."""
+        columns = self._columns.decode(payload, gateway)
+        if columns is None:
+            return self._in_full(payload, gateway, now)
+        self._layouts.learn(payload, gateway, columns)
+        return Pack(
+            columns.epoch,
+            columns.seq,
+            columns.names,
+            columns.times,
+            columns.values,
+            columns.quality,
+            columns.texts,
+            oldest=min(columns.times, default=None),
+        )
+
     def _in_full(self, payload: bytes, gateway: str, now: Instant) -> Pack:
         """Decode what is not in the canonical form, record by record."""
         decoded = senml.decode(payload)
         if decoded.epoch is None or decoded.seq is None:
             raise Refused(RefusalReason.NO_SEQUENCE, "a pack without epoch and seq")
         records, refused = senml.resolve(decoded, now)
-        pack = Pack(
-            decoded.epoch,
-            decoded.seq,
-            refused=list(refused),
-            oldest=senml.oldest(decoded),
-            day=senml.booked_day(decoded),
-        )
+        names: list[str] = []
+        times: list[int] = []
+        values: list[float] = []
+        quality: list[int] = []
+        texts: dict[int, str] = {}
         prefix = f"{gateway}/"
         for record in records:
             if not record.name.startswith(prefix):
                 raise Refused(RefusalReason.FOREIGN_GATEWAY, f"{record.name[:80]!r} on the topic of {gateway!r}")
             if isinstance(record.value, str):
-                pack.texts[len(pack.names)] = record.value
+                texts[len(names)] = record.value
             number = None if isinstance(record.value, str) else record.value
-            pack.names.append(record.name[len(prefix) :])
-            pack.times.append(record.time)
-            pack.values.append(_NAN if number is None else float(number))
-            pack.quality.append(quality_code(record.quality, record.reason))
-        return pack
+            names.append(record.name[len(prefix) :])
+            times.append(record.time)
+            values.append(_NAN if number is None else float(number))
+            quality.append(quality_code(record.quality, record.reason))
+        return Pack(
+            decoded.epoch,
+            decoded.seq,
+            names,
+            times,
+            values,
+            quality,
+            texts,
+            refused=list(refused),
+            oldest=senml.oldest(decoded),
+            day=senml.booked_day(decoded),
+        )
 
     def _check_times(self, pack: Pack, now: Instant) -> None:
         earliest, latest = self._limits.earliest, now + self._limits.ahead
-        if not pack.times or (min(pack.times) >= earliest and max(pack.times) <= latest):
+        if pack.moment is not None:
+            if earliest <= pack.moment <= latest:
+                return
+        elif not pack.times or (min(pack.times) >= earliest and max(pack.times) <= latest):
             return
         kept = []
         for row, time in enumerate(pack.times):
@@ -149,6 +174,22 @@ class MessageDecoder:
         """Return epoch and number of a message that is about to be refused, if they can be found in it."""
         found = senml.parse_sequence(payload)
         return None if found is None else (found[0], found[1])
+
+
+def _alike(found: Likeness) -> Pack:
+    layout, times = found.layout, found.times
+    return Pack(
+        layout.epoch,
+        found.seq,
+        layout.names,
+        [times] * len(layout.names) if isinstance(times, int) else times,
+        found.values,
+        layout.quality,
+        layout.texts,
+        oldest=times if isinstance(times, int) else min(times),
+        moment=times if isinstance(times, int) else None,
+        layout=layout,
+    )
 
 
 def _shown(time: Instant) -> str:

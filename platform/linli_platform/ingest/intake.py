@@ -2,6 +2,9 @@
 
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
 from linli_core.log.account import day_of
@@ -142,7 +145,7 @@ class Intake:
         pending = self.pending
         pending.settle(sender.id, pack.epoch, pack.seq)
         if pack.names:
-            pending.messages.append(Taken(sender.id, pack.epoch, pack.seq, message.payload, len(pending.series)))
+            pending.messages.append(Taken(sender.id, pack.epoch, pack.seq, message.payload, len(pending.rows)))
             add_pack(pending, sender, pack, self._admission)
         day = pack.day if pack.day is not None else day_of(now if pack.oldest is None else pack.oldest)
         pending.booked.append(Booked(sender.id, pack.epoch, pack.seq, day, len(pack.names), len(pack.refused)))
@@ -194,7 +197,7 @@ class Intake:
         pending = self.pending
         pending.settle(sender.id, event.epoch, event.seq)
         place = len(pending.events)
-        pending.messages.append(Taken(sender.id, event.epoch, event.seq, message.payload, len(pending.series), place))
+        pending.messages.append(Taken(sender.id, event.epoch, event.seq, message.payload, len(pending.rows), place))
         pending.events.append(event_row(sender.id, event, now))
 
     def _status(self, sender: Sender, message: Publish, now: Instant) -> None:
@@ -238,20 +241,34 @@ class Intake:
 
 def add_pack(pending: Pending, sender: Sender, pack: Pack, admission: Admission) -> None:
     """Append a pack's readings to a batch; records whose series may not be made leave the pack, as refused."""
-    row = len(pending.series)
+    series = _series(sender, pack, admission)  # first: it may take records out of the pack
+    row = len(pending.rows)
+    layout = pack.layout
+    pending.rows.add(
+        series,
+        pack.times if pack.moment is None else pack.moment,
+        pack.values,
+        0 if layout is not None and layout.is_good else pack.quality,
+    )
+    for index, text in pack.texts.items():
+        pending.rows.texts[row + index] = text
+
+
+def _series(sender: Sender, pack: Pack, admission: Admission) -> NDArray[np.int32]:
+    layout = pack.layout
+    if layout is not None and layout.series is not None:
+        return layout.series
     known = sender.series
     try:
-        pending.series += [known[name] for name in pack.names]
+        found = np.array([known[name] for name in pack.names], np.int32)
     except KeyError:
-        _meet(pending, sender, pack, admission)
-    pending.times += pack.times
-    pending.values += pack.values
-    pending.quality += pack.quality
-    for index, text in pack.texts.items():
-        pending.texts[row + index] = text
+        return _meet(sender, pack, admission)
+    if layout is not None:
+        layout.series = found
+    return found
 
 
-def _meet(pending: Pending, sender: Sender, pack: Pack, admission: Admission) -> None:
+def _meet(sender: Sender, pack: Pack, admission: Admission) -> NDArray[np.int32]:
     """Find each record's series where some are new."""
     ids: list[int | None] = []
     for name in pack.names:
@@ -262,7 +279,7 @@ def _meet(pending: Pending, sender: Sender, pack: Pack, admission: Admission) ->
             ids.append(None)
     if None in ids:
         pack.keep([number for number, found in enumerate(ids) if found is not None])
-    pending.series += [found for found in ids if found is not None]
+    return np.array([found for found in ids if found is not None], np.int32)
 
 
 def event_row(gateway: str, event: DecodedEvent, now: Instant) -> EventRow:

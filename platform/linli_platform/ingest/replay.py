@@ -71,7 +71,7 @@ class Replaying:
             pack = again(aside, rules, self._limits, now)
         add_pack(pending, sender, pack, self._admission)
         pending.held = self._admission.take_held()
-        if pack.refused and not pending.series:
+        if pack.refused and not len(pending.rows):
             raise pack.refused[0]
         return pending, tuple(str(refused) for refused in pack.refused)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
-import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
 
 from linli_core.errors import RefusalReason, Refused
@@ -17,7 +16,7 @@ from linli_core.wire.line_protocol import Precision
 from linli_core.wire.messages import encode_message
 from linli_core.wire.topics import Channel, subscription, topic
 from linli_platform.clock import Clock
-from linli_platform.ingest import Committed, Listener
+from linli_platform.ingest import Columns, Committed, Listener
 from linli_platform.ingest.accounts import MARK
 from linli_platform.ingest.admission import Admission
 from linli_platform.ingest.batch import Booked, Pending
@@ -33,7 +32,7 @@ from linli_platform.ingest.replay import Replayed, Replaying
 from linli_platform.ingest.settings import Grouping, Limits
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Device, Gateway, Loss, Refusal, Registry
-from linli_platform.store import Appended, Batch, Fenced, Quarantined, Store, StoreError, StoreUnavailable
+from linli_platform.store import Appended, Batch, Fenced, Quarantined, SeriesInfo, Store, StoreError, StoreUnavailable
 from linli_platform.whole import whole
 
 _log = logging.getLogger(__name__)
@@ -95,7 +94,7 @@ class Ingest:
         self._connection = Connection(
             address, [subscription()], self._on_message, self._on_connected, 2 * limits.payload_bytes
         )
-        metrics.queued.set_function(lambda: len(self._intake.pending.series))
+        metrics.queued.set_function(lambda: len(self._intake.pending.rows))
         self._listeners: list[Listener] = []
         self._gateway_listeners: list[GatewayListener] = []
         self._filled = asyncio.Event()
@@ -465,25 +464,27 @@ class Ingest:
     def _describe(self, pending: Pending, batch: Batch, appended: Appended) -> Committed:
         rows = appended.new
         whole = len(rows) == len(batch)
-        series = pending.series if whole else batch.series[rows].tolist()
-        values = batch.value if whole else batch.value[rows]
-        numbers: list[float | None] = values.tolist()
-        for index in np.flatnonzero(np.isnan(values)).tolist():
-            numbers[index] = None
-        texts: list[str | None] = [None] * len(rows)
-        if pending.texts:
-            for index, row in enumerate(rows.tolist()):
-                texts[index] = pending.texts.get(row)
-        infos = {number: info for number in set(series) if (info := self._store.get(number)) is not None}
-        return Committed(
-            series=[infos[number] for number in series],
-            times=pending.times if whole else batch.time[rows].tolist(),
-            values=numbers,
-            texts=texts,
-            quality=pending.quality if whole else batch.quality[rows].tolist(),
-            received_at=pending.received_at,
-            events=tuple(pending.events[number] for number in appended.events),
+        series = batch.series if whole else batch.series[rows]
+        texts: Mapping[int, str] = batch.texts
+        if texts and not whole:
+            places = {row: place for place, row in enumerate(rows.tolist())}
+            texts = {places[row]: text for row, text in texts.items() if row in places}
+        columns = Columns(
+            series,
+            batch.time if whole else batch.time[rows],
+            batch.value if whole else batch.value[rows],
+            batch.quality if whole else batch.quality[rows],
+            texts,
+            self._info,
         )
+        events = tuple(pending.events[number] for number in appended.events)
+        return Committed.of(columns, pending.received_at, events)
+
+    def _info(self, series: int) -> SeriesInfo:
+        info = self._store.get(series)
+        if info is None:
+            raise KeyError(series)
+        return info
 
     def _tell_of_gateways(self, gateways: Iterable[str]) -> None:
         for gateway in gateways:
