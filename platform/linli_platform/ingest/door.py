@@ -178,7 +178,7 @@ class Door:
         day = day_of(now if pack.oldest is None else pack.oldest)
         pending.booked.append(Booked(sender.id, LOG, seq, day, len(pack.names), count))
         if pack.names:
-            pending.messages.append(Taken(sender.id, LOG, seq, part.payload, len(pending.series)))
+            pending.messages.append(Taken(sender.id, LOG, seq, part.payload, len(pending.rows)))
             add_pack(pending, sender, pack, self._admission)
         if part.refused:
             for _, refused in part.refused:
