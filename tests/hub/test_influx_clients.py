@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import re
+import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -211,3 +212,62 @@ def test_a_token_that_the_command_made_opens_the_door(running: PlatformProcess) 
     assert post(running, "/write?precision=s", body, Authorization=f"Bearer {made_secret(running)}") == (204, {})
     found = json.loads(running.get("/api/v1/latest?gateway=pumps"))
     assert {name: each["value"] for name, each in found.items()} == {"pumps/pump-1/pressure": 250_000.0}
+
+
+@pytest.fixture(scope="module")
+def written(running: PlatformProcess) -> PlatformProcess:
+    """Readings to ask for: two devices, an hour by the minute."""
+    lines = [
+        f"active_power,device=asked-{device} value={100 * device + minute} {AT + 60 * minute}"
+        for device in (1, 2)
+        for minute in range(60)
+    ]
+    body = "\n".join(lines).encode()
+    assert post(running, "/write?precision=s", body, Authorization=f"Token {SECRET}") == (204, {})
+    return running
+
+
+def test_the_client_of_1_asks(written: PlatformProcess) -> None:
+    with influxdb.InfluxDBClient("127.0.0.1", port_of(written), "board", READER, "linli") as client:
+        assert {"name": "linli"} in client.get_list_database()
+        assert {"name": "active_power"} in client.get_list_measurements()
+        client.create_database("linli")
+        found = client.query(
+            f"SELECT mean(value) FROM active_power WHERE time >= {AT}s AND time < {AT + 3600}s AND device =~ /^asked/"
+            " GROUP BY time(30m), device",
+            epoch="s",
+        )
+        points = {tags["device"]: [point["mean"] for point in rows] for (_, tags), rows in found.items()}
+        assert points == {"asked-1": [114.5, 144.5], "asked-2": [214.5, 244.5]}
+        with pytest.raises(influxdb.exceptions.InfluxDBClientError, match="error parsing query"):
+            client.query("SELEC value FROM active_power")
+        with pytest.raises(influxdb.exceptions.InfluxDBClientError, match="database not found: other"):
+            client.query("SELECT value FROM active_power", database="other")
+
+
+def test_the_client_of_1_without_the_right_to_read_sees_nothing(written: PlatformProcess) -> None:
+    with influxdb.InfluxDBClient("127.0.0.1", port_of(written), "telegraf", SECRET, "linli") as client:
+        assert client.get_list_measurements() == []
+        assert list(client.query("SELECT value FROM active_power").get_points()) == []
+
+
+@pytest.mark.skipif(
+    shutil.which("influx") is None, reason="NOTICE: no influx shell here: apt-get install influxdb-client"
+)
+def test_the_shell_asks(written: PlatformProcess) -> None:
+    shell = ["influx", "-host", "127.0.0.1", "-port", str(port_of(written)), "-username", "board", "-password", READER]
+    text = f"SELECT max(value) FROM active_power WHERE time >= {AT}s AND device =~ /^asked/ GROUP BY device"
+    asked = [*shell, "-database", "linli", "-precision", "s", "-format", "csv", "-execute", text]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60).stdout
+    header = "name,tags,time,max"
+    assert [line for line in said.splitlines() if line != header] == [
+        f"active_power,device=asked-1,{AT + 59 * 60},159.0",
+        f"active_power,device=asked-2,{AT + 59 * 60},259.0",
+    ]
+    for statement, expected in (
+        ("SHOW DATABASES", "linli"),
+        ("DROP DATABASE linli", "error parsing query: found DROP"),
+    ):
+        asked = [*shell, "-execute", statement]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+        assert expected in answer.stdout + answer.stderr

@@ -15,6 +15,7 @@ from linli_platform.api.community import community_routes
 from linli_platform.api.completeness import completeness_routes
 from linli_platform.api.context import ApiContext
 from linli_platform.api.influx_errors import install as install_influx
+from linli_platform.api.influx_query import query_routes
 from linli_platform.api.influx_write import influx_write_routes
 from linli_platform.api.problem import Problem, install
 from linli_platform.api.quarantine import quarantine_routes
@@ -56,6 +57,7 @@ def create_app(context: ApiContext) -> FastAPI:
     ):
         app.include_router(routes, prefix="/api/v1")
     app.include_router(influx_write_routes(context))
+    app.include_router(query_routes(context))
     pages.mount(app)
     if context.metrics is not None:
         metrics = context.metrics

@@ -1,0 +1,121 @@
+"""``/query``: InfluxQL, answered in InfluxDB's own form, so that Grafana and others need know nothing of Linli.
+
+What the asker may not see is not in the catalogue that its statements are planned over: no statement can reach it.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Final
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from linli_core.instant import SECOND, Instant
+from linli_platform.api.context import ApiContext
+from linli_platform.api.influx_errors import InfluxError
+from linli_platform.api.influx_tokens import Caller, caller_of, sight
+from linli_platform.api.influx_write import VERSION
+from linli_platform.influxql.catalogue import Catalogue, Places
+from linli_platform.influxql.encode import EPOCHS, to_csv, to_json
+from linli_platform.influxql.execute import execute
+from linli_platform.influxql.parse import QuerySyntaxError, parse
+from linli_platform.influxql.store_source import StoreSource
+from linli_platform.store import StoreError
+
+_AT_ONCE: Final = 2
+"""Queries that are worked on at one time: each may take as much memory as all readings of its range."""
+
+_FRESH: Final = 5 * SECOND
+"""How long a caller's catalogue is used: a board asks twenty times in a moment, and a move may show a little later."""
+
+_CALLERS: Final = 64
+_FORM: Final = "application/x-www-form-urlencoded"
+_CSV: Final = frozenset({"application/csv", "text/csv"})
+
+
+def query_routes(context: ApiContext) -> APIRouter:
+    """Return the routes."""
+    door = _Door(context)
+    router = APIRouter(include_in_schema=False)
+
+    async def query(request: Request, caller: Annotated[Caller, Depends(caller_of(context))]) -> Response:
+        return await door.answer(request, caller)
+
+    router.add_api_route("/query", query, methods=["GET", "POST"])
+    return router
+
+
+class _Door:
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._catalogues: dict[tuple[str, bool], tuple[Instant, int, Catalogue]] = {}
+
+    async def answer(self, request: Request, caller: Caller) -> Response:
+        """Answer one request, of one statement or several."""
+        asked = await _parameters(request)
+        text = asked.get("q", "")
+        if not text.strip():
+            raise InfluxError(HTTPStatus.BAD_REQUEST, 'missing required parameter "q"')
+        unit = _unit(asked.get("epoch", ""))
+        as_csv = any(accepted in request.headers.get("accept", "") for accepted in _CSV)
+        async with self._turn:
+            try:
+                body = await asyncio.to_thread(self._work, text, asked.get("db", ""), unit, caller, as_csv=as_csv)
+            except QuerySyntaxError as exc:
+                raise InfluxError(HTTPStatus.BAD_REQUEST, str(exc)) from exc
+            except StoreError as exc:
+                raise InfluxError(HTTPStatus.SERVICE_UNAVAILABLE, f"the store cannot be read: {exc}") from exc
+        headers = {"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "Linli"}
+        return Response(body, media_type="text/csv" if as_csv else "application/json", headers=headers)
+
+    def _work(self, text: str, database: str, unit: int | None, caller: Caller, *, as_csv: bool) -> bytes:
+        statements = parse(text)
+        source = StoreSource(self._context.store, self._catalogue(caller))
+        results = execute(statements, source, self._context.clock() * 1000, database)
+        return to_csv(results, unit).encode() if as_csv else to_json(results, unit)
+
+    def _catalogue(self, caller: Caller) -> Catalogue:
+        """Return what a caller may see: made anew when there are new points, or after a little time."""
+        now, store, registry = self._context.clock(), self._context.store, self._context.registry
+        key = (caller.name, caller.reads.everything)
+        known = store.all_series()
+        found = self._catalogues.get(key)
+        if found is not None and 0 <= now - found[0] < _FRESH and found[1] == len(known):
+            return found[2]
+        places = Places(registry.areas(), registry.gateways(), registry.devices())
+        catalogue = Catalogue.of(known, places, sight(caller, registry))
+        if len(self._catalogues) >= _CALLERS:
+            self._catalogues.clear()
+        self._catalogues[key] = (now, len(known), catalogue)
+        return catalogue
+
+
+async def _parameters(request: Request) -> Mapping[str, str]:
+    """Return what is asked, of the address and of a form; the form's word goes first."""
+    asked = dict(request.query_params)
+    if request.method == "POST":
+        body = await request.body()
+        kind = request.headers.get("content-type", _FORM).partition(";")[0].strip().lower()
+        if body and kind != _FORM:
+            found = f"the body is {kind[:80] or 'of no type'}"
+            raise InfluxError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{found}; send the query as {_FORM}")
+        try:
+            asked |= dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
+        except ValueError as exc:
+            raise InfluxError(HTTPStatus.BAD_REQUEST, f"the form cannot be read: {exc}") from exc
+    if asked.get("params", "{}") not in {"", "{}", "null"}:
+        found = json.dumps(asked["params"][:80])
+        raise InfluxError(HTTPStatus.BAD_REQUEST, f"params {found}: write the values into the query")
+    return asked
+
+
+def _unit(epoch: str) -> int | None:
+    if not epoch or epoch == "rfc3339":
+        return None
+    if epoch not in EPOCHS:
+        raise InfluxError(HTTPStatus.BAD_REQUEST, f"epoch {epoch[:20]!r}: use one of {', '.join(EPOCHS)}")
+    return EPOCHS[epoch]

@@ -1,0 +1,105 @@
+"""Results as InfluxDB 1.x writes them: JSON for programs, CSV for people."""
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from linli_platform.influxql.answer import Answer
+from linli_platform.influxql.execute import Result
+from linli_platform.influxql.show import Listing
+from linli_platform.influxql.syntax import TIME, Kind
+from linli_platform.influxql.vector import Times, Vector
+
+EPOCHS: Final = {
+    "n": 1,
+    "ns": 1,
+    "u": 1_000,
+    "µ": 1_000,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+"""Nanoseconds of the unit in which times are asked for; where none is, times are RFC 3339."""
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def to_json(results: Iterable[Result], unit: int | None) -> bytes:
+    """Return results as JSON; times as text, or in units of so many ns.
+
+    One series after the other is written: as Python's objects all of them take ten times the room.
+    """
+    written = []
+    for number, result in enumerate(results):
+        head = f'{{"statement_id":{number}'.encode()
+        if result.error:
+            written.append(head + b',"error":' + _encoder.encode(result.error) + b"}")
+            continue
+        series = b",".join(_encoder.encode(_one(*each)) for each in _series(result, unit))
+        written.append(head + (b',"series":[' + series + b"]}" if series else b"}"))
+    return b'{"results":[' + b",".join(written) + b"]}"
+
+
+def to_csv(results: Iterable[Result], unit: int | None) -> str:
+    """Return results as CSV: a header wherever the columns change, with an empty line before."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] | None = None
+    for result in results:
+        if result.error:
+            writer.writerow(["error"])
+            writer.writerow([result.error])
+            continue
+        for name, tags, columns, rows in _series(result, unit):
+            wanted = ["name", "tags", *columns]
+            if wanted != header:
+                if header is not None:
+                    out.write("\n")
+                writer.writerow(wanted)
+                header = wanted
+            place = ",".join(f"{key}={value}" for key, value in (tags or {}).items())
+            writer.writerows([name, place, *("" if value is None else value for value in row)] for row in rows)
+    return out.getvalue()
+
+
+def _one(name: str, tags: dict[str, str] | None, columns: list[str], rows: list[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": name} if name else {}
+    if tags is not None:
+        found["tags"] = tags
+    return found | {"columns": columns, "values": rows}
+
+
+def _series(result: Result, unit: int | None) -> Iterable[tuple[str, dict[str, str] | None, list[str], list[Any]]]:
+    for answer in result.answers:
+        yield answer.name, answer.tags, [TIME, *answer.columns], _rows(answer, unit)
+    for listing in result.listings:
+        yield _listed(listing)
+
+
+def _listed(listing: Listing) -> tuple[str, None, list[str], list[Any]]:
+    return listing.name, None, listing.columns, listing.rows
+
+
+def _rows(answer: Answer, unit: int | None) -> list[Any]:
+    times = _texts(answer.table.times) if unit is None else (answer.table.times // unit).tolist()
+    return list(zip(times, *map(_values, answer.table.columns), strict=True))
+
+
+def _values(column: Vector) -> list[Any]:
+    """Return values; a number that is none, as a root of less than nothing, is no value in JSON."""
+    if column.kind is Kind.FLOAT:
+        finite = np.isfinite(column.data)
+        if not finite.all():
+            column = Vector(column.kind, column.data, column.valid & finite)
+    return column.listed()
+
+
+def _texts(times: Times) -> list[str]:
+    whole = np.datetime_as_string(times.astype("datetime64[ns]")).tolist()
+    return [f"{text.rstrip('0').rstrip('.')}Z" for text in whole]

@@ -1,0 +1,149 @@
+"""A store as a source of queries.
+
+A reading is a row of its quantity's measurement. Fields: ``value`` if its number is usable, ``raw`` if a BAD reading
+has a number all the same, ``text``, and ``quality``, which every reading has. Where nothing was read there is no row;
+where nothing usable was read there is a row without ``value``.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+import numpy as np
+
+from linli_core.model import Quality, quality_code
+from linli_platform.influxql.catalogue import Catalogue
+from linli_platform.influxql.piece import Piece
+from linli_platform.influxql.source import Series
+from linli_platform.influxql.syntax import Kind
+from linli_platform.influxql.vector import Times, Vector, vector
+from linli_platform.influxql.window import EARLIEST, LATEST, MICROSECOND, Range
+from linli_platform.store import LatestRow, Store
+from linli_platform.store.query import Measure, Scan, Steps, Windows
+
+VALUE: Final = "value"
+RAW: Final = "raw"
+TEXT: Final = "text"
+QUALITY: Final = "quality"
+FIELDS: Final = {QUALITY: Kind.INTEGER, RAW: Kind.FLOAT, TEXT: Kind.STRING, VALUE: Kind.FLOAT}
+
+MOST_READINGS: Final = 4_000_000
+"""Readings that one statement may bring here: what the store takes together itself does not count."""
+
+_BAD: Final = quality_code(Quality.BAD)
+
+
+class StoreSource:
+    """What a store holds, as far as a catalogue has it.
+
+    Args:
+        store: The store.
+        catalogue: What the asker may see.
+    """
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._store = store
+        self._catalogue = catalogue
+
+    def measurements(self) -> list[str]:
+        """Return the quantities of which there are points."""
+        return list(self._catalogue.series)
+
+    def fields(self, measurement: str) -> Mapping[str, Kind]:
+        """Return the fields that every quantity has."""
+        return FIELDS if measurement in self._catalogue.series else {}
+
+    def series(self, measurement: str) -> list[Series]:
+        """Return the points of a quantity, by tags."""
+        return self._catalogue.series.get(measurement, [])
+
+    def rows(
+        self, measurement: str, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None
+    ) -> list[Piece]:
+        """Return the readings of points within a range."""
+        start, end = _microseconds(reach)
+        texts = fields is None or TEXT in fields
+        scan = self._store.scan([one.id for one in series], start, end, texts=texts, limit=MOST_READINGS)
+        if not len(scan):
+            return []
+        first = np.flatnonzero(np.r_[True, np.diff(scan.series) != 0])
+        last = np.r_[first[1:], len(scan)]
+        tags = {one.id: one.tags for one in series}
+        columns = _columns(scan, fields)
+        times = scan.time * MICROSECOND
+        return [
+            Piece(
+                measurement,
+                tags[int(scan.series[left])],
+                times[left:right],
+                {name: values.take(slice(left, right)) for name, values in columns.items()},
+            )
+            for left, right in zip(first.tolist(), last.tolist(), strict=True)
+        ]
+
+    def newest(
+        self, measurement: str, series: Sequence[Series], reach: Range, field: str
+    ) -> tuple[list[Piece], list[Series]]:
+        """Return the newest readings that are kept at hand, where they are what is asked for."""
+        if field != VALUE:
+            return [], list(series)
+        start, end = _microseconds(reach)
+        at_hand = {row.series.id: row for row in self._store.latest([one.id for one in series])}
+        pieces, rest = [], []
+        for one in series:
+            row = at_hand.get(one.id)
+            if row is None or row.time < start:
+                continue
+            if row.time < end and row.value is not None and row.quality < _BAD:
+                pieces.append(_piece(measurement, one, row))
+            else:
+                rest.append(one)
+        return pieces, rest
+
+    def steps(
+        self, measurement: str, field: str, groups: Mapping[int, int], edges: Times, wanted: frozenset[Measure]
+    ) -> Steps | None:
+        """Return what numbers come to by groups and windows."""
+        if field != VALUE or measurement not in self._catalogue.series:
+            return None
+        whole = np.clip(-(-edges // MICROSECOND), *_microseconds(Range()))
+        kept = np.r_[np.diff(whole) > 0, True]
+        if kept.sum() < 2:
+            nothing = np.empty(0, np.int32)
+            return Steps(nothing, nothing, {measure: np.empty(0, np.float64) for measure in wanted})
+        found = self._store.steps(groups, Windows(whole[kept]), wanted)
+        numbers = np.flatnonzero(kept).astype(np.int32)
+        return Steps(found.group, numbers[found.window], found.measures)
+
+
+def _microseconds(reach: Range) -> tuple[int, int]:
+    """Return a range's first microsecond and the one behind its last."""
+    return -(-max(reach.start, EARLIEST) // MICROSECOND), min(reach.end, LATEST) // MICROSECOND + 1
+
+
+def _columns(scan: Scan, fields: AbstractSet[str] | None) -> dict[str, Vector]:
+    def is_wanted(name: str) -> bool:
+        return fields is None or name in fields
+
+    there = ~np.isnan(scan.value)
+    usable = scan.quality < _BAD
+    numbers = np.where(there, scan.value, 0.0)
+    found: dict[str, Vector] = {}
+    if is_wanted(QUALITY):
+        found[QUALITY] = vector(Kind.INTEGER, scan.quality)
+    if is_wanted(RAW):
+        found[RAW] = Vector(Kind.FLOAT, numbers, there & ~usable)
+    if is_wanted(VALUE):
+        found[VALUE] = Vector(Kind.FLOAT, numbers, there & usable)
+    if is_wanted(TEXT):
+        data: Any = np.empty(len(scan), object)
+        data[list(scan.texts)] = list(scan.texts.values())
+        valid = np.zeros(len(scan), np.bool_)
+        valid[list(scan.texts)] = True
+        found[TEXT] = Vector(Kind.STRING, data, valid)
+    return found
+
+
+def _piece(measurement: str, one: Series, row: LatestRow) -> Piece:
+    times = np.array([row.time * MICROSECOND], np.int64)
+    return Piece(measurement, one.tags, times, {VALUE: vector(Kind.FLOAT, [row.value])})

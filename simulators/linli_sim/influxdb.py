@@ -1,0 +1,124 @@
+"""InfluxDB 1.x as a peer: Debian's ``influxd`` in a folder of its own, and the little of its HTTP that is needed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from linli_core.errors import LinliError
+from linli_sim.processes import free_ports
+
+_READY_S: Final = 60
+_LOOK_S: Final = 0.1
+
+_SETTINGS: Final = """
+reporting-disabled = true
+bind-address = "127.0.0.1:{rpc}"
+[meta]
+  dir = "{folder}/meta"
+[data]
+  dir = "{folder}/data"
+  wal-dir = "{folder}/wal"
+  query-log-enabled = false
+[http]
+  bind-address = "127.0.0.1:{port}"
+  log-enabled = false
+[monitor]
+  store-enabled = false
+"""
+
+
+class PeerFailed(LinliError):
+    """The peer did not start, or did not answer."""
+
+
+def program() -> str | None:
+    """Return the path of ``influxd``, the system's or what ``make setup`` unpacked; ``None`` where there is none."""
+    return shutil.which("influxd") or shutil.which("influxd", path=str(Path(sys.prefix) / "servers" / "usr" / "bin"))
+
+
+class InfluxDB:
+    """A running server.
+
+    Attributes:
+        url: Where it listens.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def query(self, text: str, database: str = "", **parameters: str) -> dict[str, Any]:
+        """Return the answer to a query, also one of refusal."""
+        given = {"q": text, "db": database, "epoch": "ns", **parameters}
+        answer = self._ask("/query", given, None)
+        found: dict[str, Any] = json.loads(answer) if answer else {}
+        return found
+
+    def create(self, database: str) -> None:
+        """Make a database, empty."""
+        for statement in (f'DROP DATABASE "{database}"', f'CREATE DATABASE "{database}"'):
+            self._ask("/query", {"q": statement}, b"")
+
+    def write(self, database: str, lines: bytes) -> None:
+        """Write lines with times in ns."""
+        if refused := self._ask("/write", {"db": database, "precision": "ns"}, lines):
+            raise PeerFailed(f"influxd refused lines: {refused[:300].decode(errors='replace')}")
+
+    def _ask(self, path: str, parameters: dict[str, str], body: bytes | None) -> bytes:
+        request = urllib.request.Request(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}", data=body)  # noqa: S310 - our own
+        try:
+            with urllib.request.urlopen(request, timeout=_READY_S) as answer:  # noqa: S310 - our own
+                found: bytes = answer.read()
+        except urllib.error.HTTPError as exc:
+            with exc:
+                found = exc.read()
+        return found
+
+
+@contextmanager
+def influxdb() -> Iterator[InfluxDB]:
+    """Run a server of its own on a free port; :class:`PeerFailed` if it cannot be started."""
+    path = program()
+    if path is None:
+        raise PeerFailed("influxd is not installed: apt install influxdb")
+    port, rpc = free_ports(2)
+    with tempfile.TemporaryDirectory(prefix="linli-influxdb-") as folder:
+        settings = Path(folder) / "influxdb.conf"
+        settings.write_text(_SETTINGS.format(folder=folder, port=port, rpc=rpc), "utf-8")
+        log = Path(folder) / "influxd.log"
+        with log.open("wb") as output:
+            server = subprocess.Popen(  # noqa: S603 - found on PATH
+                [path, "-config", str(settings)], stdout=output, stderr=output, env={**os.environ, "HOME": folder}
+            )
+            try:
+                yield _ready(server, f"http://127.0.0.1:{port}", log)
+            finally:
+                server.send_signal(signal.SIGTERM)
+                try:
+                    server.wait(10)
+                except subprocess.TimeoutExpired:
+                    server.kill()
+                    server.wait()
+
+
+def _ready(server: subprocess.Popen[bytes], url: str, log: Path) -> InfluxDB:
+    until = time.monotonic() + _READY_S
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/ping", timeout=1):  # noqa: S310 - our own
+                return InfluxDB(url)
+        except OSError:
+            time.sleep(_LOOK_S)
+    said = log.read_text("utf-8", "replace")[-500:]
+    raise PeerFailed(f"influxd did not start within {_READY_S} s: {said}")
