@@ -1,6 +1,7 @@
 """What must hold whatever comes: delays, dead bands, restarts, ticks."""
 
 from math import isfinite
+from unittest.mock import patch
 
 import msgspec
 from hypothesis import given
@@ -21,6 +22,7 @@ from linli_core.alarm import (
     State,
     SubjectKind,
 )
+from linli_core.alarm.watch import AbsenceWatch, LevelWatch
 from linli_core.instant import SECOND, Instant
 from linli_core.model import Quality
 
@@ -164,3 +166,15 @@ def test_readings_older_than_the_newest_change_nothing(history: list[Step], back
     for seconds in back:
         assert engine.observe(bound, 99.0, Quality.GOOD, now - seconds * SECOND, now) == []
     assert msgspec.json.encode(engine.snapshot()) == before
+
+
+@given(steps, st.booleans(), st.sampled_from([SILENCE, Absence(of=SubjectKind.POINT, bad_counts=True, after=SECOND)]))
+def test_the_quick_way_through_a_watch_changes_nothing(history: list[Step], ticks: bool, silence: Absence) -> None:
+    quick, slow = engine_of(LIMIT, silence), engine_of(LIMIT, silence)
+    with patch.object(LevelWatch, "calm", return_value=False), patch.object(AbsenceWatch, "calm", return_value=False):
+        expected = play(slow, history, ticks=ticks)
+    assert play(quick, history, ticks=ticks) == expected
+    assert quick.snapshot() == slow.snapshot()
+    assert (quick.evaluations, quick.out_of_order) == (slow.evaluations, slow.out_of_order)
+    end = T0 + 1_000 * SECOND
+    assert quick.tick(end) == slow.tick(end)

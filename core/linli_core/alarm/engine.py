@@ -107,9 +107,37 @@ class Engine:
             for absence in absences:
                 # The points of one poll share their time: the first of them has said all there is to say.
                 if absence.memory.last_at != at:
-                    self._feed(absence, value, quality, at, now, out)
+                    if absence.calm(value, quality, at, now):
+                        calm += 1
+                    else:
+                        self._feed(absence, value, quality, at, now, out)
         self.evaluations += calm
         return out
+
+    def settle(
+        self, levels: Sequence[LevelWatch], value: float, first: Instant, last: Instant, count: int, now: Instant
+    ) -> bool:
+        """Take a run of good readings of one series at once: each within every watch's range, each later than the last.
+
+        ``False``, and nothing is taken, if they may settle something: they are to be observed one by one then.
+
+        Args:
+            levels: The watches.
+            value: The last reading's.
+            first: When the run begins.
+            last: When it ends.
+            count: How many there are.
+            now: The time of learning.
+        """
+        if last > now:
+            return False
+        for level in levels:
+            if not level.is_at_rest(first):
+                return False
+        for level in levels:
+            level.calm(value, Quality.GOOD, last, now)
+        self.evaluations += count * len(levels)
+        return True
 
     def _feed(
         self,

@@ -142,6 +142,18 @@ class LevelWatch:
             return 1
         return -1 if level <= self._back else 0
 
+    @property
+    def calm_range(self) -> tuple[float, float]:
+        """The numbers that settle nothing while nothing is amiss: from, to, both included; none for a state."""
+        if self._values is not None:
+            return -_LEAST, _LEAST
+        return (_LEAST, self._limit) if self._sign > 0 else (-self._limit, -_LEAST)
+
+    def is_at_rest(self, at: Instant) -> bool:
+        """Tell whether good readings from an instant on that lie within :attr:`calm_range` would settle nothing."""
+        memory = self.memory
+        return not memory.raised and memory.since is None and (memory.last_at is None or at > memory.last_at)
+
     def calm(self, value: Value, quality: Quality, at: Instant, now: Instant) -> bool:
         """Take a reading that settles nothing, as nothing is amiss, quickly; ``False`` leaves it to :meth:`observe`.
 
@@ -244,6 +256,33 @@ class AbsenceWatch:
         if memory.interval is None or memory.gaps < _LEARN:
             return max(condition.after, condition.until_known)
         return max(condition.after, round(condition.intervals * memory.interval))
+
+    def calm(self, value: Value, quality: Quality, at: Instant, now: Instant) -> bool:
+        """Take a sign of life that only puts the next look off, quickly; ``False`` leaves it to :meth:`observe`."""
+        memory, condition = self.memory, self._condition
+        last, queued, interval = memory.last_at, self.queued_at, memory.interval
+        if (
+            last is None
+            or queued is None
+            or interval is None
+            or memory.raised
+            or memory.gaps < _LEARN
+            or not last < at <= now
+            or (not condition.bad_counts and (value is None or quality is Quality.BAD))
+        ):
+            return False
+        gap = at - last
+        if gap > interval:
+            return False  # a longer gap than any: a habit, or an outage
+        if gap < interval:
+            interval = max(gap, round(interval * _FORGET))
+        silence = (
+            max(condition.after, round(condition.intervals * interval)) if condition.intervals else condition.after
+        )
+        if at + silence < queued:
+            return False  # the look must come earlier than planned
+        memory.last_at, memory.interval = at, interval
+        return True
 
     def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
         """Take a sign of life; one older than the newest changes nothing and returns ``False``."""

@@ -23,9 +23,9 @@ from linli_core.alarm import (
 )
 from linli_core.errors import LinliError
 from linli_core.instant import SECOND, Instant
-from linli_core.model import Quality, Value, quality_from_code
 from linli_platform.alarms.records import AlarmRecords, Filter, encode_memory
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
+from linli_platform.alarms.screening import QUALITY, Screening
 from linli_platform.clock import Clock
 from linli_platform.ingest import Committed
 from linli_platform.registry import Registry
@@ -43,7 +43,6 @@ _RETRY_S: Final = 1.0
 _LONGEST_NAP_S: Final = 1.0
 _FLUSH_S: Final = 5.0
 _BATCH: Final = 2_000
-_QUALITY: Final = tuple(quality_from_code(code)[0] if code < 192 else Quality.BAD for code in range(256))
 
 
 class NoSuchAlarm(LinliError):
@@ -87,6 +86,7 @@ class AlarmService:
         self._pending_limit = pending_limit
         self._pending: deque[AlarmChange] = deque()
         self._bound: dict[int, Bound] = {}
+        self._screening = Screening(self.engine, self._bind)
         self._kinds: dict[tuple[str, str], str] = {}
         self._listeners: list[AlarmListener] = []
         self._wake = asyncio.Event()
@@ -133,24 +133,17 @@ class AlarmService:
         if kinds != self._kinds:
             self._kinds = kinds
             self._bound.clear()
+            self._screening.forget()
 
     # Readings
 
     def on_committed(self, committed: Committed) -> None:
         """Judge new readings at once; what they settle is written by :meth:`run`."""
         if len(self._pending) >= self._pending_limit:
-            self.skipped += len(committed.series)
+            self.skipped += len(committed.columns.series)
             self._behind = True
             return
-        now = self._clock()
-        bound_of = self._bound
-        bounds = [bound_of.get(series.id) or self._bind(series) for series in committed.series]
-        values: list[Value] = [*committed.values]
-        for index, words in enumerate(committed.texts):
-            if words is not None:
-                values[index] = words
-        qualities = [_QUALITY[code] for code in committed.quality]
-        self._pending.extend(self.engine.observe_all(bounds, values, qualities, committed.times, now))
+        self._pending.extend(self._screening.observe(committed.columns, self._clock()))
         due = self.engine.next_due()
         if self._pending or (due is not None and due < self._nap_until):
             self._wake.set()
@@ -176,7 +169,7 @@ class AlarmService:
         for row in await asyncio.to_thread(self._store.latest):
             bound = self._bound.get(row.series.id) or self._bind(row.series)
             value = row.value if row.text is None else row.text
-            self._pending.extend(self.engine.observe(bound, value, _QUALITY[row.quality], row.time, now))
+            self._pending.extend(self.engine.observe(bound, value, QUALITY[row.quality], row.time, now))
 
     # Writing and the clock
 

@@ -1,0 +1,148 @@
+"""Which of a commit's readings must be judged one by one: of a healthy site nearly none.
+
+A reading within its limits says no more than that it came, and of several in a row the last says it for all. Of the
+points of one poll, which share their time, the first says for the silence of their device all there is to say. Both
+are found on whole columns; what is left goes to the engine in order of arrival. What comes out is what judging every
+reading would have given.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linli_core.alarm import AlarmChange, Bound, Engine
+from linli_core.instant import Instant
+from linli_core.model import Quality, Value, quality_from_code
+from linli_platform.ingest import Columns
+from linli_platform.store import SeriesInfo
+
+QUALITY: Final = tuple(quality_from_code(code)[0] if code < 192 else Quality.BAD for code in range(256))
+"""The quality of each code."""
+
+_BAD: Final = np.array([quality is Quality.BAD for quality in QUALITY])
+_ROOM: Final = 64
+_NO_ONE: Final = 0
+"""The group of series whose silence no rule watches."""
+
+
+class Screening:
+    """Judges commits with an engine.
+
+    Args:
+        engine: Where what is left is judged.
+        bind: Resolves the rules that watch a series.
+    """
+
+    def __init__(self, engine: Engine, bind: Callable[[SeriesInfo], Bound]) -> None:
+        self._engine = engine
+        self._bind = bind
+        self.forget()
+
+    def forget(self) -> None:
+        """Resolve the rules of every series anew."""
+        self._bounds: dict[int, tuple[Bound, Bound, Bound]] = {}
+        self._groups: dict[tuple[object, ...], int] = {(): _NO_ONE}
+        # By series id: what lies between is within every limit; which rules watch its silence.
+        self._known = np.zeros(_ROOM, np.bool_)
+        self._limited = np.zeros(_ROOM, np.bool_)
+        self._low = np.zeros(_ROOM, np.float64)
+        self._high = np.zeros(_ROOM, np.float64)
+        self._group = np.zeros(_ROOM, np.int32)
+
+    def observe(self, columns: Columns, now: Instant) -> list[AlarmChange]:
+        """Judge the readings of a commit; return the changes they settle, in order of arrival."""
+        if not len(columns.series):
+            return []
+        self._meet(columns)
+        single = np.zeros(len(columns.series), np.bool_)
+        limited = np.flatnonzero(self._limited[columns.series])
+        if len(limited):
+            single[self._restless(columns, limited, now)] = True
+        signs = self._signs(columns)
+        rows = np.flatnonzero(single | signs)
+        return self._engine.observe_all(
+            [
+                self._bounds[series][kind]
+                for series, kind in zip(
+                    columns.series[rows].tolist(), (2 * single[rows] + signs[rows] - 1).tolist(), strict=True
+                )
+            ],
+            self._values(columns, rows),
+            [QUALITY[code] for code in columns.quality[rows].tolist()],
+            columns.time[rows].tolist(),
+            now,
+        )
+
+    def _meet(self, columns: Columns) -> None:
+        """Resolve the rules of series that were not heard of yet."""
+        highest = int(columns.series.max())
+        if highest >= len(self._known):
+            for name in ("_known", "_limited", "_low", "_high", "_group"):
+                column = getattr(self, name)
+                wider = np.zeros(max(highest + 1, 2 * len(column)), column.dtype)
+                wider[: len(column)] = column
+                setattr(self, name, wider)
+        known = self._known[columns.series]
+        if known.all():
+            return
+        for series in dict.fromkeys(columns.series[~known].tolist()):
+            bound = self._bind(columns.info(series))
+            ranges = [level.calm_range for level in bound.levels]
+            self._bounds[series] = (Bound((), bound.absences), Bound(bound.levels, ()), bound)
+            self._limited[series] = bool(ranges)
+            self._low[series] = max((low for low, _ in ranges), default=0.0)
+            self._high[series] = min((high for _, high in ranges), default=0.0)
+            self._group[series] = self._groups.setdefault(bound.absences, len(self._groups))
+            self._known[series] = True
+
+    def _restless(self, columns: Columns, limited: NDArray[np.intp], now: Instant) -> NDArray[np.intp]:
+        """Settle the series whose readings all lie within their limits; return the rows of the others."""
+        order = np.argsort(columns.series[limited], kind="stable")
+        rows = limited[order]
+        series, time, value = columns.series[rows], columns.time[rows], columns.value[rows]
+        again = series[1:] == series[:-1]
+        within = (columns.quality[rows] == 0) & np.isfinite(value)
+        within &= (value >= self._low[series]) & (value <= self._high[series])
+        within[1:] &= ~again | (time[1:] > time[:-1])
+        begins = np.flatnonzero(np.concatenate(([True], ~again)))
+        ends = np.concatenate((begins[1:], [len(rows)]))
+        counts = ends - begins
+        settle, bounds = self._engine.settle, self._bounds
+        restless = np.array(
+            [
+                not (quiet and settle(bounds[number][2].levels, last_value, first, last, count, now))
+                for number, quiet, last_value, first, last, count in zip(
+                    series[begins].tolist(),
+                    np.logical_and.reduceat(within, begins).tolist(),
+                    value[ends - 1].tolist(),
+                    time[begins].tolist(),
+                    time[ends - 1].tolist(),
+                    counts.tolist(),
+                    strict=True,
+                )
+            ],
+            np.bool_,
+        )
+        found: NDArray[np.intp] = rows[np.repeat(restless, counts)]
+        return found
+
+    def _signs(self, columns: Columns) -> NDArray[np.bool_]:
+        """Return which rows say something of a silence that the row before did not."""
+        group, time = self._group[columns.series], columns.time
+        missing = np.isnan(columns.value)
+        if columns.texts:
+            missing[list(columns.texts)] = False
+        unusable = missing | _BAD[columns.quality]
+        signs = np.ones(len(group), np.bool_)
+        signs[1:] = (group[1:] != group[:-1]) | (time[1:] != time[:-1]) | (unusable[1:] != unusable[:-1])
+        signs &= group != _NO_ONE
+        return signs
+
+    @staticmethod
+    def _values(columns: Columns, rows: NDArray[Any]) -> list[Value]:
+        values: list[Value] = columns.value[rows].tolist()
+        for place in np.flatnonzero(np.isnan(columns.value[rows])).tolist():
+            values[place] = columns.texts.get(int(rows[place]))
+        return values
