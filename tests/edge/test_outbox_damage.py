@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.edge.log_file import EAGER, NOISE, TEXT, SteppedClock, asides, flip, made, telemetry
+from tests.edge.log_file import EAGER, NOISE, TEXT, SteppedClock, asides, content_of, flip, made, telemetry
 
 from linli_core.errors import LogError
 from linli_core.wire.messages import Ack
@@ -335,6 +335,35 @@ async def test_one_bit_of_the_first_page_costs_no_message(
         assert [one.body[:4] for one in found] == [(b"[%d]%s" % (number, NOISE))[:4] for number in range(20)] + [
             b"[20]"
         ]
+
+
+@pytest.mark.parametrize(("place", "bit"), HEADER.values(), ids=HEADER)
+async def test_what_stands_only_in_the_write_ahead_file_is_saved_past_a_damaged_first_page(
+    tmp_path: Path, clock: SteppedClock, place: int, bit: int
+) -> None:
+    """A gateway that was killed leaves its last messages there."""
+    path, killed = tmp_path / "one" / "outbox.db", tmp_path / "two" / "outbox.db"
+    bodies = [b"[%d]%s" % (number, NOISE[:length]) for number, length in enumerate((3000, 10, 20, 1500, 30, 40))]
+    async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
+        epoch = outbox.sender.epoch
+        for number, body in enumerate(bodies):
+            outbox.append(telemetry(body))
+            await outbox.flush()
+            if number == 3:
+                # From here on the first page is not in the write-ahead file, for the file does not grow.
+                assert outbox._store is not None
+                await outbox._work(outbox._store._connection.execute, "PRAGMA wal_checkpoint(RESTART)")
+        made(killed)
+        for suffix in ("", "-wal"):
+            part = path.with_name(path.name + suffix)
+            killed.with_name(part.name).write_bytes(content_of(part))
+    spoil(killed, place, bit)
+    async with Outbox.open(killed, EAGER, clock, gateway="gw-1") as outbox:
+        everything = list(range(1, 7))
+        found = await outbox.read(everything) or await outbox.read(everything)
+        assert [one.body for one in found] == bodies
+        assert next(one.epoch for one in outbox.carried) == epoch
+        assert outbox.sender.evicted() == ()
 
 
 def spoil(path: Path, place: int, bit: int) -> None:

@@ -7,8 +7,11 @@ The file format: https://www.sqlite.org/fileformat2.html (§1.6 b-tree pages, §
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from linli_edge.outbox.store import PAGE, Head, Row, head_of, is_sound
 
@@ -16,6 +19,8 @@ Page = Callable[[int], bytes]
 """Returns a page by its number, from 1; ``IndexError`` where there is none."""
 
 _HEADER: Final = 100
+_AHEAD_HEADER: Final = 32
+_FRAME_HEADER: Final = 24
 _LEAF: Final = 0x0D
 _COLUMNS: Final = 8
 _HEAD_COLUMNS: Final = 3
@@ -57,36 +62,79 @@ def sound_head(path: Path) -> Head | None:
 
 
 def _records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the key and the record of every cell of every page that looks like a leaf of a table."""
-    with path.open("rb") as file:
+    """Yield the key and the record of every cell of every page that looks like a leaf of a table.
+
+    The write-ahead file beside it is searched too: SQLite does not play it into a file whose first page it refuses.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
         head = file.read(_HEADER)
-        size = int.from_bytes(head[16:18]) if len(head) == _HEADER else 0
-        size = 65536 if size == 1 else size
-        if size < 512 or size & (size - 1):
-            size = PAGE  # of a header that is damaged itself
+        size = _plausible(int.from_bytes(head[16:18]))
         count = file.seek(0, 2) // size
+        beside = path.with_name(f"{path.name}-wal")
+        ahead: BinaryIO = stack.enter_context(beside.open("rb")) if beside.exists() else BytesIO()
+        frames = _frames(ahead, size)
 
         def page(number: int) -> bytes:
+            if number in frames.newest:
+                ahead.seek(frames.newest[number])
+                return ahead.read(size)
             if not 1 <= number <= count:
                 raise IndexError
             file.seek((number - 1) * size)
             return file.read(size)
 
         for number in range(1, count + 1):
-            try:
-                data = page(number)
-            except OSError:
-                continue  # a sector that cannot be read
-            start = _HEADER if number == 1 else 0
-            if data[start] != _LEAF:
-                continue
-            cells = int.from_bytes(data[start + 3 : start + 5])
-            for place in range(min(cells, size // 4)):
-                at = int.from_bytes(data[start + 8 + 2 * place : start + 10 + 2 * place])
-                try:
-                    yield _payload(data, at, size, page)
-                except (IndexError, ValueError, OSError):
-                    continue
+            with suppress(OSError):  # a sector that cannot be read
+                file.seek((number - 1) * size)
+                yield from _leaf(file.read(size), number, page)
+        for number, place in frames.all:
+            with suppress(OSError):
+                ahead.seek(place)
+                yield from _leaf(ahead.read(size), number, page)
+
+
+def _plausible(size: int) -> int:
+    """Return the size of a page as a header says it; ours, if the header is damaged itself."""
+    size = 65536 if size == 1 else size
+    return PAGE if size < 512 or size & (size - 1) else size
+
+
+def _leaf(data: bytes, number: int, page: Page) -> Iterator[tuple[int, bytes]]:
+    start = _HEADER if number == 1 else 0
+    if len(data) <= start or data[start] != _LEAF:
+        return
+    cells = int.from_bytes(data[start + 3 : start + 5])
+    for place in range(min(cells, len(data) // 4)):
+        at = int.from_bytes(data[start + 8 + 2 * place : start + 10 + 2 * place])
+        with suppress(IndexError, ValueError, OSError):
+            yield _payload(data, at, len(data), page)
+
+
+@dataclass(slots=True)
+class _Frames:
+    """Where pages stand in a write-ahead file: all, and of those of its present round the newest of each."""
+
+    all: list[tuple[int, int]] = field(default_factory=list)
+    newest: dict[int, int] = field(default_factory=dict)
+
+
+def _frames(ahead: BinaryIO, size: int) -> _Frames:
+    """Return the pages of a write-ahead file (§4.1 of the file format)."""
+    head = ahead.read(_AHEAD_HEADER)
+    found = _Frames()
+    end = ahead.seek(0, 2)
+    for place in range(_AHEAD_HEADER, end - _FRAME_HEADER - size + 1, _FRAME_HEADER + size):
+        ahead.seek(place)
+        try:
+            frame = ahead.read(_FRAME_HEADER)
+        except OSError:
+            continue
+        number = int.from_bytes(frame[:4])
+        found.all.append((number, place + _FRAME_HEADER))
+        if frame[8:16] == head[16:24]:
+            found.newest[number] = place + _FRAME_HEADER
+    return found
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
