@@ -60,10 +60,13 @@ class InfluxDB:
 
     def query(self, text: str, database: str = "", **parameters: str) -> dict[str, Any]:
         """Return the answer to a query, also one of refusal."""
-        given = {"q": text, "db": database, "epoch": "ns", **parameters}
-        answer = self._ask("/query", given, None)
+        answer = self.ask(text, database, **parameters)
         found: dict[str, Any] = json.loads(answer) if answer else {}
         return found
+
+    def ask(self, text: str, database: str = "", **parameters: str) -> bytes:
+        """Return the answer to a query as it comes."""
+        return self._ask("/query", {"q": text, "db": database, "epoch": "ns", **parameters}, None)
 
     def create(self, database: str) -> None:
         """Make a database, empty."""

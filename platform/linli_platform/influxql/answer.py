@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from linli_platform.influxql.checks import calls_of
 from linli_platform.influxql.columns import Chosen, Schema, choose
-from linli_platform.influxql.condition import Condition, holds_for, names_in, take_apart, truth
+from linli_platform.influxql.condition import Condition, holding, names_in, take_apart, truth
 from linli_platform.influxql.evaluate import Group, Table, starts_of
 from linli_platform.influxql.functions import RANKED, TRANSFORMATIONS
 from linli_platform.influxql.parse import QueryError
@@ -290,11 +291,12 @@ def _sources(select: Select, source: Source, frame: _Frame) -> _Sources:
             for field, kind in source.fields(name).items():
                 fields.setdefault(field, kind)
             series[name] = list(source.series(name))
-            tags.update(*(one.tags for one in series[name]))
+            tags |= source.tags(name)
     of_tags = [part for part in frame.condition.rest if _is_of_tags(part, fields)]
     rest = tuple(part for part in frame.condition.rest if pieces or not _is_of_tags(part, fields))
-    for name, members in series.items():
-        series[name] = [one for one in members if all(holds_for(part, one.tags) for part in of_tags)]
+    if of_tags:
+        for name, members in series.items():
+            series[name] = list(compress(members, holding(of_tags, [one.tags for one in members])))
     wanted = {name: members for name, members in series.items() if members}
     return _Sources(wanted, pieces, Schema(fields, frozenset(tags - set(fields))), rest)
 

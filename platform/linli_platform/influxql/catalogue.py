@@ -32,9 +32,11 @@ class Catalogue:
 
     Attributes:
         series: By measurement, in order of their tags.
+        tags: By measurement, those that any of its series has.
     """
 
     series: Mapping[str, list[Series]]
+    tags: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, known: Iterable[SeriesInfo], places: "Places", sees: Callable[[SeriesInfo], bool]) -> "Catalogue":
@@ -51,7 +53,8 @@ class Catalogue:
             found.setdefault(info.quantity, []).append(Series(info.id, dict(sorted(tags.items()))))
         for members in found.values():
             members.sort(key=lambda one: tuple(one.tags.items()))
-        return cls(dict(sorted(found.items())))
+        keys = {name: frozenset(tag for one in members for tag in one.tags) for name, members in found.items()}
+        return cls(dict(sorted(found.items())), keys)
 
 
 class Places:

@@ -1,7 +1,7 @@
 """``WHERE``: which times, which series, which rows."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -91,9 +91,14 @@ def names_in(expressions: Iterable[Expression]) -> set[str]:
     return {item.name for part in expressions for item in walk(part) if isinstance(item, Name)}
 
 
-def holds_for(part: Expression, tags: Mapping[str, str]) -> bool:
-    """Tell whether a part that speaks of tags alone holds for a series."""
-    return bool(truth(part, lambda name: vector(Kind.STRING, [tags.get(name.name, "")]), 1)[0])
+def holding(parts: Sequence[Expression], tags: Sequence[Mapping[str, str]]) -> list[bool]:
+    """Tell of each series whether all parts, which speak of tags alone, hold for it."""
+    length = len(tags)
+    found = np.ones(length, np.bool_)
+    for part in parts:
+        found &= truth(part, lambda name: vector(Kind.STRING, [each.get(name.name, "") for each in tags]), length)
+    truths: list[bool] = found.tolist()
+    return truths
 
 
 def truth(part: Expression, column: Callable[[Name], Vector], length: int) -> Mask:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final
 
 from linli_platform.influxql.answer import named
-from linli_platform.influxql.condition import holds_for, take_apart
+from linli_platform.influxql.condition import holding, take_apart
 from linli_platform.influxql.pattern import matcher
 from linli_platform.influxql.source import Series, Source
 from linli_platform.influxql.syntax import Regex, Show, Shown
@@ -57,7 +58,8 @@ def _measurements(statement: Show, source: Source) -> list[str]:
 def _series(statement: Show, source: Source, name: str, now: int) -> list[Series]:
     """Return the series for which the condition holds; of times it says nothing here, as with InfluxDB."""
     rest = take_apart(statement.condition, now, None).rest
-    return [one for one in source.series(name) if all(holds_for(part, one.tags) for part in rest)]
+    series = source.series(name)
+    return list(compress(series, holding(rest, [one.tags for one in series])))
 
 
 def _of_measurement(statement: Show, source: Source, name: str, series: Sequence[Series]) -> Listing:

@@ -36,6 +36,10 @@ class Source(Protocol):
         """Return a measurement's fields; none of one that does not exist."""
         ...
 
+    def tags(self, measurement: str) -> AbstractSet[str]:
+        """Return the tags that any of a measurement's series has."""
+        ...
+
     def series(self, measurement: str) -> Sequence[Series]:
         """Return a measurement's series, by tags."""
         ...

@@ -53,6 +53,10 @@ class StoreSource:
         """Return the fields that every quantity has."""
         return FIELDS if measurement in self._catalogue.series else {}
 
+    def tags(self, measurement: str) -> frozenset[str]:
+        """Return the tags that points of a quantity have."""
+        return self._catalogue.tags.get(measurement, frozenset())
+
     def series(self, measurement: str) -> list[Series]:
         """Return the points of a quantity, by tags."""
         return self._catalogue.series.get(measurement, [])

@@ -73,6 +73,7 @@ class RowsOnly:
         self.measurements = source.measurements
         self.fields = source.fields
         self.series = source.series
+        self.tags = source.tags
         self.rows = source.rows
 
     def newest(
