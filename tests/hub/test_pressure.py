@@ -47,6 +47,37 @@ def test_a_broker_that_comes_and_goes_lets_nobody_begin_with_much() -> None:
     assert [pressure.window("a", 12) for _ in range(3)] == [2, 4, 8]
 
 
+def test_what_may_be_under_way_is_what_is_worked_off_in_a_moment() -> None:
+    pressure = Pressure(800)
+    now = 100.0
+    for _ in range(100):
+        now += 0.5
+        pressure.worked_off(500, 0.4, now)
+    assert pressure.under_way == 400, "a thousand a second"
+    pressure.heard([f"gw-{number}" for number in range(100)], now)
+    assert settled(pressure, "gw-1", now) == 4
+    for _ in range(100):
+        now += 1.0
+        pressure.worked_off(300, 0.9, now)
+    assert pressure.under_way == 120, "the machine became slow"
+
+
+def test_neither_a_quiet_hour_nor_one_slow_commit_says_what_can_be_worked_off() -> None:
+    pressure = Pressure(800)
+    now = 100.0
+    for _ in range(1_000):
+        now += 1.0
+        pressure.worked_off(3, 0.02, now)
+    assert pressure.under_way == 800
+    now += 0.01
+    pressure.worked_off(900, 0.01, now)
+    assert pressure.under_way < 900, "a commit that was done at once counts for as long as it took"
+    for _ in range(100):
+        now += 30.0
+        pressure.worked_off(1, 30.0, now)
+    assert pressure.under_way == 64, "a disk that hangs"
+
+
 @given(st.integers(1, 100_000), st.integers(1, 500))
 def test_all_together_never_have_more_under_way_than_is_allowed_or_one_each(under_way: int, gateways: int) -> None:
     pressure = Pressure(under_way)

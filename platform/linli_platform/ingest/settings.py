@@ -39,7 +39,8 @@ class Grouping:
         readings: A commit of this many waits no longer.
         queued_readings: With so many waiting, the broker is not read from until a commit is done.
         ack_every_s: Acks of one gateway are at least this far apart.
-        under_way: Messages of all backlogs together that may be on their way here: what an alarm waits behind.
+        under_way: Messages of all backlogs together that may be on their way here, what an alarm waits behind: to
+            begin with, for how many are worked off in a moment is measured.
     """
 
     linger_s: float = 0.05

@@ -345,7 +345,9 @@ class Ingest:
             except TimeoutError:
                 pass
             delay = min(2 * delay, _RETRY_LAST_S)
-        self._commit_s = loop.time() - begun
+        done = loop.time()
+        self._commit_s = done - begun
+        self._pressure.worked_off(len(pending.messages), self._commit_s, done)
         self._taken_again()
         await self._committed(pending, batch, appended)
         return True

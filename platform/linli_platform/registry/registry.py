@@ -73,11 +73,17 @@ class Registry:
 
     def devices(self, gateway: str | None = None) -> list[Device]:
         """Return every device, or one gateway's, by gateway and id."""
-        query = select(DeviceTable).order_by(DeviceTable.gateway, DeviceTable.id)
+        # As columns: all of them are asked for every few seconds, and objects of the session would cost several times.
+        table = DeviceTable
+        columns = (table.gateway, table.id, table.state, table.kind, table.titles, table.area, table.first_seen)
+        query = select(*columns).order_by(table.gateway, table.id)
         if gateway is not None:
-            query = query.where(DeviceTable.gateway == gateway)
+            query = query.where(table.gateway == gateway)
         with self.sessions() as session:
-            return [_device(row) for row in session.scalars(query)]
+            return [
+                Device(gateway=of, id=name, state=State(state), kind=kind, titles=titles, area=area, first_seen=seen)
+                for of, name, state, kind, titles, area, seen in session.execute(query)
+            ]
 
     def areas(self) -> list[Area]:
         """Return every area, by id."""
@@ -269,16 +275,4 @@ def _gateway(row: GatewayTable) -> Gateway:
         last_seen=row.last_seen,
         status=None if row.status is None else msgspec.convert(row.status, Status, str_keys=True),
         status_at=row.status_at,
-    )
-
-
-def _device(row: DeviceTable) -> Device:
-    return Device(
-        gateway=row.gateway,
-        id=row.id,
-        state=State(row.state),
-        kind=row.kind,
-        titles=row.titles,
-        area=row.area,
-        first_seen=row.first_seen,
     )

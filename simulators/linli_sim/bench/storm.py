@@ -22,7 +22,7 @@ from linli_core.wire.topics import Channel, topic
 from linli_sim.bench import bench
 from linli_sim.bench.installation import installation
 from linli_sim.bench.live import EPOCH, RULE, Alarms, Connection
-from linli_sim.bench.process import cpu_seconds, peak_rss_bytes
+from linli_sim.bench.process import Watch, cpu_seconds, peak_rss_bytes
 
 _GATEWAYS: Final = 200
 _POINTS: Final = 100
@@ -41,6 +41,7 @@ class _Storm:
     cpu: float
     rss_before: int
     rss_mb: float
+    quarters_mb: list[int]
     alarms: Alarms
 
 
@@ -68,7 +69,8 @@ async def _storm() -> _Storm:
         storm = _kept[0]
         print(  # noqa: T201 - the bench's detail
             f"  {_GATEWAYS} gateways, {minutes / 60:g} h each: {storm.readings:,} readings in {storm.seconds:.1f} s, "
-            f"platform CPU {storm.cpu:.1f} s, at most {storm.rss_mb:.0f} MB ({storm.rss_before} MB before), "
+            f"platform CPU {storm.cpu:.1f} s, at most {storm.rss_mb:.0f} MB ({storm.rss_before} MB before; "
+            f"by quarters of the time {', '.join(map(str, storm.quarters_mb))} MB), "
             f"{len(storm.alarms.latencies)} alarms, median {storm.alarms.median_ms:.0f} ms",
             file=sys.stderr,
         )
@@ -91,17 +93,20 @@ async def _run(minutes: int) -> _Storm:
             await alarms.first()
             rss = peak_rss_bytes(community.platform.pid) // 1_000_000
             cpu, started = cpu_seconds(community.platform.pid), time.monotonic()
+            watch = Watch(community.platform.pid)
+            watching = group.create_task(watch.run(), name="storm.memory")
             tasks = [group.create_task(each.run(community.broker_port, minutes), name=each.name) for each in gateways]
             async with asyncio.timeout(_LIMIT_S):
                 await asyncio.gather(*tasks)
             seconds, used = time.monotonic() - started, cpu_seconds(community.platform.pid) - cpu
+            watching.cancel()
             raising.cancel()
             await alarms.settled()
             listening.cancel()
         readings = _GATEWAYS * minutes * _POINTS
         await community.audit(readings + _GATEWAYS * _POINTS + alarms.sent)
         peak = peak_rss_bytes(community.platform.pid) / 1e6
-        return _Storm(readings, seconds, used, rss, peak, alarms)
+        return _Storm(readings, seconds, used, rss, peak, watch.quarters_mb(), alarms)
 
 
 class _Gateway:

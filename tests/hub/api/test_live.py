@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from linli_core.instant import SECOND
 from linli_platform.api import LiveFeed
+from linli_platform.api.live import MOST
 from linli_platform.ingest import Committed
-from linli_platform.store import SeriesInfo
+from linli_platform.store import LATE, SeriesInfo
 from linli_platform.web.show import shown
 
 if TYPE_CHECKING:
@@ -50,6 +51,34 @@ async def test_a_missing_value_is_null_and_a_dash(clock: Clock) -> None:
     feed.on_committed(committed(None))
     (reading,) = events(await client.next(5.0))[0][1]["readings"]
     assert (reading["value"], reading["shown"], reading["quality"]) == (None, "–", "bad/no_communication")
+
+
+async def test_of_many_points_each_is_told_in_its_turn(clock: Clock) -> None:
+    feed = LiveFeed(shown, clock, join=0.001)
+    client = feed.join("en")
+    assert client is not None
+    count = 2 * MOST + 1
+    infos = [SeriesInfo(n, "gw", "room", f"room/air_temperature.{n}", "air_temperature") for n in range(1, count + 1)]
+    feed.on_committed(Committed(infos, [0] * count, [1.0] * count, [None] * count, [0] * count, 0))
+    feed.on_committed(Committed(infos[-1:], [1], [2.0], [None], [0], 1))
+    told: list[tuple[int, float]] = []
+    while len(told) < count:
+        for _, data in events(await client.next(5.0)):
+            assert len(data["readings"]) <= MOST
+            told += [(reading["series"], reading["value"]) for reading in data["readings"]]
+    assert told == [(info.id, 1.0) for info in infos[:-1]] + [(count, 2.0)]
+
+
+async def test_what_came_late_is_history(clock: Clock) -> None:
+    feed = LiveFeed(shown, clock, join=0.001)
+    client = feed.join("en")
+    assert client is not None
+    times = [0, LATE, LATE + 1, 2 * LATE]
+    feed.on_committed(Committed([ROOM] * 2, times[:2], [1.0, 2.0], [None] * 2, [0] * 2, 2 * LATE))
+    assert feed._newest == {}
+    feed.on_committed(Committed([ROOM] * 4, times, [1.0, 2.0, 3.0, 4.0], [None] * 4, [0] * 4, 2 * LATE))
+    ((_, data),) = events(await client.next(5.0))
+    assert [reading["value"] for reading in data["readings"]] == [4.0]
 
 
 async def test_nobody_listening_costs_nothing(clock: Clock) -> None:
