@@ -60,7 +60,7 @@ NOW = TIMES.map(lambda time: ("now", time))
 ACTION = st.one_of(st.lists(READING, min_size=1, max_size=12), NOW, NOW, st.just("reopen"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(ACTION, min_size=2, max_size=8), st.sampled_from([2, 1_000]))
 def test_what_is_moved_stays_what_it_was(
     tmp_path_factory: pytest.TempPathFactory, actions: list[list[Reading] | tuple[str, int] | str], most: int
@@ -194,8 +194,7 @@ def test_readings_come_in_while_days_are_moved(tmp_path: Path) -> None:
 
         def move() -> None:
             try:
-                while store.compact(5 * DAY, most=5_000).readings:
-                    pass
+                store.compact(5 * DAY, most=2_000)
             finally:
                 done.set()
 
@@ -219,10 +218,12 @@ def test_readings_come_in_while_days_are_moved(tmp_path: Path) -> None:
 # Moves in small pieces for ever: what a writer wrote, day after day.
 MOVER = """
 import sys, threading
+from contextlib import suppress
 from pathlib import Path
 import numpy as np
 from linli_core.instant import DAY, MINUTE
-from linli_platform.store import Batch, StoreError
+from linli_platform.store import Batch
+from linli_platform.store.aside import GaveWay
 from linli_platform.store.duckdb import DuckDBStore
 
 with DuckDBStore(Path(sys.argv[1])) as store:
@@ -231,7 +232,8 @@ with DuckDBStore(Path(sys.argv[1])) as store:
 
     def move():
         while True:
-            store.compact(10**6 * DAY, most=3_000)
+            with suppress(GaveWay):
+                store.compact(10**6 * DAY, most=3_000)
 
     threading.Thread(target=move, daemon=True).start()
     while True:
@@ -239,7 +241,7 @@ with DuckDBStore(Path(sys.argv[1])) as store:
         store.append(Batch(np.tile(ids, 300), time, time / 1e6, np.zeros(3_000, np.uint8), 0), {"gw": b"%d" % number})
         print(number, flush=True)
         number += 1
-        if number % 5 == 0:
+        if number % 40 == 0:
             store.checkpoint()
 """
 
@@ -248,10 +250,10 @@ def test_a_mover_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> Non
     path = tmp_path / "store.duckdb"
     chance = random.Random(6)
     moved = 0
-    for _ in range(5):
+    for _ in range(4):
         process = subprocess.Popen([sys.executable, "-c", MOVER, str(path)], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        for _ in range(chance.randint(3, 12)):
+        for _ in range(chance.randint(20, 50)):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -6,16 +6,22 @@ reading is in the one table or in the other at every instant, whatever happens. 
 lands in ``reading`` like everything else and is moved after it, sorted in itself; readers sort what they read anyway.
 """
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta, tzinfo
+from pathlib import Path
 from typing import Any, Final
+
+import duckdb
 
 from linli_core.instant import DAY, HOUR, Instant, from_datetime, to_datetime
 from linli_platform.days import bounds, day_of
+from linli_platform.store import StoreError, rollup
 from linli_platform.store.aside import Aside
 
-PIECE: Final = 1_000_000
+PIECE: Final = 500_000
 """Readings moved by one transaction: half a second's work, and what sorting them takes fits any memory limit."""
 
 SETTLES: Final = 2 * HOUR
@@ -69,11 +75,12 @@ def due(rows: Rows, now: Instant, zone: tzinfo) -> list[date]:
     """Return the days of which ``reading`` holds anything that are over for a while, oldest first."""
     limit = bounds(day_of(now - SETTLES, zone), zone)[0]
     found = rows(
-        f"SELECT DISTINCT time // {DAY} FROM reading WHERE time >= {_EARLIEST} AND time < {limit} ORDER BY 1"  # noqa: S608 - numbers
+        f"SELECT DISTINCT {rollup.floor('time', DAY)} FROM reading"  # noqa: S608 - numbers
+        f" WHERE time >= {_EARLIEST} AND time < {limit} ORDER BY 1"
     )
     days: set[date] = set()
-    for (number,) in found:
-        day, last = day_of(number * DAY, zone), day_of(min((number + 1) * DAY, limit) - 1, zone)
+    for (begin,) in found:
+        day, last = day_of(begin, zone), day_of(min(begin + DAY, limit) - 1, zone)
         while day <= last:
             days.add(day)
             day += timedelta(days=1)
@@ -96,6 +103,54 @@ def pieces(rows: Rows, day: date, zone: tzinfo, most: int) -> list[Piece]:
     return [*found, Piece(day.toordinal(), start, end, first)] if counts else []
 
 
+class Compactor:
+    """Moves what is due, a piece after the other.
+
+    Args:
+        path: The file, for errors.
+        aside: In whose transactions it is moved.
+        cursor: Returns a new connection to the file.
+
+    Attributes:
+        stopping: Set, nothing more is begun.
+    """
+
+    def __init__(self, path: Path, aside: Aside, cursor: Callable[[], duckdb.DuckDBPyConnection]) -> None:
+        self._path = path
+        self._aside = aside
+        self._cursor = cursor
+        self.stopping = threading.Event()
+
+    def compact(self, now: Instant, zone: tzinfo, most: int) -> Compacted:
+        """Move what is due; see :meth:`linli_platform.store.duckdb.DuckDBStore.compact`."""
+        done = Compacted()
+        for day in due(self._rows, now, zone):
+            for piece in pieces(self._rows, day, zone, most):
+                if self.stopping.is_set():
+                    return done
+                self._move(piece, done)
+                done.days.append(day.toordinal())
+        return done
+
+    def _move(self, piece: Piece, done: Compacted) -> None:
+        try:
+            with self._aside.transaction(self._cursor(), piece.start, piece.end - 1):
+                done.readings += move(self._aside, piece)
+                ended = time.monotonic()
+        except duckdb.Error as exc:
+            raise StoreError(f"{self._path}: compaction: nothing of it was kept: {exc}") from exc
+        done.longest_commit_s = max(done.longest_commit_s, time.monotonic() - ended)
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        cursor = self._cursor()
+        try:
+            return cursor.execute(query).fetchall()
+        except duckdb.Error as exc:
+            raise StoreError(f"{self._path}: {exc}") from exc
+        finally:
+            cursor.close()
+
+
 def move(aside: Aside, piece: Piece) -> int:
     """Move a piece, inside a transaction of ``aside``; return how many readings that were."""
     aside.execute(
@@ -105,9 +160,15 @@ def move(aside: Aside, piece: Piece) -> int:
         " ON CONFLICT (series) DO UPDATE SET time = excluded.time, value = excluded.value, text = excluded.text,"
         " quality = excluded.quality WHERE excluded.time >= head.time"
     )
+    touched = rollup.touch(
+        aside.execute,
+        f"SELECT DISTINCT series, {piece.day} AS day, {piece.start} AS start FROM reading WHERE {piece.where}",  # noqa: S608 - numbers
+    )
     ((moved,),) = aside.execute(
         f"INSERT INTO history SELECT series, time, value, text, quality, {piece.day} FROM reading"  # noqa: S608 - numbers
         f" WHERE {piece.where} ORDER BY series, time"
     )
     aside.execute(f"DELETE FROM reading WHERE {piece.where}")  # noqa: S608 - numbers
+    if touched is not None:
+        rollup.redo(aside.execute, touched)
     return int(moved)

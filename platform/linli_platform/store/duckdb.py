@@ -6,11 +6,9 @@ gateway spoke or two hundred.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -39,17 +37,16 @@ from linli_platform.store import (
     SeriesInfo,
     StoreError,
     StoreUnavailable,
-    compaction,
     completeness,
     duckdb_query,
     statements,
 )
 from linli_platform.store.arrange import arrange, settle
 from linli_platform.store.aside import Aside
-from linli_platform.store.compaction import Compacted
+from linli_platform.store.compaction import PIECE, Compacted, Compactor
 from linli_platform.store.heads import NEVER, Heads
 from linli_platform.store.query import Measure, Scan, Steps, Windows
-from linli_platform.store.schema import connect, installation_of
+from linli_platform.store.schema import connect, installation_of, note_zone, zone_of
 from linli_platform.store.snapshot import Snapshot
 
 _BAD: Final = quality_code(Quality.BAD)
@@ -86,8 +83,8 @@ class DuckDBStore:
         self._write = threading.Lock()
         self._state = threading.Lock()
         self._aside = Aside(self._write)
+        self._compactor = Compactor(path, self._aside, self._cursor)
         self._calm = 0
-        self._stopping = threading.Event()
         self._heads = Heads()
         self._series: dict[tuple[str, str], SeriesInfo] = {}
         self._by_id: list[SeriesInfo | None] = [None]
@@ -99,7 +96,7 @@ class DuckDBStore:
         self.installation = ""
 
     def __enter__(self) -> Self:
-        self._stopping.clear()
+        self._compactor.stopping.clear()
         self._open()
         return self
 
@@ -173,6 +170,7 @@ class DuckDBStore:
                     statements.insert_series(connection, unsaved)
                 appended, rows = self._append_readings(connection, batch)
                 new_events = statements.insert_events(connection, events)
+                statements.redo_swapped(connection, [events[number] for number in new_events])
                 if marks:
                     connection.execute(
                         "INSERT INTO mark_journal VALUES (?, ?)",
@@ -342,25 +340,15 @@ class DuckDBStore:
         self, start: Instant, end: Instant, *, gateway: str | None = None, kind: str | None = None, limit: int = 1_000
     ) -> list[EventRow]:
         """Return events with ``start <= time < end``, newest first, of one gateway and types that begin so if given."""
-        query = (
-            "SELECT gateway, id, time, type, subject, body, received FROM event WHERE time >= $start AND time < $end"
-            " AND ($gateway IS NULL OR gateway = $gateway) AND ($kind IS NULL OR starts_with(type, $kind))"
-            " ORDER BY time DESC, id LIMIT $limit"
-        )
-        values = {"start": start, "end": end, "gateway": gateway, "kind": kind, "limit": max(0, limit)}
-        return [EventRow(*row) for row in self._rows(query, values)]
+        with self._reader() as cursor:
+            return statements.read_events(cursor, start, end, gateway, kind, max(0, limit))
 
     def quarantine(
         self, *, gateway: str | None = None, number: int | None = None, limit: int = 100
     ) -> list[Quarantined]:
         """Return quarantined messages, newest first."""
-        query = (
-            "SELECT gateway, epoch, seq, reason, payload, received, number FROM quarantine"
-            " WHERE ($gateway IS NULL OR gateway = $gateway) AND ($number IS NULL OR number = $number)"
-            " ORDER BY number DESC LIMIT $limit"
-        )
-        values = {"gateway": gateway, "number": number, "limit": max(0, limit)}
-        return [Quarantined(*row) for row in self._rows(query, values)]
+        with self._reader() as cursor:
+            return statements.read_quarantined(cursor, gateway, number, max(0, limit))
 
     def discard(self, number: int) -> bool:
         """Take a message out of the quarantine; tell whether it was there."""
@@ -434,7 +422,7 @@ class DuckDBStore:
 
     # Upkeep
 
-    def compact(self, now: Instant, *, most: int = compaction.PIECE) -> Compacted:
+    def compact(self, now: Instant, *, most: int = PIECE) -> Compacted:
         """Move readings of days that are over to where they take little room; the store goes on meanwhile.
 
         Args:
@@ -445,31 +433,25 @@ class DuckDBStore:
             GaveWay: The writer had to change what was being moved; what is not moved yet is moved the next time.
             StoreError: The disk is full or fails; what is not moved yet is moved the next time, and nothing is lost.
         """
-        done = Compacted()
-        rows = partial(self._rows, values={})
         with self._one_thread():
-            for day in compaction.due(rows, now, self.zone):
-                for piece in compaction.pieces(rows, day, self.zone, most):
-                    if self._stopping.is_set():
-                        return done
-                    self._move(piece, done)
-                    done.days.append(day.toordinal())
-        return done
+            return self._compactor.compact(now, self._days(), most)
+
+    def _days(self) -> tzinfo:
+        """Return the zone by which this file has its days: that of its first compaction, for ever."""
+        with self._write:
+            if self._broken:
+                self._reopen()
+            connection = self._connected()
+            found = zone_of(connection)
+            if found is None:
+                with _transaction(connection, self):
+                    note_zone(connection, self.zone)
+                found = self.zone
+        return found
 
     def stop_upkeep(self) -> None:
         """Let :meth:`compact` return, soon, and from now on do nothing."""
-        self._stopping.set()
-
-    def _move(self, piece: compaction.Piece, done: Compacted) -> None:
-        with self._state:
-            cursor = self._connected().cursor()
-        try:
-            with self._aside.transaction(cursor, piece.start, piece.end - 1):
-                done.readings += compaction.move(self._aside, piece)
-                ended = time.monotonic()
-        except duckdb.Error as exc:
-            raise StoreError(f"{self.path}: compaction: nothing of it was kept: {exc}") from exc
-        done.longest_commit_s = max(done.longest_commit_s, time.monotonic() - ended)
+        self._compactor.stopping.set()
 
     @contextmanager
     def _one_thread(self) -> Iterator[None]:
@@ -519,11 +501,14 @@ class DuckDBStore:
         with self._reader() as cursor:
             return cursor.execute(query, dict(values) if values else None).fetchall()
 
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._state:
+            return self._connected().cursor()
+
     @contextmanager
     def _reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of the calling thread's own: DuckDB runs one query at a time on each."""
-        with self._state:
-            cursor = self._connected().cursor()
+        cursor = self._cursor()
         try:
             yield cursor
         except duckdb.Error as exc:

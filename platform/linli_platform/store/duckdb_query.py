@@ -1,6 +1,7 @@
 """The statements that ask the DuckDB file about many series at once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import duckdb
@@ -8,27 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import Instant
-from linli_platform.store import Aggregate, Row
+from linli_platform.days import bounds, day_of
+from linli_platform.store import Aggregate, Row, sources
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
+from linli_platform.store.rollup import floor
+from linli_platform.store.schema import zone_of
 from linli_platform.store.statements import registered
 
 _MEASURES: Final = {
-    Measure.COUNT: "CAST(count(*) AS DOUBLE)",
-    Measure.SUM: "sum(value)",
-    Measure.MINIMUM: "min(value)",
-    Measure.MAXIMUM: "max(value)",
-    Measure.FIRST: "arg_min(value, time)",
-    Measure.LAST: "arg_max(value, time)",
+    Measure.COUNT: "CAST(sum(count) AS DOUBLE)",
+    Measure.SUM: "sum(sum)",
+    Measure.MINIMUM: "min(min)",
+    Measure.MAXIMUM: "max(max)",
+    Measure.FIRST: "arg_min(first, first_time)",
+    Measure.LAST: "arg_max(last, last_time)",
 }
 
 _AGGREGATES: Final = {
-    Aggregate.MEAN: "avg(value) FILTER (quality < $bad)",
-    Aggregate.MINIMUM: "min(value) FILTER (quality < $bad)",
-    Aggregate.MAXIMUM: "max(value) FILTER (quality < $bad)",
-    Aggregate.SUM: "sum(value) FILTER (quality < $bad)",
-    Aggregate.COUNT: "CAST(count(value) FILTER (quality < $bad) AS DOUBLE)",
-    Aggregate.FIRST: "arg_min(value, time) FILTER (quality < $bad)",
-    Aggregate.LAST: "arg_max(value, time) FILTER (quality < $bad)",
+    Aggregate.MEAN: "sum(sum) / nullif(sum(count), 0)",
+    Aggregate.MINIMUM: _MEASURES[Measure.MINIMUM],
+    Aggregate.MAXIMUM: _MEASURES[Measure.MAXIMUM],
+    Aggregate.SUM: _MEASURES[Measure.SUM],
+    Aggregate.COUNT: _MEASURES[Measure.COUNT],
+    Aggregate.FIRST: _MEASURES[Measure.FIRST],
+    Aggregate.LAST: _MEASURES[Measure.LAST],
 }
 
 
@@ -43,7 +47,6 @@ def read(
     bad: int,
 ) -> list[Row]:
     """Return readings or steps of one series; see :meth:`linli_platform.store.Store.read`."""
-    values: dict[str, object] = {"series": series, "start": start, "end": end, "bad": bad, "limit": limit}
     if step is None:
         if aggregate is not None:
             raise ValueError("an aggregate needs a step")
@@ -51,18 +54,31 @@ def read(
             "SELECT time, value, text, quality, CAST(quality < $bad AS INTEGER), CAST(quality >= $bad AS INTEGER)"
             " FROM readings WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
         )
-    else:
-        if step <= 0:
-            raise ValueError(f"a step of {step} µs; a step is longer than nothing")
-        values["step"] = step
-        query = (
-            f"SELECT time - ((time % $step) + $step) % $step AS start, {_AGGREGATES[aggregate or Aggregate.MEAN]},"  # noqa: S608 - from the table above
-            " NULL, coalesce(min(quality) FILTER (quality < $bad), max(quality)),"
-            " count(*) FILTER (quality < $bad), count(*) FILTER (quality >= $bad)"
-            " FROM readings WHERE series = $series AND time >= $start AND time < $end"
-            " GROUP BY 1 ORDER BY 1 LIMIT $limit"
-        )
-    return [Row(*row) for row in cursor.execute(query, values).fetchall()]
+        values = {"series": series, "start": start, "end": end, "bad": bad, "limit": limit}
+        return [Row(*row) for row in cursor.execute(query, values).fetchall()]
+    if step <= 0:
+        raise ValueError(f"a step of {step} µs; a step is longer than nothing")
+    if end <= start:
+        return []
+    chosen = sources.level_of(np.array([start, end], np.int64), step, None)
+    with _one_state(cursor), registered(cursor, "asked", {"series": np.array([series], np.int32)}):
+        source = sources.source_of(cursor, [series], (start, end), chosen, bad, numbers=False)
+        rows = cursor.execute(
+            f"SELECT {floor('time', step)}, {_AGGREGATES[aggregate or Aggregate.MEAN]}, NULL,"  # noqa: S608 - from above
+            " coalesce(min(good_quality), max(bad_quality)), sum(count + others), sum(bad)"
+            f" FROM ({source.query}) GROUP BY 1 ORDER BY 1 LIMIT {limit}"
+        ).fetchall()
+    return [Row(*row) for row in rows]
+
+
+@contextmanager
+def _one_state(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let several statements see one state of the store."""
+    cursor.begin()
+    try:
+        yield
+    finally:
+        cursor.rollback()
 
 
 def scan(
@@ -97,7 +113,11 @@ def scan(
 
 
 def steps(
-    cursor: duckdb.DuckDBPyConnection, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure], bad: int
+    cursor: duckdb.DuckDBPyConnection,
+    groups: Mapping[int, int],
+    windows: Windows,
+    wanted: frozenset[Measure],
+    bad: int,
 ) -> Steps:
     """Return what series come to by groups and windows; see :meth:`linli_platform.store.Store.steps`."""
     asked: dict[str, NDArray[Any]] = {
@@ -106,30 +126,30 @@ def steps(
     }
     order = sorted(wanted)
     measures = "".join(f", {_MEASURES[measure]} AS {measure.value}" for measure in order)
-    first, last = int(windows.edges[0]), int(windows.edges[-1])
-    values: dict[str, object] = {"bad": bad, "first": first, "last": last}
-    if windows.step:
-        number, values["step"], values["origin"] = "(r.time - $origin) // $step", windows.step, windows.origin
-        source = "readings r JOIN asked ON r.series = asked.series"
-    else:
-        number = "edges.number"
-        source = "readings r JOIN asked ON r.series = asked.series ASOF JOIN edges ON r.time >= edges.start"
-    edges: dict[str, NDArray[Any]] = {
-        "start": windows.edges[:-1],
-        "number": np.arange(len(windows.edges) - 1, dtype=np.int32),
-    }
-    with registered(cursor, "asked", asked), registered(cursor, "edges", edges):
+    joined, number = "", f"(s.time - {windows.origin}) // {windows.step}" if windows.step else "e.number"
+    edges: dict[str, NDArray[Any]] = {"start": windows.edges[:-1]}
+    if not windows.step:
+        edges["number"] = np.arange(len(windows.edges) - 1, dtype=np.int32)
+        joined = " ASOF JOIN edges e ON s.time >= e.start"
+    with _one_state(cursor), registered(cursor, "asked", asked), registered(cursor, "edges", edges):
+        chosen = sources.level_of(windows.edges, windows.step, _begins(cursor))
+        span = int(windows.edges[0]), int(windows.edges[-1])
+        source = sources.source_of(cursor, list(groups), span, chosen, bad, numbers=True)
         columns = cursor.execute(
-            f"SELECT place, CAST({number} AS INTEGER) AS step_number{measures} FROM {source}"  # noqa: S608 - from above
-            " WHERE r.time >= $first AND r.time < $last AND r.value IS NOT NULL AND r.quality < $bad"
-            " GROUP BY 1, 2 ORDER BY 1, 2",
-            values,
+            f"SELECT a.place AS place, CAST({number} AS INTEGER) AS step_number{measures}"  # noqa: S608 - from above
+            f" FROM ({source.query}) s JOIN asked a ON a.series = s.series{joined} GROUP BY 1, 2 ORDER BY 1, 2"
         ).fetchnumpy()
     return Steps(
         group=_plain(columns["place"], np.int32),
         window=_plain(columns["step_number"], np.int32),
         measures={measure: _plain(columns[measure.value], np.float64) for measure in order},
+        rollup=source.level,
     )
+
+
+def _begins(cursor: duckdb.DuckDBPyConnection) -> sources.Begins | None:
+    zone = zone_of(cursor)
+    return None if zone is None else lambda instant: bounds(day_of(instant, zone), zone)[0]
 
 
 def _plain(column: Any, kind: Any) -> NDArray[Any]:

@@ -64,11 +64,14 @@ class Steps:
         group: int32, as asked.
         window: int32: 0 lies between the first two edges.
         measures: float64 for each that was asked; the count is never 0.
+        rollup: Length in µs of the rollup's windows that this was put together from, as far as it was; 0 if it is from
+            readings alone, a day for days of the zone.
     """
 
     group: NDArray[np.int32]
     window: NDArray[np.int32]
     measures: Mapping[Measure, NDArray[np.float64]]
+    rollup: int = 0
 
 
 @dataclass(frozen=True, slots=True)

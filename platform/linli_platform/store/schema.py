@@ -1,12 +1,14 @@
 """The DuckDB file: its settings, its tables, its version."""
 
 import secrets
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from linli_platform.store import StoreUnavailable
+from linli_platform.store import StoreUnavailable, rollup
 
 VERSION: Final = 2
 
@@ -44,7 +46,7 @@ CREATE VIEW readings AS
 """
 """Version 2: ``reading`` holds what is fresh, ``history`` days that are over, sorted; ``docs/adr/0027``."""
 
-_STEPS: Final = (_FIRST, _HISTORY)
+_STEPS: Final = (_FIRST, _HISTORY + rollup.TABLES)
 """What brings a file from each version to the next; an empty file is of version 0."""
 
 
@@ -58,6 +60,8 @@ def connect(path: Path, memory_limit: str, threads: int) -> duckdb.DuckDBPyConne
                 "threads": threads,
                 # A checkpoint rewrites the newest row groups: a longer log makes fewer of them, each a longer pause.
                 "wal_autocheckpoint": "64MB",
+                # Of a new file. Each column of 122,880 readings begins a block, and fills less than one of 256 KiB.
+                "default_block_size": "65536",
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
             },
@@ -127,3 +131,24 @@ def read_installation(path: Path) -> str:
     except duckdb.Error as exc:
         remedy = "is linli-platform running on this data folder? stop it first"
         raise StoreUnavailable(f"{path}: {exc}; {remedy}") from exc
+
+
+def note_zone(connection: duckdb.DuckDBPyConnection, zone: tzinfo) -> None:
+    """Write by which zone the file has its days."""
+    offset = zone.utcoffset(datetime(1970, 1, 1)) or timedelta()  # noqa: DTZ001 - of a fixed offset: any moment will do
+    name = zone.key if isinstance(zone, ZoneInfo) else str(offset // timedelta(seconds=1))
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('zone', ?)", [name])
+
+
+def zone_of(connection: duckdb.DuckDBPyConnection) -> tzinfo | None:
+    """Return by which zone the file has its days, ``None`` if it has none yet."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'zone'").fetchone()
+    if row is None:
+        return None
+    name = str(row[0])
+    if name.lstrip("-").isdecimal():
+        return timezone(timedelta(seconds=int(name)))
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as exc:
+        raise StoreUnavailable(f"the store's days are those of {name!r}, which this machine does not know") from exc

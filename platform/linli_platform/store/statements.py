@@ -1,6 +1,6 @@
 """The statements that write to the DuckDB file, and the marks' way back; each runs inside its caller's transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linli_core.instant import Instant
-from linli_platform.store import QUARANTINE_BYTES, QUARANTINE_ROWS, Batch, EventRow, Quarantined, SeriesInfo
+from linli_core.instant import DAY, Instant
+from linli_platform.store import QUARANTINE_BYTES, QUARANTINE_ROWS, Batch, EventRow, Quarantined, SeriesInfo, rollup
 
 _marks_decoder: Final = msgspec.msgpack.Decoder(dict[str, bytes])
 
@@ -79,16 +79,46 @@ def look_up(
 
 
 def delete(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
-    """Take the readings out that have the identity of these rows."""
+    """Take the readings out that have the identity of these rows, wherever they are."""
     columns: dict[str, NDArray[Any]] = {"series": batch.series[rows], "time": batch.time[rows]}
     bounds = [int(columns["time"].min()), int(columns["time"].max())]
     with registered(connection, "replaced", columns):
-        for table in ("reading", "history"):
-            connection.execute(
-                f"DELETE FROM {table} t USING replaced r WHERE t.series = r.series AND t.time = r.time"  # noqa: S608 - from above
-                " AND t.time BETWEEN ? AND ?",
-                bounds,
-            )
+        same = "USING replaced r WHERE t.series = r.series AND t.time = r.time AND t.time BETWEEN ? AND ?"
+        connection.execute(f"DELETE FROM reading t {same}", bounds)  # noqa: S608 - from above
+        moved = connection.execute(f"DELETE FROM history t {same} RETURNING t.series, t.day", bounds).fetchall()  # noqa: S608
+    redo(connection, moved)
+
+
+def redo(connection: duckdb.DuckDBPyConnection, pairs: Iterable[tuple[int, int]]) -> None:
+    """Make the rollups anew of series on days of which history has changed."""
+    rows = ", ".join(f"({series}, {day}, 0)" for series, day in sorted(set(pairs)))
+    if not rows:
+        return
+
+    def execute(query: str) -> list[tuple[Any, ...]]:
+        return connection.execute(query).fetchall()
+
+    span = rollup.touch(execute, f"SELECT * FROM (VALUES {rows}) AS v(series, day, start)")  # noqa: S608 - numbers
+    if span is not None:
+        rollup.redo(execute, span)
+
+
+def redo_swapped(connection: duckdb.DuckDBPyConnection, events: Iterable[EventRow]) -> None:
+    """Make the rollups anew of days on which a meter was exchanged, where that is told later."""
+    for event in events:
+        if event.type == rollup.SWAPPED:
+            pairs = connection.execute(
+                f"SELECT r.series, r.day FROM {rollup.DAILY} r JOIN series s ON s.id = r.series"  # noqa: S608 - ours
+                " WHERE s.gateway = $gateway AND s.device = $device"
+                " AND r.time > $at - 2 * $length AND r.time <= $at AND r.last_time >= $at",
+                {
+                    "gateway": event.gateway,
+                    "device": event.subject,
+                    "at": rollup.swapped_at(event.time, event.body),
+                    "length": DAY,
+                },
+            ).fetchall()
+            redo(connection, pairs)
 
 
 def withdraw(connection: duckdb.DuckDBPyConnection, series: Sequence[int], start: Instant, end: Instant) -> int:
@@ -164,3 +194,34 @@ def read_marks(connection: duckdb.DuckDBPyConnection) -> dict[str, bytes]:
 def read_heads(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, Instant, float | None, str | None, int]]:
     """Return the newest reading of each series that has any: series, time, value, text and quality."""
     return connection.execute(_HEADS).fetchall()
+
+
+def read_events(
+    connection: duckdb.DuckDBPyConnection,
+    start: Instant,
+    end: Instant,
+    gateway: str | None,
+    kind: str | None,
+    limit: int,
+) -> list[EventRow]:
+    """Return events with ``start <= time < end``, newest first; see :meth:`linli_platform.store.Store.events`."""
+    query = (
+        "SELECT gateway, id, time, type, subject, body, received FROM event WHERE time >= $start AND time < $end"
+        " AND ($gateway IS NULL OR gateway = $gateway) AND ($kind IS NULL OR starts_with(type, $kind))"
+        " ORDER BY time DESC, id LIMIT $limit"
+    )
+    values = {"start": start, "end": end, "gateway": gateway, "kind": kind, "limit": limit}
+    return [EventRow(*row) for row in connection.execute(query, values).fetchall()]
+
+
+def read_quarantined(
+    connection: duckdb.DuckDBPyConnection, gateway: str | None, number: int | None, limit: int
+) -> list[Quarantined]:
+    """Return quarantined messages, newest first; see :meth:`linli_platform.store.Store.quarantine`."""
+    query = (
+        "SELECT gateway, epoch, seq, reason, payload, received, number FROM quarantine"
+        " WHERE ($gateway IS NULL OR gateway = $gateway) AND ($number IS NULL OR number = $number)"
+        " ORDER BY number DESC LIMIT $limit"
+    )
+    values = {"gateway": gateway, "number": number, "limit": limit}
+    return [Quarantined(*row) for row in connection.execute(query, values).fetchall()]
