@@ -26,6 +26,7 @@ from linli_platform.config import (
     load,
     split_address,
 )
+from linli_platform.exchange import cli as exchange
 from linli_platform.ingest import cli as quarantine
 from linli_platform.registry import Registry
 from linli_platform.registry.declaration import Declaration, apply
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "command": command.run,
             "quarantine": quarantine.run,
             "accounts": accounts.run,
+            "export": exchange.run,
+            "import": exchange.run,
         }
         if (action := actions.get(args.command)) is not None:
             return action(args, settings)
@@ -117,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     new_token.add_arguments(token)
     quarantine.add_arguments(commands, _common)
     accounts.add_arguments(commands, _common)
+    exchange.add_arguments(commands, _common)
     backup.add_arguments(commands, _common)
     return parser
 

@@ -8,7 +8,7 @@ of :mod:`linli_core.wire.line_protocol` decides. Both ways give the same reading
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,7 +150,7 @@ def _stamps(bytes_: _Bytes, start: _Places, end: _Places) -> tuple[NDArray[np.in
 
 def _stands_at(bytes_: _Bytes, start: _Places, text: bytes) -> _Flags:
     """Tell of each place whether a text begins there."""
-    found = bytes_[start] == text[0]
+    found: _Flags = bytes_[start] == text[0]
     for place, byte in enumerate(text[1:], 1):
         found &= bytes_[start + place] == byte
     return found

@@ -8,7 +8,7 @@ from linli_core.errors import LogError, RefusalReason, Refused
 from linli_core.log.receiver import LateArrival, Receiver
 from linli_core.model import parse_point
 from linli_core.wire.messages import Status
-from linli_platform.ingest.accounts import MARK, GatewayBook, stored_books
+from linli_platform.ingest.accounts import GatewayBook, stored_books
 from linli_platform.ingest.settings import Limits
 from linli_platform.registry import Device, Gateway, State
 from linli_platform.store import Store
@@ -91,7 +91,7 @@ class Admission:
         late = {}
         self.refresh(gateways, devices)
         for gateway, mark in marks.items():
-            if gateway.startswith(MARK):
+            if ":" in gateway:  # a book, a place in a file: no gateway
                 continue
             sender = self._known(gateway)
             try:
