@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
+from operator import attrgetter
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from linli_platform.influxql.parse import QueryError
 from linli_platform.influxql.pattern import matcher
 from linli_platform.influxql.piece import Piece, Rows
 from linli_platform.influxql.prepared import Prepared, by_group, plan
-from linli_platform.influxql.source import Series, Source
+from linli_platform.influxql.source import Newest, Series, Source
 from linli_platform.influxql.syntax import (
     Call,
     Distinct,
@@ -126,6 +127,7 @@ def answer(
     names = [column.name for column in chosen] + _ranked_tags(select)
     found: list[Answer] = []
     values = 0
+    groups: Mapping[_Key, Callable[[Select], Group | _AtHand]] | None
     groups = _prepared(source, sources, frame, chosen, grouped)
     if groups is None:
         groups = _loaded(source, sources, frame, chosen, grouped)
@@ -192,23 +194,54 @@ def _loaded(
     frame: _Frame,
     chosen: Sequence[Chosen],
     grouped: Sequence[str],
-) -> dict[_Key, Callable[[Select], Group]]:
+) -> dict[_Key, Callable[[Select], "Group | _AtHand"]]:
     """Return the groups with their rows."""
     fields = _fields_in(chosen, sources.rest) & set(sources.schema.fields)
     pieces = list(sources.pieces)
     newest = _newest_of(chosen) if frame.windows is None and not sources.rest else None
+    at_hand: dict[_Key, list[tuple[str, Newest]]] = {}
     for measurement, series in sources.series.items():
         remaining = series
         if newest is not None:
             known, remaining = source.newest(measurement, series, frame.loaded, newest)
-            pieces += known
+            for one in known:
+                at_hand.setdefault(_key(measurement, one.series.tags, grouped), []).append((measurement, one))
         if remaining:
             pieces += source.rows(measurement, remaining, frame.loaded, fields)
     kept = [part for piece in pieces if len(part := _kept(piece, sources.rest, sources.schema))]
     members: dict[_Key, list[Piece]] = {}
     for piece in kept:
         members.setdefault(_key(piece.name, piece.tags, grouped), []).append(piece)
-    return {key: partial(_group, Rows.of(rows), frame) for key, rows in members.items()}
+    is_plain = all(isinstance(column.expression, Call) for column in chosen)
+    found: dict[_Key, Callable[[Select], Group | _AtHand]] = {}
+    for key, known_ones in at_hand.items():
+        if key in members or not is_plain:
+            rows = members.setdefault(key, [])
+            rows += [_piece(measurement, one, newest or "") for measurement, one in known_ones]
+        else:
+            one = known_ones[0][1] if len(known_ones) == 1 else max((x for _, x in known_ones), key=attrgetter("time"))
+            found[key] = partial(_AtHand, one)
+    return found | {key: partial(_group, Rows.of(rows), frame) for key, rows in members.items()}
+
+
+class _AtHand:
+    """A group of which nothing but the newest value is asked for, and it is at hand."""
+
+    def __init__(self, newest: Newest, _select: Select) -> None:
+        self._newest = newest
+
+    def table(self, _chosen: Sequence[Chosen]) -> Table:
+        """Return its one row."""
+        value = Vector(Kind.FLOAT, np.array([self._newest.value]), _THERE)
+        return Table(np.array([self._newest.time], np.int64), [value])
+
+
+_THERE: Final = np.ones(1, np.bool_)
+
+
+def _piece(measurement: str, one: Newest, field: str) -> Piece:
+    values = {field: vector(Kind.FLOAT, [one.value])}
+    return Piece(measurement, one.series.tags, np.array([one.time], np.int64), values)
 
 
 def _group(rows: Rows, frame: _Frame, select: Select, *, prepared: Prepared | None = None) -> Group:
@@ -247,8 +280,8 @@ def _newest_of(chosen: Sequence[Chosen]) -> str | None:
 
 
 def _limited(
-    groups: Mapping[_Key, Callable[[Select], Group]], select: Select
-) -> list[tuple[_Key, Callable[[Select], Group]]]:
+    groups: Mapping[_Key, Callable[[Select], Group | _AtHand]], select: Select
+) -> list[tuple[_Key, Callable[[Select], Group | _AtHand]]]:
     """Return groups in the order asked for; of each measurement as many as are wanted."""
     found = []
     counts: dict[str, int] = {}
@@ -362,6 +395,8 @@ def _ranked_tags(select: Select) -> list[str]:
 
 def _cut(table: Table, select: Select) -> Table:
     """Return the rows in the order and number asked for."""
+    if not (select.descending or select.limit or select.offset):
+        return table
     rows = slice(None, None, -1) if select.descending else slice(None)
     times, columns = table.times[rows], [column.take(rows) for column in table.columns]
     part = slice(select.offset, select.offset + select.limit if select.limit else None)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ from linli_platform.influxql.answer import Answer
 from linli_platform.influxql.execute import Result
 from linli_platform.influxql.show import Listing
 from linli_platform.influxql.syntax import TIME, Kind
-from linli_platform.influxql.vector import Times, Vector
+from linli_platform.influxql.vector import Times, Vector, joined
 
 EPOCHS: Final = {
     "n": 1,
@@ -26,6 +26,9 @@ EPOCHS: Final = {
     "h": 3_600_000_000_000,
 }
 """Nanoseconds of the unit in which times are asked for; where none is, times are RFC 3339."""
+
+_TOGETHER: Final = 10_000
+"""Rows that are written at one time."""
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -76,8 +79,9 @@ def _one(name: str, tags: dict[str, str] | None, columns: list[str], rows: list[
 
 
 def _series(result: Result, unit: int | None) -> Iterable[tuple[str, dict[str, str] | None, list[str], list[Any]]]:
-    for answer in result.answers:
-        yield answer.name, answer.tags, [TIME, *answer.columns], _rows(answer, unit)
+    for many in _alike(result.answers):
+        for answer, rows in zip(many, _rows(many, unit), strict=True):
+            yield answer.name, answer.tags, [TIME, *answer.columns], rows
     for listing in result.listings:
         yield _listed(listing)
 
@@ -86,9 +90,34 @@ def _listed(listing: Listing) -> tuple[str, None, list[str], list[Any]]:
     return listing.name, None, listing.columns, listing.rows
 
 
-def _rows(answer: Answer, unit: int | None) -> list[Any]:
-    times = _texts(answer.table.times) if unit is None else (answer.table.times // unit).tolist()
-    return list(zip(times, *map(_values, answer.table.columns), strict=True))
+def _alike(answers: Sequence[Answer]) -> Iterator[Sequence[Answer]]:
+    """Yield answers some at a time: of five thousand of one row each, each by itself costs more than its row."""
+    many: list[Answer] = []
+    rows = 0
+    for answer in answers:
+        kinds = [column.kind for column in answer.table.columns]
+        if many and (rows > _TOGETHER or kinds != [column.kind for column in many[0].table.columns]):
+            yield many
+            many, rows = [], 0
+        many.append(answer)
+        rows += len(answer.table.times)
+    if many:
+        yield many
+
+
+def _rows(answers: Sequence[Answer], unit: int | None) -> Iterator[list[Any]]:
+    times = np.concatenate([answer.table.times for answer in answers])
+    stamps: list[Any] = _texts(times) if unit is None else (times // unit).tolist()
+    columns = [
+        _values(joined([answer.table.columns[place] for answer in answers]))
+        for place in range(len(answers[0].table.columns))
+    ]
+    rows = list(zip(stamps, *columns, strict=True))
+    first = 0
+    for answer in answers:
+        last = first + len(answer.table.times)
+        yield rows[first:last]
+        first = last
 
 
 def _values(column: Vector) -> list[Any]:

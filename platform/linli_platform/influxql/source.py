@@ -25,6 +25,21 @@ class Series:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest value of a series.
+
+    Attributes:
+        series: Which.
+        time: When (ns).
+        value: The number.
+    """
+
+    series: Series
+    time: int
+    value: float
+
+
 class Source(Protocol):
     """Where rows come from; only what the asker may see is in it."""
 
@@ -59,8 +74,8 @@ class Source(Protocol):
 
     def newest(
         self, measurement: str, series: Sequence[Series], reach: Range, field: str
-    ) -> tuple[list[Piece], list[Series]]:
-        """Return rows that hold the newest value of a field of series, and the series to be asked for all rows."""
+    ) -> tuple[list[Newest], list[Series]]:
+        """Return the newest values of a field that are at hand, and the series to be asked for all their rows."""
         ...
 
     def steps(

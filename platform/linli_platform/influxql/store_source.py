@@ -14,11 +14,11 @@ import numpy as np
 from linli_core.model import Quality, quality_code
 from linli_platform.influxql.catalogue import Catalogue
 from linli_platform.influxql.piece import Piece
-from linli_platform.influxql.source import Series
+from linli_platform.influxql.source import Newest, Series
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.vector import Times, Vector, vector
 from linli_platform.influxql.window import EARLIEST, LATEST, MICROSECOND, Range
-from linli_platform.store import LatestRow, Store
+from linli_platform.store import Store
 from linli_platform.store.query import Measure, Scan, Steps, Windows
 
 VALUE: Final = "value"
@@ -87,22 +87,22 @@ class StoreSource:
 
     def newest(
         self, measurement: str, series: Sequence[Series], reach: Range, field: str
-    ) -> tuple[list[Piece], list[Series]]:
+    ) -> tuple[list[Newest], list[Series]]:
         """Return the newest readings that are kept at hand, where they are what is asked for."""
-        if field != VALUE:
+        if field != VALUE or measurement not in self._catalogue.series:
             return [], list(series)
         start, end = _microseconds(reach)
         at_hand = {row.series.id: row for row in self._store.latest([one.id for one in series])}
-        pieces, rest = [], []
+        found, rest = [], []
         for one in series:
             row = at_hand.get(one.id)
             if row is None or row.time < start:
                 continue
             if row.time < end and row.value is not None and row.quality < _BAD:
-                pieces.append(_piece(measurement, one, row))
+                found.append(Newest(one, row.time * MICROSECOND, row.value))
             else:
                 rest.append(one)
-        return pieces, rest
+        return found, rest
 
     def steps(
         self, measurement: str, field: str, groups: Mapping[int, int], edges: Times, wanted: frozenset[Measure]
@@ -146,8 +146,3 @@ def _columns(scan: Scan, fields: AbstractSet[str] | None) -> dict[str, Vector]:
         valid[list(scan.texts)] = True
         found[TEXT] = Vector(Kind.STRING, data, valid)
     return found
-
-
-def _piece(measurement: str, one: Series, row: LatestRow) -> Piece:
-    times = np.array([row.time * MICROSECOND], np.int64)
-    return Piece(measurement, one.tags, times, {VALUE: vector(Kind.FLOAT, [row.value])})

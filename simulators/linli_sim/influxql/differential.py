@@ -12,9 +12,8 @@ from typing import Any
 from linli_platform.influxql.encode import to_json
 from linli_platform.influxql.execute import execute
 from linli_platform.influxql.parse import QueryError, parse
-from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.show import DATABASE
-from linli_platform.influxql.source import Series, Source
+from linli_platform.influxql.source import Newest, Series, Source
 from linli_platform.influxql.store_source import StoreSource
 from linli_platform.influxql.window import Range
 from linli_platform.store.duckdb import DuckDBStore
@@ -78,7 +77,7 @@ class RowsOnly:
 
     def newest(
         self, _measurement: str, series: Sequence[Series], _reach: Range, _field: str
-    ) -> tuple[list[Piece], list[Series]]:
+    ) -> tuple[list[Newest], list[Series]]:
         """Know nothing."""
         return [], list(series)
 
