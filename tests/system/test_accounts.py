@@ -6,6 +6,7 @@ import random
 import sqlite3
 import subprocess
 import time
+import zlib
 from typing import Any
 
 import msgspec
@@ -100,7 +101,8 @@ def falsify(rig: Rig) -> None:
     (stored,) = connection.execute("SELECT head FROM log").fetchone()
     head = msgspec.msgpack.decode(stored, type=Head)
     head.book[max(head.book)][3] += 1
-    connection.execute("UPDATE log SET head = ?", (msgspec.msgpack.encode(head),))
+    encoded = msgspec.msgpack.encode(head)
+    connection.execute("UPDATE log SET head = ?, crc = ?", (encoded, zlib.crc32(encoded)))
     connection.close()
 
 
