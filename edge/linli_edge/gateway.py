@@ -3,21 +3,26 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from linli_core.log import SenderSettings
 from linli_core.vocabulary import vocabulary
 from linli_core.wire import senml
 from linli_core.wire.command import Command
+from linli_core.wire.messages import MOST_UNITS, LinkState
 from linli_edge.clock import ClockKeeper
 from linli_edge.commands import CommandDesk
 from linli_edge.commands.ledger import Ledger
 from linli_edge.commands.local import door
 from linli_edge.config.gateway import GatewayConfig
-from linli_edge.link import Link
+from linli_edge.config.left_out import LeftOut
+from linli_edge.link import DeviceLeftOut, Link
 from linli_edge.outbox import Outbox
 from linli_edge.pipeline import Bounds, Pipeline
 from linli_edge.plan_teller import PlanTeller
@@ -34,6 +39,9 @@ FLUSH_LIMIT: Final = 5.0
 
 COMMANDS: Final = 64
 """Commands of the platform that may wait to be looked at."""
+
+MOST_ERROR: Final = 2_000
+"""Characters of what is wrong that a link's state tells; the log has all of it."""
 
 DRAIN_LIMIT: Final = 5.0
 """Seconds an orderly stop waits for the platform to acknowledge; what it has not by then waits in the log."""
@@ -128,6 +136,10 @@ class Gateway:
                     config.uplink.host,
                     config.uplink.port,
                 )
+                for each in config.left_out:
+                    _LOG.error("link %s: not read: %s: %s", each.link, ", ".join(each.devices), each.error)
+                    for device in each.devices:
+                        pipeline.report(each.link, DeviceLeftOut(device, each.error))
                 await stop.wait()
                 _LOG.info("gateway %s: stopping", config.id)
                 for task in (*reading, *serving, packing, keeping, planning):
@@ -167,7 +179,7 @@ class Gateway:
         counters["polls"] = sum(link.polls for link in self._links)
         counters["polls_failed"] = sum(link.failed for link in self._links)
         counters["polls_missed"] = sum(load.missed for load in loads)
-        links = tuple(link.state() for link in self._links)
+        links = with_left_out([link.state() for link in self._links], self.config.left_out)
         disk = self._wear.watch(bytes_written(), self._clock.time.steady())
         return GatewayHealth(self._version, self._clock.state(), links, counters, disk)
 
@@ -187,6 +199,21 @@ class Gateway:
                 await uplink.drained()
         except TimeoutError:
             _LOG.warning("%d messages stay in the log until the next start", outbox.stats().backlog)
+
+
+def with_left_out(states: Sequence[LinkState], left_out: Sequence[LeftOut]) -> tuple[LinkState, ...]:
+    """Return how the links fare; with the devices, and the whole links, that the configuration says wrongly."""
+    links = {state.id: state for state in states}
+    for each in left_out:
+        state = links.setdefault(each.link, LinkState(each.link, each.driver, "down"))
+        links[each.link] = msgspec.structs.replace(
+            state,
+            state="degraded" if state.state == "up" else state.state,
+            devices=state.devices + len(each.devices),
+            left_out=(*state.left_out, *each.devices)[:MOST_UNITS],
+            error=(f"{state.error}; {each.error}" if state.error else each.error)[:MOST_ERROR],
+        )
+    return tuple(links.values())
 
 
 def _queued(received: "asyncio.Queue[tuple[str, Command]]", name: str, command: Command) -> None:

@@ -106,8 +106,24 @@ class LinkRelieved:
     planned: float
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceLeftOut:
+    """A device is not read because the configuration says it wrongly."""
+
+    device: str
+    error: str
+
+
 Report = (
-    DeviceSilent | DeviceBack | DeviceFruitless | DeviceFruitful | LinkDown | LinkUp | LinkOverloaded | LinkRelieved
+    DeviceSilent
+    | DeviceBack
+    | DeviceFruitless
+    | DeviceFruitful
+    | DeviceLeftOut
+    | LinkDown
+    | LinkUp
+    | LinkOverloaded
+    | LinkRelieved
 )
 
 

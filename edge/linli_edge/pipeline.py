@@ -18,7 +18,7 @@ from linli_core.instant import SECOND
 from linli_core.model import Point, Quality, Reading, Reason, missing, parse_point
 from linli_core.wire.event import Event, encode
 from linli_edge.fruitless import DeviceFruitful, DeviceFruitless
-from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
+from linli_edge.link import DeviceLeftOut, LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, MessageTooLarge, OutboxFull
 from linli_edge.outbox.message import URGENT
 from linli_edge.registers.book import RegisterBook
@@ -335,6 +335,8 @@ def _described(link: str, report: Report) -> tuple[str, str, dict[str, object]]:
     if isinstance(report, LinkOverloaded | LinkRelieved):
         kind = "overloaded" if isinstance(report, LinkOverloaded) else "relieved"
         return f"linli.link.{kind}", link, {"planned": round(report.planned, 3)}
+    if isinstance(report, DeviceLeftOut):
+        return "linli.device.left-out", report.device, {"link": link, "error": report.error}
     data: dict[str, object] = {"link": link, "since": report.since / SECOND}
     if isinstance(report, DeviceSilent | DeviceFruitless):
         data["error"] = report.error

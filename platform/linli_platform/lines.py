@@ -71,6 +71,9 @@ def _lines(lines: list[tuple[str, LinkState]]) -> Iterator[Metric]:
     fruitless = GaugeMetricFamily(
         "linli_line_devices_fruitless", "Devices on the line that answer and give not one value.", labels=labels
     )
+    left_out = GaugeMetricFamily(
+        "linli_line_devices_left_out", "Devices that the gateway's configuration says wrongly.", labels=labels
+    )
     for gateway, link in lines:
         names = [gateway, link.id]
         up.add_metric(names, link.state != "down")
@@ -80,7 +83,8 @@ def _lines(lines: list[tuple[str, LinkState]]) -> Iterator[Metric]:
         devices.add_metric(names, link.devices)
         silent.add_metric(names, len(link.silent))
         fruitless.add_metric(names, len(link.fruitless))
-    yield from (up, use, stretched, devices, silent, fruitless)
+        left_out.add_metric(names, len(link.left_out))
+    yield from (up, use, stretched, devices, silent, fruitless, left_out)
 
 
 def _units(units: list[tuple[str, str, UnitState]]) -> Iterator[Metric]:

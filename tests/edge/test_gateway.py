@@ -12,12 +12,13 @@ from typing import Protocol
 
 import pytest
 
-from linli_core.errors import DeviceError, LinkTimeout, LogError
+from linli_core.errors import ConfigError, DeviceError, LinkTimeout, LogError
 from linli_core.model import Value
 from linli_core.wire.plan import PLAN
 from linli_edge.commands import Allowed, CommandSettings
 from linli_edge.commands.write import run as run_write
 from linli_edge.config.gateway import GatewayConfig, parse_config
+from linli_edge.config.left_out import LeftOut
 from linli_edge.gateway import Gateway, plausible, run
 from linli_edge.outbox import Outbox
 from linli_edge.timekeeping import wall_clock
@@ -211,3 +212,28 @@ async def test_without_the_switch_nothing_is_there_to_command(config: GatewayCon
     assert not (config.data / "commands.jsonl").exists()
     stop.set()
     await task
+
+
+async def test_a_device_that_the_configuration_says_wrongly_is_named_and_the_others_are_read(
+    config: GatewayConfig, bench_driver: Bench
+) -> None:
+    mistake = ConfigError("links[0].devices[2].unit", "found 999", "write 1 to 247")
+    wrong = LeftOut("bus-1", "bench", ("meter-3",), whole=False, mistakes=(mistake,))
+    gone = LeftOut("bus-2", "bacnet", ("pump-1", "pump-2"), whole=True, mistakes=(mistake,))
+    gateway = Gateway(replace(config, left_out=(wrong, gone)))
+    stop = asyncio.Event()
+    task = asyncio.create_task(gateway.run(stop), name="gateway")
+    await polled(bench_driver, 20)
+    links = [(link.id, link.state, link.devices, link.left_out, link.error) for link in gateway.health().links]
+    assert links == [
+        ("bus-1", "degraded", 3, ("meter-3",), str(mistake)),
+        ("bus-2", "down", 2, ("pump-1", "pump-2"), str(mistake)),
+    ]
+    stop.set()
+    await task
+    readings, events = await logged(config)
+    assert readings >= 19
+    assert [(event["type"], event["subject"], event["data"]) for event in events] == [
+        ("linli.device.left-out", device, {"link": link, "error": str(mistake)})
+        for link, device in (("bus-1", "meter-3"), ("bus-2", "pump-1"), ("bus-2", "pump-2"))
+    ]

@@ -123,15 +123,16 @@ class LinkState(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         id: The link.
         driver: Its driver.
-        state: ``degraded`` while some device is silent or fruitless.
+        state: ``degraded`` while some device is silent, fruitless or left out.
         devices: How many there are.
         silent: Those that do not answer.
         use: Share of the line in use, measured.
         stretched: By how much the most stretched interval is longer than planned; none where the plan fits.
-        error: Why the line is down.
+        error: Why the line is down, or devices are left out.
         units: Its devices one by one, :data:`MOST_UNITS` at most: those in trouble before the others.
         unlisted: How many devices are not among ``units``.
         fruitless: Those that answer and give not one value: they refuse everything, or say that all has failed.
+        left_out: Those that the gateway's configuration says wrongly, so that they are not read; ``error`` says why.
     """
 
     id: str
@@ -145,6 +146,7 @@ class LinkState(msgspec.Struct, frozen=True, omit_defaults=True):
     units: tuple[UnitState, ...] = ()
     unlisted: int = 0
     fruitless: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):

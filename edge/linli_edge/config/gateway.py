@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,9 @@ from linli_edge import driver
 from linli_edge.breaker import BreakerSettings
 from linli_edge.commands.settings import CommandSettings, read_commands
 from linli_edge.config.file import load_toml
-from linli_edge.config.like_devices import as_written, expand
+from linli_edge.config.left_out import LeftOut, device_names, without_wrong_devices
+from linli_edge.config.like_devices import Origins, as_written, expand
+from linli_edge.config.problems import flatten
 from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.link import LinkSettings
 from linli_edge.local_time import LocalTime
@@ -49,6 +51,7 @@ class GatewayConfig:
         links: The lines and their drivers.
         registers: Cumulative registers: how they are judged, and the boundaries that bills are made of.
         commands: What may be written to devices: nothing unless it says so.
+        left_out: What is wrong and therefore not read; empty unless that was asked for.
     """
 
     id: str
@@ -61,24 +64,33 @@ class GatewayConfig:
     links: tuple[LinkSettings, ...]
     registers: RegisterSettings = field(default_factory=RegisterSettings)
     commands: CommandSettings = field(default_factory=CommandSettings)
+    left_out: tuple[LeftOut, ...] = ()
 
 
-def load_config(path: Path) -> GatewayConfig:
+def load_config(path: Path, *, leave_out: bool = False) -> GatewayConfig:
     """Return the configuration in a file; relative paths in it start at its folder.
+
+    Args:
+        path: The file.
+        leave_out: Leave out the devices and links that are wrong, while anything is left to read.
 
     Raises:
         ConfigError: It cannot be read, or (``ConfigErrors``) has mistakes.
     """
     raw = load_toml(path)
     try:
-        return parse_config(raw, path.parent)
+        return parse_config(raw, path.parent, leave_out=leave_out)
     except ConfigErrors as exc:
         places = [ConfigError(f"{path}: {error.where}", error.found, error.remedy) for error in exc.errors]
         raise ConfigErrors(places) from exc
 
 
 def parse_config(
-    raw: Mapping[str, object], folder: Path, drivers: Mapping[str, EntryPoint] | None = None
+    raw: Mapping[str, object],
+    folder: Path,
+    drivers: Mapping[str, EntryPoint] | None = None,
+    *,
+    leave_out: bool = False,
 ) -> GatewayConfig:
     """Return the configuration in a file's tables.
 
@@ -86,15 +98,27 @@ def parse_config(
         raw: The tables.
         folder: Where relative paths start.
         drivers: Drivers to choose from; those installed if left out.
+        leave_out: As :func:`load_config` has it.
     """
     written_out, origins = expand(raw)
+    left_out: list[LeftOut] = []
     try:
-        return _parse(written_out, folder, drivers)
+        config = _parse(written_out, folder, drivers, left_out if leave_out else None)
     except ConfigErrors as exc:
         raise ConfigErrors([as_written(error, origins) for error in exc.errors]) from exc
+    return replace(config, left_out=tuple(_as_written(each, origins) for each in left_out))
 
 
-def _parse(raw: Mapping[str, object], folder: Path, drivers: Mapping[str, EntryPoint] | None) -> GatewayConfig:
+def _as_written(left_out: LeftOut, origins: Origins) -> LeftOut:
+    return replace(left_out, mistakes=tuple(as_written(error, origins) for error in left_out.mistakes))
+
+
+def _parse(
+    raw: Mapping[str, object],
+    folder: Path,
+    drivers: Mapping[str, EntryPoint] | None,
+    left_out: list[LeftOut] | None,
+) -> GatewayConfig:
     with reading(raw, "", known=()) as root:
         gateway = root.table("gateway", required=True)
         name = gateway.ident("id")
@@ -106,7 +130,7 @@ def _parse(raw: Mapping[str, object], folder: Path, drivers: Mapping[str, EntryP
         )
         uplink = _uplink(root.table("uplink", required=True), folder)
         outbox = _outbox(root.table("outbox"))
-        links, devices = _links(root, drivers, local)
+        links, devices = _links(root, drivers, local, left_out)
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
         billing = _billing(gateway.table("billing"), local)
         commands = read_commands(root.table("commands"), devices)
@@ -248,10 +272,12 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 
 
 def _links(
-    root: Table, drivers: Mapping[str, EntryPoint] | None, local: LocalTime
+    root: Table, drivers: Mapping[str, EntryPoint] | None, local: LocalTime, left_out: list[LeftOut] | None
 ) -> tuple[tuple[LinkSettings, ...], dict[str, str]]:
-    """Return the links, and where each device stands."""
+    """Return the links, and where each device stands; what is wrong goes to ``left_out`` if there is one."""
     links: list[LinkSettings] = []
+    mistakes: list[tuple[Table, ConfigError]] = []
+    left: list[LeftOut] = []
     ids: dict[str, str] = {}
     devices: dict[str, str] = {}
     for table in root.tables("links", required=True):
@@ -260,33 +286,41 @@ def _links(
             table.problem("id", f'"{name}" is taken by {first}', "give each link its own id")
         here = _note_devices(table, devices)
         schedule = _schedule(table.table("schedule"), local, here)
-        spec = _driver(table, drivers)
         # What else is in the table is the driver's to judge.
         table.known(*table.raw)
-        if spec is None:
+        if (kind := _driver(table)) is None:
             continue
+        spec: driver.DriverSpec | None = None
         try:
+            spec = driver.load(kind, table.at("driver"), drivers)
             config = spec.parse(table.raw, table.where)
         except ConfigError as exc:
-            table.add(exc)
-        else:
-            links.append(LinkSettings(name, spec, config, schedule))
+            if left_out is None:
+                table.add(exc)
+                continue
+            mistakes.append((table, exc))
+            found = None if spec is None else without_wrong_devices(spec.parse, table.raw, table.where)
+            if spec is None or found is None:
+                left.append(LeftOut(name, kind, device_names(table.raw), whole=True, mistakes=tuple(flatten([exc]))))
+                continue
+            config, wrong = found
+            left += [LeftOut(name, kind, (device,), whole=False, mistakes=errors.errors) for device, errors in wrong]
+        links.append(LinkSettings(name, spec, config, schedule))
+    if left_out is not None and links:
+        left_out += left
+    else:
+        # Nothing is left to be read: then it is told as anywhere else.
+        for where, mistake in mistakes:
+            where.add(mistake)
     return tuple(links), devices
 
 
-def _driver(table: Table, drivers: Mapping[str, EntryPoint] | None) -> driver.DriverSpec | None:
+def _driver(table: Table) -> str | None:
     near = difflib.get_close_matches("driver", table.raw, 1)
     if "driver" not in table.raw and near:
         table.problem(near[0], "unknown key", 'did you mean "driver"?')
         return None
-    name = table.text("driver")
-    if not name:
-        return None
-    try:
-        return driver.load(name, table.at("driver"), drivers)
-    except ConfigError as exc:
-        table.add(exc)
-        return None
+    return table.text("driver") or None
 
 
 def _note_devices(link: Table, devices: dict[str, str]) -> set[str]:

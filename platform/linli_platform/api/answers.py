@@ -92,6 +92,7 @@ def status(message: Status, at: Instant | None) -> models.GatewayStatus:
                 devices=link.devices,
                 silent=list(link.silent),
                 fruitless=list(link.fruitless),
+                left_out=list(link.left_out),
                 use=link.use,
                 stretched=link.stretched,
                 error=link.error,

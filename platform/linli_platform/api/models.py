@@ -76,6 +76,7 @@ class Link(BaseModel):
     devices: int
     silent: list[str] = Field(description="Devices that do not answer.")
     fruitless: list[str] = Field(description="Devices that answer and give not one value.")
+    left_out: list[str] = Field(description="Devices that the gateway's configuration says wrongly: they are not read.")
     use: float | None = Field(description="Share of the line in use, 0 to 1.")
     stretched: float | None = Field(
         description="By how much the most stretched interval is longer than planned; none where the plan fits."

@@ -107,6 +107,7 @@ class GatewayView:
     devices: int
     silent: list[str]
     fruitless: list[str]
+    left_out: list[str]
     refused: int
     lost: int
     last_seen: Age | None
@@ -317,6 +318,7 @@ class Views:
             devices=devices,
             silent=[] if row.status is None else [device for link in row.status.links for device in link.silent],
             fruitless=[] if row.status is None else [name for link in row.status.links for name in link.fruitless],
+            left_out=[] if row.status is None else [name for link in row.status.links for name in link.left_out],
             refused=refused,
             lost=lost,
             last_seen=None if row.last_seen is None else self.age(row.last_seen, STALE),

@@ -149,7 +149,8 @@ def parse(table: Mapping[str, object], where: str) -> LinkSettings:
             if (first := ids.setdefault(device.device, item.where)) != item.where:
                 item.problem("id", f'"{device.device}" is taken by {first}', "give each device its own id")
             place = (device.unit, shift, device.sunspec)
-            if (first := places.setdefault(place, item.where)) != item.where:
+            # Where the unit itself is wrong, a placeholder stands for it, and clashes with nothing.
+            if device.unit == item.raw.get("unit") and (first := places.setdefault(place, item.where)) != item.where:
                 remedy = "correct one of the two; where one unit stands for several devices, set address_offset"
                 item.problem("unit", f"unit {device.unit} is taken by {first}", remedy)
             devices.append(device)
