@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from linli_platform.lines import LineCollector
+from linli_platform.stages import Stages
 
 
 class Metrics:
@@ -12,6 +13,7 @@ class Metrics:
     Attributes:
         content_type: The HTTP content type of :meth:`render`.
         lines: How the gateways' lines fare.
+        stages: What each stage of a reading's way costs.
     """
 
     content_type = CONTENT_TYPE_LATEST
@@ -75,6 +77,8 @@ class Metrics:
         )
         self.lines = LineCollector()
         registry.register(self.lines)
+        self.stages = Stages()
+        registry.register(self.stages)
         self.connected = Gauge("linli_broker_connected", "1 while the subscription stands.", registry=registry)
 
     def render(self) -> bytes:

@@ -23,6 +23,7 @@ from linli_platform.ingest.worker import Ingest
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Registry
 from linli_platform.registry.lease import LeaseLost
+from linli_platform.stages import COMPLETENESS, LIVE, RULES
 from linli_platform.store import Fenced
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.upkeep import Upkeep
@@ -112,9 +113,10 @@ class Platform:
         await self.completeness.open()
         self.upkeep = Upkeep(self.store, self.clock, self.metrics)
         self.live = LiveFeed(shown)
-        self.ingest.listen(self.alarms.on_committed)
-        self.ingest.listen(self.live.on_committed)
-        self.ingest.listen(self.completeness.on_committed)
+        self.ingest.listen(self.alarms.on_committed, RULES)
+        self.metrics.stages.waiting(RULES, lambda: self.alarms.unwritten)
+        self.ingest.listen(self.live.on_committed, LIVE)
+        self.ingest.listen(self.completeness.on_committed, COMPLETENESS)
         self.ingest.listen_to_gateways(self.live.on_gateway)
         self.alarms.listen(self.live.on_alarm)
         host, port = self._listener.getsockname()[:2]

@@ -53,10 +53,12 @@ class InfluxDB:
 
     Attributes:
         url: Where it listens.
+        pid: Its process.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pid: int) -> None:
         self.url = url
+        self.pid = pid
 
     def query(self, text: str, database: str = "", **parameters: str) -> dict[str, Any]:
         """Return the answer to a query, also one of refusal."""
@@ -120,7 +122,7 @@ def _ready(server: subprocess.Popen[bytes], url: str, log: Path) -> InfluxDB:
     while time.monotonic() < until and server.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}/ping", timeout=1):  # noqa: S310 - our own
-                return InfluxDB(url)
+                return InfluxDB(url, server.pid)
         except OSError:
             time.sleep(_LOOK_S)
     said = log.read_text("utf-8", "replace")[-500:]

@@ -87,6 +87,23 @@ async def test_what_comes_twice_is_stored_once(site: "Site", gateway: "GatewaySt
         assert sum(len(committed.times) for committed in hub.committed) == 1
 
 
+async def test_each_stage_tells_what_went_through_it(site: "Site", gateway: "GatewayStandIn") -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, GOOD, {**GOOD, "v": 2.5, "t": 1})
+        await gateway.send(1, GOOD, {**GOOD, "v": 2.5, "t": 1})
+        await gateway.send(2, {**GOOD, "t": 2})
+        await gateway.acked(2)
+        assert hub.metric('linli_stage_runs_total{stage="decode"}') == 3
+        assert hub.metric('linli_stage_rows_total{stage="decode"}') == 5
+        assert hub.metric('linli_stage_rows_total{stage="admit"}') == 3, "one came twice"
+        assert hub.metric('linli_stage_rows_total{stage="commit"}') == 3
+        assert hub.metric('linli_stage_rows_total{stage="others"}') == 3, "whoever is told of a commit"
+        assert hub.metric('linli_stage_waiting{stage="commit"}') == 0
+        for stage in ("decode", "admit", "commit", "others"):
+            assert hub.metric(f'linli_stage_seconds_total{{stage="{stage}"}}') > 0
+
+
 def without(key: str) -> bytes:
     record = json.loads(_pack(GOOD))[0]
     del record[key]

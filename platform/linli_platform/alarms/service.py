@@ -135,6 +135,11 @@ class AlarmService:
             self._bound.clear()
             self._screening.forget()
 
+    @property
+    def unwritten(self) -> int:
+        """How many changes wait to be written."""
+        return len(self._pending)
+
     # Readings
 
     def on_committed(self, committed: Committed) -> None:

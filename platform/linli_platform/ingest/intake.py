@@ -1,5 +1,6 @@
 """What happens to a message between the broker and the next commit; runs on the event loop and never waits."""
 
+from time import perf_counter
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from linli_platform.ingest.settings import Limits
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Loss
 from linli_platform.registry.ledger import REFUSED
+from linli_platform.stages import ADMIT, DECODE
 from linli_platform.store import EventRow, Quarantined
 
 _CACHED_TOPICS: Final = 50_000
@@ -50,6 +52,8 @@ class Intake:
         self._addresses: dict[bytes, Address] = {}
         self._received = dict.fromkeys(Channel, 0)
         self._doubled = metrics.duplicates.labels(stage="message")
+        self._decoding = metrics.stages.stage(DECODE)
+        self._admitting = metrics.stages.stage(ADMIT)
 
     def take_pending(self) -> Pending:
         """Return what waits, and begin anew."""
@@ -134,14 +138,21 @@ class Intake:
         return False
 
     def _telemetry(self, sender: Sender, message: Publish, now: Instant) -> None:
+        begun = perf_counter()
         try:
             self._check_size(message)
             pack = self._decoder.telemetry(message.payload, sender.id, now)
         except Refused as refused:
+            self._decoding.count(0, perf_counter() - begun)
             self._poisoned(sender, message, refused, now, readings=True)
             raise
-        if not self._is_new(sender, pack.epoch, pack.seq):
-            return
+        decoded = perf_counter()
+        self._decoding.count(len(pack.names), decoded - begun)
+        if self._is_new(sender, pack.epoch, pack.seq):
+            self._admit(sender, pack, message, now)
+            self._admitting.count(len(pack.names), perf_counter() - decoded)
+
+    def _admit(self, sender: Sender, pack: Pack, message: Publish, now: Instant) -> None:
         pending = self.pending
         pending.settle(sender.id, pack.epoch, pack.seq)
         if pack.names:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -32,6 +33,7 @@ from linli_platform.ingest.replay import Replayed, Replaying
 from linli_platform.ingest.settings import Grouping, Limits
 from linli_platform.metrics import Metrics
 from linli_platform.registry import Device, Gateway, Loss, Refusal, Registry
+from linli_platform.stages import COMMIT, Stage
 from linli_platform.store import Appended, Batch, Fenced, Quarantined, SeriesInfo, Store, StoreError, StoreUnavailable
 from linli_platform.whole import whole
 
@@ -95,7 +97,9 @@ class Ingest:
             address, [subscription()], self._on_message, self._on_connected, 2 * limits.payload_bytes
         )
         metrics.queued.set_function(lambda: len(self._intake.pending.rows))
-        self._listeners: list[Listener] = []
+        metrics.stages.waiting(COMMIT, lambda: len(self._intake.pending.rows))
+        self._committing = metrics.stages.stage(COMMIT)
+        self._listeners: list[tuple[Listener, Stage]] = []
         self._gateway_listeners: list[GatewayListener] = []
         self._filled = asyncio.Event()
         self._full = asyncio.Event()
@@ -107,9 +111,14 @@ class Ingest:
         self._begun = 0.0
         self._commit_s = 0.0
 
-    def listen(self, listener: Listener) -> None:
-        """Tell a listener of each commit that brought something new."""
-        self._listeners.append(listener)
+    def listen(self, listener: Listener, stage: str = "others") -> None:
+        """Tell a listener of each commit that brought something new.
+
+        Args:
+            listener: Who is told.
+            stage: Under which name the time it takes is counted.
+        """
+        self._listeners.append((listener, self._metrics.stages.stage(stage)))
 
     def listen_to_gateways(self, listener: GatewayListener) -> None:
         """Tell a listener of each gateway whose status, refusals or ledger changed, after it was written."""
@@ -428,6 +437,7 @@ class Ingest:
     async def _committed(self, pending: Pending, batch: Batch, appended: Appended) -> None:
         metrics = self._metrics
         metrics.commit_seconds.observe(self._commit_s)
+        self._committing.count(len(batch), self._commit_s)
         metrics.batch_readings.observe(len(batch))
         metrics.readings.inc(len(batch))
         metrics.stored.inc(len(appended.new))
@@ -446,10 +456,7 @@ class Ingest:
         pending.answer()
         self._pressure.heard(pending.touched, asyncio.get_running_loop().time())
         self._owe(pending.touched)
-        if self._listeners and (len(appended.new) or appended.events):
-            committed = self._describe(pending, batch, appended)
-            for listener in self._listeners:
-                listener(committed)
+        self._tell(pending, batch, appended)
         self._tell_of_gateways(pending.statuses.keys() | {loss.gateway for loss in pending.losses})
         if late:
             try:
@@ -462,6 +469,15 @@ class Ingest:
         for gateway, arrivals in late.items():
             for arrival in arrivals:
                 self._registry.amend(gateway, arrival.epoch, [(arrival.first, arrival.last)], now)
+
+    def _tell(self, pending: Pending, batch: Batch, appended: Appended) -> None:
+        if not self._listeners or not (len(appended.new) or appended.events):
+            return
+        committed = self._describe(pending, batch, appended)
+        for listener, stage in self._listeners:
+            begun = perf_counter()
+            listener(committed)
+            stage.count(len(appended.new), perf_counter() - begun)
 
     def _describe(self, pending: Pending, batch: Batch, appended: Appended) -> Committed:
         rows = appended.new
@@ -506,10 +522,7 @@ class Ingest:
         pending, refused = self._replaying.unpack(item, self._clock())
         batch = pending.columns()
         appended = await asyncio.to_thread(self._write, pending, batch, {})
-        if self._listeners and (len(appended.new) or appended.events):
-            committed = self._describe(pending, batch, appended)
-            for listener in self._listeners:
-                listener(committed)
+        self._tell(pending, batch, appended)
         done = Replayed(len(appended.new), appended.duplicates + appended.conflicts, len(appended.events), refused)
         if not refused:
             await asyncio.to_thread(self._settle, item)

@@ -34,6 +34,7 @@ BENCHES: Final[Mapping[str, str]] = {
     "query.dwelling_year_ms": "linli_sim.bench.query",
     "query.front_overhead": "linli_sim.bench.query",
     "query.latest5000_ms": "linli_sim.bench.query",
+    "platform.rss_mb": "linli_sim.bench.steady",
     "restore.readings_per_s": "linli_sim.bench.restore",
     "store.bytes_per_reading": "linli_sim.bench.store",
     "storm.drain_readings_per_s": "linli_sim.bench.storm",

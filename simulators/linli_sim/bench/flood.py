@@ -34,17 +34,31 @@ def packs(gateway: str, count: int, records: int) -> Iterator[bytes]:
         count: How many packs.
         records: Readings in each; a multiple of 5, at most 100.
     """
-    meters = records // len(_POINTS)
     start = int(time.time()) - count
     for number in range(count):
-        first = number % (_METERS // meters) * meters
-        body = ",".join(
-            f'{{"n":"meter-{meter}/{name}","u":"{unit}","v":{value + (number * 7 + meter) % 97 / 10:.1f}}}'
-            for meter in range(first, first + meters)
-            for name, unit, value in _POINTS
-        )
-        head = f'[{{"bn":"{gateway}/","bt":{start + number},"epoch":"{_EPOCH}","seq":{number + 1},'
-        yield f"{head}{body[1:]}]".encode()
+        yield pack(gateway, _EPOCH, number + 1, start + number, records)
+
+
+def pack(gateway: str, epoch: str, seq: int, moment: int, records: int) -> bytes:
+    """Return one pack of a gateway: the next meters' points, all of one moment.
+
+    Args:
+        gateway: The sender.
+        epoch: Its log.
+        seq: The message's number in it.
+        moment: When it was read, seconds since 1970.
+        records: Readings; a multiple of 5, at most 100.
+    """
+    meters = records // len(_POINTS)
+    number = seq - 1
+    first = number % (_METERS // meters) * meters
+    body = ",".join(
+        f'{{"n":"meter-{meter}/{name}","u":"{unit}","v":{value + (number * 7 + meter) % 97 / 10:.1f}}}'
+        for meter in range(first, first + meters)
+        for name, unit, value in _POINTS
+    )
+    head = f'[{{"bn":"{gateway}/","bt":{moment},"epoch":"{epoch}","seq":{seq},'
+    return f"{head}{body[1:]}]".encode()
 
 
 def publishes(gateways: Sequence[str], count: int, records: int) -> list[bytes]:
