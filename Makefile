@@ -6,6 +6,7 @@ LOCK := locks/dev.txt
 ONLY ?= *
 FAULTS ?= 200
 HOURS ?= 8
+STEADY ?= 60
 MINUTES ?= 10
 
 .PHONY: help setup demo test check bench vectors fuzz faults soak lock format
@@ -17,7 +18,7 @@ help:
 	@echo "make bench   figures, one JSON line each  [ONLY=GLOB]"
 	@echo "make vectors judge recorded frames of real devices  [LINLI_VECTORS=DIR]"
 	@echo "make fuzz    damaged and made-up telegrams, each codec 10 minutes  [MINUTES=N]"
-	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours  [HOURS=N]"
+	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours, then memory at a steady load  [HOURS=N] [STEADY=MINUTES]"
 	@echo "make setup   install into $(VENV) (the others call it)"
 
 # The stamp holds the lock's name: a changed lock or pyproject.toml installs again.
@@ -53,6 +54,7 @@ faults: setup
 
 soak: setup
 	$(BIN)/python -m linli_sim.faults --faults 1000000 --hours $(HOURS) $(if $(SEED),--seed $(SEED))
+	STEADY=$(STEADY) $(BIN)/python -m linli_sim.bench --only platform.rss_mb
 
 format: setup
 	$(BIN)/ruff check --fix
