@@ -271,3 +271,12 @@ def test_the_shell_asks(written: PlatformProcess) -> None:
         asked = [*shell, "-execute", statement]
         answer = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
         assert expected in answer.stdout + answer.stderr
+
+
+def test_the_client_of_1_binds_values(written: PlatformProcess) -> None:
+    asked = "SELECT count(value) FROM active_power WHERE device = $device"
+    hostile = "' OR device =~ /.*/ OR device = '"
+    with influxdb.InfluxDBClient("127.0.0.1", port_of(written), "board", READER, "linli") as client:
+        (found,) = client.query(asked, bind_params={"device": "asked-1"}).get_points()
+        assert found["count"] == 60
+        assert list(client.query(asked, bind_params={"device": hostile}).get_points()) == []

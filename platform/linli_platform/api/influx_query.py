@@ -4,8 +4,8 @@ What the asker may not see is not in the catalogue that its statements are plann
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
@@ -21,6 +21,7 @@ from linli_platform.api.influx_write import VERSION
 from linli_platform.influxql.catalogue import Catalogue, Places
 from linli_platform.influxql.encode import EPOCHS, to_csv, to_json
 from linli_platform.influxql.execute import execute
+from linli_platform.influxql.parameters import read_parameters
 from linli_platform.influxql.parse import QuerySyntaxError, parse
 from linli_platform.influxql.store_source import StoreSource
 from linli_platform.store import StoreError
@@ -48,6 +49,15 @@ def query_routes(context: ApiContext) -> APIRouter:
     return router
 
 
+@dataclass(frozen=True, slots=True)
+class _Query:
+    text: str
+    parameters: str
+    database: str
+    unit: int | None
+    caller: Caller
+
+
 class _Door:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
@@ -61,10 +71,11 @@ class _Door:
         if not text.strip():
             raise InfluxError(HTTPStatus.BAD_REQUEST, 'missing required parameter "q"')
         unit = _unit(asked.get("epoch", ""))
+        query = _Query(text, asked.get("params", ""), asked.get("db", ""), unit, caller)
         as_csv = any(accepted in request.headers.get("accept", "") for accepted in _CSV)
         async with self._turn:
             try:
-                body = await asyncio.to_thread(self._work, text, asked.get("db", ""), unit, caller, as_csv=as_csv)
+                body = await asyncio.to_thread(self._work, query, as_csv=as_csv)
             except QuerySyntaxError as exc:
                 raise InfluxError(HTTPStatus.BAD_REQUEST, str(exc)) from exc
             except StoreError as exc:
@@ -72,11 +83,11 @@ class _Door:
         headers = {"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "Linli"}
         return Response(body, media_type="text/csv" if as_csv else "application/json", headers=headers)
 
-    def _work(self, text: str, database: str, unit: int | None, caller: Caller, *, as_csv: bool) -> bytes:
-        statements = parse(text)
-        source = StoreSource(self._context.store, self._catalogue(caller))
-        results = execute(statements, source, self._context.clock() * 1000, database)
-        return to_csv(results, unit).encode() if as_csv else to_json(results, unit)
+    def _work(self, query: _Query, *, as_csv: bool) -> bytes:
+        statements = parse(query.text, read_parameters(query.parameters))
+        source = StoreSource(self._context.store, self._catalogue(query.caller))
+        results = execute(statements, source, self._context.clock() * 1000, query.database)
+        return to_csv(results, query.unit).encode() if as_csv else to_json(results, query.unit)
 
     def _catalogue(self, caller: Caller) -> Catalogue:
         """Return what a caller may see: made anew when there are new points, or after a little time."""
@@ -107,9 +118,6 @@ async def _parameters(request: Request) -> Mapping[str, str]:
             asked |= dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
         except ValueError as exc:
             raise InfluxError(HTTPStatus.BAD_REQUEST, f"the form cannot be read: {exc}") from exc
-    if asked.get("params", "{}") not in {"", "{}", "null"}:
-        found = json.dumps(asked["params"][:80])
-        raise InfluxError(HTTPStatus.BAD_REQUEST, f"params {found}: write the values into the query")
     return asked
 
 

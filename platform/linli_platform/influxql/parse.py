@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -25,6 +26,7 @@ from linli_platform.influxql.syntax import (
     Measurements,
     Name,
     Number,
+    Parameters,
     Regex,
     Select,
     Show,
@@ -66,8 +68,16 @@ class QuerySyntaxError(QueryError):
     """A query that cannot be read."""
 
 
-def parse(text: str) -> list[Statement]:
+_BOUND: Final[ContextVar[Parameters]] = ContextVar("_BOUND")
+"""What the query that is being read may name: the one parser serves several threads."""
+
+
+def parse(text: str, parameters: Parameters | None = None) -> list[Statement]:
     """Return the statements of a query.
+
+    Args:
+        text: The query.
+        parameters: What ``$name`` stands for.
 
     Raises:
         QuerySyntaxError: It is no InfluxQL, or more than is taken (:data:`LONGEST`, :data:`DEEPEST`).
@@ -75,11 +85,14 @@ def parse(text: str) -> list[Statement]:
     if len(text) > LONGEST:
         raise QuerySyntaxError(f"the query has {len(text)} characters; {LONGEST} are taken at most")
     _check_depth(text)
+    bound = _BOUND.set(parameters or {})
     try:
         # The tree is built while the text is read: a tree of the parser's own would be gone through by recursion.
         statements = cast("list[Statement]", _parser().parse(text))
     except UnexpectedInput as exc:
         raise QuerySyntaxError(_explain(exc, text)) from exc
+    finally:
+        _BOUND.reset(bound)
     if not statements:
         raise QuerySyntaxError("the query is empty")
     return statements
@@ -87,7 +100,12 @@ def parse(text: str) -> list[Statement]:
 
 def parse_duration(text: str) -> int:
     """Return the nanoseconds of a duration such as ``1h30m``."""
-    total = sum(int(number) * _UNITS[unit] for number, unit in _PIECES.findall(text))
+    pieces = _PIECES.findall(text)
+    if "".join(map("".join, pieces)) != text or not pieces:
+        raise QuerySyntaxError(f"the duration {text[:40]!r} is none: write one such as 1h30m")
+    if len(text) > 40:
+        raise QuerySyntaxError(f"the duration {text[:40]}… is longer than 292 years")
+    total = sum(int(number) * _UNITS[unit] for number, unit in pieces)
     if total > _LARGEST:
         raise QuerySyntaxError(f"the duration {text} is longer than 292 years")
     return total
@@ -201,6 +219,12 @@ class _Builder(Transformer[Token, Any]):
     def regex(self, token: Token) -> Regex:
         return Regex(token[1:-1].replace(r"\/", "/"))
 
+    def parameter(self, token: Token) -> Expression:
+        name = _unquoted(token[1:]) if token[1] == '"' else token[1:]
+        if (value := _BOUND.get().get(name)) is None:
+            raise QuerySyntaxError(f"missing parameter: {name}")
+        return value
+
     def wildcard(self, _star: Token, kind: Token | None = None) -> Wildcard:
         return Wildcard(Kind(kind.lower()) if kind else None)
 
@@ -221,7 +245,9 @@ class _Builder(Transformer[Token, Any]):
     def binary(self, left: Expression, operator: Token, right: Expression | Token) -> Binary:
         word = operator.upper()
         if isinstance(right, Token):
-            right = self.regex(right)
+            right = self.parameter(right) if right.type == "PARAMETER" else self.regex(right)
+            if not isinstance(right, Regex):
+                raise QuerySyntaxError(f"after {word} a pattern is expected: send it as {{'regex': '…'}}")
         return Binary("!=" if word == "<>" else word, left, right)
 
     def signed(self, sign: Token, operand: Expression) -> Expression:

@@ -3,6 +3,7 @@
 Durations are nanoseconds as InfluxQL has them; the stores' microseconds begin in :mod:`linli_platform.influxql.window`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -97,6 +98,9 @@ class Distinct:
 
 
 Expression: TypeAlias = Number | Text | Boolean | Duration | Regex | Name | Wildcard | Call | Binary | Distinct
+
+Parameters: TypeAlias = Mapping[str, Expression]
+"""What ``$name`` stands for."""
 
 
 @dataclass(frozen=True, slots=True)

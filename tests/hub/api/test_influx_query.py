@@ -123,7 +123,9 @@ async def test_csv_for_people(client: httpx.AsyncClient) -> None:
         ({"q": "  "}, 400, 'missing required parameter "q"'),
         ({"q": "SELEC value FROM a", "db": "linli"}, 400, "error parsing query: found SELEC"),
         ({"q": "SELECT value FROM a WHERE (", "db": "linli"}, 400, "found EOF"),
-        ({"q": "SELECT value FROM a", "db": "linli", "params": '{"a":1}'}, 400, "write the values into the query"),
+        ({"q": "SELECT value FROM a", "db": "linli", "params": '{"a":'}, 400, "params is no JSON"),
+        ({"q": "SELECT value FROM a", "db": "linli", "params": "[1]"}, 400, "no JSON object"),
+        ({"q": "SELECT value FROM a WHERE b = $b", "db": "linli", "params": '{"a":1}'}, 400, "missing parameter: b"),
     ],
 )
 async def test_what_is_no_query_is_refused(
