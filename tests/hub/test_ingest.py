@@ -38,9 +38,10 @@ async def test_readings_are_stored_and_then_acknowledged(site: "Site", gateway: 
             GOOD,
             {**ENERGY, "v": 2.5, "t": 1},
             {"n": "meter-1/voltage.l1", "u": "V", "q": "bad/no_communication"},
-            {"n": "room-1/temperature", "u": "Cel", "v": 4, "q": "uncertain/clock_doubt"},
+            {"n": "room-1/temperature", "u": "Cel", "v": 4, "q": "uncertain/clock_doubt", "dt": 946684800.5},
         )
         await gateway.acked(1)
+        assert [row.device_time for row in hub.store.latest()] == [None, None, 946_684_800_500_000]
         latest = {row.series.name: (row.time, row.value, row.quality) for row in hub.store.latest()}
         assert latest == {
             "meter-1/energy_import": (NOW + SECOND, 2.5, 0),

@@ -37,7 +37,9 @@ VALUES = st.one_of(
     st.just({"q": "bad/no_communication"}),
     st.just({"v": 1.5, "q": "uncertain/clock_doubt"}),
     st.just({"v": 1.5, "q": "bad/unheard_of"}),
-    st.just({"v": 2.0, "dt": 1.75e9}),
+    st.builds(lambda dt: {"v": 2.0, "dt": dt}, st.sampled_from([1.75e9, 946684800.5, 0, -62135596800.0, -1.5])),
+    st.just({"vs": "open", "dt": 1.75e9}),
+    st.just({"q": "bad/not_implemented", "dt": 1.75e9}),
 )
 RECORDS = st.builds(
     lambda name, value, time: {"n": name, "u": POINTS[name], "t": time, **value},
@@ -60,7 +62,39 @@ def test_both_ways_say_the_same(records: list[dict[str, Any]]) -> None:
     values = [None if math.isnan(value) else value for value in fast.values]
     assert values == [None if math.isnan(value) else value for value in full.values]
     assert (fast.names, fast.times, fast.quality, fast.texts) == (full.names, full.times, full.quality, full.texts)
-    assert (fast.epoch, fast.seq) == (full.epoch, full.seq)
+    assert (fast.epoch, fast.seq, fast.device_times) == (full.epoch, full.seq, full.device_times)
+
+
+@pytest.mark.parametrize("label", ['"dt":', '"dt" :', '"\\u0064t":', '"d\\u0074" : '])
+def test_a_devices_time_is_seen_however_its_label_is_written(label: str) -> None:
+    payload = pack({"n": "meter-1/energy_import", "u": "Wh", "v": 7, "dt": 5}).replace(b'"dt":', label.encode())
+    columns = ColumnDecoder().decode(payload, "gw-a")
+    assert columns is not None
+    assert columns.device_times == {0: 5_000_000}
+
+
+@pytest.mark.parametrize(
+    ("stamp", "known"),
+    [(0, True), (-62135596800, True), (-62135596801, False), (253402300799, True), (253402300800, False)],
+)
+def test_what_no_calendar_has_is_no_time_and_costs_no_reading(stamp: int, known: bool) -> None:
+    payload = pack({"n": "meter-1/energy_import", "u": "Wh", "v": 7, "dt": stamp})
+    decoder = MessageDecoder(Limits())
+    for _ in range(3):  # parsed, then recognised
+        taken = decoder.telemetry(payload, "gw-a", NOW)
+        assert (list(taken.values), taken.refused) == ([7.0], [])
+        assert dict(taken.device_times) == ({0: stamp * 1_000_000} if known else {})
+
+
+def test_a_device_time_stays_with_its_record_when_others_are_refused() -> None:
+    payload = pack(
+        {"n": "meter-1/energy_import", "u": "Wh", "v": 7, "t": -9e8, "dt": 11},
+        {"n": "meter-1/voltage.l1", "u": "V", "v": 230},
+        {"n": "meter-2/active_power", "u": "W", "v": 5, "dt": 12},
+    )
+    taken = MessageDecoder(Limits()).telemetry(payload, "gw-a", NOW)
+    assert (list(taken.names), len(taken.refused)) == (["meter-1/voltage.l1", "meter-2/active_power"], 1)
+    assert taken.device_times == {1: 12_000_000}
 
 
 def test_a_plain_pack_takes_the_fast_way() -> None:

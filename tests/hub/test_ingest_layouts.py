@@ -48,12 +48,13 @@ def columns_of(found: Likeness) -> Columns:
     layout = found.layout
     times = found.times if isinstance(found.times, list) else [found.times] * len(layout.names)
     names, quality, texts = list(layout.names), list(layout.quality), dict(layout.texts)
-    return Columns(layout.epoch, found.seq, names, times, found.values, quality, texts)
+    return Columns(layout.epoch, found.seq, names, times, found.values, quality, texts, dict(found.device_times))
 
 
 def shown(columns: Columns) -> tuple[Any, ...]:
     values = [None if math.isnan(value) else value for value in columns.values]
-    return (columns.epoch, columns.seq, columns.names, columns.times, values, columns.quality, columns.texts)
+    told = (columns.texts, columns.device_times)
+    return (columns.epoch, columns.seq, columns.names, columns.times, values, columns.quality, *told)
 
 
 NUMBERS = st.one_of(
@@ -61,6 +62,17 @@ NUMBERS = st.one_of(
 )
 MOMENTS = st.integers(-10_000_000, 10_000_000).map(lambda micro: micro / 1e6)
 FORMS = st.sampled_from(["v", "vt", "t", "vb", "vs", "bad", "vq", "dt"])
+
+
+def test_what_a_devices_clock_says_is_known_in_every_message() -> None:
+    def message(seq: int, *, stamp: float) -> bytes:
+        return pack(record("meter-1/energy_import", v=seq), record("meter-2/active_power", v=2.5, dt=stamp), seq=seq)
+
+    layouts = learnt(message(1, stamp=1.7e9))
+    for seq, stamp in ((2, 1.7e9 + 60), (3, 946684800.25), (4, -1.5)):
+        found = layouts.read(message(seq, stamp=stamp), "gw-a")
+        assert found is not None
+        assert found.device_times == {1: round(stamp * 1e6)}
 
 
 def filled(name: str, form: str, value: float, moment: float) -> Rec:

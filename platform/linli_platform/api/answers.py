@@ -37,6 +37,7 @@ def latest(row: LatestRow, now: Instant) -> models.Latest:
         text=row.text,
         quality=quality(row.quality),
         received_at=moment(row.received_at),
+        device_time=moment(row.device_time),
         age_s=round((now - row.time) / SECOND, 3),
     )
 
@@ -67,6 +68,7 @@ def series_row(row: Row) -> models.SeriesRow:
         quality=quality(row.quality),
         count=row.count,
         bad=row.bad,
+        device_time=moment(row.device_time),
     )
 
 

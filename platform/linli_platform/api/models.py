@@ -222,6 +222,9 @@ class Latest(BaseModel):
     text: str | None
     quality: str = Field(examples=["good", "bad/no_communication"])
     received_at: Rfc3339 | None
+    device_time: Rfc3339 | None = Field(
+        description="When it was by the device's own clock, where that told; `time` is the gateway's."
+    )
     age_s: float = Field(description="Seconds since `time`, by the platform's clock.")
 
 
@@ -251,6 +254,9 @@ class SeriesRow(BaseModel):
     quality: str
     count: int = Field(description="Usable readings in it.")
     bad: int = Field(description="BAD readings in it.")
+    device_time: Rfc3339 | None = Field(
+        description="When it was by the device's own clock, where that told; `null` for a step."
+    )
 
 
 class Series(BaseModel):

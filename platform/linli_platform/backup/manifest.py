@@ -32,6 +32,7 @@ class Manifest(msgspec.Struct, frozen=True):
         readings, series, events, gateways: What the store held; gateways are those with marks.
         first, last: Observation times of the oldest and the newest reading, as instants (µs).
         files: By name in the archive.
+        device_times: Of how many readings the store held the device's own time.
     """
 
     format: int
@@ -45,6 +46,7 @@ class Manifest(msgspec.Struct, frozen=True):
     first: Instant | None
     last: Instant | None
     files: dict[str, File]
+    device_times: int = 0
 
 
 class _Format(msgspec.Struct, frozen=True):

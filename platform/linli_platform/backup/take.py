@@ -131,6 +131,7 @@ def _write(
             first=counts.first,
             last=counts.last,
             files=writer.files,
+            device_times=counts.device_times,
         )
         writer.finish(manifest)
     return manifest

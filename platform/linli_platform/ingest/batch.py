@@ -62,10 +62,12 @@ class Rows:
 
     Attributes:
         texts: Text values by row number.
+        device_times: What devices' own clocks said, by row number.
     """
 
     def __init__(self) -> None:
         self.texts: dict[int, str] = {}
+        self.device_times: dict[int, Instant] = {}
         self._count = 0
         self._series: list[NDArray[np.int32]] = []
         self._values: list[float] = []
@@ -111,6 +113,7 @@ class Rows:
             quality=np.repeat(np.array(self._quality, np.uint8), self._quality_runs),
             received_at=received_at,
             texts=self.texts,
+            device_times=self.device_times,
         )
 
 
@@ -120,6 +123,7 @@ def part_of(batch: Batch, first: int, end: int) -> Rows:
     part = slice(first, end)
     rows.add(batch.series[part], batch.time[part].tolist(), batch.value[part].tolist(), batch.quality[part].tolist())
     rows.texts = {row - first: text for row, text in batch.texts.items() if first <= row < end}
+    rows.device_times = {row - first: told for row, told in batch.device_times.items() if first <= row < end}
     return rows
 
 

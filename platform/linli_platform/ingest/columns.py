@@ -5,11 +5,12 @@ here: the answer is ``None``, and the full decoder of :mod:`linli_core.wire.senm
 """
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
 
-from linli_core.instant import SECOND
+from linli_core.instant import SECOND, Instant
 from linli_core.model import Quality, parse_point, quality_code, quality_from_label, quality_label
 from linli_core.vocabulary import vocabulary
 from linli_core.wire import senml
@@ -70,7 +71,7 @@ class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class Columns(msgspec.Struct, gc=False):
-    """Readings of one message, parallel; NaN where the value is missing or text."""
+    """Readings of one message, parallel; NaN where the value is missing or text; few have a device time."""
 
     epoch: str
     seq: int
@@ -79,6 +80,11 @@ class Columns(msgspec.Struct, gc=False):
     values: list[float]
     quality: list[int]
     texts: dict[int, str]
+    device_times: dict[int, Instant] = {}
+
+
+def _device_times(records: Sequence[_First | _Plain] | Sequence[_First | _Record]) -> dict[int, Instant]:
+    return {row: round(record.dt * SECOND) for row, record in enumerate(records) if record.dt is not None}
 
 
 class ColumnDecoder:
@@ -96,6 +102,7 @@ class ColumnDecoder:
         # The cut may fall into a text that looks like it; then neither part is JSON, and the full decoder is asked.
         cut = payload.find(b"},{")
         head, rest = (payload[1:-1], b"[]") if cut < 0 else (payload[1 : cut + 1], b"[" + payload[cut + 2 :])
+        stamped = b"dt" in payload or b"\\" in payload  # a label may be written with escapes
         array = payload[:1] == b"[" and payload[-1:] == b"]" and len(payload) <= senml.MAX_BYTES
         if not array or b"null" in payload:  # null is no SenML value, but would pass for an absent one
             return None
@@ -106,15 +113,15 @@ class ColumnDecoder:
                 return None
             value = first.v
             if value is None or first.q != _GOOD or first.vb is not None or first.vs is not None:
-                return self._mixed(first, self._decode_any(rest))
+                return self._mixed(first, self._decode_any(rest), stamped=stamped)
             try:
-                return self._plain(first, value, self._decode_plain(rest))
+                return self._plain(first, value, self._decode_plain(rest), stamped=stamped)
             except msgspec.ValidationError:
-                return self._mixed(first, self._decode_any(rest))
+                return self._mixed(first, self._decode_any(rest), stamped=stamped)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
-    def _plain(self, first: _First, value: float, others: list[_Plain]) -> Columns | None:
+    def _plain(self, first: _First, value: float, others: list[_Plain], *, stamped: bool) -> Columns | None:
         records: list[_First | _Plain] = [first, *others]
         values = [value]
         values += [record.v for record in others]
@@ -125,9 +132,10 @@ class ColumnDecoder:
         times = [round((base + record.t) * SECOND) for record in records]
         if min(times) < EARLIEST:
             return None
-        return Columns(first.epoch, first.seq, names, times, values, [0] * len(names), {})
+        told = _device_times(records) if stamped else {}
+        return Columns(first.epoch, first.seq, names, times, values, [0] * len(names), {}, told)
 
-    def _mixed(self, first: _First, others: list[_Record]) -> Columns | None:
+    def _mixed(self, first: _First, others: list[_Record], *, stamped: bool) -> Columns | None:
         records: list[_First | _Record] = [first, *others]
         names = [record.n for record in records]
         if self._expected(names) != [record.u for record in records]:
@@ -140,7 +148,8 @@ class ColumnDecoder:
         times = [round((base + record.t) * SECOND) for record in records]
         if min(times) < EARLIEST:
             return None
-        return Columns(first.epoch, first.seq, names, times, values, quality, texts)
+        told = _device_times(records) if stamped else {}
+        return Columns(first.epoch, first.seq, names, times, values, quality, texts, told)
 
     def _expected(self, names: list[str]) -> list[str] | None:
         """Return the unit each point must have; ``None`` if one is no point of the vocabulary."""

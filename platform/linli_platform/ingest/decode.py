@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import msgspec
 
 from linli_core.errors import RefusalReason, Refused
-from linli_core.instant import Instant, to_rfc3339
+from linli_core.instant import Instant, from_datetime, to_rfc3339
 from linli_core.model import quality_code
 from linli_core.wire import event as events
 from linli_core.wire import senml
@@ -15,6 +16,8 @@ from linli_platform.ingest.layouts import Layout, Layouts, Likeness
 from linli_platform.ingest.settings import Limits
 
 _NAN = float("nan")
+_FIRST = from_datetime(datetime.min.replace(tzinfo=UTC))
+_LAST = from_datetime(datetime.max.replace(tzinfo=UTC))
 
 
 @dataclass(slots=True)
@@ -24,6 +27,7 @@ class Pack:
     Attributes:
         names, times, values, quality: Its readings, parallel; NaN where the value is missing or text.
         texts: Text values by row.
+        device_times: What devices' own clocks said, by row.
         refused: Records left out, and why.
         oldest: Time of the oldest record, whether it is taken or not; ``None`` if there is none.
         day: Under which day the gateway booked it, where that is not the oldest record's.
@@ -43,6 +47,7 @@ class Pack:
     day: int | None = None
     moment: Instant | None = None
     layout: Layout | None = None
+    device_times: Mapping[int, Instant] = field(default_factory=dict)
 
     def keep(self, rows: list[int]) -> None:
         """Leave only these rows, in their order."""
@@ -52,6 +57,8 @@ class Pack:
         self.values = [self.values[row] for row in rows]
         self.quality = [self.quality[row] for row in rows]
         self.texts = {place: self.texts[row] for place, row in enumerate(rows) if row in self.texts}
+        told = self.device_times
+        self.device_times = {place: told[row] for place, row in enumerate(rows) if row in told}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,9 @@ class MessageDecoder:
             raise Refused(
                 RefusalReason.TOO_MANY_RECORDS, f"{len(pack.names)} records; one pack holds {self._limits.records}"
             )
+        if pack.device_times:
+            # Whatever a device's clock says is kept, however wrong; what no calendar has is no time.
+            pack.device_times = {row: told for row, told in pack.device_times.items() if _FIRST <= told <= _LAST}
         self._check_times(pack, now)
         return pack
 
@@ -101,6 +111,7 @@ class MessageDecoder:
             columns.quality,
             columns.texts,
             oldest=min(columns.times, default=None),
+            device_times=columns.device_times,
         )
 
     def _in_full(self, payload: bytes, gateway: str, now: Instant) -> Pack:
@@ -114,12 +125,15 @@ class MessageDecoder:
         values: list[float] = []
         quality: list[int] = []
         texts: dict[int, str] = {}
+        device_times: dict[int, Instant] = {}
         prefix = f"{gateway}/"
         for record in records:
             if not record.name.startswith(prefix):
                 raise Refused(RefusalReason.FOREIGN_GATEWAY, f"{record.name[:80]!r} on the topic of {gateway!r}")
             if isinstance(record.value, str):
                 texts[len(names)] = record.value
+            if record.device_time is not None:
+                device_times[len(names)] = record.device_time
             number = None if isinstance(record.value, str) else record.value
             names.append(record.name[len(prefix) :])
             times.append(record.time)
@@ -136,6 +150,7 @@ class MessageDecoder:
             refused=list(refused),
             oldest=senml.oldest(decoded),
             day=senml.booked_day(decoded),
+            device_times=device_times,
         )
 
     def _check_times(self, pack: Pack, now: Instant) -> None:
@@ -189,6 +204,7 @@ def _alike(found: Likeness) -> Pack:
         oldest=times if isinstance(times, int) else min(times),
         moment=times if isinstance(times, int) else None,
         layout=layout,
+        device_times=found.device_times,
     )
 
 

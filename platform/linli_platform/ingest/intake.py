@@ -263,6 +263,8 @@ def add_pack(pending: Pending, sender: Sender, pack: Pack, admission: Admission)
     )
     for index, text in pack.texts.items():
         pending.rows.texts[row + index] = text
+    for index, told in pack.device_times.items():
+        pending.rows.device_times[row + index] = told
 
 
 def _series(sender: Sender, pack: Pack, admission: Admission) -> NDArray[np.int32]:

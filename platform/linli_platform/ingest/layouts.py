@@ -43,6 +43,8 @@ _MOST_BYTES: Final = 32 * 1024 * 1024
 _ROW_BYTES: Final = 200
 """About what one record of a layout holds in memory beside its bytes."""
 
+_NONE: Final[Mapping[int, Instant]] = {}
+
 _floats: Final = msgspec.json.Decoder(list[float]).decode
 _records: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
@@ -73,6 +75,7 @@ class Layout:
         self._base = labels.index("bt")
         values = [number for number, label in enumerate(labels) if label == "v"]
         times = [number for number, label in enumerate(labels) if label == "t"]
+        self._stamps = tuple((number, row) for number, (row, label) in enumerate(places) if label == "dt")
         self._moments = tuple(number for number, label in enumerate(labels) if label in {"bt", "t", "dt"})
         # Most packs: one moment, a number for each record, and nothing behind them.
         first = len(labels) - len(columns.names)
@@ -104,7 +107,8 @@ class Layout:
         times = self._instants(found)
         if (times if isinstance(times, int) else min(times)) < EARLIEST:
             return None
-        return Likeness(self, seq, times, self._values(found))
+        stamps = {row: round(found[number] * SECOND) for number, row in self._stamps} if self._stamps else _NONE
+        return Likeness(self, seq, times, self._values(found), stamps)
 
     def _instants(self, found: list[float]) -> Instant | list[Instant]:
         base = found[self._base]
@@ -131,6 +135,7 @@ class Likeness(msgspec.Struct, gc=False):
     seq: int
     times: Instant | list[Instant]
     values: list[float]
+    device_times: Mapping[int, Instant]
 
 
 class _Gateway:

@@ -129,6 +129,7 @@ class LatestRow:
         text: The value if it is text.
         quality: ``linli_core.model.quality_code``.
         received_at: When the platform received it; ``None`` if recovered from a store that did not keep it.
+        device_time: When it was by the device's own clock, where that told.
     """
 
     series: SeriesInfo
@@ -137,6 +138,7 @@ class LatestRow:
     text: str | None
     quality: int
     received_at: Instant | None
+    device_time: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class Row:
             worst code of its BAD ones if there were no others.
         count: Usable readings in the step (1 or 0 without a step).
         bad: BAD readings in the step (told apart, never averaged).
+        device_time: When the reading was by the device's own clock, where that told (only without a step).
     """
 
     time: Instant
@@ -159,6 +162,7 @@ class Row:
     quality: int
     count: int
     bad: int
+    device_time: Instant | None = None
 
 
 @dataclass(slots=True)
@@ -172,6 +176,7 @@ class Batch:
         quality: uint8, ``quality_code``.
         texts: Text values by row number; most batches have none.
         received_at: When the platform took them in.
+        device_times: What the devices' own clocks said, by row number; most batches have none.
     """
 
     series: NDArray[np.int32]
@@ -180,6 +185,7 @@ class Batch:
     quality: NDArray[np.uint8]
     received_at: Instant
     texts: Mapping[int, str] = field(default_factory=dict)
+    device_times: Mapping[int, Instant] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.series)
@@ -319,6 +325,9 @@ class Store(Protocol):
         fence: Fence | None = None,
     ) -> Appended:
         """Commit readings, events and marks together, durably; :class:`StoreError` if nothing of them was kept.
+
+        A reading keeps its device time for as long as it stays; one that comes again with a device time, and says the
+        same, brings it if none was known.
 
         Under a fence older than the newest it is :class:`Fenced`: told in the same transaction, so that an owner who
         slept through the loss of its lease changes nothing.

@@ -7,7 +7,8 @@ gateway spoke or two hundred.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from pathlib import Path
 from types import TracebackType
@@ -38,10 +39,11 @@ from linli_platform.store import (
     StoreError,
     StoreUnavailable,
     completeness,
+    device_time,
     duckdb_query,
     statements,
 )
-from linli_platform.store.arrange import arrange, settle
+from linli_platform.store.arrange import Held, arrange, same_reading, settle
 from linli_platform.store.aside import Aside
 from linli_platform.store.compaction import PIECE, Compacted, Compactor
 from linli_platform.store.heads import NEVER, Heads
@@ -169,6 +171,7 @@ class DuckDBStore:
                 if unsaved:
                     statements.insert_series(connection, unsaved)
                 appended, rows = self._append_readings(connection, batch)
+                filled = self._keep_device_times(connection, batch, rows) if batch.device_times else None
                 new_events = statements.insert_events(connection, events)
                 statements.redo_swapped(connection, [events[number] for number in new_events])
                 if marks:
@@ -180,6 +183,8 @@ class DuckDBStore:
             with self._state:
                 del self._unsaved[: len(unsaved)]
                 self._heads.take(batch, rows)
+                if filled is not None:
+                    self._heads.fill(batch, filled)
             if marks:
                 self._journal += 1
                 self._journal_rows += 1
@@ -234,12 +239,37 @@ class DuckDBStore:
                 times = batch.time[replaced]
                 self._aside.give_way(int(times.min()), int(times.max()))
                 statements.delete(connection, batch, replaced)
+                device_time.delete(connection, batch, replaced)
             rows = settled.leave(rows)
         statements.insert_readings(connection, batch, rows)
         if note := completeness.note_late(batch, rows):
             self._late += 1
             completeness.insert_late(connection, self._late, note)
         return Appended(np.sort(rows), duplicates, conflicts, ()), rows
+
+    def _keep_device_times(
+        self, connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Write what devices' clocks said of the rows that were written; return the others to which it is new.
+
+        Those say what is stored already: it came without, or died with its commit after a server had the reading.
+        """
+        told = np.array(sorted(batch.device_times), np.int64)
+        is_written = np.isin(told, rows)
+        device_time.insert(connection, batch, told[is_written])
+        again = []
+        if not is_written.all():
+            for row, value, text, quality in self._stored(connection, batch, told[~is_written]):
+                offered = (float(batch.value[row]), batch.texts.get(row), int(batch.quality[row]))
+                if same_reading((np.nan if value is None else value, text, quality), offered):
+                    again.append(row)
+        same = np.array(sorted(again), np.int64)
+        device_time.fill(connection, batch, same)
+        return same
+
+    def _stored(self, connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> Iterable[Held]:
+        """Return what is stored of the identities of rows."""
+        return statements.look_up(connection, batch, rows)
 
     def delete(self, series: Iterable[int], start: Instant, end: Instant) -> int:
         """Take readings with ``start <= time < end`` of series out for good; return how many there were."""
@@ -252,12 +282,14 @@ class DuckDBStore:
             with _transaction(connection, self):
                 start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
                 gone = statements.withdraw(connection, chosen, start, end)
+                device_time.withdraw(connection, chosen, start, end)
             newest = [head for head in statements.read_heads(connection) if head[0] in set(chosen)]
             with self._state:
                 for number in chosen:
                     self._heads.forget(number)
                 for head in newest:
                     self._heads.recover(*head)
+                self._recover_device_times({head[0]: head[1] for head in newest})
         return gone
 
     def _fold(self) -> None:
@@ -298,6 +330,7 @@ class DuckDBStore:
                         text=heads.texts.get(number),
                         quality=int(heads.quality[number]),
                         received_at=None if received == NEVER else received,
+                        device_time=heads.device_times.get(number),
                     )
                 )
         return found
@@ -315,7 +348,14 @@ class DuckDBStore:
         """Return readings or steps with ``start <= time < end``, in order of time."""
         start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
         with self._reader() as cursor:
-            return duckdb_query.read(cursor, series, start, end, step, aggregate, max(0, limit), _BAD)
+            rows = duckdb_query.read(cursor, series, start, end, step, aggregate, max(0, limit), _BAD)
+            return rows if step is not None else self._with_device_times(cursor, series, rows)
+
+    @staticmethod
+    def _with_device_times(cursor: duckdb.DuckDBPyConnection, series: int, rows: list[Row]) -> list[Row]:
+        """Return readings of a series, in order of time, with what the device's clock said of them."""
+        told = device_time.read(cursor, series, rows[0].time, rows[-1].time + 1) if rows else {}
+        return [replace(row, device_time=told.get(row.time)) for row in rows] if told else rows
 
     def scan(
         self,
@@ -399,6 +439,10 @@ class DuckDBStore:
     def count(self) -> int:
         """Return the number of readings held."""
         return int(self._rows("SELECT count(*) FROM readings", {})[0][0])
+
+    def count_device_times(self) -> int:
+        """Return of how many readings the device's own time is held."""
+        return int(self._rows("SELECT count(*) FROM device_time", {})[0][0])
 
     def count_distinct(self) -> int:
         """Return the number of distinct (series, time) held."""
@@ -532,8 +576,11 @@ class DuckDBStore:
         for info in known:
             by_id[info.id] = info
             heads.reserve(info.id)
+        newest = {}
         for head in statements.read_heads(connection):
             heads.recover(*head)
+            newest[head[0]] = head[1]
+        heads.device_times = device_time.of_newest(connection, newest)
         with self._state:
             self._heads = heads
             # Series asked for since the last commit keep their numbers: batches on their way carry them.
@@ -555,6 +602,10 @@ class DuckDBStore:
         if self._journal_rows:
             self._fold()
 
+    def _recover_device_times(self, newest: Mapping[int, Instant]) -> None:
+        """Set those of newest readings as found in the file; whoever calls holds the state's lock."""
+        self._heads.device_times.update(device_time.of_newest(self._connected(), newest))
+
     def _reopen(self) -> None:
         self._aside.give_way()
         with self._state:
@@ -563,16 +614,21 @@ class DuckDBStore:
                 self._connection = None
         self._open()
 
+    def _changes(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Return a transaction; the caller holds the writer's lock."""
+        connection = self._connected()
+        return _transaction(connection, self)
+
     def mark_broken(self) -> None:
         """Open the file again before the next write: DuckDB refuses a database that failed inside a commit."""
         self._broken = True
 
 
 @contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> Iterator[None]:
+def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         connection.begin()
-        yield
+        yield connection
         connection.commit()
     except duckdb.Error as exc:
         try:

@@ -6,13 +6,16 @@ backlog, which comes in order, needs no look at the disk either. One such stretc
 what lies outside it is looked up. Both are derived: after a restart the stretches are gone and nothing is wrong.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import Instant
 from linli_platform.store import Batch
+
+_Told = TypeVar("_Told", str, Instant)
 
 NEVER: Final = -(2**61)
 """Before any instant; two of them do not overflow int64."""
@@ -27,6 +30,7 @@ class Heads:
         self.quality = np.zeros(64, np.uint8)
         self.received = np.full(64, NEVER, np.int64)
         self.texts: dict[int, str] = {}
+        self.device_times: dict[int, Instant] = {}
         self._empty_from = np.full(64, NEVER, np.int64)
         self._empty_to = np.full(64, NEVER, np.int64)
 
@@ -63,6 +67,7 @@ class Heads:
         self.time[series] = self._empty_from[series] = self._empty_to[series] = self.received[series] = NEVER
         self.value[series] = np.nan
         self.texts.pop(series, None)
+        self.device_times.pop(series, None)
 
     def surely_new(self, series: NDArray[np.int32], time: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell for each row whether the store surely holds no reading of that identity."""
@@ -93,12 +98,15 @@ class Heads:
         self.quality[heads] = batch.quality[tips]
         self.received[heads] = batch.received_at
         if self.texts or batch.texts:
-            for head, tip in zip(heads.tolist(), tips.tolist(), strict=True):
-                text = batch.texts.get(tip)
-                if text is None:
-                    self.texts.pop(head, None)
-                else:
-                    self.texts[head] = text
+            _carry(self.texts, batch.texts, heads, tips)
+        if self.device_times or batch.device_times:
+            _carry(self.device_times, batch.device_times, heads, tips)
+
+    def fill(self, batch: Batch, rows: NDArray[np.int64]) -> None:
+        """Take note of device times of readings that were known without one."""
+        newest = batch.time[rows] == self.time[batch.series[rows]]
+        for row in rows[newest].tolist():
+            self.device_times.setdefault(int(batch.series[row]), batch.device_times[row])
 
     def _narrow(self, series: NDArray[np.int32], time: NDArray[np.int64], before: NDArray[np.int64]) -> None:
         """Leave of each empty stretch what lies above the rows that fell into it."""
@@ -110,3 +118,19 @@ class Heads:
         wider = (time - before) >= (self._empty_to[series] - self._empty_from[series])
         self._empty_from[series[wider]] = before[wider]
         self._empty_to[series[wider]] = time[wider]
+
+
+def _carry(
+    held: dict[int, _Told], told: Mapping[int, _Told], heads: NDArray[np.int32], tips: NDArray[np.int64]
+) -> None:
+    """Note of the newest readings what most have none of."""
+    if not told:
+        for head in held.keys() & heads.tolist():
+            del held[head]
+        return
+    for head, tip in zip(heads.tolist(), tips.tolist(), strict=True):
+        found = told.get(tip)
+        if found is None:
+            held.pop(head, None)
+        else:
+            held[head] = found

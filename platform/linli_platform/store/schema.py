@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from linli_platform.store import StoreUnavailable, rollup
+from linli_platform.store import StoreUnavailable, device_time, rollup
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 _FIRST: Final = """
 CREATE TABLE IF NOT EXISTS meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
@@ -46,7 +46,7 @@ CREATE VIEW readings AS
 """
 """Version 2: ``reading`` holds what is fresh, ``history`` days that are over, sorted; ``docs/adr/0027``."""
 
-_STEPS: Final = (_FIRST, _HISTORY + rollup.TABLES)
+_STEPS: Final = (_FIRST, _HISTORY + rollup.TABLES, device_time.TABLE)
 """What brings a file from each version to the next; an empty file is of version 0."""
 
 

@@ -31,6 +31,7 @@ from linli_platform.store import (
     Row,
     SeriesInfo,
     completeness,
+    device_time,
 )
 from linli_platform.store.arrange import Held, arrange, same_reading, settle
 from linli_platform.store.duckdb import DuckDBStore
@@ -156,6 +157,9 @@ class ServedStore(DuckDBStore, ABC):
             if settled.replacing:
                 self._replace(batch, np.array(settled.replacing, np.int64))
             rows = settled.leave(rows)
+            if len(written := settled.leave(late)):
+                # Of worse readings, and of what the server has let go since.
+                device_time.delete(connection, batch, written)
         self._send(batch, rows)
         if len(rows) and (note := completeness.note_late(batch, rows)):
             self._late += 1
@@ -179,6 +183,16 @@ class ServedStore(DuckDBStore, ABC):
             if (row := wanted.get((number, at))) is not None:
                 yield row, value, found.texts.get(place), quality
 
+    def _stored(self, _connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> Iterable[Held]:
+        """Yield what the server holds of the identities of rows; several rows may have one."""
+        of_identity: dict[tuple[int, int], list[int]] = {}
+        for row, identity in zip(rows.tolist(), _identities(batch, rows), strict=True):
+            of_identity.setdefault(identity, []).append(row)
+        chosen = np.array([of_identity[identity][0] for identity in sorted(of_identity)], np.int64)
+        for row, value, text, quality in self._held(batch, chosen):
+            for other in of_identity[int(batch.series[row]), int(batch.time[row])]:
+                yield other, value, text, quality
+
     def _is_ours(self, batch: Batch, held: Held) -> bool:
         """Tell whether what is held was written by an attempt of ours that was never committed."""
         row, value, text, quality = held
@@ -196,6 +210,8 @@ class ServedStore(DuckDBStore, ABC):
             if gone:
                 self._withdraw(spans)
             newest = list(self._newest(known))
+            with self._changes() as connection:
+                device_time.withdraw(connection, [info.id for info in known], start, end)
             with self._state:
                 for info in known:
                     self._heads.forget(info.id)
@@ -226,10 +242,12 @@ class ServedStore(DuckDBStore, ABC):
             if aggregate is not None:
                 raise ValueError("an aggregate needs a step")
             found = self._fetch([Span(series, start, end)], texts=True, limit=max(0, limit))
-            return [
+            rows = [
                 Row(time, value, found.texts.get(place), quality, int(quality < BAD), int(quality >= BAD))
                 for place, (_, time, value, quality) in enumerate(found.rows())
             ]
+            with self._reader() as cursor:
+                return self._with_device_times(cursor, series, rows)
         if step <= 0:
             raise ValueError(f"a step of {step} µs; a step is longer than nothing")
         found = self.fetch([Span(series, start, end)], texts=False)
@@ -274,8 +292,11 @@ class ServedStore(DuckDBStore, ABC):
             self._recover(newest)
 
     def _recover(self, newest: Iterable[Newest]) -> None:
+        found = {}
         for item in newest:
             self._heads.recover(item.series, item.time, item.value, item.text, item.quality)
+            found[item.series] = item.time
+        self._recover_device_times(found)
 
 
 def _identities(batch: Batch, rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

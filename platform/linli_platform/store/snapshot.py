@@ -19,8 +19,9 @@ from linli_platform.store.schema import VERSION, connect
 from linli_platform.store.statements import read_marks
 
 READINGS: Final = "reading"
+DEVICE_TIMES: Final = "device_time"
 TABLES: Final = ("meta", "series", "mark", "mark_journal", "event", "quarantine", "late_journal", "completeness")
-"""Every table but the readings."""
+"""Every table but the readings and the devices' own times of them."""
 
 LATER: Final = frozenset({"late_journal", "completeness"})
 """Those that a backup of an earlier program lacks."""
@@ -28,7 +29,10 @@ LATER: Final = frozenset({"late_journal", "completeness"})
 PIECE: Final = 250_000
 """Readings written by one query: a tenth of a second's work or so."""
 
-_COLUMNS: Final = "series, time, value, text, quality"
+_COLUMNS: Final = {READINGS: "series, time, value, text, quality", DEVICE_TIMES: "series, time, device_time"}
+_SOURCES: Final = {READINGS: "readings", DEVICE_TIMES: "device_time"}
+"""What is written by days, and where it is read from."""
+
 _PARQUET: Final = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
 
 
@@ -39,6 +43,7 @@ class Counts:
     Attributes:
         readings, series, events: Rows.
         gateways: Gateways with marks.
+        device_times: Readings of which the device's own time is known.
         first, last: Observation times of the oldest and the newest reading; ``None`` where there are none.
     """
 
@@ -46,6 +51,7 @@ class Counts:
     series: int
     events: int
     gateways: int
+    device_times: int
     first: Instant | None
     last: Instant | None
 
@@ -63,7 +69,8 @@ class Snapshot:
         (series,) = self._one("SELECT count(*) FROM series")
         (events,) = self._one("SELECT count(*) FROM event")
         gateways = len(of_gateways(read_marks(self._cursor)))
-        return Counts(readings, series, events, gateways, first, last)
+        (device_times,) = self._one("SELECT count(*) FROM device_time")
+        return Counts(readings, series, events, gateways, device_times, first, last)
 
     def export(self, folder: Path, rest: Callable[[], None] = lambda: None) -> Iterator[Path]:
         """Write everything as Parquet below ``folder`` and yield each file as soon as it is whole.
@@ -75,38 +82,44 @@ class Snapshot:
         for table in TABLES:
             yield self._copy(f"SELECT * FROM {table}", folder / f"{table}.parquet")  # noqa: S608 - from the table above
             rest()
-        counts = self.counts()
-        if counts.first is None or counts.last is None:
+        for table in _COLUMNS:
+            yield from self._by_day(table, folder / table, rest)
+
+    def _by_day(self, table: str, folder: Path, rest: Callable[[], None]) -> Iterator[Path]:
+        """Write what is too much for one file by the day its readings were observed on."""
+        columns, source = _COLUMNS[table], _SOURCES[table]
+        begin, end = self._maybe(f"SELECT min(time), max(time) FROM {source}")  # noqa: S608 - from the table above
+        if begin is None or end is None:
             return
-        (folder / READINGS).mkdir()
-        day = counts.first // DAY
-        while day <= counts.last // DAY:
+        folder.mkdir()
+        day = begin // DAY
+        while day <= end // DAY:
             start = day * DAY
-            (rows,) = self._one(f"SELECT count(*) FROM readings WHERE time >= {start} AND time < {start + DAY}")  # noqa: S608
+            of_day = f"time >= {start} AND time < {start + DAY}"
+            (rows,) = self._one(f"SELECT count(*) FROM {source} WHERE {of_day}")  # noqa: S608
             if rows:
-                of_day = f"time >= {start} AND time < {start + DAY}"
-                for number, (first, last) in enumerate(self._pieces(of_day, rows)):
+                for number, (first, last) in enumerate(self._pieces(source, of_day, rows)):
                     rest()
                     yield self._copy(
-                        f"SELECT {_COLUMNS} FROM readings WHERE {of_day}"  # noqa: S608
+                        f"SELECT {columns} FROM {source} WHERE {of_day}"  # noqa: S608
                         f" AND series BETWEEN {first} AND {last} ORDER BY series, time",
-                        folder / READINGS / f"{day}-{number:05}.parquet",
+                        folder / f"{day}-{number:05}.parquet",
                     )
                 rest()
                 day += 1
                 continue
             # A reading of 1970 must not cost a look at every day since.
-            (following,) = self._maybe(f"SELECT min(time) FROM readings WHERE time >= {start + DAY}")  # noqa: S608
+            (following,) = self._maybe(f"SELECT min(time) FROM {source} WHERE time >= {start + DAY}")  # noqa: S608
             if following is None:
                 return
             day = following // DAY
 
-    def _pieces(self, of_day: str, rows: int) -> list[tuple[int, int]]:
-        """Return ranges of series whose readings of a day are written together."""
+    def _pieces(self, source: str, of_day: str, rows: int) -> list[tuple[int, int]]:
+        """Return ranges of series whose rows of a day are written together."""
         if rows <= PIECE:
             return [(0, 2**31 - 1)]
         counts = self._execute(
-            f"SELECT series, count(*) FROM readings WHERE {of_day} GROUP BY series ORDER BY series"  # noqa: S608
+            f"SELECT series, count(*) FROM {source} WHERE {of_day} GROUP BY series ORDER BY series"  # noqa: S608
         ).fetchall()
         pieces: list[tuple[int, int]] = []
         first, held = counts[0][0], 0
@@ -159,8 +172,9 @@ def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int 
             connection.execute(f"INSERT INTO {table} SELECT * FROM '{_quoted(folder / f'{table}.parquet')}'")  # noqa: S608
         connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", [str(VERSION)])
         connection.commit()
-        for day in sorted((folder / READINGS).glob("*.parquet"), key=_place):
-            connection.execute(f"INSERT INTO reading SELECT {_COLUMNS} FROM '{_quoted(day)}'")  # noqa: S608
+        for table, columns in _COLUMNS.items():
+            for day in sorted((folder / table).glob("*.parquet"), key=_place):
+                connection.execute(f"INSERT INTO {table} SELECT {columns} FROM '{_quoted(day)}'")  # noqa: S608
         connection.checkpoint()
     except duckdb.Error as exc:
         raise StoreError(f"{path}: the backup cannot be loaded: {exc}") from exc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,11 @@ class Site:
     rules: list[Rule] = field(default_factory=list)
 
     def commit(
-        self, gateway: str, readings: Iterable[tuple[str, Instant, float | str | None]], quality: int | None = None
+        self,
+        gateway: str,
+        readings: Iterable[tuple[str, Instant, float | str | None]],
+        quality: int | None = None,
+        device_times: Mapping[int, Instant] | None = None,
     ) -> None:
         """Store readings as ingest would, and tell the listeners."""
         rows = list(readings)
@@ -74,6 +78,7 @@ class Site:
             quality=np.array(codes, np.uint8),
             received_at=now,
             texts={index: words for index, words in enumerate(texts) if words is not None},
+            device_times=device_times or {},
         )
         self.registry.hold(gateway, sorted({info.device for info in infos}), now)
         self.store.append(batch, {})

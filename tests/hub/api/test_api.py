@@ -111,6 +111,22 @@ async def test_series_raw_and_by_steps(client: httpx.AsyncClient, clock: Clock) 
     assert sum(row["bad"] for row in dead["rows"]) == 19
 
 
+async def test_what_a_devices_clock_said_is_told_beside_the_gateways_time(
+    client: httpx.AsyncClient, furnished: Site, clock: Clock
+) -> None:
+    heat, now = "gw-electric/heat-1/energy", clock()
+    rows: list[tuple[str, int, float | str | None]] = [("heat-1/energy", now - n * MINUTE, 5.0) for n in (2, 1, 0)]
+    furnished.commit("gw-electric", rows, device_times={0: 0, 2: now + 90 * MINUTE})
+    (raw,) = await get(client, "/series", point=heat)
+    told = ["1970-01-01T00:00:00Z", None, to_rfc3339(now + 90 * MINUTE)]
+    assert [row["device_time"] for row in raw["rows"]] == told
+    assert [row["time"] for row in raw["rows"]] == [to_rfc3339(at) for _, at, _ in rows]
+    latest = (await get(client, "/latest", point=heat))[heat]
+    assert (latest["time"], latest["device_time"], latest["age_s"]) == (to_rfc3339(now), told[2], 0)
+    (steps,) = await get(client, "/series", point=heat, step="1h", **{"from": "-1h"})
+    assert {row["device_time"] for row in steps["rows"]} == {None}
+
+
 async def test_several_series_in_one_answer(client: httpx.AsyncClient) -> None:
     points = [ROOM, "gw-electric/meter-1/voltage.l1"]
     assert [item["point"] for item in await get(client, "/series", point=points)] == points

@@ -50,6 +50,7 @@ class Platform:
             quality=quality,
             received_at=start,
             texts=dict.fromkeys(range(2, count, 3), "v1.2 '固件'"),
+            device_times={row: start + row - 40 * MINUTE for row in range(0, count, 5)},
         )
         event = EventRow("gw-a", f"id-{seq}", start, "linli.device.silent", "meter-1", "{}", start)
         poison = Quarantined("gw-a", "e1", seq, "malformed", b"\x00not json\xff", start)

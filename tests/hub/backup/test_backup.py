@@ -59,6 +59,7 @@ def put_back(platform: Platform, where: str = "other", **options: object) -> Pla
 def test_what_is_brought_back_is_what_was_there(platform: Platform) -> None:
     taken = platform.back_up()
     assert taken.manifest.readings == platform.store.count() == 3 * (60 + 90 + 5)
+    assert taken.manifest.device_times == platform.store.count_device_times() == 3 * (60 + 90 + 5) // 5
     assert (taken.manifest.first, taken.manifest.last) == (0, NOW - DAY + 59 * 60 * SECOND)
     place = put_back(platform)
     with DuckDBStore(place.store) as store, Registry(place.registry) as registry:
@@ -281,7 +282,14 @@ def test_the_drill_reads_back_what_the_manifest_says(platform: Platform) -> None
     report = drill(platform.target, [platform.identity], platform.store.installation, platform.work, NOW + DAY)
     assert report.passed, report
     assert (report.backup, report.readings) == (taken.name, taken.manifest.readings)
-    assert {check.name for check in report.checks} >= {"readings", "distinct", "newest", "marks", "epochs"}
+    assert {check.name for check in report.checks} >= {
+        "readings",
+        "distinct",
+        "device times",
+        "newest",
+        "marks",
+        "epochs",
+    }
     assert not list(platform.work.iterdir())
 
 

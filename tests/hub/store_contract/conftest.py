@@ -182,7 +182,9 @@ def store(kind: Kind) -> Iterator[DuckDBStore]:
 def batch() -> Callable[..., Batch]:
     """Returns readings (series, time, value, text, quality) as a batch, received at once unless told otherwise."""
 
-    def of(readings: Sequence[Reading], received_at: int | None = None) -> Batch:
+    def of(
+        readings: Sequence[Reading], received_at: int | None = None, *, device_times: Mapping[int, int] | None = None
+    ) -> Batch:
         times = [reading[1] for reading in readings]
         return Batch(
             series=np.array([reading[0] for reading in readings], np.int32),
@@ -191,6 +193,7 @@ def batch() -> Callable[..., Batch]:
             quality=np.array([reading[4] for reading in readings], np.uint8),
             received_at=max(times, default=0) if received_at is None else received_at,
             texts={number: reading[3] for number, reading in enumerate(readings) if reading[3] is not None},
+            device_times=device_times or {},
         )
 
     return of

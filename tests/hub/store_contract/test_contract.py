@@ -241,6 +241,45 @@ def test_latest_is_by_observation_and_knows_when_it_came(kind: Any, batch: Batch
         assert [row.series.id for row in store.latest([other, 99])] == [other]
 
 
+def test_a_reading_keeps_what_its_devices_clock_said_and_no_others(kind: Any, batch: Batches) -> None:
+    with kind.open() as store:
+        one, two = meters(store, "a/energy_import", "b/energy_import")
+        rows: list[Reading] = [(one, at(second), float(second), None, GOOD) for second in range(3)]
+        rows += [(two, at(0), None, None, UNUSABLE), (two, at(1), None, "open", GOOD)]
+        store.append(batch(rows, device_times={0: at(-7), 2: -5, 3: 1, 4: 0}), {})
+        # Again, as a gateway that missed the ack sends them: what was known stays, what was not is filled in.
+        again = store.append(batch(rows, device_times={0: 99, 1: at(-6)}), {})
+        assert (len(again.new), again.duplicates, again.conflicts) == (0, 5, 0)
+        store.append(batch([(one, at(2), 9.0, None, GOOD)], device_times={0: 99}), {})
+        wanted = {(one, at(0)): at(-7), (one, at(1)): at(-6), (one, at(2)): -5, (two, at(0)): 1, (two, at(1)): 0}
+        if store.capabilities.replaces:
+            store.append(batch([(two, at(0), 4.0, None, GOOD)]), {})
+            del wanted[two, at(0)]
+        assert said_by_devices(store) == wanted
+        assert store.count_device_times() == len(wanted)
+        assert [row.device_time for row in store.latest()] == [-5, 0]
+        assert [row.device_time for row in store.read(one, at(0), at(3), step=SECOND)] == [None] * 3
+    with kind.open() as store:
+        assert said_by_devices(store) == wanted
+        assert [row.device_time for row in store.latest()] == [-5, 0]
+        if store.capabilities.deletion is not Deletion.RANGE:
+            return
+        assert store.delete([one], at(1), at(3)) == 2
+        assert [row.device_time for row in store.latest()] == [at(-7), 0]
+        # What comes again after it was taken out has nothing of what was there.
+        store.append(batch(rows[:3]), {})
+        assert [row.device_time for row in store.read(one, *ALWAYS)] == [at(-7), None, None]
+
+
+def said_by_devices(store: DuckDBStore) -> dict[tuple[int, int], int]:
+    return {
+        (info.id, row.time): row.device_time
+        for info in store.all_series()
+        for row in store.read(info.id, *ALWAYS)
+        if row.device_time is not None
+    }
+
+
 def test_times_are_kept_to_the_declared_resolution(store: DuckDBStore, batch: Batches) -> None:
     (series,) = meters(store)
     store.append(batch([(series, at(0) + offset, float(offset), None, GOOD) for offset in (1, 2, 1001)]), {})

@@ -1,0 +1,91 @@
+"""What devices' own clocks said of readings: a small table in the DuckDB file, beside the readings wherever those are.
+
+Most readings have no such time, so it is no column of theirs. The table has no key: what is asked of it is asked by
+time, it is written in about that order, and DuckDB passes over the blocks of other days (``docs/adr/0030``).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from linli_core.instant import Instant
+from linli_platform.store import Batch
+from linli_platform.store.statements import registered
+
+TABLE: Final = """
+CREATE TABLE device_time (series INTEGER NOT NULL, time BIGINT NOT NULL, device_time BIGINT NOT NULL);
+"""
+
+
+def insert(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
+    """Write the device times of rows that were stored just now."""
+    if len(rows):
+        with registered(connection, "told", _columns(batch, rows)):
+            connection.execute("INSERT INTO device_time SELECT series, time, device_time FROM told")
+
+
+def fill(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
+    """Write the device times of rows that say what is stored already, where none is known; the first of them stays."""
+    if not len(rows):
+        return
+    columns = _columns(batch, rows)
+    bounds = [int(columns["time"].min()), int(columns["time"].max())]
+    with registered(connection, "told", columns):
+        connection.execute(
+            "INSERT INTO device_time SELECT series, time, arg_min(device_time, row) FROM told t WHERE NOT EXISTS"
+            " (SELECT 1 FROM device_time d WHERE d.series = t.series AND d.time = t.time AND d.time BETWEEN ? AND ?)"
+            " GROUP BY series, time",
+            bounds,
+        )
+
+
+def _columns(batch: Batch, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    return {
+        "row": rows,
+        "series": batch.series[rows],
+        "time": batch.time[rows],
+        "device_time": np.array([batch.device_times[row] for row in rows.tolist()], np.int64),
+    }
+
+
+def delete(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
+    """Take out what was said of the readings that these rows take the place of."""
+    columns: dict[str, NDArray[Any]] = {"series": batch.series[rows], "time": batch.time[rows]}
+    bounds = [int(columns["time"].min()), int(columns["time"].max())]
+    with registered(connection, "replaced", columns):
+        connection.execute(
+            "DELETE FROM device_time d USING replaced r WHERE d.series = r.series AND d.time = r.time"
+            " AND d.time BETWEEN ? AND ?",
+            bounds,
+        )
+
+
+def withdraw(connection: duckdb.DuckDBPyConnection, series: Sequence[int], start: Instant, end: Instant) -> None:
+    """Take out what was said of readings of series with ``start <= time < end``."""
+    connection.execute(
+        "DELETE FROM device_time WHERE list_contains(?, series) AND time >= ? AND time < ?", [list(series), start, end]
+    )
+
+
+def read(connection: duckdb.DuckDBPyConnection, series: int, start: Instant, end: Instant) -> dict[Instant, Instant]:
+    """Return the device times of a series' readings with ``start <= time < end``, by their times."""
+    query = "SELECT time, device_time FROM device_time WHERE series = ? AND time >= ? AND time < ?"
+    return dict(connection.execute(query, [series, start, end]).fetchall())
+
+
+def of_newest(connection: duckdb.DuckDBPyConnection, newest: Mapping[int, Instant]) -> dict[int, Instant]:
+    """Return the device times of single readings by series, given their times."""
+    if not newest:
+        return {}
+    columns: dict[str, NDArray[Any]] = {
+        "series": np.array(list(newest), np.int32),
+        "time": np.array(list(newest.values()), np.int64),
+    }
+    with registered(connection, "newest", columns):
+        query = (
+            "SELECT d.series, d.device_time FROM device_time d JOIN newest n ON d.series = n.series AND d.time = n.time"
+        )
+        return dict(connection.execute(query).fetchall())
