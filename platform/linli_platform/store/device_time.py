@@ -4,7 +4,8 @@ Most readings have no such time, so it is no column of theirs. The table has no 
 time, it is written in about that order, and DuckDB passes over the blocks of other days (``docs/adr/0030``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import duckdb
@@ -12,22 +13,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import Instant
-from linli_platform.store import Batch
+from linli_platform.store import Batch, Row
+from linli_platform.store.arrange import Held, same_reading
 from linli_platform.store.statements import registered
+
+Stored = Callable[[duckdb.DuckDBPyConnection, Batch, NDArray[np.int64]], Iterable[Held]]
+"""Returns what is stored of the identities of rows, those of this transaction too."""
 
 TABLE: Final = """
 CREATE TABLE device_time (series INTEGER NOT NULL, time BIGINT NOT NULL, device_time BIGINT NOT NULL);
 """
 
 
-def insert(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
+def keep(
+    connection: duckdb.DuckDBPyConnection, batch: Batch, written: NDArray[np.int64], stored: Stored
+) -> NDArray[np.int64]:
+    """Write what devices' clocks said of the rows that were written; return the others to which it is new.
+
+    Those say what is stored already: it came without, or died with its commit after a server had the reading.
+    """
+    told = np.array(sorted(batch.device_times), np.int64)
+    is_written = np.isin(told, written)
+    _insert(connection, batch, told[is_written])
+    again = []
+    if not is_written.all():
+        for row, value, text, quality in stored(connection, batch, told[~is_written]):
+            offered = (float(batch.value[row]), batch.texts.get(row), int(batch.quality[row]))
+            if same_reading((np.nan if value is None else value, text, quality), offered):
+                again.append(row)
+    same = np.array(sorted(again), np.int64)
+    _fill(connection, batch, same)
+    return same
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
     """Write the device times of rows that were stored just now."""
     if len(rows):
         with registered(connection, "told", _columns(batch, rows)):
             connection.execute("INSERT INTO device_time SELECT series, time, device_time FROM told")
 
 
-def fill(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
+def _fill(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
     """Write the device times of rows that say what is stored already, where none is known; the first of them stays."""
     if not len(rows):
         return
@@ -70,10 +96,13 @@ def withdraw(connection: duckdb.DuckDBPyConnection, series: Sequence[int], start
     )
 
 
-def read(connection: duckdb.DuckDBPyConnection, series: int, start: Instant, end: Instant) -> dict[Instant, Instant]:
-    """Return the device times of a series' readings with ``start <= time < end``, by their times."""
-    query = "SELECT time, device_time FROM device_time WHERE series = ? AND time >= ? AND time < ?"
-    return dict(connection.execute(query, [series, start, end]).fetchall())
+def beside(connection: duckdb.DuckDBPyConnection, series: int, rows: list[Row]) -> list[Row]:
+    """Return readings of a series, in order of time, with what the device's clock said of them."""
+    if not rows:
+        return rows
+    query = "SELECT time, device_time FROM device_time WHERE series = ? AND time BETWEEN ? AND ?"
+    told = dict(connection.execute(query, [series, rows[0].time, rows[-1].time]).fetchall())
+    return [replace(row, device_time=told.get(row.time)) for row in rows] if told else rows
 
 
 def of_newest(connection: duckdb.DuckDBPyConnection, newest: Mapping[int, Instant]) -> dict[int, Instant]:

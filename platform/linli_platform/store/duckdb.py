@@ -8,7 +8,6 @@ gateway spoke or two hundred.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, tzinfo
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +26,6 @@ from linli_platform.store import (
     Appended,
     Batch,
     Capabilities,
-    CompleteDay,
-    DayCounts,
     EventRow,
     Fence,
     Fenced,
@@ -43,11 +40,12 @@ from linli_platform.store import (
     duckdb_query,
     statements,
 )
-from linli_platform.store.arrange import Held, arrange, same_reading, settle
+from linli_platform.store.arrange import Held, arrange, settle
 from linli_platform.store.aside import Aside
 from linli_platform.store.compaction import PIECE, Compacted, Compactor
 from linli_platform.store.heads import NEVER, Heads
 from linli_platform.store.query import Measure, Scan, Steps, Windows
+from linli_platform.store.records import Records
 from linli_platform.store.schema import connect, installation_of, note_zone, zone_of
 from linli_platform.store.snapshot import Snapshot
 
@@ -57,7 +55,7 @@ _FENCE: Final = "fence:"
 _MICROSECONDS_MAX: Final = 2**62
 
 
-class DuckDBStore:
+class DuckDBStore(Records):
     """Readings, events and marks in one DuckDB file: the :class:`linli_platform.store.Store` that needs no server.
 
     ``with DuckDBStore(path) as store`` opens the file and recovers the newest readings. One writer at a time (a lock
@@ -171,7 +169,7 @@ class DuckDBStore:
                 if unsaved:
                     statements.insert_series(connection, unsaved)
                 appended, rows = self._append_readings(connection, batch)
-                filled = self._keep_device_times(connection, batch, rows) if batch.device_times else None
+                filled = device_time.keep(connection, batch, rows, self._stored) if batch.device_times else None
                 new_events = statements.insert_events(connection, events)
                 statements.redo_swapped(connection, [events[number] for number in new_events])
                 if marks:
@@ -247,28 +245,8 @@ class DuckDBStore:
             completeness.insert_late(connection, self._late, note)
         return Appended(np.sort(rows), duplicates, conflicts, ()), rows
 
-    def _keep_device_times(
-        self, connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Write what devices' clocks said of the rows that were written; return the others to which it is new.
-
-        Those say what is stored already: it came without, or died with its commit after a server had the reading.
-        """
-        told = np.array(sorted(batch.device_times), np.int64)
-        is_written = np.isin(told, rows)
-        device_time.insert(connection, batch, told[is_written])
-        again = []
-        if not is_written.all():
-            for row, value, text, quality in self._stored(connection, batch, told[~is_written]):
-                offered = (float(batch.value[row]), batch.texts.get(row), int(batch.quality[row]))
-                if same_reading((np.nan if value is None else value, text, quality), offered):
-                    again.append(row)
-        same = np.array(sorted(again), np.int64)
-        device_time.fill(connection, batch, same)
-        return same
-
     def _stored(self, connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> Iterable[Held]:
-        """Return what is stored of the identities of rows."""
+        """Return what is stored of the identities of rows, those of this transaction too."""
         return statements.look_up(connection, batch, rows)
 
     def delete(self, series: Iterable[int], start: Instant, end: Instant) -> int:
@@ -349,13 +327,7 @@ class DuckDBStore:
         start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
         with self._reader() as cursor:
             rows = duckdb_query.read(cursor, series, start, end, step, aggregate, max(0, limit), _BAD)
-            return rows if step is not None else self._with_device_times(cursor, series, rows)
-
-    @staticmethod
-    def _with_device_times(cursor: duckdb.DuckDBPyConnection, series: int, rows: list[Row]) -> list[Row]:
-        """Return readings of a series, in order of time, with what the device's clock said of them."""
-        told = device_time.read(cursor, series, rows[0].time, rows[-1].time + 1) if rows else {}
-        return [replace(row, device_time=told.get(row.time)) for row in rows] if told else rows
+            return rows if step is not None else device_time.beside(cursor, series, rows)
 
     def scan(
         self,
@@ -375,66 +347,6 @@ class DuckDBStore:
         """Return what groups of series come to in each window that holds any usable number."""
         with self._reader() as cursor:
             return duckdb_query.steps(cursor, groups, windows, wanted, _BAD)
-
-    def events(
-        self, start: Instant, end: Instant, *, gateway: str | None = None, kind: str | None = None, limit: int = 1_000
-    ) -> list[EventRow]:
-        """Return events with ``start <= time < end``, newest first, of one gateway and types that begin so if given."""
-        with self._reader() as cursor:
-            return statements.read_events(cursor, start, end, gateway, kind, max(0, limit))
-
-    def quarantine(
-        self, *, gateway: str | None = None, number: int | None = None, limit: int = 100
-    ) -> list[Quarantined]:
-        """Return quarantined messages, newest first."""
-        with self._reader() as cursor:
-            return statements.read_quarantined(cursor, gateway, number, max(0, limit))
-
-    def discard(self, number: int) -> bool:
-        """Take a message out of the quarantine; tell whether it was there."""
-        with self._write, _transaction(self._connected(), self):
-            gone = self._connected().execute("DELETE FROM quarantine WHERE number = ? RETURNING number", [number])
-            return bool(gone.fetchall())
-
-    # Completeness
-
-    def late_days(self) -> list[Instant]:
-        """Return moments of which late readings came since their day was counted."""
-        with self._reader() as cursor:
-            return completeness.late_days(cursor)
-
-    def count_readings(self, start: Instant, end: Instant) -> DayCounts:
-        """Return by series how many readings with ``start <= time < end`` there are."""
-        with self._reader() as cursor:
-            return completeness.count_readings(cursor, start, end)
-
-    def complete(
-        self, start: Instant, end: Instant, expected: Mapping[int, int | None], counts: DayCounts, now: Instant
-    ) -> None:
-        """Write how complete a day is, in place of what was written of it."""
-        with self._write:
-            if self._broken:
-                self._reopen()
-            with _transaction(self._connected(), self):
-                completeness.write_day(self._connected(), start, end, expected, counts, now)
-
-    def completeness(self, series: Iterable[int], start: Instant, end: Instant) -> list[CompleteDay]:
-        """Return the days with ``start <= day < end`` of series, by series and day."""
-        with self._reader() as cursor:
-            return completeness.read_days(cursor, series, start, end)
-
-    def newest_complete(self) -> Instant | None:
-        """Return the newest day of which completeness was written."""
-        found: Instant | None = self._rows("SELECT max(day) FROM completeness", {})[0][0]
-        return found
-
-    def probe(self) -> None:
-        """Write something small, durably."""
-        with self._write:
-            if self._broken:
-                self._reopen()
-            with _transaction(self._connected(), self):
-                self._connected().execute("INSERT OR REPLACE INTO meta VALUES ('probed', now()::VARCHAR)")
 
     def count(self) -> int:
         """Return the number of readings held."""
@@ -614,10 +526,18 @@ class DuckDBStore:
                 self._connection = None
         self._open()
 
-    def _changes(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    @contextmanager
+    def _changes(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction in the writer's turn."""
+        with self._write:
+            if self._broken:
+                self._reopen()
+            with self._transaction() as connection:
+                yield connection
+
+    def _transaction(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """Return a transaction; the caller holds the writer's lock."""
-        connection = self._connected()
-        return _transaction(connection, self)
+        return _transaction(self._connected(), self)
 
     def mark_broken(self) -> None:
         """Open the file again before the next write: DuckDB refuses a database that failed inside a commit."""

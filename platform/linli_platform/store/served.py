@@ -210,12 +210,12 @@ class ServedStore(DuckDBStore, ABC):
             if gone:
                 self._withdraw(spans)
             newest = list(self._newest(known))
-            with self._changes() as connection:
-                device_time.withdraw(connection, [info.id for info in known], start, end)
             with self._state:
                 for info in known:
                     self._heads.forget(info.id)
                 self._recover(newest)
+            with self._transaction() as connection:
+                device_time.withdraw(connection, [info.id for info in known], start, end)
         return gone
 
     # Reading
@@ -247,7 +247,7 @@ class ServedStore(DuckDBStore, ABC):
                 for place, (_, time, value, quality) in enumerate(found.rows())
             ]
             with self._reader() as cursor:
-                return self._with_device_times(cursor, series, rows)
+                return device_time.beside(cursor, series, rows)
         if step <= 0:
             raise ValueError(f"a step of {step} µs; a step is longer than nothing")
         found = self.fetch([Span(series, start, end)], texts=False)
