@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from linli_core.instant import DAY
 from linli_core.model import Quality, Reason, quality_code
-from linli_platform.store import QUARANTINE_BYTES, Aggregate, Batch, EventRow, Quarantined, Row, StoreUnavailable
+from linli_platform.store import (
+    QUARANTINE_BYTES,
+    Aggregate,
+    Batch,
+    EventRow,
+    Quarantined,
+    Row,
+    StoreUnavailable,
+    schema,
+)
 from linli_platform.store.duckdb import DuckDBStore
 
 GOOD = quality_code(Quality.GOOD)
@@ -220,7 +229,7 @@ def test_a_second_process_is_told_why(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     with DuckDBStore(path) as store:
-        store._connected().execute("UPDATE meta SET value = '3' WHERE key = 'version'")
+        store._connected().execute("UPDATE meta SET value = ? WHERE key = 'version'", [str(schema.VERSION + 1)])
     with pytest.raises(StoreUnavailable, match="install the newer linli"):
         DuckDBStore(path).__enter__()
 
