@@ -4,20 +4,37 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from typing import Any, Final
 
 from linli_core.errors import LinliError
 from linli_platform.config import Settings, read_secret
 
-_ANSWER_S: Final = 30
+_ANSWER_S: Final = 30.0
 
 
 class NoAnswer(LinliError):
     """The platform does not answer, or refuses; the text says what to do."""
 
 
-def ask(settings: Settings, path: str, *, method: str = "GET", **query: str | int) -> Any:
-    """Return what the running platform's API answers; ``path`` begins below ``/api/v1``.
+def ask(
+    settings: Settings,
+    path: str,
+    *,
+    method: str = "GET",
+    body: Mapping[str, Any] | None = None,
+    wait: float = _ANSWER_S,
+    **query: str | int,
+) -> Any:
+    """Return what the running platform's API answers.
+
+    Args:
+        settings: Where it listens.
+        path: Begins below ``/api/v1``.
+        method: Of the request.
+        body: Sent as JSON.
+        wait: Seconds that the answer may take.
+        query: Parameters.
 
     Raises:
         NoAnswer: Nobody answers where the settings say the platform listens, or it says no.
@@ -25,11 +42,14 @@ def ask(settings: Settings, path: str, *, method: str = "GET", **query: str | in
     host, port = settings.listen
     words = f"?{urllib.parse.urlencode(query)}" if query else ""
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/api/v1{path}{words}"
-    request = urllib.request.Request(url, method=method)
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, method=method)
+    if data is not None:
+        request.add_header("Content-Type", "application/json")
     if settings.api.token_file:
         request.add_header("Authorization", f"Bearer {read_secret(settings.api.token_file, 'api.token_file')}")
     try:
-        with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=wait) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as exc:
         raise NoAnswer(f"{url}: the platform says no: {_detail(exc)}") from exc

@@ -14,6 +14,7 @@ import msgspec
 from linli_core.errors import ConfigError, LinliError
 from linli_core.settings import parse_toml
 from linli_platform import accounts, command, new_token
+from linli_platform.alarms import cli as rules
 from linli_platform.backup import cli as backup
 from linli_platform.config import (
     DEFAULT_DATA,
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "command": command.run,
             "quarantine": quarantine.run,
             "accounts": accounts.run,
+            "rules": rules.run,
             "export": exchange.run,
             "import": exchange.run,
         }
@@ -120,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     new_token.add_arguments(token)
     quarantine.add_arguments(commands, _common)
     accounts.add_arguments(commands, _common)
+    rules.add_arguments(commands, _common)
     exchange.add_arguments(commands, _common)
     backup.add_arguments(commands, _common)
     return parser

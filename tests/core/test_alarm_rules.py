@@ -19,6 +19,7 @@ from linli_core.alarm import (
     check_rules,
     parse_rules,
 )
+from linli_core.alarm.timeline import parse_timelines
 from linli_core.errors import ConfigError
 from linli_core.instant import HOUR, MINUTE, SECOND
 
@@ -78,9 +79,11 @@ def test_a_rule_watches_what_is_in_every_part_of_its_scope() -> None:
 
 def test_the_rule_in_the_manual_is_a_rule() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "alarms.md").read_text(encoding="utf-8")
-    (sample,) = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
-    (rule,) = parse_rules(sample, "alarms.md")
+    rules, timelines = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    (rule,) = parse_rules(rules, "alarms.md")
     assert rule.id == "food.cold-room-warm"
+    (timeline,) = parse_timelines(timelines, "alarms.md")
+    assert timeline.rules == (rule.id,)
 
 
 def test_subjects_are_named_from_the_gateway_down() -> None:

@@ -14,7 +14,7 @@ from linli_core.alarm.rule import (
     SubjectKind,
     Text,
 )
-from linli_core.alarm.rules import check_rules, parse_rules
+from linli_core.alarm.rules import check_rules, find_mistakes, parse_rules
 from linli_core.alarm.states import (
     CONDITION_HOLDS,
     NEEDS_ACKNOWLEDGEMENT,
@@ -52,6 +52,7 @@ __all__ = [
     "Text",
     "advance",
     "check_rules",
+    "find_mistakes",
     "mermaid",
     "parse_rules",
 ]

@@ -271,3 +271,36 @@ def check_rules(rules: Iterable[Rule], units: Mapping[str, str]) -> None:
         if isinstance(rule.condition, Limit) and rule.unit != units[rule.quantity]:
             found = f"{rule.unit!r} is not the unit of {rule.quantity}"
             raise ConfigError(f"rule {rule.id}.unit", found, f"write the limit in {units[rule.quantity]!r}")
+
+
+def find_mistakes(text: str, where: str, units: Mapping[str, str]) -> list[ConfigError]:
+    """Return what is wrong with each rule of a TOML text, one mistake of each: :func:`parse_rules` stops at the first.
+
+    Args:
+        text: The file's content.
+        where: What to call it in errors, such as its name.
+        units: The unit of each quantity.
+    """
+    try:
+        document = tomllib.loads(text)
+        tables = document.get("rules")
+        if set(document) - {"rules"} or not isinstance(tables, list):
+            parse_rules(text, where)
+    except tomllib.TOMLDecodeError as exc:
+        return [ConfigError(where, f"no TOML: {exc}", "mend the syntax there")]
+    except ConfigError as exc:
+        return [exc]
+    mistakes: list[ConfigError] = []
+    seen: set[str] = set()
+    for number, table in enumerate(tables or ()):
+        place = f"{where}: rules[{number}]"
+        try:
+            rule = _rule(table, place)
+            check_rules([rule], units)
+        except ConfigError as exc:
+            mistakes.append(exc)
+            continue
+        if rule.id in seen:
+            mistakes.append(ConfigError(f"{place}.id", f"{rule.id!r} is there twice", "give each rule its own id"))
+        seen.add(rule.id)
+    return mistakes

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -134,6 +134,10 @@ class AlarmService:
             self._kinds = kinds
             self._bound.clear()
             self._screening.forget()
+
+    def kinds(self) -> Mapping[tuple[str, str], str]:
+        """Return the kinds of devices, by gateway and device, that rules may choose by."""
+        return dict(self._kinds)
 
     @property
     def unwritten(self) -> int:

@@ -20,6 +20,7 @@ from linli_platform.api.influx_write import influx_write_routes
 from linli_platform.api.problem import Problem, install
 from linli_platform.api.quarantine import quarantine_routes
 from linli_platform.api.readings import reading_routes
+from linli_platform.api.rules import rule_routes
 from linli_platform.api.security import Guard
 from linli_platform.api.stream import stream_routes
 from linli_platform.store import StoreError
@@ -49,6 +50,7 @@ def create_app(context: ApiContext) -> FastAPI:
         reading_routes(context),
         completeness_routes(context),
         alarm_routes(context),
+        rule_routes(context),
         billing_routes(context),
         backup_routes(context),
         account_routes(context),

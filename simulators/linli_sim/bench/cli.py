@@ -13,6 +13,7 @@ from linli_core.errors import LinliError
 from linli_sim.bench import REGISTRY, Bench, CannotRun
 
 BENCHES: Final[Mapping[str, str]] = {
+    "alarm.replay.readings_per_s": "linli_sim.bench.alarm_replay",
     "backup.live_alarm_p99_ms": "linli_sim.bench.backup",
     "bus.silent_unit.healthy_share": "linli_sim.bench.bus",
     "bus.plan200.requests_per_cycle": "linli_sim.bench.bus",

@@ -1,0 +1,336 @@
+"""What rules would have said: stored history judged again, by the rules in force and by those that are tried.
+
+One pass over the readings feeds both. Each reading counts as having come when it was observed, as nobody knows any more
+when it came; so what is told is what a platform in good order would have told.
+"""
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, tzinfo
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linli_core.alarm import Absence, AlarmChange, Bound, Engine, Event, Key, Rule, Series
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from linli_platform.alarms.screening import Screening
+from linli_platform.days import day_of
+from linli_platform.ingest import Columns
+from linli_platform.store import SeriesInfo, Store
+from linli_platform.store.query import Scan, TooManyReadings
+
+WARM_UP: Final = DAY
+"""What is judged before the span that is told, so that what began before it is no alarm of its first minute."""
+
+AT_ONCE: Final = 2_000_000
+"""Readings that are held at one time."""
+
+_OVER: Final = frozenset({Event.RETURN, Event.RETURN_LATCHED})
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One alarm, from when it was raised until it returned; ``None`` where it still stands at the end."""
+
+    rule: str
+    subject: str
+    raised_at: Instant
+    returned_at: Instant | None = None
+
+    def overlaps(self, other: "Episode") -> bool:
+        """Tell whether two alarms of one identity stood at one time."""
+        return self.raised_at <= _end(other) and other.raised_at <= _end(self)
+
+
+@dataclass(slots=True)
+class Replay:
+    """What came of it.
+
+    Attributes:
+        readings: How many were judged.
+        seconds: What that took.
+        days: By day of the community: alarms raised by the rules in force, and by those that are tried.
+        appear: Alarms that those in force would not have raised.
+        vanish: Alarms that only those in force would have raised.
+        same: Alarms that both would have raised.
+    """
+
+    readings: int = 0
+    seconds: float = 0.0
+    days: dict[date, tuple[int, int]] = field(default_factory=dict)
+    appear: list[Episode] = field(default_factory=list)
+    vanish: list[Episode] = field(default_factory=list)
+    same: int = 0
+
+
+class Stopped(Exception):
+    """Nobody waits for the answer any more."""
+
+
+def replay(
+    store: Store,
+    before: Sequence[Rule],
+    tried: Sequence[Rule],
+    kinds: Mapping[tuple[str, str], str],
+    start: Instant,
+    end: Instant,
+    zone: tzinfo,
+    *,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Replay:
+    """Judge the readings with ``start <= time < end`` by two sets of rules; blocks.
+
+    Args:
+        store: What was read.
+        before: The rules in force that are compared.
+        tried: Those that are tried.
+        kinds: Kinds of devices, as the alarm service has them.
+        start: When the span begins that is told; :data:`WARM_UP` before it is judged as well.
+        end: When it ends.
+        zone: Of the community.
+        go_on: Asked now and then; ``False`` ends it.
+
+    Raises:
+        Stopped: ``go_on`` said so.
+        StoreError: The store cannot be read.
+    """
+    began = time.perf_counter()
+    first = start - WARM_UP
+    # A file of rules of which one was changed is the usual case: what is the same in both is judged once.
+    same = [rule for rule in tried if rule in before]
+    courses = [
+        _Course(rules, kinds, first, end)
+        for rules in (same, [rule for rule in before if rule not in same], [rule for rule in tried if rule not in same])
+    ]
+    watched = {info.id: info for info in store.all_series() if any([course.watches(info) for course in courses])}  # noqa: C419
+    readings = 0
+    for columns, at, until in _chunks(store, watched, first, end):
+        readings += len(columns.series)
+        for course in courses:
+            if not go_on():
+                raise Stopped
+            course.take(columns, at, until)
+    both, *either = (course.episodes(start) for course in courses)
+    told = _compare([*both, *either[0]], [*both, *either[1]], zone)
+    told.readings, told.seconds = readings, time.perf_counter() - began
+    return told
+
+
+class _Track:
+    """Rules for which time may pass in steps of one length: a step's readings are judged at its end.
+
+    That moves when a limit is learnt, never what is concluded; a silence counts from one look to the next.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], kinds: Mapping[tuple[str, str], str], first: Instant, step: Instant
+    ) -> None:
+        self.step = step
+        self._rules = rules
+        self._engine = Engine(rules)
+        self._kinds = kinds
+        self._now = first
+        self._screening = Screening(self._engine, self._bind)
+        self._watched = np.zeros(0, np.bool_)
+
+    def _bind(self, info: SeriesInfo) -> Bound:
+        # Only when its first reading is judged: what was not there yet was not silent.
+        return self._engine.bind(self._series(info), self._now)
+
+    def _series(self, info: SeriesInfo) -> Series:
+        kind = self._kinds.get((info.gateway, info.device), "")
+        return Series(info.gateway, info.device, info.name, info.quantity, kind)
+
+    def watches(self, info: SeriesInfo) -> bool:
+        """Tell whether any rule watches a series, and remember it."""
+        series = self._series(info)
+        found = any(rule.watches(series) for rule in self._rules)
+        if info.id >= len(self._watched):
+            self._watched = np.concatenate([self._watched, np.zeros(info.id + 64 - len(self._watched), np.bool_)])
+        self._watched[info.id] = found
+        return found
+
+    def take(self, columns: Columns, at: Instant, until: Instant) -> Iterator[AlarmChange]:
+        """Judge the readings from one instant to another, in order of time."""
+        if not self._rules:
+            return
+        for part, begin, now in _in_steps(_rows(columns, self._watched[columns.series]), at, until, self.step):
+            # What the clock settled while nothing came, before what comes.
+            yield from self._engine.tick(begin)
+            self._now = now
+            if len(part.series):
+                yield from self._screening.observe(part, now)
+            yield from self._engine.tick(now)
+
+    def close(self, end: Instant) -> Iterator[AlarmChange]:
+        """Conclude what the readings before the end allow."""
+        yield from self._engine.tick(end + self.step)
+
+
+class _Course:
+    """One set of rules on its way through time."""
+
+    def __init__(
+        self, rules: Iterable[Rule], kinds: Mapping[tuple[str, str], str], first: Instant, end: Instant
+    ) -> None:
+        self._end = end
+        silences: list[Rule] = []
+        others: list[Rule] = []
+        for rule in rules:
+            (silences if isinstance(rule.condition, Absence) else others).append(rule)
+        shortest = min((rule.condition.after for rule in silences if isinstance(rule.condition, Absence)), default=0)
+        finely = max(SECOND, min(MINUTE, shortest // 4))
+        self._tracks = [_Track(others, kinds, first, HOUR), _Track(silences, kinds, first, finely)]
+        self._standing: dict[Key, AlarmChange] = {}
+        self._over: list[Episode] = []
+
+    def watches(self, info: SeriesInfo) -> bool:
+        """Tell whether any rule watches a series."""
+        return any([track.watches(info) for track in self._tracks])  # noqa: C419 - each of them is to be told
+
+    def take(self, columns: Columns, at: Instant, until: Instant) -> None:
+        """Judge the readings from one instant to another."""
+        for track in self._tracks:
+            for change in track.take(columns, at, until):
+                self._note(change)
+
+    def _note(self, change: AlarmChange) -> None:
+        key = (change.rule, change.subject)
+        if change.at >= self._end:
+            return
+        if change.event is Event.RAISE:
+            self._standing[key] = change
+        elif change.event in _OVER and (raised := self._standing.pop(key, None)) is not None:
+            self._over.append(Episode(*key, raised.at, change.at))
+
+    def episodes(self, start: Instant) -> list[Episode]:
+        """Return the alarms raised from an instant on, in order; nothing comes after."""
+        for track in self._tracks:
+            for change in track.close(self._end):
+                self._note(change)
+        still = [Episode(*key, raised.at) for key, raised in self._standing.items()]
+        found = [episode for episode in (*self._over, *still) if episode.raised_at >= start]
+        return sorted(found, key=lambda it: (it.raised_at, it.rule, it.subject))
+
+
+def _chunks(
+    store: Store, watched: Mapping[int, SeriesInfo], first: Instant, end: Instant
+) -> Iterator[tuple[Columns, Instant, Instant]]:
+    """Yield what was observed in order of time, and from when to when; chunks without readings too."""
+    series = sorted(watched)
+    at, span = first, HOUR
+    while at < end:
+        until = min(at + span, end)
+        try:
+            scan = store.scan(series, at, until, limit=AT_ONCE)
+        except TooManyReadings:
+            if span <= SECOND:
+                raise
+            span = max(SECOND, span // 4)
+            continue
+        yield _by_time(scan, watched), at, until
+        at = until
+        if len(scan) < AT_ONCE // 4:
+            span = min(2 * span, 7 * DAY)
+
+
+def _by_time(scan: Scan, watched: Mapping[int, SeriesInfo]) -> Columns:
+    order = np.argsort(scan.time, kind="stable")
+    texts: dict[int, str] = {}
+    if scan.texts:
+        places = np.empty(len(order), np.intp)
+        places[order] = np.arange(len(order))
+        texts = {int(places[row]): text for row, text in scan.texts.items()}
+    return Columns(
+        scan.series[order],
+        scan.time[order],
+        scan.value[order],
+        scan.quality[order],
+        dict(sorted(texts.items())),
+        watched.__getitem__,
+    )
+
+
+def _rows(columns: Columns, wanted: NDArray[np.bool_]) -> Columns:
+    """Return some of the rows."""
+    if wanted.all():
+        return columns
+    texts: dict[int, str] = {}
+    if columns.texts:
+        places = np.cumsum(wanted) - 1
+        texts = {int(places[row]): text for row, text in columns.texts.items() if wanted[row]}
+    return Columns(
+        columns.series[wanted],
+        columns.time[wanted],
+        columns.value[wanted],
+        columns.quality[wanted],
+        texts,
+        columns.info,
+    )
+
+
+def _in_steps(
+    columns: Columns, at: Instant, until: Instant, step: Instant
+) -> Iterator[tuple[Columns, Instant, Instant]]:
+    """Yield the readings of each step that has any, and of the last, with when it begins and ends."""
+    ends = [*range(at + step, until, step), until]
+    cuts = [0, *np.searchsorted(columns.time, ends, "left").tolist()]
+    said = list(columns.texts)
+    for number, now in enumerate(ends):
+        begin, stop = cuts[number], cuts[number + 1]
+        if begin == stop and now != until:
+            continue
+        part = slice(begin, stop)
+        texts = {row - begin: columns.texts[row] for row in said[bisect_left(said, begin) : bisect_left(said, stop)]}
+        yield (
+            Columns(
+                columns.series[part],
+                columns.time[part],
+                columns.value[part],
+                columns.quality[part],
+                texts,
+                columns.info,
+            ),
+            ends[number - 1] if number else at,
+            now,
+        )
+
+
+def _compare(before: Sequence[Episode], tried: Sequence[Episode], zone: tzinfo) -> Replay:
+    told = Replay()
+    for place, episodes in enumerate((before, tried)):
+        for episode in episodes:
+            counts = list(told.days.get(day_of(episode.raised_at, zone), (0, 0)))
+            counts[place] += 1
+            told.days[day_of(episode.raised_at, zone)] = counts[0], counts[1]
+    told.days = dict(sorted(told.days.items()))
+    told.vanish = _without_match(before, tried)
+    told.appear = _without_match(tried, before)
+    told.same = len(tried) - len(told.appear)
+    return told
+
+
+def _without_match(these: Iterable[Episode], others: Iterable[Episode]) -> list[Episode]:
+    """Return the alarms that stood while none of the others of their identity did."""
+    known: dict[Key, list[Episode]] = {}
+    for other in others:
+        known.setdefault((other.rule, other.subject), []).append(other)
+    found = []
+    place: dict[Key, int] = {}
+    for episode in these:
+        key = (episode.rule, episode.subject)
+        candidates = known.get(key, [])
+        at = place.get(key, 0)
+        while at < len(candidates) and _end(candidates[at]) < episode.raised_at:
+            at += 1
+        place[key] = at
+        if at >= len(candidates) or not episode.overlaps(candidates[at]):
+            found.append(episode)
+    return found
+
+
+def _end(episode: Episode) -> Instant:
+    return 2**62 if episode.returned_at is None else episode.returned_at

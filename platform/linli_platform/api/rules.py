@@ -1,0 +1,123 @@
+"""Routes about alarm rules: which are in force, and what others would have said."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter, Request
+
+from linli_core.alarm import Rule, check_rules, parse_rules
+from linli_core.errors import ConfigError
+from linli_core.instant import DAY, to_rfc3339
+from linli_platform.alarms.bundled import units
+from linli_platform.alarms.replay import Episode, Stopped, replay
+from linli_platform.api import rule_models
+from linli_platform.api.context import ApiContext
+from linli_platform.api.models import Titles
+from linli_platform.api.problem import PROBLEMS, Problem
+from linli_platform.api.times import parse_time
+from linli_platform.store import StoreError
+
+LONGEST: Final = 400 * DAY
+MOST_EPISODES: Final = 1_000
+_ASKED_EVERY_S: Final = 0.5
+
+
+def rule_routes(context: ApiContext) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(prefix="/rules", tags=["alarms"], responses=PROBLEMS)
+    turn = asyncio.Semaphore(1)
+
+    @router.get("", summary="The rules in force")
+    async def rules() -> list[rule_models.AlarmRule]:
+        """Return every rule in force, by id."""
+        return [_shown(rule) for _, rule in sorted(context.alarms.engine.rules.items())]
+
+    @router.post("/replay", summary="What rules would have said of what is stored")
+    async def replay_rules(request: Request, trial: rule_models.Trial) -> rule_models.RuleReplay:
+        """Judge stored readings by the rules given and by those of the same ids in force; changes nothing.
+
+        Each reading counts as having come when it was observed. One replay runs at a time; it ends when nobody waits.
+        """
+        now = context.clock()
+        start, end = parse_time(trial.start, now, "from"), parse_time(trial.end, now, "to")
+        if not start < end <= start + LONGEST:
+            remedy = f"let `to` come after `from`, by {LONGEST // DAY} days at most"
+            raise Problem(422, "bad-span", where="from", found=f"{trial.start} to {trial.end}", remedy=remedy)
+        tried = _rules(trial.rules)
+        before = [rule for rule in context.alarms.engine.rules.values() if rule.id in {rule.id for rule in tried}]
+        gone = False
+        async with turn:
+            work = asyncio.create_task(
+                asyncio.to_thread(
+                    replay,
+                    context.store,
+                    before,
+                    tried,
+                    context.alarms.kinds(),
+                    start,
+                    end,
+                    context.zone,
+                    go_on=lambda: not gone,
+                )
+            )
+            try:
+                while not (await asyncio.wait([work], timeout=_ASKED_EVERY_S))[0]:
+                    gone = await request.is_disconnected()
+                found = await work
+            except StoreError as exc:
+                raise Problem(503, "store-away", found=str(exc), remedy="try again when the store answers") from exc
+            except Stopped:
+                raise Problem(499, "gone", found="nobody waits for the answer", remedy="ask again") from None
+            finally:
+                gone = True
+        return rule_models.RuleReplay(
+            readings=found.readings,
+            seconds=found.seconds,
+            days=[
+                rule_models.ReplayDay(day=day, before=counts[0], after=counts[1]) for day, counts in found.days.items()
+            ],
+            appear=[_episode(it) for it in found.appear[:MOST_EPISODES]],
+            appear_count=len(found.appear),
+            vanish=[_episode(it) for it in found.vanish[:MOST_EPISODES]],
+            vanish_count=len(found.vanish),
+            same=found.same,
+        )
+
+    return router
+
+
+def _rules(text: str) -> list[Rule]:
+    try:
+        rules = parse_rules(text, "rules")
+        check_rules(rules, units())
+    except ConfigError as exc:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "bad-rule", where=exc.where, found=exc.found, remedy=exc.remedy
+        ) from exc
+    return rules
+
+
+def _shown(rule: Rule) -> rule_models.AlarmRule:
+    return rule_models.AlarmRule(
+        id=rule.id,
+        category=rule.category,
+        priority=rule.priority,
+        quantity=rule.quantity,
+        unit=rule.unit,
+        latched=rule.latched,
+        title=Titles(zh=rule.title.zh, en=rule.title.en),
+        consequence=Titles(zh=rule.consequence.zh, en=rule.consequence.en),
+        response=Titles(zh=rule.response.zh, en=rule.response.en),
+        clause=rule.clause,
+    )
+
+
+def _episode(episode: Episode) -> rule_models.ReplayedAlarm:
+    over = episode.returned_at
+    return rule_models.ReplayedAlarm(
+        rule=episode.rule,
+        subject=episode.subject,
+        raised_at=to_rfc3339(episode.raised_at),
+        returned_at=None if over is None else to_rfc3339(over),
+    )
