@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from linli_core.errors import RefusalReason, Refused
+from linli_core.log.receiver import Receiver
+from linli_core.wire.messages import Evicted
 from linli_core.wire.topics import Channel
 from linli_platform.store import StoreError
 from linli_sim.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.hub.conftest import GatewayStandIn, Hub, Site
+
+    from linli_platform.store import Appended, Batch
 
 ENERGY = {"n": "meter-1/energy_import", "u": "Wh"}
 POISON = 666.0
@@ -80,6 +88,67 @@ async def test_a_restart_after_the_poison_goes_on_where_it_was(site: Site, gatew
         await gateway.send(3, {**ENERGY, "v": 3.0, "t": 3})
         await gateway.acked(3)
         assert hub.store.count() == 2
+
+
+async def test_marks_of_a_batch_taken_apart_know_nothing_of_what_the_ledger_does_not_hold_yet(
+    site: Site, gateway: GatewayStandIn
+) -> None:
+    # A crash between would leave messages that count as accounted for, and stand in no ledger.
+    heard, unwritten = threading.Event(), []
+    async with site.run() as hub:
+        hub.store.poison = POISON
+        probe, append = hub.store.probe, hub.store.append
+
+        def slow_probe() -> None:
+            heard.wait()
+            probe()
+
+        def watched(batch: Batch, marks: Mapping[str, bytes], **more: Any) -> Appended:
+            done = append(batch, marks, **more)
+            if "gw-a" in marks:
+                receiver = Receiver.restore(marks["gw-a"])
+                receiver.reconcile(hub.registry.booked().get("gw-a", ()))
+                unwritten.append((receiver.ack().seq, receiver.ack().ranges))
+            return done
+
+        hub.store.probe = slow_probe  # type: ignore[method-assign]
+        hub.store.append = watched  # type: ignore[method-assign]
+        await gateway.announce()
+        for seq in (1, 2, 3):
+            await gateway.send(seq, {**ENERGY, "v": POISON if seq == 2 else seq, "t": seq})
+
+        async def failing() -> bool:
+            return bool(hub.ingest.failing)
+
+        await eventually(failing, "the store refuses the batch")
+        gone = Evicted(4, 5, "space")
+        async with asyncio.TaskGroup() as group:
+            told = group.create_task(gateway.announce(6, evicted=(gone,)))
+
+            async def waits() -> bool:
+                return not hub.ingest._intake.is_empty
+
+            await eventually(waits, "the status is taken in")
+            heard.set()
+        assert told.result().seq <= 5
+        await gateway.acked(5)
+        assert [(loss.first, loss.last) for loss in hub.registry.losses("gw-a") if loss.cause == "space"] == [(4, 5)]
+    before = [(seq, ranges) for seq, ranges in unwritten[:-1] if seq > 3 or ranges]
+    assert not before, unwritten
+
+
+async def test_a_batch_without_messages_is_not_taken_apart_for_ever(
+    site: Site, gateway: GatewayStandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Each time it would be the same batch again, one call deeper.
+    async with site.run(failures=3) as hub:
+        await gateway.announce()
+
+        async def written() -> bool:
+            return bool(hub.store.marks())
+
+        await eventually(written, "the status is committed")
+    assert "one by one" not in caplog.text
 
 
 async def quarantined(hub: Hub, gateway: GatewayStandIn, *records: dict[str, object]) -> None:

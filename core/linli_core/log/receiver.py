@@ -217,6 +217,13 @@ class Receiver:
             if marks is not None:
                 marks.pending.remove(seq)
 
+    def taken_back(self, epoch: str, seqs: Iterable[int]) -> None:
+        """Count messages as not stored after all: a batch that should have been one commit becomes several."""
+        for seq in seqs:
+            marks = self._resolve(epoch, seq)
+            if marks is not None:
+                marks.received.remove(seq)
+
     def status(self, status: Status, now: Instant) -> list[LossEntry]:
         """Take what a gateway says of its log.
 

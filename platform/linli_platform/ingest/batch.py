@@ -1,7 +1,7 @@
 """What waits for the next commit: readings as growing columns, and everything that must be committed with them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -166,6 +166,12 @@ class Pending:
         self.seqs.setdefault(gateway, {}).setdefault(epoch, []).append(seq)
         self.touched.add(gateway)
         self.moved.add(gateway)
+
+    def each(self, do: Callable[[str, str, list[int]], object]) -> None:
+        """Call with each gateway, epoch, and the messages of it that are settled here."""
+        for gateway, epochs in self.seqs.items():
+            for epoch, seqs in epochs.items():
+                do(gateway, epoch, seqs)
 
     def answer(self) -> None:
         """Tell those who wait that all this is committed."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
 from linli_core.log.account import Balance
-from linli_core.log.receiver import LateArrival
+from linli_core.log.receiver import LateArrival, Receiver
 from linli_core.wire.line_protocol import Precision
 from linli_core.wire.messages import encode_message
 from linli_core.wire.topics import Channel, subscription, topic
@@ -324,9 +324,14 @@ class Ingest:
         except TimeoutError:
             pass
 
-    async def _commit_stubbornly(self, pending: Pending) -> bool:
-        """Commit, again and again if need be; ``False`` if the program is to stop before it succeeded."""
-        marks = self._marks(pending)
+    async def _commit_stubbornly(self, pending: Pending, marks: dict[str, bytes] | None = None) -> bool:
+        """Commit, again and again if need be; ``False`` if the program is to stop before it succeeded.
+
+        Args:
+            pending: What was taken in.
+            marks: As they are after it; those of now, if it was taken this moment.
+        """
+        marks = self._marks(pending) if marks is None else marks
         batch = pending.columns()
         delay = _RETRY_FIRST_S
         failures = 0
@@ -340,8 +345,9 @@ class Ingest:
             except (StoreError, SQLAlchemyError) as exc:
                 self._metrics.commit_failures.inc()
                 failures += 1
-                if failures % _SUSPECT_AFTER == 0 and await self._is_the_batchs_fault(exc):
-                    return await self._commit_apart(pending)
+                suspect = failures % _SUSPECT_AFTER == 0 and bool(pending.messages)
+                if suspect and await self._is_the_batchs_fault(exc):
+                    return await self._commit_apart(pending, marks)
                 self._refused(exc)
                 if self._stopping.is_set():
                     _log.error("stopping with %d readings not stored; their gateways keep them", len(batch))
@@ -386,26 +392,41 @@ class Ingest:
             return False
         return True
 
-    async def _commit_apart(self, pending: Pending) -> bool:
-        """Commit each message of a batch alone; set those aside that the store refuses, so that the others live on."""
+    async def _commit_apart(self, pending: Pending, marks: dict[str, bytes]) -> bool:
+        """Commit each message of a batch alone; set those aside that the store refuses, so that the others live on.
+
+        Args:
+            pending: The batch.
+            marks: As they are after all of it. Those of its parts are worked out from them: the present ones know of
+                what came meanwhile, and the ledger does not yet.
+        """
         _log.error("the store refuses a batch, not others: its %d messages are tried one by one", len(pending.messages))
         rest, alone = pending.apart()
-        if not await self._commit_stubbornly(rest):
+        receivers = {gateway: Receiver.restore(marks[gateway]) for gateway in pending.moved}
+        for part in alone:
+            part.each(lambda gateway, epoch, seqs: receivers[gateway].taken_back(epoch, seqs))
+
+        def after(part: Pending) -> dict[str, bytes]:
+            part.each(lambda gateway, epoch, seqs: receivers[gateway].committed(epoch, seqs))
+            return {gateway: receivers[gateway].snapshot() for gateway in part.moved} | self._books(part)
+
+        if not await self._commit_stubbornly(rest, after(rest)):
             return False
         for part in alone:
+            marks, batch = after(part), part.columns()
             try:
-                marks, batch = self._marks(part), part.columns()
                 appended = await asyncio.to_thread(self._write, part, batch, marks)
             except Fenced:
                 raise
             except StoreError as exc:
                 message = part.messages[0]
                 if not await self._is_the_batchs_fault(exc):
-                    done = await self._commit_stubbornly(part)
+                    done = await self._commit_stubbornly(part, marks)
                 else:
                     refused = Refused(RefusalReason.NOT_STORABLE, f"message {message.seq}: {exc}")
                     self._refusals.count(message.gateway, refused, self._clock())
-                    done = await self._commit_stubbornly(part.set_aside())
+                    aside = part.set_aside()
+                    done = await self._commit_stubbornly(aside, marks | self._books(aside))
                 if not done:
                     return False
             else:
@@ -419,12 +440,17 @@ class Ingest:
             gateway: self._admission.sender(gateway).receiver.snapshot(pending.seqs.get(gateway))
             for gateway in pending.moved
         }
+        return marks | self._books(pending)
+
+    def _books(self, pending: Pending) -> dict[str, bytes]:
+        """Return the books of readings as they will be after this commit."""
         entries: dict[str, list[Booked]] = {}
         for booked in pending.booked:
             entries.setdefault(booked.gateway, []).append(booked)
-        for gateway, of_gateway in entries.items():
-            marks[MARK + gateway] = self._admission.sender(gateway).book.with_entries(of_gateway)
-        return marks
+        return {
+            MARK + gateway: self._admission.sender(gateway).book.with_entries(of_gateway)
+            for gateway, of_gateway in entries.items()
+        }
 
     def _write(self, pending: Pending, batch: Batch, marks: dict[str, bytes]) -> Appended:
         """Write the ledger, then data and marks together: a crash between leaves a line the marks are told of."""
