@@ -121,6 +121,17 @@ def test_messages_that_arrive_after_all_leave_the_ledger(registry: Registry) -> 
     assert registry.losses() == []
 
 
+def test_what_was_given_up_comes_after_all_and_is_refused_stands_in_the_ledger(registry: Registry) -> None:
+    # The refusal is written before the message counts as arrived: a crash between must not hide it.
+    registry.book([Loss(GW, "e", 1, 10, "space")], 10)
+    registry.book([Loss(GW, "e", 5, 5, "refused:unknown_unit", readings=2)], 20)
+    registry.amend(GW, "e", [(5, 5)], 30)
+    lines = sorted((loss.first, loss.last, loss.cause) for loss in registry.losses(GW))
+    assert lines == [(1, 4, "space"), (5, 5, "refused:unknown_unit"), (6, 10, "space")]
+    registry.taken_after_all(GW, "e", 5, 40)
+    assert sorted((loss.first, loss.last) for loss in registry.losses(GW)) == [(1, 4), (6, 10)]
+
+
 def test_refused_messages_are_lost_but_did_arrive(registry: Registry) -> None:
     registry.book([Loss(GW, "e", 3, 3, "refused:malformed"), Loss(GW, "e", 7, 8, "age")], 10)
     assert registry.booked() == {GW: [("e", 7, 8)]}

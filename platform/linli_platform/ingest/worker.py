@@ -557,7 +557,7 @@ class Ingest:
 
     def _settle(self, item: Quarantined) -> None:
         # The ledger first: a crash between leaves a message that can be replayed again, and changes nothing.
-        self._registry.amend(item.gateway, item.epoch, [(item.seq, item.seq)], self._clock())
+        self._registry.taken_after_all(item.gateway, item.epoch, item.seq, self._clock())
         self._store.discard(item.number)
 
     # Housekeeping

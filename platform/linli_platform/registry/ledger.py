@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from linli_core.instant import Instant
@@ -14,7 +14,7 @@ REFUSED: Final = "refused:"
 
 
 def book(session: Session, loss: Loss, now: Instant) -> None:
-    """Book what of a loss is not booked yet.
+    """Book what of a loss is not booked yet. A message that came and was refused is one thing, one that did not another.
 
     A gateway reports an eviction until the platform's ``ack`` covers it, and the range may have grown in between; an
     entry that the report contains, of the same cause, grows with it, others keep what they hold.
@@ -26,6 +26,7 @@ def book(session: Session, loss: Loss, now: Instant) -> None:
             LossTable.epoch == loss.epoch,
             LossTable.first <= loss.last,
             LossTable.last >= loss.first,
+            _is_refused() if loss.cause.startswith(REFUSED) else ~_is_refused(),
         )
         .order_by(LossTable.first)
     ).all()
@@ -49,14 +50,24 @@ def book(session: Session, loss: Loss, now: Instant) -> None:
     session.flush()
 
 
-def amend(session: Session, gateway: str, epoch: str, first: int, last: int, now: Instant) -> None:
-    """Shorten, split or strike the entries that hold ``first … last``: these messages arrived after all."""
+def amend(
+    session: Session, gateway: str, epoch: str, first: int, last: int, now: Instant, *, refused: bool = False
+) -> None:
+    """Shorten, split or strike the entries that hold ``first … last``: these messages arrived after all.
+
+    Args:
+        session: Of the database.
+        gateway, epoch, first, last: Which messages.
+        now: When that became known.
+        refused: They had arrived, and are no longer refused.
+    """
     overlapping = session.scalars(
         select(LossTable).where(
             LossTable.gateway == gateway,
             LossTable.epoch == epoch,
             LossTable.first <= last,
             LossTable.last >= first,
+            _is_refused() if refused else ~_is_refused(),
         )
     ).all()
     for row in overlapping:
@@ -105,13 +116,15 @@ def entries(session: Session, gateway: str | None, limit: int) -> list[Loss]:
 
 def booked(session: Session) -> dict[str, list[tuple[str, int, int]]]:
     """Return the ranges that never arrived, by gateway. A refused message did arrive, so it is not among them."""
-    query = select(LossTable.gateway, LossTable.epoch, LossTable.first, LossTable.last).where(
-        ~LossTable.cause.startswith(REFUSED)
-    )
+    query = select(LossTable.gateway, LossTable.epoch, LossTable.first, LossTable.last).where(~_is_refused())
     ranges: dict[str, list[tuple[str, int, int]]] = {}
     for gateway, epoch, first, last in session.execute(query):
         ranges.setdefault(gateway, []).append((epoch, first, last))
     return ranges
+
+
+def _is_refused() -> ColumnElement[bool]:
+    return LossTable.cause.startswith(REFUSED)
 
 
 def _entry(loss: Loss, first: int, last: int, now: Instant, *, whole: bool) -> LossTable:

@@ -223,6 +223,11 @@ class Registry:
             for first, last in seqs:
                 ledger.amend(session, gateway, epoch, first, last, now)
 
+    def taken_after_all(self, gateway: str, epoch: str, seq: int, now: Instant) -> None:
+        """Take a message out of the ledger that had been refused, and is so no longer."""
+        with self.sessions.begin() as session:
+            ledger.amend(session, gateway, epoch, seq, seq, now, refused=True)
+
     def booked(self) -> dict[str, list[tuple[str, int, int]]]:
         """Return by gateway each range ``(epoch, first, last)`` that was lost, refused messages left out."""
         with self.sessions() as session:
