@@ -14,8 +14,9 @@ REFUSED: Final = "refused:"
 
 
 def book(session: Session, loss: Loss, now: Instant) -> None:
-    """Book what of a loss is not booked yet. A message that came and was refused is one thing, one that did not another.
+    """Book what of a loss is not booked yet.
 
+    A message that came and was refused is one thing, one that did not come another: neither hides the other.
     A gateway reports an eviction until the platform's ``ack`` covers it, and the range may have grown in between; an
     entry that the report contains, of the same cause, grows with it, others keep what they hold.
     """
@@ -57,7 +58,10 @@ def amend(
 
     Args:
         session: Of the database.
-        gateway, epoch, first, last: Which messages.
+        gateway: Whose messages.
+        epoch: Of which log.
+        first: The first of them.
+        last: The last of them.
         now: When that became known.
         refused: They had arrived, and are no longer refused.
     """
