@@ -24,14 +24,14 @@ def acknowledge_before_commit() -> None:
     """Plant it in the platform: what has been received counts as kept."""
     commit = Ingest._commit_stubbornly  # noqa: SLF001 - a bug goes where it hurts
 
-    async def hasty(self: Ingest, pending: Any) -> bool:
+    async def hasty(self: Ingest, pending: Any, marks: dict[str, bytes] | None = None) -> bool:
         for gateway, epochs in pending.seqs.items():
             for epoch, seqs in epochs.items():
                 self._admission.sender(gateway).receiver.committed(epoch, seqs)
         self._owe(pending.touched)
         self._send_acks()
         await asyncio.sleep(_LATER)
-        return await commit(self, pending)
+        return await commit(self, pending, marks)
 
     Ingest._commit_stubbornly = hasty  # type: ignore[method-assign]  # noqa: SLF001
     _let_go_at_once()
