@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from linli_core.instant import SECOND, Instant
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from linli_platform.api.context import ApiContext
 from linli_platform.api.influx_errors import InfluxError
 from linli_platform.api.influx_tokens import Caller, caller_of, sight
@@ -33,6 +33,7 @@ _FRESH: Final = 5 * SECOND
 """How long a caller's catalogue is used: a board asks twenty times in a moment, and a move may show a little later."""
 
 _CALLERS: Final = 64
+_LENGTHS: Final = {MINUTE: "1m", 15 * MINUTE: "15m", HOUR: "1h", DAY: "1d"}
 _FORM: Final = "application/x-www-form-urlencoded"
 _CSV: Final = frozenset({"application/csv", "text/csv"})
 
@@ -75,19 +76,23 @@ class _Door:
         as_csv = any(accepted in request.headers.get("accept", "") for accepted in _CSV)
         async with self._turn:
             try:
-                body = await asyncio.to_thread(self._work, query, as_csv=as_csv)
+                body, rollups = await asyncio.to_thread(self._work, query, as_csv=as_csv)
             except QuerySyntaxError as exc:
                 raise InfluxError(HTTPStatus.BAD_REQUEST, str(exc)) from exc
             except StoreError as exc:
                 raise InfluxError(HTTPStatus.SERVICE_UNAVAILABLE, f"the store cannot be read: {exc}") from exc
         headers = {"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "Linli"}
+        if rollups:
+            headers["X-Linli-Rollups"] = ", ".join(_LENGTHS.get(length, f"{length}u") for length in sorted(rollups))
         return Response(body, media_type="text/csv" if as_csv else "application/json", headers=headers)
 
-    def _work(self, query: _Query, *, as_csv: bool) -> bytes:
+    def _work(self, query: _Query, *, as_csv: bool) -> tuple[bytes, set[int]]:
+        """Return the answer, and the lengths of the rollups it was put together from."""
         statements = parse(query.text, read_parameters(query.parameters))
         source = StoreSource(self._context.store, self._catalogue(query.caller))
         results = execute(statements, source, self._context.clock() * 1000, query.database)
-        return to_csv(results, query.unit).encode() if as_csv else to_json(results, query.unit)
+        body = to_csv(results, query.unit).encode() if as_csv else to_json(results, query.unit)
+        return body, source.rollups
 
     def _catalogue(self, caller: Caller) -> Catalogue:
         """Return what a caller may see: made anew when there are new points, or after a little time."""

@@ -39,9 +39,13 @@ class StoreSource:
     Args:
         store: The store.
         catalogue: What the asker may see.
+
+    Attributes:
+        rollups: Lengths (µs) of the rollups that answers were put together from so far.
     """
 
     def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self.rollups: set[int] = set()
         self._store = store
         self._catalogue = catalogue
 
@@ -116,6 +120,8 @@ class StoreSource:
             nothing = np.empty(0, np.int32)
             return Steps(nothing, nothing, {measure: np.empty(0, np.float64) for measure in wanted})
         found = self._store.steps(groups, Windows(whole[kept]), wanted)
+        if found.rollup:
+            self.rollups.add(found.rollup)
         numbers = np.flatnonzero(kept).astype(np.int32)
         return Steps(found.group, numbers[found.window], found.measures)
 

@@ -13,7 +13,7 @@ from unittest import mock
 import httpx
 import pytest
 
-from linli_core.instant import MINUTE, SECOND, to_rfc3339
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from linli_platform.api import create_app
 from linli_platform.registry import Area, Device, Gateway, State
 from linli_platform.store import StoreUnavailable
@@ -206,3 +206,22 @@ async def test_a_device_that_moves_is_seen_by_who_sees_its_new_place(furnished: 
         assert await devices_seen(client, bearing(BUILDING), text) == {"meter-1"}
         where = "SELECT last(value) FROM active_power WHERE building = 'b1' GROUP BY device"
         assert await devices_seen(client, bearing(EVERYTHING), where) == {"meter-1"}
+
+
+async def test_an_answer_says_which_rollups_it_is_from(client: httpx.AsyncClient, site: Site) -> None:
+    day = site.clock() // DAY * DAY - 9 * DAY
+    site.commit("gw", [("meter-r/reactive_power", day + 5 * SECOND * n, float(n)) for n in range(12 * 60)])
+    site.store.compact(site.clock())
+
+    async def asked(every: str) -> tuple[str | None, int]:
+        text = (
+            f"SELECT count(value) FROM reactive_power WHERE time >= {day}u AND time < {day + HOUR}u"
+            f" GROUP BY time({every}) fill(none)"
+        )
+        response = await client.get("/query", params={"db": "linli", "q": text})
+        ((series,),) = [result["series"] for result in response.json()["results"]]
+        return response.headers.get("X-Linli-Rollups"), sum(count for _, count in series["values"])
+
+    assert await asked("15m") == ("15m", 720)
+    assert await asked("1h") == ("1h", 720)
+    assert await asked("7s") == (None, 720)
