@@ -17,6 +17,7 @@ from linli_platform.backup.settings import BackupSettings
 from linli_platform.backup.settings import check as check_backup
 from linli_platform.ingest.connection import BrokerAddress
 from linli_platform.ingest.settings import Grouping, Limits
+from linli_platform.store.removal import Retention
 
 DEFAULT_DATA: Final = "var/platform"
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"
@@ -76,10 +77,11 @@ class InfluxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The embedded store: what DuckDB may use of the machine."""
+    """The embedded store: what DuckDB may use of the machine, and for how long what is kept."""
 
     memory_limit: str = "512MiB"
     threads: int = 2
+    retention: Retention = Retention()
 
 
 class IngestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -66,6 +66,9 @@ class Metrics:
         self.compacted = Counter(
             "linli_readings_compacted", "Readings moved to where they take little room.", registry=registry
         )
+        self.expired = Counter(
+            "linli_readings_expired", "Readings taken out because their time was over.", registry=registry
+        )
         self.upkeep_failures = Counter(
             "linli_upkeep_failures", "Upkeep of the store that failed and is tried again.", registry=registry
         )

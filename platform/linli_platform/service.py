@@ -111,7 +111,7 @@ class Platform:
         )
         self.completeness = CompletenessService(self.store, settings.tzinfo, self.clock)
         await self.completeness.open()
-        self.upkeep = Upkeep(self.store, self.clock, self.metrics)
+        self.upkeep = Upkeep(self.store, self.clock, self.metrics, settings.store.retention)
         self.live = LiveFeed(shown)
         self.ingest.listen(self.alarms.on_committed, RULES)
         self.metrics.stages.waiting(RULES, lambda: self.alarms.unwritten)

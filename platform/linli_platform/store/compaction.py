@@ -8,7 +8,8 @@ lands in ``reading`` like everything else and is moved after it, sorted in itsel
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta, tzinfo
 from pathlib import Path
@@ -18,7 +19,7 @@ import duckdb
 
 from linli_core.instant import DAY, HOUR, Instant, from_datetime, to_datetime
 from linli_platform.days import bounds, day_of
-from linli_platform.store import StoreError, rollup
+from linli_platform.store import StoreError, removal, rollup
 from linli_platform.store.aside import Aside
 
 PIECE: Final = 500_000
@@ -46,6 +47,19 @@ class Compacted:
     longest_commit_s: float = 0.0
 
 
+@dataclass(slots=True)
+class Expired:
+    """What retention took out.
+
+    Attributes:
+        readings: Readings.
+        rollups: Rows of rollups.
+    """
+
+    readings: int = 0
+    rollups: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Readings of one day and some series.
@@ -54,6 +68,7 @@ class Piece:
         day: Ordinal of the day.
         start, end: When it begins and ends.
         first, last: The series.
+        kept: A further condition: of other series the day is over.
     """
 
     day: int
@@ -61,11 +76,13 @@ class Piece:
     end: Instant
     first: int = _ALL[0]
     last: int = _ALL[1]
+    kept: str = ""
 
     @property
     def where(self) -> str:
-        """The readings as a condition of SQL; numbers of ours alone stand in it."""
-        return f"time >= {self.start} AND time < {self.end} AND series BETWEEN {self.first} AND {self.last}"
+        """The readings as a condition of SQL; names and numbers of ours alone stand in it."""
+        series = f"series BETWEEN {self.first} AND {self.last}{self.kept}"
+        return f"time >= {self.start} AND time < {self.end} AND {series}"
 
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
@@ -90,17 +107,18 @@ def due(rows: Rows, now: Instant, zone: tzinfo) -> list[date]:
 def pieces(rows: Rows, day: date, zone: tzinfo, most: int) -> list[Piece]:
     """Return the pieces in which a day is moved; none if nothing is there."""
     start, end = bounds(day, zone)
+    kept = removal.kept(rows, day.toordinal())
     counts = rows(
-        f"SELECT series, count(*) FROM reading WHERE time >= {start} AND time < {end} GROUP BY 1 ORDER BY 1"  # noqa: S608 - numbers
+        f"SELECT series, count(*) FROM reading WHERE time >= {start} AND time < {end}{kept} GROUP BY 1 ORDER BY 1"  # noqa: S608 - numbers
     )
     found: list[Piece] = []
     first, held = _ALL[0], 0
     for series, count in counts:
         if held and held + count > most:
-            found.append(Piece(day.toordinal(), start, end, first, series - 1))
+            found.append(Piece(day.toordinal(), start, end, first, series - 1, kept))
             first, held = series, 0
         held += count
-    return [*found, Piece(day.toordinal(), start, end, first)] if counts else []
+    return [*found, Piece(day.toordinal(), start, end, first, kept=kept)] if counts else []
 
 
 class Compactor:
@@ -132,14 +150,41 @@ class Compactor:
                 done.days.append(day.toordinal())
         return done
 
+    def retain(self, now: Instant, zone: tzinfo, rules: removal.Retention) -> Expired:
+        """Take out what is over, a day after the other; see :meth:`linli_platform.store.duckdb.DuckDBStore.retain`."""
+        done = Expired()
+        execute = self._aside.execute
+        for kind, days in rules.kinds.items():
+            first = removal.limit_of(now, days, zone).toordinal()
+            begin = removal.begin_of(first, zone)
+            # Noted before anything goes: what goes cannot be told from what was never there.
+            with self._transaction(-(2**62), begin):
+                removal.note_raw_from(execute, kind, first)
+                done.readings += removal.expire_fresh(execute, kind, begin)
+            for day in removal.expired_days(self._rows, kind, first):
+                if self.stopping.is_set():
+                    return done
+                with self._transaction(removal.begin_of(day, zone), removal.begin_of(day + 1, zone)):
+                    done.readings += removal.expire_day(execute, kind, day, zone)
+        for table, (days, bit) in rules.tables.items():
+            first = removal.limit_of(now, days, zone).toordinal()
+            with self._transaction(-(2**62), removal.begin_of(first, zone)):
+                done.rollups += removal.expire_rollup(execute, table, first, bit)
+        return done
+
     def _move(self, piece: Piece, done: Compacted) -> None:
-        try:
-            with self._aside.transaction(self._cursor(), piece.start, piece.end - 1):
-                done.readings += move(self._aside, piece)
-                ended = time.monotonic()
-        except duckdb.Error as exc:
-            raise StoreError(f"{self._path}: compaction: nothing of it was kept: {exc}") from exc
+        with self._transaction(piece.start, piece.end - 1):
+            done.readings += move(self._aside, piece)
+            ended = time.monotonic()
         done.longest_commit_s = max(done.longest_commit_s, time.monotonic() - ended)
+
+    @contextmanager
+    def _transaction(self, first: Instant, last: Instant) -> Iterator[None]:
+        try:
+            with self._aside.transaction(self._cursor(), first, last):
+                yield
+        except duckdb.Error as exc:
+            raise StoreError(f"{self._path}: upkeep: nothing of it was kept: {exc}") from exc
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         cursor = self._cursor()

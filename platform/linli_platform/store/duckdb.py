@@ -38,14 +38,16 @@ from linli_platform.store import (
     completeness,
     device_time,
     duckdb_query,
+    removal,
     statements,
 )
 from linli_platform.store.arrange import Held, arrange, settle
 from linli_platform.store.aside import Aside
-from linli_platform.store.compaction import PIECE, Compacted, Compactor
+from linli_platform.store.compaction import PIECE, Compacted, Compactor, Expired
 from linli_platform.store.heads import NEVER, Heads
 from linli_platform.store.query import Measure, Scan, Steps, Windows
 from linli_platform.store.records import Records
+from linli_platform.store.removal import Retention
 from linli_platform.store.schema import connect, installation_of, note_zone, zone_of
 from linli_platform.store.snapshot import Snapshot
 
@@ -258,9 +260,8 @@ class DuckDBStore(Records):
             self._aside.give_way()
             connection = self._connected()
             with _transaction(connection, self):
-                start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
-                gone = statements.withdraw(connection, chosen, start, end)
-                device_time.withdraw(connection, chosen, start, end)
+                zone = zone_of(connection) or self.zone
+                gone = removal.remove(statements.plainly(connection), chosen, start, end, zone)
             newest = [head for head in statements.read_heads(connection) if head[0] in set(chosen)]
             with self._state:
                 for number in chosen:
@@ -391,6 +392,19 @@ class DuckDBStore(Records):
         """
         with self._one_thread():
             return self._compactor.compact(now, self._days(), most)
+
+    def retain(self, now: Instant, rules: Retention) -> Expired:
+        """Take out what is older than it is to be kept; the store goes on meanwhile.
+
+        Args:
+            now: The present instant.
+            rules: For how long what is kept.
+
+        Raises:
+            StoreError: The disk is full or fails, or the writer came first; the rest goes the next time.
+        """
+        with self._one_thread():
+            return self._compactor.retain(now, self._days(), rules)
 
     def _days(self) -> tzinfo:
         """Return the zone by which this file has its days: that of its first compaction, for ever."""

@@ -9,12 +9,12 @@ query that takes seconds would take them from the alarms.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
 from linli_core.instant import DAY, Instant
-from linli_platform.store import StoreError, of_gateways
+from linli_platform.store import StoreError, of_gateways, removal, rollup
 from linli_platform.store.schema import VERSION, connect
 from linli_platform.store.statements import read_marks
 
@@ -82,6 +82,10 @@ class Snapshot:
         for table in TABLES:
             yield self._copy(f"SELECT * FROM {table}", folder / f"{table}.parquet")  # noqa: S608 - from the table above
             rest()
+        for table in rollup.ALL:
+            # Of days that have their readings they are made anew.
+            yield self._copy(removal.without_readings(self._rows, table), folder / f"{table}.parquet")
+            rest()
         for table in _COLUMNS:
             yield from self._by_day(table, folder / table, rest)
 
@@ -134,6 +138,9 @@ class Snapshot:
         self._execute(f"COPY ({query}) TO '{_quoted(path)}' {_PARQUET}")
         return path
 
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._execute(query).fetchall()
+
     def _one(self, query: str) -> tuple[int, ...]:
         row = self._execute(query).fetchone()
         assert row is not None
@@ -170,6 +177,9 @@ def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int 
                 continue
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - from the table above
             connection.execute(f"INSERT INTO {table} SELECT * FROM '{_quoted(folder / f'{table}.parquet')}'")  # noqa: S608
+        for table in rollup.ALL:
+            if (folder / f"{table}.parquet").exists():
+                connection.execute(f"INSERT INTO {table} SELECT * FROM '{_quoted(folder / f'{table}.parquet')}'")  # noqa: S608
         connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", [str(VERSION)])
         connection.commit()
         for table, columns in _COLUMNS.items():

@@ -89,15 +89,18 @@ def delete(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np
     redo(connection, moved)
 
 
+def plainly(connection: duckdb.DuckDBPyConnection) -> rollup.Execute:
+    """Return what runs a statement and returns its rows."""
+    return lambda query: connection.execute(query).fetchall()
+
+
 def redo(connection: duckdb.DuckDBPyConnection, pairs: Iterable[tuple[int, int]]) -> None:
     """Make the rollups anew of series on days of which history has changed."""
     rows = ", ".join(f"({series}, {day}, 0)" for series, day in sorted(set(pairs)))
     if not rows:
         return
 
-    def execute(query: str) -> list[tuple[Any, ...]]:
-        return connection.execute(query).fetchall()
-
+    execute = plainly(connection)
     span = rollup.touch(execute, f"SELECT * FROM (VALUES {rows}) AS v(series, day, start)")  # noqa: S608 - numbers
     if span is not None:
         rollup.redo(execute, span)
@@ -119,29 +122,6 @@ def redo_swapped(connection: duckdb.DuckDBPyConnection, events: Iterable[EventRo
                 },
             ).fetchall()
             redo(connection, pairs)
-
-
-def withdraw(connection: duckdb.DuckDBPyConnection, series: Sequence[int], start: Instant, end: Instant) -> int:
-    """Take out what series have with ``start <= time < end``; return how many readings that were."""
-    gone = 0
-    for table in ("reading", "history"):
-        query = f"DELETE FROM {table} WHERE list_contains(?, series) AND time >= ? AND time < ?"  # noqa: S608 - from above
-        gone += int(connection.execute(query, [list(series), start, end]).fetchall()[0][0])
-    # A key that is deleted cannot come again in the same transaction: what stays is changed in its place.
-    connection.execute(
-        "INSERT INTO head SELECT series, max(time),"
-        " unnest(arg_max({'value': value, 'text': text, 'quality': quality}, time))"
-        " FROM history WHERE list_contains(?, series) GROUP BY series"
-        " ON CONFLICT (series) DO UPDATE SET time = excluded.time, value = excluded.value, text = excluded.text,"
-        " quality = excluded.quality",
-        [list(series)],
-    )
-    connection.execute(
-        "DELETE FROM head WHERE list_contains(?, series) AND series NOT IN"
-        " (SELECT DISTINCT series FROM history WHERE list_contains(?, series))",
-        [list(series), list(series)],
-    )
-    return gone
 
 
 def insert_events(connection: duckdb.DuckDBPyConnection, events: Sequence[EventRow]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from linli_platform.metrics import Metrics
 from linli_platform.store import StoreError
 from linli_platform.store.aside import GaveWay
 from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.store.removal import Retention
 
 _log = logging.getLogger(__name__)
 
@@ -24,12 +25,14 @@ class Upkeep:
         store: Open.
         clock: Wall clock.
         metrics: Where it is told what was done.
+        retention: For how long what is kept.
     """
 
-    def __init__(self, store: DuckDBStore, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, store: DuckDBStore, clock: Clock, metrics: Metrics, retention: Retention) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._retention = retention
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -51,6 +54,7 @@ class Upkeep:
         began = time.monotonic()
         try:
             done = await asyncio.to_thread(self._store.compact, self._clock())
+            expired = await asyncio.to_thread(self._store.retain, self._clock(), self._retention)
         except GaveWay:
             return
         except StoreError as exc:
@@ -58,6 +62,9 @@ class Upkeep:
             _log.warning("the store could not be looked after, trying again later: %s", exc)
             return
         self._metrics.compacted.inc(done.readings)
+        self._metrics.expired.inc(expired.readings)
         self._metrics.upkeep_seconds.observe(time.monotonic() - began)
+        if expired.readings or expired.rollups:
+            _log.info("%d readings and %d rollups were over, and are gone", expired.readings, expired.rollups)
         if done.readings:
             _log.info("%d readings of %d days moved to history", done.readings, len(set(done.days)))
