@@ -115,9 +115,11 @@ def expire_day(execute: Execute, kind: Kind, day: int, zone: tzinfo) -> int:
 
 def expire_fresh(execute: Execute, kind: Kind, before: Instant) -> int:
     """Take readings out that came when their day was gone already."""
-    where = f"WHERE time < {before} AND series IN {of_kind(kind)}"
-    execute(f"DELETE FROM {_BESIDE} t SEMI JOIN (SELECT series, time FROM reading {where}) USING (series, time)")
-    ((gone,),) = execute(f"DELETE FROM reading {where}")
+    execute(
+        f"DELETE FROM {_BESIDE} t USING reading r WHERE t.series = r.series AND t.time = r.time"
+        f" AND r.time < {before} AND r.series IN {of_kind(kind)}"
+    )
+    ((gone,),) = execute(f"DELETE FROM reading WHERE time < {before} AND series IN {of_kind(kind)}")
     return int(gone)
 
 
@@ -149,7 +151,7 @@ def remove(execute: Execute, series: Iterable[int], start: Instant, end: Instant
     execute(f"DELETE FROM {_BESIDE} {where}")
     if span is not None:
         rollup.redo(execute, span)
-    # A newest reading that was not asked for stays, though its day may be gone already. And a key that is deleted cannot
+    # A newest reading that was not asked for stays, though its day may be gone already. A key that is deleted cannot
     # come again in the same transaction: what stays is changed in its place.
     newest = f"(SELECT series FROM head {where})"
     execute(
@@ -159,10 +161,7 @@ def remove(execute: Execute, series: Iterable[int], start: Instant, end: Instant
         " ON CONFLICT (series) DO UPDATE SET time = excluded.time, value = excluded.value, text = excluded.text,"
         " quality = excluded.quality"
     )
-    execute(
-        f"DELETE FROM head {where}"
-        f" AND series NOT IN (SELECT DISTINCT series FROM history WHERE series IN ({ids}))"
-    )
+    execute(f"DELETE FROM head {where} AND series NOT IN (SELECT DISTINCT series FROM history WHERE series IN ({ids}))")
     return gone
 
 
