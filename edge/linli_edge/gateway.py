@@ -93,6 +93,7 @@ class Gateway:
                 time=time,
                 packs=config.packs,
                 rules=config.report,
+                eviction=config.eviction,
                 registers=book,
             )
             keeper = Keeper(book, pipeline, config.data, memory, outbox.flush, time)

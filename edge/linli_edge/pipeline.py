@@ -9,7 +9,7 @@ import logging
 import math
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final, Protocol
@@ -17,10 +17,11 @@ from typing import Final, Protocol
 from linli_core.instant import SECOND
 from linli_core.model import Point, Quality, Reading, Reason, missing, parse_point
 from linli_core.wire.event import Event, encode
+from linli_edge.eviction import EvictionRule, priority_of
 from linli_edge.fruitless import DeviceFruitful, DeviceFruitless
 from linli_edge.link import DeviceLeftOut, LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, MessageTooLarge, OutboxFull
-from linli_edge.outbox.message import URGENT
+from linli_edge.outbox.message import NORMAL, URGENT
 from linli_edge.registers.book import RegisterBook
 from linli_edge.report_by_exception import Reported, ReportRule, rule_for
 from linli_edge.scheduler import DeviceBack, DeviceSilent
@@ -101,16 +102,21 @@ _OF_DEVICES: Final = {
 class _Watch:
     """What is known of one point: its bounds, its course, and what was last sent of it where that matters."""
 
-    __slots__ = ("follow", "high", "low", "reported")
+    __slots__ = ("follow", "high", "low", "priority", "reported")
 
     def __init__(
-        self, bounds: Bounds, rule: ReportRule | None, follow: Callable[[Reading], Reading] | None = None
+        self,
+        bounds: Bounds,
+        rule: ReportRule | None,
+        follow: Callable[[Reading], Reading] | None = None,
+        priority: int = NORMAL,
     ) -> None:
         low, high = bounds
         self.low = -sys.float_info.max if low is None else low
         self.high = sys.float_info.max if high is None else high
         self.reported = Reported(rule) if rule is not None else None
         self.follow = follow
+        self.priority = priority
 
 
 class Pipeline:
@@ -130,6 +136,7 @@ class Pipeline:
         time: Timekeeper,
         packs: PackSettings | None = None,
         rules: Sequence[ReportRule] = (),
+        eviction: Sequence[EvictionRule] = (),
         registers: RegisterBook | None = None,
     ) -> None:
         """Store.
@@ -142,6 +149,7 @@ class Pipeline:
             time: Moves the packs.
             packs: How large and how late packs may be.
             rules: Report by exception; the first that holds for a point counts.
+            eviction: What leaves a full log first; each priority has packs of its own.
             registers: Judges cumulative registers.
         """
         self.counters = Counters()
@@ -152,9 +160,10 @@ class Pipeline:
         self._time = time
         self._packs = packs or PackSettings()
         self._rules = rules
+        self._eviction = eviction
         self._registers = registers
         self._watches: dict[str, _Watch] = {}
-        self._waiting: list[Reading] = []
+        self._waiting: dict[int, list[Reading]] = {}
         self._booked = 0, 0
         self._untold: list[tuple[str, str, dict[str, object]]] = []
         self._news = asyncio.Event()
@@ -169,11 +178,13 @@ class Pipeline:
 
     def take(self, readings: list[Reading]) -> None:
         """Take the readings of one poll."""
-        self._waiting += self._admitted(readings)
-        while len(self._waiting) >= self._packs.records:
-            self._send(self._waiting[: self._packs.records])
-            del self._waiting[: self._packs.records]
-        if self._waiting:
+        for priority, admitted in self._sorted(self._admitted(readings)):
+            waiting = self._waiting.setdefault(priority, [])
+            waiting += admitted
+            while len(waiting) >= self._packs.records:
+                self._send(waiting[: self._packs.records], priority)
+                del waiting[: self._packs.records]
+        if any(self._waiting.values()):
             self._news.set()
         self.tell_of_registers()
 
@@ -218,9 +229,19 @@ class Pipeline:
     def flush(self) -> None:
         """Send what waits."""
         self._news.clear()
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            self._send(waiting)
+        waiting, self._waiting = self._waiting, {}
+        for priority, readings in sorted(waiting.items()):
+            if readings:
+                self._send(readings, priority)
+
+    def _sorted(self, readings: list[Reading]) -> Iterable[tuple[int, list[Reading]]]:
+        """Return readings by the priority that is declared of their points."""
+        if not self._eviction:
+            return ((NORMAL, readings),)
+        found: dict[int, list[Reading]] = {}
+        for reading in readings:
+            found.setdefault(self._watches[reading.point.name].priority, []).append(reading)
+        return found.items()
 
     def _admitted(self, readings: list[Reading]) -> list[Reading]:
         """Return the readings worth sending, each with the quality it deserves."""
@@ -275,16 +296,21 @@ class Pipeline:
 
     def _watch(self, point: Point) -> _Watch:
         follow = self._registers.follower(point) if self._registers is not None else None
-        watch = _Watch(self._bounds(point.quantity), rule_for(point, self._rules), follow)
+        watch = _Watch(
+            self._bounds(point.quantity),
+            rule_for(point, self._rules),
+            follow,
+            priority_of(point, self._eviction),
+        )
         self._watches[point.name] = watch
         return watch
 
-    def _send(self, readings: list[Reading]) -> None:
+    def _send(self, readings: list[Reading], priority: int) -> None:
         body = self._encode(self._gateway, readings)
         if len(body) > self._packs.bytes and len(readings) > 1:
             half = len(readings) // 2
-            self._send(readings[:half])
-            self._send(readings[half:])
+            self._send(readings[:half], priority)
+            self._send(readings[half:], priority)
             return
         times = [reading.observed_at for reading in readings]
         counters = self.counters
@@ -294,6 +320,7 @@ class Pipeline:
         message = Message(
             "telemetry",
             body,
+            priority,
             observed_from=min(times),
             observed_to=max(times),
             readings=len(readings),

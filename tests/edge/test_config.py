@@ -12,6 +12,7 @@ from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_edge.config import gateway
 from linli_edge.config.gateway import load_config, parse_config
 from linli_edge.config.units import show_duration, show_size
+from linli_edge.eviction import EvictionRule
 from linli_edge.outbox import OutboxLimits
 from linli_edge.pipeline import PackSettings
 from linli_edge.report_by_exception import ReportRule
@@ -37,6 +38,10 @@ keepalive = "1 min"
 [outbox]
 max_bytes = "64 MiB"
 max_age = "30 d"
+[[outbox.priority]]
+device = "heat-1"
+quantity = "temperature"
+priority = 9
 
 [[report]]
 device = "heat-1"
@@ -87,6 +92,7 @@ def test_a_right_configuration_comes_back_whole(tmp_path: Path) -> None:
     assert config.uplink.keepalive == 60
     assert (config.outbox.max_bytes, config.outbox.max_age) == (64 * 1024**2, 30 * DAY)
     assert config.report == (ReportRule("heat-1", "water_volume", 0.5, 15 * MINUTE),)
+    assert config.eviction == (EvictionRule(9, "heat-1", "temperature"),)
     (link,) = config.links
     assert (link.id, link.spec.name) == ("bus-1", "mbus")
     assert link.schedule.breaker.silent_share == 0.1

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason, Value, missing
+from linli_edge.eviction import EvictionRule
 from linli_edge.fruitless import DeviceFruitful, DeviceFruitless
 from linli_edge.link import LinkDown, LinkOverloaded, LinkRelieved, LinkUp, Report
 from linli_edge.outbox import Message, OutboxFull
@@ -61,9 +62,12 @@ def bounds(quantity: str) -> Bounds:
     return {"active_power": (-1e6, 1e6), "energy_import": (0.0, None)}.get(quantity, (None, None))
 
 
-def pipeline(log: Log, *rules: ReportRule, packs: PackSettings | None = None) -> Pipeline:
+def pipeline(
+    log: Log, *rules: ReportRule, packs: PackSettings | None = None, eviction: Sequence[EvictionRule] = ()
+) -> Pipeline:
+    time = Timekeeper(lambda: NOW)
     return Pipeline(
-        "gw", log, encode_pack=encode, bounds=bounds, time=Timekeeper(lambda: NOW), packs=packs, rules=rules
+        "gw", log, encode_pack=encode, bounds=bounds, time=time, packs=packs, rules=rules, eviction=eviction
     )
 
 
@@ -227,6 +231,23 @@ class TestPacks:
         pipe.flush()
         assert sum(message.readings for message in log.messages) == 20
         assert all(len(message.body) <= 1000 for message in log.messages)
+
+    def test_what_may_leave_a_full_log_first_goes_apart(self) -> None:
+        log = Log()
+        rules = EvictionRule(9, quantity="active_power"), EvictionRule(5, device="m2")
+        pipe = pipeline(log, packs=PackSettings(records=2), eviction=rules)
+        other = Point("m2", "energy_import")
+        pipe.take([Reading(point, 1.0, NOW) for point in (POWER, ENERGY, other, POWER, other, ENERGY, POWER)])
+        pipe.tell("linli.test", "gw", {})
+        packs = [(message.priority, [name for _, name, _ in json.loads(message.body)]) for message in log.messages[:-1]]
+        assert packs == [
+            (9, ["m1/active_power"] * 2),
+            (1, ["m1/energy_import"] * 2),
+            (5, ["m2/energy_import"] * 2),
+            (9, ["m1/active_power"]),
+        ]
+        assert log.messages[-1].priority == 0
+        assert (pipe.counters.polled, pipe.counters.logged) == (7, 7)
 
     def test_what_a_full_outbox_does_not_take_is_counted_and_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
         log = Log(full=True)

@@ -21,9 +21,10 @@ from linli_edge.config.left_out import LeftOut, device_names, without_wrong_devi
 from linli_edge.config.like_devices import Origins, as_written, expand
 from linli_edge.config.problems import flatten
 from linli_edge.config.table import ConfigErrors, Table, reading
+from linli_edge.eviction import LAST, EvictionRule
 from linli_edge.link import LinkSettings
 from linli_edge.local_time import LocalTime
-from linli_edge.outbox.message import OutboxLimits
+from linli_edge.outbox.message import NORMAL, OutboxLimits
 from linli_edge.pipeline import PackSettings
 from linli_edge.registers.billing import BillingSettings
 from linli_edge.registers.book import RegisterSettings
@@ -51,6 +52,7 @@ class GatewayConfig:
         links: The lines and their drivers.
         registers: Cumulative registers: how they are judged, and the boundaries that bills are made of.
         commands: What may be written to devices: nothing unless it says so.
+        eviction: What leaves a full log first.
         left_out: What is wrong and therefore not read; empty unless that was asked for.
     """
 
@@ -64,6 +66,7 @@ class GatewayConfig:
     links: tuple[LinkSettings, ...]
     registers: RegisterSettings = field(default_factory=RegisterSettings)
     commands: CommandSettings = field(default_factory=CommandSettings)
+    eviction: tuple[EvictionRule, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -133,10 +136,11 @@ def _parse(
         links, devices = _links(root, drivers, local, left_out)
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
         billing = _billing(gateway.table("billing"), local)
+        eviction = tuple(_eviction(rule, devices) for rule in root.table("outbox").tables("priority"))
         commands = read_commands(root.table("commands"), devices)
     expected, unknown = _expected(links)
     registers = RegisterSettings(frozenset(devices), expected, unknown, _moduli(links), billing)
-    return GatewayConfig(name, data, local, packs, uplink, outbox, report, links, registers, commands)
+    return GatewayConfig(name, data, local, packs, uplink, outbox, report, links, registers, commands, eviction)
 
 
 def _billing(table: Table, local: LocalTime) -> BillingSettings | None:
@@ -252,18 +256,29 @@ def _file(table: Table, key: str, folder: Path) -> Path | None:
 
 
 def _report(table: Table, devices: Mapping[str, str]) -> ReportRule:
-    device = table.ident("device", None)
-    quantity = table.text("quantity", None)
-    if device is not None and device not in devices:
-        table.problem("device", f'no device is called "{device}"', _nearest(device, devices))
-    if quantity is not None and quantity not in vocabulary():
-        table.problem("quantity", f'no quantity is called "{quantity}"', _nearest(quantity, vocabulary()))
+    device, quantity = _which(table, devices)
     return ReportRule(
         device,
         quantity,
         table.number("deadband", 0.0, minimum=0.0),
         table.duration("max_silence", HOUR, minimum=SECOND, maximum=DAY),
     )
+
+
+def _eviction(table: Table, devices: Mapping[str, str]) -> EvictionRule:
+    device, quantity = _which(table, devices)
+    return EvictionRule(table.integer("priority", minimum=NORMAL, maximum=LAST), device, quantity)
+
+
+def _which(table: Table, devices: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the device and the quantity that a rule is about; ``None`` for all."""
+    device = table.ident("device", None)
+    quantity = table.text("quantity", None)
+    if device is not None and device not in devices:
+        table.problem("device", f'no device is called "{device}"', _nearest(device, devices))
+    if quantity is not None and quantity not in vocabulary():
+        table.problem("quantity", f'no quantity is called "{quantity}"', _nearest(quantity, vocabulary()))
+    return device, quantity
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
