@@ -34,7 +34,7 @@ async def test_a_batch_that_the_store_refuses_is_taken_apart_and_only_the_poison
         hub.store.poison = POISON
         await gateway.announce()
         for seq in range(1, 8):
-            await gateway.send(seq, {**ENERGY, "v": POISON if seq == 4 else seq, "t": seq})
+            await gateway.send(seq, {**ENERGY, "v": POISON if seq == 4 else seq, "t": seq, "dt": seq})
         await gateway.acked(7)
         assert hub.store.count() == 6
         (kept,) = hub.store.quarantine()
@@ -56,6 +56,9 @@ async def test_a_batch_that_the_store_refuses_is_taken_apart_and_only_the_poison
         assert hub.store.count() == hub.store.count_distinct() == 8
         assert hub.store.quarantine() == []
         assert hub.registry.losses("gw-a") == []
+        # What the device's clock said stayed with its reading, taken apart and replayed.
+        told = [row.device_time for row in hub.store.read(1, 0, 2**62)]
+        assert told == [*(seq * 1_000_000 for seq in range(1, 8)), None]
 
 
 async def test_a_store_that_is_away_condemns_no_message(site: Site, gateway: GatewayStandIn) -> None:

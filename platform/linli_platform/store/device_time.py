@@ -116,5 +116,6 @@ def of_newest(connection: duckdb.DuckDBPyConnection, newest: Mapping[int, Instan
     with registered(connection, "newest", columns):
         query = (
             "SELECT d.series, d.device_time FROM device_time d JOIN newest n ON d.series = n.series AND d.time = n.time"
+            " WHERE d.time BETWEEN ? AND ?"
         )
-        return dict(connection.execute(query).fetchall())
+        return dict(connection.execute(query, [min(newest.values()), max(newest.values())]).fetchall())

@@ -124,13 +124,8 @@ def _carry(
     held: dict[int, _Told], told: Mapping[int, _Told], heads: NDArray[np.int32], tips: NDArray[np.int64]
 ) -> None:
     """Note of the newest readings what most have none of."""
-    if not told:
-        for head in held.keys() & heads.tolist():
-            del held[head]
-        return
-    for head, tip in zip(heads.tolist(), tips.tolist(), strict=True):
-        found = told.get(tip)
-        if found is None:
-            held.pop(head, None)
-        else:
-            held[head] = found
+    for head in held.keys() & heads.tolist():
+        del held[head]
+    chosen = np.isin(tips, np.fromiter(told, np.int64, len(told)))
+    for head, tip in zip(heads[chosen].tolist(), tips[chosen].tolist(), strict=True):
+        held[head] = told[tip]
