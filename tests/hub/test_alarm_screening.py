@@ -93,10 +93,16 @@ def remembered(engine: Engine) -> dict[tuple[str, str], Any]:
     return {(memory.rule, memory.subject): msgspec.to_builtins(memory) for memory in engine.snapshot()}
 
 
-@given(commits=st.lists(st.tuples(st.one_of(ROWS, POLLS.map(polled)), st.integers(0, 20)), max_size=6))
-def test_columns_come_to_what_single_readings_do(commits: list[tuple[list[Row], int]]) -> None:
+@given(
+    commits=st.lists(st.tuples(st.one_of(ROWS, POLLS.map(polled)), st.integers(0, 20)), max_size=6),
+    deaf=st.one_of(st.none(), st.integers(-8, 0)),
+)
+def test_columns_come_to_what_single_readings_do(commits: list[tuple[list[Row], int]], deaf: int | None) -> None:
     one, other = Engine(RULES), Engine(RULES)
     now = NOW
+    if deaf is not None:
+        one.resume(NOW + deaf * SECOND)
+        other.resume(NOW + deaf * SECOND)
     screening = Screening(other, lambda info: bound(other, info, now))
     for rows, pause in commits:
         assert screened(screening, rows, now) == judged(one, rows, now)
@@ -105,6 +111,26 @@ def test_columns_come_to_what_single_readings_do(commits: list[tuple[list[Row], 
         now += pause * SECOND
         assert other.tick(now) == one.tick(now)
         assert remembered(other) == remembered(one)
+
+
+def test_signs_of_life_are_heard_device_by_device_also_those_of_a_backlog() -> None:
+    engine = Engine(RULES)
+    engine.resume(NOW)
+    screening = Screening(engine, lambda info: bound(engine, info, NOW))
+    observing = Mock(wraps=engine.observe_all)
+    for begin, is_silent in ((-600, False), (-550, False), (-500, True), (-450, True)):
+        rows: list[Row] = [
+            (info, second, 1.0, 0)
+            for second in range(begin, begin + 50)
+            for info in SERIES
+            if info.quantity == "active_power"
+        ]
+        now = NOW + 30 * SECOND * is_silent
+        assert bool(engine.tick(now)) == (begin == -500)
+        with patch.object(engine, "observe_all", observing):
+            assert screened(screening, rows, now) == []
+        (bounds, *_), _ = observing.call_args
+        assert len(bounds) == (100 if begin == -600 else 0)
 
 
 def test_a_healthy_sites_readings_are_settled_series_by_series() -> None:

@@ -107,7 +107,7 @@ class Engine:
             for absence in absences:
                 # The points of one poll share their time: the first of them has said all there is to say.
                 if absence.memory.last_at != at:
-                    if absence.calm(value, quality, at, now):
+                    if absence.calm(value, quality, at, now, self._listening_since):
                         calm += 1
                     else:
                         self._feed(absence, value, quality, at, now, out)
@@ -137,6 +137,21 @@ class Engine:
         for level in levels:
             level.calm(value, Quality.GOOD, last, now)
         self.evaluations += count * len(levels)
+        return True
+
+    def hear(self, absence: AbsenceWatch, times: Sequence[Instant], now: Instant) -> bool:
+        """Take a run of signs of life of one subject at once.
+
+        ``False``, and nothing is taken, if they may settle something: they are to be observed one by one then.
+
+        Args:
+            absence: The watch of its silence.
+            times: When the readings were made that count as signs, in order of arrival.
+            now: The time of learning.
+        """
+        if times != sorted(times) or not absence.hear(times, now, self._listening_since):
+            return False
+        self.evaluations += len(times)
         return True
 
     def _feed(

@@ -8,6 +8,7 @@ behind ``now``, so a backlog being delivered raises nothing its next reading wou
 What is concluded depends on the readings only; ticks decide how early it is learnt.
 """
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Final
 
@@ -257,7 +258,7 @@ class AbsenceWatch:
             return max(condition.after, condition.until_known)
         return max(condition.after, round(condition.intervals * memory.interval))
 
-    def calm(self, value: Value, quality: Quality, at: Instant, now: Instant) -> bool:
+    def calm(self, value: Value, quality: Quality, at: Instant, now: Instant, listening_since: Instant) -> bool:
         """Take a sign of life that only puts the next look off, quickly; ``False`` leaves it to :meth:`observe`."""
         memory, condition = self.memory, self._condition
         last, queued, interval = memory.last_at, self.queued_at, memory.interval
@@ -279,9 +280,53 @@ class AbsenceWatch:
         silence = (
             max(condition.after, round(condition.intervals * interval)) if condition.intervals else condition.after
         )
-        if at + silence < queued:
+        if max(at, listening_since) + silence < queued:
             return False  # the look must come earlier than planned
         memory.last_at, memory.interval = at, interval
+        return True
+
+    @property
+    def bad_counts(self) -> bool:
+        """Whether a BAD reading is a sign of life too."""
+        return self._condition.bad_counts
+
+    def hear(self, times: Sequence[Instant], now: Instant, listening_since: Instant) -> bool:
+        """Take a run of signs of life, none earlier than the one before it.
+
+        ``False``, and nothing is taken, if they may settle something: they are to be observed one by one then.
+        """
+        memory = self.memory
+        if memory.last_at is None or times[0] < memory.last_at or times[-1] > now:
+            return False
+        if not memory.raised:
+            return self._put_off(memory.last_at, times, listening_since)
+        # A backlog's old readings are no signs of life now, and nothing is learnt from them.
+        is_history = times[-1] + self.allowed() <= now
+        if is_history:
+            memory.last_at = times[-1]
+        return is_history
+
+    def _put_off(self, last: Instant, times: Sequence[Instant], listening_since: Instant) -> bool:
+        """Take signs that only put the next look off, as :meth:`calm` takes one."""
+        memory, condition, queued = self.memory, self._condition, self.queued_at
+        interval = memory.interval
+        if queued is None or interval is None or memory.gaps < _LEARN:
+            return False
+        for at in times:
+            gap = at - last
+            if not gap:
+                continue  # a second point of the same poll
+            if gap > interval:
+                return False
+            if gap < interval:
+                interval = max(gap, round(interval * _FORGET))
+            silence = condition.after
+            if condition.intervals:
+                silence = max(silence, round(condition.intervals * interval))
+            if max(at, listening_since) + silence < queued:
+                return False
+            last = at
+        memory.last_at, memory.interval = last, interval
         return True
 
     def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:

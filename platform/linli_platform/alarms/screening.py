@@ -1,9 +1,9 @@
 """Which of a commit's readings must be judged one by one: of a healthy site nearly none.
 
 A reading within its limits says no more than that it came, and of several in a row the last says it for all. Of the
-points of one poll, which share their time, the first says for the silence of their device all there is to say. Both
-are found on whole columns; what is left goes to the engine in order of arrival. What comes out is what judging every
-reading would have given.
+points of one poll, which share their time, the first says for the silence of their device all there is to say, and of
+several polls that only put the next look off the last does. All are found on whole columns; what is left goes to the
+engine in order of arrival. What comes out is what judging every reading would have given.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.alarm import AlarmChange, Bound, Engine
+from linli_core.alarm.watch import AbsenceWatch, LevelWatch
 from linli_core.instant import Instant
 from linli_core.model import Quality, Value, quality_from_code
 from linli_platform.ingest import Columns
@@ -42,8 +43,9 @@ class Screening:
 
     def forget(self) -> None:
         """Resolve the rules of every series anew."""
-        self._bounds: dict[int, tuple[Bound, Bound, Bound]] = {}
-        self._groups: dict[tuple[object, ...], int] = {(): _NO_ONE}
+        self._levels: dict[int, tuple[LevelWatch, ...]] = {}
+        self._groups: dict[tuple[AbsenceWatch, ...], int] = {(): _NO_ONE}
+        self._listeners: list[tuple[AbsenceWatch, ...]] = [()]
         # By series id: what lies between is within every limit; which rules watch its silence.
         self._known = np.zeros(_ROOM, np.bool_)
         self._limited = np.zeros(_ROOM, np.bool_)
@@ -60,13 +62,17 @@ class Screening:
         limited = np.flatnonzero(self._limited[columns.series])
         if len(limited):
             single[self._restless(columns, limited, now)] = True
-        signs = self._signs(columns)
+        signs, left = self._signs(columns, now)
         rows = np.flatnonzero(single | signs)
         return self._engine.observe_all(
             [
-                self._bounds[series][kind]
-                for series, kind in zip(
-                    columns.series[rows].tolist(), (2 * single[rows] + signs[rows] - 1).tolist(), strict=True
+                Bound(self._levels[series] if of_level else (), left[group] if of_sign else ())
+                for series, group, of_level, of_sign in zip(
+                    columns.series[rows].tolist(),
+                    self._group[columns.series[rows]].tolist(),
+                    single[rows].tolist(),
+                    signs[rows].tolist(),
+                    strict=True,
                 )
             ],
             self._values(columns, rows),
@@ -90,11 +96,11 @@ class Screening:
         for series in dict.fromkeys(columns.series[~known].tolist()):
             bound = self._bind(columns.info(series))
             ranges = [level.calm_range for level in bound.levels]
-            self._bounds[series] = (Bound((), bound.absences), Bound(bound.levels, ()), bound)
+            self._levels[series] = bound.levels
             self._limited[series] = bool(ranges)
             self._low[series] = max((low for low, _ in ranges), default=0.0)
             self._high[series] = min((high for _, high in ranges), default=0.0)
-            self._group[series] = self._groups.setdefault(bound.absences, len(self._groups))
+            self._group[series] = self._grouped(bound.absences)
             self._known[series] = True
 
     def _restless(self, columns: Columns, limited: NDArray[np.intp], now: Instant) -> NDArray[np.intp]:
@@ -109,10 +115,10 @@ class Screening:
         begins = np.flatnonzero(np.concatenate(([True], ~again)))
         ends = np.concatenate((begins[1:], [len(rows)]))
         counts = ends - begins
-        settle, bounds = self._engine.settle, self._bounds
+        settle, levels = self._engine.settle, self._levels
         restless = np.array(
             [
-                not (quiet and settle(bounds[number][2].levels, last_value, first, last, count, now))
+                not (quiet and settle(levels[number], last_value, first, last, count, now))
                 for number, quiet, last_value, first, last, count in zip(
                     series[begins].tolist(),
                     np.logical_and.reduceat(within, begins).tolist(),
@@ -128,17 +134,56 @@ class Screening:
         found: NDArray[np.intp] = rows[np.repeat(restless, counts)]
         return found
 
-    def _signs(self, columns: Columns) -> NDArray[np.bool_]:
-        """Return which rows say something of a silence that the row before did not."""
+    def _grouped(self, absences: tuple[AbsenceWatch, ...]) -> int:
+        """Return the number of the series whose silence these watch."""
+        number = self._groups.setdefault(absences, len(self._listeners))
+        if number == len(self._listeners):
+            self._listeners.append(absences)
+        return number
+
+    def _signs(self, columns: Columns, now: Instant) -> tuple[NDArray[np.bool_], dict[int, tuple[AbsenceWatch, ...]]]:
+        """Settle the silences that are only put off.
+
+        Returns:
+            Which rows say something of a silence that is not settled so, and by group who is to be told of them.
+        """
         group, time = self._group[columns.series], columns.time
         missing = np.isnan(columns.value)
         if columns.texts:
             missing[list(columns.texts)] = False
         unusable = missing | _BAD[columns.quality]
+        # What the row before has not said already.
         signs = np.ones(len(group), np.bool_)
         signs[1:] = (group[1:] != group[:-1]) | (time[1:] != time[:-1]) | (unusable[1:] != unusable[:-1])
         signs &= group != _NO_ONE
-        return signs
+        rows = np.flatnonzero(signs)
+        rows = rows[np.argsort(group[rows], kind="stable")]
+        runs = {int(group[run[0]]): run for run in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1) if len(run)}
+        heard_by: dict[AbsenceWatch, list[NDArray[np.intp]]] = {}
+        for number, run in runs.items():
+            for watch in self._listeners[number]:
+                heard_by.setdefault(watch, []).append(run)
+        restless = {watch for watch, parts in heard_by.items() if not self._hear(watch, parts, time, unusable, now)}
+        left = {
+            number: tuple(watch for watch in self._listeners[number] if watch in restless)
+            for number in (runs if restless else ())
+        }
+        left = {number: watches for number, watches in left.items() if watches}
+        return signs & np.isin(group, list(left)), left
+
+    def _hear(
+        self,
+        watch: AbsenceWatch,
+        parts: list[NDArray[np.intp]],
+        time: NDArray[np.int64],
+        unusable: NDArray[np.bool_],
+        now: Instant,
+    ) -> bool:
+        rows = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
+        if not watch.bad_counts:
+            rows = rows[~unusable[rows]]
+        times = time[rows].tolist()
+        return not times or self._engine.hear(watch, times, now)
 
     @staticmethod
     def _values(columns: Columns, rows: NDArray[Any]) -> list[Value]:

@@ -17,6 +17,8 @@ import msgspec
 from linli_sim.bench import CannotRun
 from linli_sim.processes import Program, command, free_port
 
+_CONNECTED: Final = re.compile(r"^linli_broker_connected 1(\.0)?$", re.MULTILINE)
+_CONNECTED_LIMIT_S: Final = 30.0
 _STORED: Final = re.compile(r"^linli_readings_stored_total (\S+)$", re.MULTILINE)
 _HTTP_LIMIT: Final = 30.0
 
@@ -51,6 +53,14 @@ class Installation:
         if match is None:
             raise CannotRun(f"{self.url}/metrics has no linli_readings_stored_total")
         return round(float(match[1]))
+
+    async def until_connected(self) -> None:
+        """Return once the platform's subscription stands: what is published before reaches nobody."""
+        end = time.monotonic() + _CONNECTED_LIMIT_S
+        while _CONNECTED.search((await self._get("/metrics")).decode()) is None:
+            if time.monotonic() > end:
+                raise CannotRun(f"no subscription within {_CONNECTED_LIMIT_S:g} s:\n{self.platform.tail()}")
+            await asyncio.sleep(0.05)
 
     async def counts(self) -> Counts:
         """Return what the store holds."""
@@ -122,4 +132,6 @@ async def installation(
             serve += ["--config", str(folder / "platform.toml")]
         platform = Program("platform", serve, folder / "platform.log", r"ready on")
         await stack.enter_async_context(platform)
-        yield Installation(folder, broker_port, f"http://{listen}", platform)
+        community = Installation(folder, broker_port, f"http://{listen}", platform)
+        await community.until_connected()
+        yield community
