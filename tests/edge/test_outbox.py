@@ -14,7 +14,7 @@ from linli_core.log import AckOutcome
 from linli_core.wire.messages import Ack
 from linli_edge.outbox import Message, MessageTooLarge, Outbox, OutboxFull, OutboxLimits
 from linli_edge.outbox.message import NORMAL, URGENT
-from linli_edge.outbox.store import ROW_BYTES, LogStore
+from linli_edge.outbox.store import OVERHEAD, PAGE, ROW_BYTES, LogStore
 
 
 @pytest.fixture
@@ -354,3 +354,35 @@ async def test_another_gateways_log_is_refused_and_left_alone(path: Path, clock:
             pass
     async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
         assert [one.body for one in await outbox.read([1])] == [TEXT]
+
+
+@pytest.mark.parametrize("size", [480, 1000])
+async def test_a_full_log_takes_no_more_of_the_disk_than_it_may(path: Path, clock: SteppedClock, size: int) -> None:
+    # Of messages that do not share a page of the file each takes one, however small it is.
+    limits = OutboxLimits(group_delay=0, max_bytes=1024**2)
+    async with Outbox.open(path, limits, clock) as outbox:
+        for number in range(3000):
+            outbox.append(telemetry(NOISE[number : number + size]))
+            if number % 100 == 99:
+                await outbox.flush()
+        stats = outbox.stats()
+        assert stats.evicted_messages == 3000 - stats.backlog
+        assert stats.backlog > 800
+        assert len(content_of(path)) < limits.max_bytes + 2 * OVERHEAD + 100 * 2 * PAGE
+
+
+async def test_a_log_that_was_larger_before_is_not_cut_for_it(path: Path, clock: SteppedClock) -> None:
+    limits = OutboxLimits(group_delay=0, max_bytes=1024**2)
+    async with Outbox.open(path, OutboxLimits(group_delay=0, max_bytes=2 * 1024**2), clock) as outbox:
+        for number in range(1500):
+            outbox.append(telemetry(NOISE[number : number + 480]))
+        await outbox.flush()
+        assert outbox.stats().backlog == 1500
+    for _ in range(3):
+        async with Outbox.open(path, limits, clock) as outbox:
+            before = outbox.stats().backlog
+            for number in range(20):
+                outbox.append(telemetry(NOISE[number : number + 480]))
+            await outbox.flush()
+            assert outbox.stats().backlog == pytest.approx(before, abs=60)
+    assert len(content_of(path)) < 1600 * PAGE

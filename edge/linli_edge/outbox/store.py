@@ -51,6 +51,11 @@ _MIGRATIONS: Final = {
 
 ROW_BYTES: Final = 40
 """What a message costs on disk beside its body, near enough."""
+OVERHEAD: Final = 64 * 1024
+"""What a log takes beside its messages: tables of its own, indexes, pages half full."""
+MOST_TAKEN: Final = 2.25
+"""How many times its bytes a message takes on disk at most (one of 480 bytes takes a page). What is beyond is a damaged
+count of pages, for which nothing must leave."""
 CHUNK: Final = 500
 """Messages evicted at a time."""
 AT_ONCE: Final = 256 * 1024
@@ -241,6 +246,7 @@ class LogStore:
         self.gone = IntervalSet()
         self.evicted: list[Evicted] = []
         self._aged_at: Instant | None = None
+        self._may_take = limits.max_bytes
 
     @classmethod
     def open(cls, path: Path, limits: OutboxLimits, *, gateway: str = "", first: Head | None = None) -> Self:
@@ -271,6 +277,8 @@ class LogStore:
                 connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
             store._load()
             store.head = store.head.of(gateway, path)
+            # A file does not shrink: of a log that once took more of the disk, nothing is gained by what leaves it.
+            store._may_take = max(limits.max_bytes, store._taken())
             if version:
                 store.begin_epoch()
         except BaseException:
@@ -338,11 +346,11 @@ class LogStore:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            if head.bytes > self._limits.max_bytes or aged_at is None or now - aged_at >= MINUTE or now < aged_at:
+            if aged_at is None or now - aged_at >= MINUTE or now < aged_at or self._excess(head) > 0:
                 self.gone, self.evicted = gone.copy(), evicted.copy()
                 self._let_age(head, changes, now - self._limits.max_age)
                 self._aged_at = now
-                while head.bytes > self._limits.max_bytes and self._make_room(head, changes):
+                while self._excess(head) > 0 and self._make_room(head, changes):
                     pass
             self._write_head(head)
             self._connection.execute("COMMIT")
@@ -464,10 +472,23 @@ class LogStore:
                 return True
         return False
 
+    def _excess(self, head: Head) -> int:
+        """Return by how many bytes the log is too large: by what its messages count, or by the pages they take."""
+        taken = min(self._taken(), int(head.bytes * MOST_TAKEN))
+        return max(head.bytes - self._limits.max_bytes, taken - self._may_take)
+
+    def _taken(self) -> int:
+        """Return the bytes of the file's pages that are in use."""
+        pages, free, size = (
+            int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size - OVERHEAD
+
     def _enough(self, rows: list[tuple[int, ...]], head: Head, more: int = 0) -> list[tuple[int, ...]]:
         """Return as many of the rows as bring the log below its bound, and so many bytes further."""
         rows = [numbers_of(row) for row in rows]
-        excess = head.bytes - self._limits.max_bytes + more
+        excess = self._excess(head) + more
         for count, row in enumerate(rows, 1):
             excess -= row[1] + ROW_BYTES
             if excess <= 0:
