@@ -1,6 +1,7 @@
 """Rollups: whatever was moved, came late or was replaced, an answer from them is what the readings come to."""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_core.model import Quality, Reason, quality_code
-from linli_platform.store import Aggregate, Batch, EventRow, rollup
+from linli_platform.store import Aggregate, Batch, EventRow, Row, rollup
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.query import Measure, Windows, steps_of
 
@@ -181,15 +182,23 @@ def test_steps_of_one_series_say_what_is_bad(tmp_path: Path) -> None:
             for start in (SPRING, SPRING + 61 * MINUTE + 1)
         ]
 
-        def answers() -> list[object]:
+        def answers() -> list[list[Row]]:
             return [
                 store.read(1, start, SPRING + 20 * HOUR, step=step, aggregate=aggregate)
                 for step, aggregate, start in arguments
             ]
 
         before = answers()
+        assert {row.rollup for rows in before for row in rows} == {0}
         assert store.compact(SPRING + 9 * DAY).readings == len(readings)
-        assert answers() == before
+        after = answers()
+        assert [[replace(row, rollup=0) for row in rows] for rows in after] == before
+        used = {step: [row.rollup for row in rows] for (step, _, start), rows in zip(arguments, after, strict=True)}
+        # From 61 minutes on: what the first window lacks of a whole one comes from readings.
+        assert used[HOUR] == [0] + [HOUR] * 18
+        assert used[15 * MINUTE][0] == 0
+        assert set(used[15 * MINUTE][1:]) == {15 * MINUTE}
+        assert set(used[1_234_567]) == {0}
     finally:
         store.__exit__(None, None, None)
 

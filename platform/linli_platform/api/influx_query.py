@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from linli_core.instant import SECOND, Instant
 from linli_platform.api.context import ApiContext
 from linli_platform.api.influx_errors import InfluxError
 from linli_platform.api.influx_tokens import Caller, caller_of, sight
@@ -24,7 +24,7 @@ from linli_platform.influxql.execute import execute
 from linli_platform.influxql.parameters import read_parameters
 from linli_platform.influxql.parse import QuerySyntaxError, parse
 from linli_platform.influxql.store_source import StoreSource
-from linli_platform.store import StoreError
+from linli_platform.store import StoreError, rollup
 
 _AT_ONCE: Final = 2
 """Queries that are worked on at one time: each may take as much memory as all readings of its range."""
@@ -33,7 +33,6 @@ _FRESH: Final = 5 * SECOND
 """How long a caller's catalogue is used: a board asks twenty times in a moment, and a move may show a little later."""
 
 _CALLERS: Final = 64
-_LENGTHS: Final = {MINUTE: "1m", 15 * MINUTE: "15m", HOUR: "1h", DAY: "1d"}
 _FORM: Final = "application/x-www-form-urlencoded"
 _CSV: Final = frozenset({"application/csv", "text/csv"})
 
@@ -83,7 +82,7 @@ class _Door:
                 raise InfluxError(HTTPStatus.SERVICE_UNAVAILABLE, f"the store cannot be read: {exc}") from exc
         headers = {"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "Linli"}
         if rollups:
-            headers["X-Linli-Rollups"] = ", ".join(_LENGTHS.get(length, f"{length}u") for length in sorted(rollups))
+            headers["X-Linli-Rollups"] = ", ".join(rollup.NAMES[length] for length in sorted(rollups))
         return Response(body, media_type="text/csv" if as_csv else "application/json", headers=headers)
 
     def _work(self, query: _Query, *, as_csv: bool) -> tuple[bytes, set[int]]:

@@ -270,6 +270,9 @@ class Series(BaseModel):
     step: str | None
     aggregate: str | None
     truncated: bool = Field(description="True if the limit cut it: ask again from the last row's time.")
+    rollups: list[str] = Field(
+        description="Which rollups steps were put together from: `1m`, `15m`, `1h`, `1d`; empty if from readings alone."
+    )
     rows: list[SeriesRow]
 
 

@@ -14,7 +14,7 @@ from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import PROBLEMS, Problem
 from linli_platform.api.quantities import facts
 from linli_platform.api.times import parse_step, parse_time
-from linli_platform.store import Aggregate, SeriesInfo
+from linli_platform.store import Aggregate, SeriesInfo, rollup
 
 MOST_POINTS: Final = 100
 
@@ -122,6 +122,7 @@ class _Routes:
                         step=step or None,
                         aggregate=None if length is None else (aggregate or Aggregate.MEAN).value,
                         truncated=len(rows) > limit,
+                        rollups=[rollup.NAMES[used] for used in sorted({row.rollup for row in rows[:limit]} - {0})],
                         rows=[answers.series_row(row) for row in rows[:limit]],
                     )
                 )

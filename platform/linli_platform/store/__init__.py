@@ -154,6 +154,8 @@ class Row:
         count: Usable readings in the step (1 or 0 without a step).
         bad: BAD readings in the step (told apart, never averaged).
         device_time: When the reading was by the device's own clock, where that told (only without a step).
+        rollup: Length in µs of the rollup's windows that the step was put together from, as far as it was: 0 if it is
+            from readings alone, a day for days of the zone.
     """
 
     time: Instant
@@ -163,6 +165,7 @@ class Row:
     count: int
     bad: int
     device_time: Instant | None = None
+    rollup: int = 0
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ def read(
         source = sources.source_of(cursor, [series], (start, end), chosen, bad, numbers=False)
         rows = cursor.execute(
             f"SELECT {floor('time', step)}, {_AGGREGATES[aggregate or Aggregate.MEAN]}, NULL,"  # noqa: S608 - from above
-            " coalesce(min(good_quality), max(bad_quality)), sum(count + others), sum(bad)"
+            " coalesce(min(good_quality), max(bad_quality)), sum(count + others), sum(bad), NULL, max(rollup)"
             f" FROM ({source.query}) GROUP BY 1 ORDER BY 1 LIMIT {limit}"
         ).fetchall()
     return [Row(*row) for row in rows]

@@ -39,6 +39,9 @@ BITS: Final = {MINUTE: 1, 15 * MINUTE: 2, HOUR: 4}
 DAILY: Final = "rollup_1d"
 ALL: Final = (*LEVELS.values(), DAILY)
 
+NAMES: Final = {MINUTE: "1m", 15 * MINUTE: "15m", HOUR: "1h", DAY: "1d"}
+"""What answers call them by the length of their windows."""
+
 SWAPPED: Final = "linli.device.swapped"
 
 

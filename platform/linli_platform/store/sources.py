@@ -31,8 +31,8 @@ class Source:
 
     Attributes:
         query: Rows of ``series, time, count, others, bad, good_quality, bad_quality, sum, min, max, first, first_time,
-            last, last_time``; of readings the time is their own, of rollups that of their window. It joins a table
-            ``asked``.
+            last, last_time, rollup``; of readings the time is their own, of rollups that of their window. It joins a
+            table ``asked``.
         level: Length of the rollup's windows, 0 if there is none, a day for those of the zone.
     """
 
@@ -105,7 +105,7 @@ def source_of(
     legs.append(
         "SELECT r.series, r.time, r.count, r.others, r.bad,"
         f" CASE WHEN r.quality < {bad} THEN r.quality END, CASE WHEN r.quality >= {bad} THEN r.quality END,"
-        " r.sum, r.min, r.max, r.first, r.first_time, r.last, r.last_time"
+        f" r.sum, r.min, r.max, r.first, r.first_time, r.last, r.last_time, {level}::BIGINT"
         f" FROM {table} r WHERE r.time >= {start} AND r.time < {end} AND {of_series}"
         " AND r.series IN (SELECT series FROM asked)" + (" AND r.count > 0" if numbers else "")
     )
@@ -133,6 +133,6 @@ def _readings(table: str, where: str, bad: int, joined: str = "") -> str:
         f" CASE WHEN r.quality < {bad} THEN r.quality END AS good_quality,"
         f" CASE WHEN r.quality >= {bad} THEN r.quality END AS bad_quality,"
         f" {number} AS sum, {number} AS min, {number} AS max,"
-        f" {number} AS first, {made} AS first_time, {number} AS last, {made} AS last_time"
+        f" {number} AS first, {made} AS first_time, {number} AS last, {made} AS last_time, 0::BIGINT AS rollup"
         f" FROM {table} r{joined} WHERE {where} AND r.series IN (SELECT series FROM asked)"
     )

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from linli_core.instant import MINUTE, SECOND, to_rfc3339
+from linli_core.instant import DAY, MINUTE, SECOND, to_rfc3339
 from linli_platform.api.schema import schema
 
 if TYPE_CHECKING:
@@ -125,6 +125,22 @@ async def test_what_a_devices_clock_said_is_told_beside_the_gateways_time(
     assert (latest["time"], latest["device_time"], latest["age_s"]) == (to_rfc3339(now), told[2], 0)
     (steps,) = await get(client, "/series", point=heat, step="1h", **{"from": "-1h"})
     assert {row["device_time"] for row in steps["rows"]} == {None}
+
+
+async def test_steps_say_from_which_rollups_they_are(client: httpx.AsyncClient, furnished: Site, clock: Clock) -> None:
+    point, now = "gw-electric/tank/level", clock()
+    day = (now // DAY - 2) * DAY
+    times = [*(day + number * 7 * MINUTE for number in range(200)), now]
+    furnished.commit("gw-electric", [("tank/level", at, 7.0) for at in times])
+    for moved, rollups in ((False, []), (True, ["1h"])):
+        (steps,) = await get(client, "/series", point=point, step="6h", **{"from": to_rfc3339(day)})
+        assert (steps["rollups"], sum(row["count"] for row in steps["rows"])) == (rollups, 201)
+        (quarters,) = await get(client, "/series", point=point, step="15min", **{"from": to_rfc3339(day)})
+        assert quarters["rollups"] == []  # for so few readings none are kept
+        if not moved:
+            furnished.store.compact(now)
+    (raw,) = await get(client, "/series", point=point, **{"from": to_rfc3339(day)})
+    assert (raw["rollups"], len(raw["rows"])) == ([], 201)
 
 
 async def test_several_series_in_one_answer(client: httpx.AsyncClient) -> None:
