@@ -20,11 +20,13 @@ from linli_core.alarm.states import (
     NEEDS_ACKNOWLEDGEMENT,
     TRANSITIONS,
     Event,
+    Note,
     State,
     Suppression,
     advance,
     mermaid,
 )
+from linli_core.alarm.suppression import Hiding, Hidings, by_design
 from linli_core.alarm.watch import AlarmChange, Memory
 
 __all__ = [
@@ -38,9 +40,12 @@ __all__ = [
     "Condition",
     "Engine",
     "Event",
+    "Hiding",
+    "Hidings",
     "Key",
     "Limit",
     "Memory",
+    "Note",
     "Priority",
     "Rule",
     "Scope",
@@ -51,6 +56,7 @@ __all__ = [
     "Suppression",
     "Text",
     "advance",
+    "by_design",
     "check_rules",
     "find_mistakes",
     "mermaid",

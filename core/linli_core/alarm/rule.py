@@ -182,6 +182,7 @@ class Rule(msgspec.Struct, frozen=True):
         consequence: What happens if nobody acts.
         response: What to do.
         clause: The document the limit rests on, empty if it is ours.
+        corrective_action: Whether it is acknowledged only with a word of what was done about it.
     """
 
     id: str
@@ -196,6 +197,7 @@ class Rule(msgspec.Struct, frozen=True):
     consequence: Text = Text()
     response: Text = Text()
     clause: str = ""
+    corrective_action: bool = False
 
     @property
     def subject_kind(self) -> SubjectKind:

@@ -145,7 +145,7 @@ def parse_rules(text: str, where: str) -> list[Rule]:
 
 _RULE_KEYS: Final = (
     "id", "category", "priority", "quantity", "unit", "scope", "condition", "latched", "title", "consequence",
-    "response", "clause",
+    "response", "clause", "corrective_action",
 )  # fmt: skip
 
 
@@ -173,6 +173,7 @@ def _rule(raw: object, where: str) -> Rule:
         consequence=_text(table.get("consequence"), table.place("consequence")),
         response=_text(table.get("response"), table.place("response")),
         clause=table.text("clause", ""),
+        corrective_action=table.flag("corrective_action"),
     )
 
 

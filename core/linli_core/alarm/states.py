@@ -35,6 +35,15 @@ class Event(StrEnum):
     RESET = "reset"
 
 
+class Note(StrEnum):
+    """What is written down of an alarm and does not move it."""
+
+    COMMENT = "comment"
+    ASSIGN = "assign"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+
+
 class Suppression(StrEnum):
     """Why an alarm is kept from people's eyes for a while; its own axis, never a state."""
 

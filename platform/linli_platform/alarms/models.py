@@ -35,7 +35,6 @@ class AlarmTable(Base):
     response: Mapped[dict[str, str]] = mapped_column(JSON)
     clause: Mapped[str] = mapped_column(String(200), default="")
     state: Mapped[str] = mapped_column(String(32))
-    suppression: Mapped[str | None] = mapped_column(String(32))
     raised_at: Mapped[int] = mapped_column(BigInteger)
     learnt_at: Mapped[int] = mapped_column(BigInteger)
     raised_again_at: Mapped[int | None] = mapped_column(BigInteger)
@@ -44,6 +43,7 @@ class AlarmTable(Base):
     acknowledged_at: Mapped[int | None] = mapped_column(BigInteger)
     acknowledged_by: Mapped[str] = mapped_column(String(120), default="")
     comment: Mapped[str] = mapped_column(String(1000), default="")
+    assigned_to: Mapped[str] = mapped_column(String(120), default="")
     value: Mapped[float | None]
     text: Mapped[str | None] = mapped_column(String(200))
 
@@ -74,3 +74,21 @@ class AlarmMemoryTable(Base):
     rule: Mapped[str] = mapped_column(String(120), primary_key=True)
     subject: Mapped[str] = mapped_column(String(300), primary_key=True)
     memory: Mapped[bytes]
+
+
+class HidingTable(Base):
+    """What alarms are hidden by whom, why and until when; ended, never deleted."""
+
+    __tablename__ = "alarm_hiding"
+    __table_args__ = (Index("ix_alarm_hiding_until", "until"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    rule: Mapped[str] = mapped_column(String(120), default="")
+    subject: Mapped[str] = mapped_column(String(300))
+    reason: Mapped[str] = mapped_column(String(1000))
+    actor: Mapped[str] = mapped_column(String(120))
+    starts_at: Mapped[int] = mapped_column(BigInteger)
+    until: Mapped[int] = mapped_column(BigInteger)
+    ended_at: Mapped[int | None] = mapped_column(BigInteger)
+    ended_by: Mapped[str] = mapped_column(String(120), default="")

@@ -12,8 +12,10 @@ from linli_core.alarm import (
     AlarmChange,
     Category,
     Event,
+    Hiding,
     Key,
     Memory,
+    Note,
     Priority,
     Rule,
     State,
@@ -22,7 +24,7 @@ from linli_core.alarm import (
 from linli_core.errors import LinliError
 from linli_core.instant import Instant
 from linli_core.model import Value
-from linli_platform.alarms.models import AlarmChangeTable, AlarmMemoryTable, AlarmTable
+from linli_platform.alarms.models import AlarmChangeTable, AlarmMemoryTable, AlarmTable, HidingTable
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
 
 _encoder = msgspec.json.Encoder()
@@ -30,6 +32,8 @@ _decoder = msgspec.json.Decoder(Memory)
 _RAISES = frozenset({Event.RAISE})
 _RETURNS = frozenset({Event.RETURN, Event.RETURN_LATCHED})
 _TEXT = 200
+_HIDING = Hiding.__struct_fields__
+_NOTES = frozenset(Note)
 
 
 class AlarmRecordError(LinliError):
@@ -162,6 +166,7 @@ class AlarmRecords:
             times_raised=1,
             acknowledged_by="",
             comment="",
+            assigned_to="",
             value=number,
             text=text,
         )
@@ -231,7 +236,7 @@ class AlarmRecords:
         with self._sessions() as session:
             return [
                 ChangeRow(
-                    event=Event(row.event),
+                    event=Note(row.event) if row.event in _NOTES else Event(row.event),
                     before=State(row.before),
                     after=State(row.after),
                     at=row.at,
@@ -248,7 +253,51 @@ class AlarmRecords:
         """Return how often each event happened since the database began."""
         with self._sessions() as session:
             rows = session.execute(select(AlarmChangeTable.event, func.count()).group_by(AlarmChangeTable.event))
-            return {Event(event): number for event, number in rows}
+            return {Event(event): number for event, number in rows if event not in _NOTES}
+
+    def note(
+        self, alarm: int, note: Note, now: Instant, *, actor: str, comment: str, assign: str | None = None
+    ) -> None:
+        """Write something down of an alarm that does not move it; ``assign`` says who is to see to it from now on."""
+        with self._sessions.begin() as session:
+            row = session.get_one(AlarmTable, alarm)
+            if assign is not None:
+                row.assigned_to = assign
+            session.add(
+                AlarmChangeTable(
+                    alarm=alarm,
+                    event=note,
+                    before=row.state,
+                    after=row.state,
+                    at=now,
+                    learnt_at=now,
+                    actor=actor,
+                    comment=comment,
+                )
+            )
+
+    def hide(self, hiding: Hiding) -> Hiding:
+        """Write down what is hidden; return it with its number."""
+        row = HidingTable(**{name: getattr(hiding, name) for name in _HIDING if name != "id"})
+        with self._sessions.begin() as session:
+            session.add(row)
+            session.flush()
+            return _hiding(row)
+
+    def end_hiding(self, number: int, now: Instant, actor: str) -> Hiding | None:
+        """End what is not over yet; ``None`` where there is no such thing."""
+        with self._sessions.begin() as session:
+            row = session.get(HidingTable, number)
+            if row is None or row.ended_at is not None or row.until <= now:
+                return None
+            row.ended_at, row.ended_by = now, actor
+            return _hiding(row)
+
+    def hidings(self, since: Instant, limit: int = 10_000) -> list[Hiding]:
+        """Return what is hidden, or is to be, or was until after an instant; the latest first."""
+        query = select(HidingTable).where(HidingTable.until > since).order_by(HidingTable.id.desc()).limit(limit)
+        with self._sessions() as session:
+            return [_hiding(row) for row in session.scalars(query) if row.ended_at is None or row.ended_at > since]
 
 
 def encode_memory(memory: Memory) -> bytes:
@@ -279,7 +328,6 @@ def _row(row: AlarmTable) -> AlarmRow:
         response=row.response,
         clause=row.clause,
         state=State(row.state),
-        suppression=None if row.suppression is None else Suppression(row.suppression),
         raised_at=row.raised_at,
         learnt_at=row.learnt_at,
         raised_again_at=row.raised_again_at,
@@ -288,6 +336,11 @@ def _row(row: AlarmTable) -> AlarmRow:
         acknowledged_at=row.acknowledged_at,
         acknowledged_by=row.acknowledged_by,
         comment=row.comment,
+        assigned_to=row.assigned_to,
         value=row.value,
         text=row.text,
     )
+
+
+def _hiding(row: HidingTable) -> Hiding:
+    return Hiding(**{name: getattr(row, name) for name in _HIDING if name != "kind"}, kind=Suppression(row.kind))

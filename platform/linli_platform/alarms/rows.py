@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from linli_core.alarm import Category, Event, Priority, State, Suppression
+from linli_core.alarm import Category, Event, Hiding, Note, Priority, State
 from linli_core.instant import Instant
 
 
@@ -18,13 +18,14 @@ class AlarmRow:
         category, priority: From the rule as it was when the alarm was raised.
         title, consequence, response, clause: What a person is told, as it was when the alarm was raised.
         state: Where it stands.
-        suppression: Why it is kept from people's eyes, ``None`` if it is not.
+        hiding: Why it is kept from people's eyes, by whom and until when; ``None`` if it is not.
         raised_at: When its condition first came true, by the readings.
         learnt_at: When the platform learnt so.
         raised_again_at: When it last came back after having returned unacknowledged.
         times_raised: How often it was raised before it was settled.
         returned_at: When its condition last ended, ``None`` while it holds.
         acknowledged_at, acknowledged_by, comment: The newest acknowledgement.
+        assigned_to: Who is to see to it, empty for nobody yet.
         value, text: The reading that raised it.
     """
 
@@ -41,7 +42,6 @@ class AlarmRow:
     response: Mapping[str, str]
     clause: str
     state: State
-    suppression: Suppression | None
     raised_at: Instant
     learnt_at: Instant
     raised_again_at: Instant | None
@@ -50,15 +50,17 @@ class AlarmRow:
     acknowledged_at: Instant | None
     acknowledged_by: str
     comment: str
+    assigned_to: str
     value: float | None
     text: str | None
+    hiding: Hiding | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """One transition of an alarm: when it was so, when it was learnt, by whom and why."""
+    """One transition of an alarm, or what else was written down of it: when it was so, when learnt, by whom and why."""
 
-    event: Event
+    event: Event | Note
     before: State
     after: State
     at: Instant

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,13 +16,18 @@ from linli_core.alarm import (
     Bound,
     Engine,
     Event,
+    Hiding,
     Key,
+    Note,
     Rule,
     Series,
+    State,
     SubjectKind,
+    Suppression,
 )
 from linli_core.errors import LinliError
 from linli_core.instant import SECOND, Instant
+from linli_platform.alarms.hiding import HidingDesk, HidingRefused
 from linli_platform.alarms.records import AlarmRecords, Filter, encode_memory
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
 from linli_platform.alarms.screening import QUALITY, Screening
@@ -51,6 +56,10 @@ class NoSuchAlarm(LinliError):
 
 class NothingToAcknowledge(LinliError):
     """The alarm was acknowledged already, or is settled."""
+
+
+class ActionMissing(LinliError):
+    """The alarm is acknowledged only with a word of what was done about it."""
 
 
 class AlarmService:
@@ -94,6 +103,7 @@ class AlarmService:
         self._behind = False
         self._nap_until: Instant = 0
         self._standing: dict[tuple[str, str], set[Key]] = {}
+        self._hidden: set[int] = set()
         self._silence_rules = [
             rule.id
             for rule in self.engine.rules.values()
@@ -104,13 +114,17 @@ class AlarmService:
         """Restore memories, settle alarms whose rule is gone, and take in the newest reading of each series."""
         sessions: sessionmaker[Session] = self._registry.sessions
         self._records = AlarmRecords(sessions, self.engine.rules)
+        self.hiding = HidingDesk(self._records, self.engine.rules)
         now = self._clock()
+        await self.hiding.load(now)
         orphans = self.engine.restore(await asyncio.to_thread(self._records.load))
         if orphans:
             await asyncio.to_thread(self._records.close_orphans, orphans, now, "the rule is no longer in force")
         self.engine.resume(now)
-        for row in await asyncio.to_thread(self._records.find, Filter(active=True), PENDING_LIMIT):
+        standing = await asyncio.to_thread(self._records.find, Filter(active=True), PENDING_LIMIT)
+        for row in standing:
             self._note(row)
+        self._hidden = {row.id for row in self.hiding.seen(standing, now) if row.hiding is not None}
         await self.refresh()
         await self._catch_up()
         return self
@@ -192,6 +206,8 @@ class AlarmService:
             flush = now - flushed_at >= _FLUSH_S * SECOND
             if self._pending or flush:
                 await self._write_stubbornly()
+            if self.hiding.has_turned(now):
+                await self._tell_hidden()
             if flush:
                 flushed_at = now
                 await self.refresh()
@@ -246,18 +262,34 @@ class AlarmService:
             self._pending.popleft()
             self.raised += change.event is Event.RAISE
             self.returned += change.event in {Event.RETURN, Event.RETURN_LATCHED}
+        turned = False
         for row in rows:
-            self._note(row)
-            for listener in self._listeners:
-                listener(row)
+            turned |= self._note(row)
+        self._tell(rows)
+        if turned:
+            await self._tell_hidden(rows)
         return True
 
-    def _note(self, row: AlarmRow) -> None:
+    def _tell(self, rows: Iterable[AlarmRow]) -> None:
+        for row in self.hiding.seen(rows, self._clock()):
+            for listener in self._listeners:
+                listener(row)
+
+    async def _tell_hidden(self, told: Sequence[AlarmRow] = ()) -> None:
+        """Tell of the alarms that are hidden now and were not, or the other way round."""
+        known = {row.id for row in told}
+        rows = await asyncio.to_thread(self._records.find, Filter(active=True), self._pending_limit)
+        hidden = {row.id for row in self.hiding.seen(rows, self._clock()) if row.hiding is not None}
+        turned, self._hidden = hidden ^ self._hidden, hidden
+        self._tell(row for row in rows if row.id in turned - known)
+
+    def _note(self, row: AlarmRow) -> bool:
         place = (row.gateway, row.device)
         keys = self._standing.setdefault(place, set())
         (keys.add if row.state in CONDITION_HOLDS else keys.discard)((row.rule, row.subject))
         if not keys:
             del self._standing[place]
+        return self.hiding.note(row)
 
     # People
 
@@ -267,7 +299,13 @@ class AlarmService:
         Raises:
             NoSuchAlarm: There is no such alarm.
             NothingToAcknowledge: It was acknowledged already, or is settled.
+            ActionMissing: Its rule asks for a word of what was done, and there is none.
         """
+        if not comment.strip():
+            row = await asyncio.to_thread(self._records.get, alarm)
+            rule = None if row is None else self.engine.rules.get(row.rule)
+            if rule is not None and rule.corrective_action:
+                raise ActionMissing(f"alarm {alarm} ({rule.id}) is acknowledged only with a word of what was done")
         return await self._act(self.engine.acknowledge, alarm, actor, comment)
 
     async def reset(self, alarm: int, *, actor: str, comment: str = "") -> AlarmRow:
@@ -285,17 +323,84 @@ class AlarmService:
             raise NothingToAcknowledge(f"alarm {alarm} is {row.state}: nothing is left to do there")
         self._pending.append(change)
         await self._write_stubbornly()
-        changed = await asyncio.to_thread(self._records.get, alarm)
-        assert changed is not None
-        return changed
+        return await self._known(alarm)
+
+    async def comment(self, alarm: int, *, actor: str, comment: str) -> AlarmRow:
+        """Write down what somebody says of an alarm; raise :class:`NoSuchAlarm` where there is none."""
+        return await self._write_note(alarm, Note.COMMENT, actor, comment)
+
+    async def assign(self, alarm: int, to: str, *, actor: str, comment: str = "") -> AlarmRow:
+        """Give an alarm to somebody, or, with nobody named, back; raise :class:`NoSuchAlarm` where there is none."""
+        return await self._write_note(alarm, Note.ASSIGN, actor, comment or to, assign=to)
+
+    async def shelve(self, alarm: int, until: Instant, *, actor: str, reason: str) -> AlarmRow:
+        """Hide an alarm until a moment; it comes back by itself.
+
+        Raises:
+            NoSuchAlarm: There is no such alarm.
+            HidingRefused: It is settled, or reason or end are not as they must be.
+        """
+        row = await self._known(alarm)
+        if row.state is State.NORMAL:
+            raise HidingRefused(f"alarm {alarm} is settled: there is nothing to shelve")
+        now = self._clock()
+        await self.hiding.hide(Hiding(0, Suppression.SHELVED, row.rule, row.subject, reason, actor, now, until), now)
+        return await self._write_note(alarm, Note.SHELVE, actor, reason)
+
+    async def unshelve(self, alarm: int, *, actor: str, comment: str = "") -> AlarmRow:
+        """Show a shelved alarm again; raises as :meth:`shelve` does."""
+        row = await self._known(alarm)
+        if row.hiding is None or row.hiding.kind is not Suppression.SHELVED:
+            raise HidingRefused(f"alarm {alarm} is not shelved")
+        await self.hiding.end(row.hiding.id, self._clock(), actor)
+        return await self._write_note(alarm, Note.UNSHELVE, actor, comment)
+
+    async def hide(self, wanted: Hiding) -> Hiding:
+        """Take something out of service, or hide it by design, for a while; raises as :meth:`HidingDesk.hide` does."""
+        made = await self.hiding.hide(wanted, self._clock())
+        await self._tell_hidden()
+        return made
+
+    async def show(self, number: int, *, actor: str) -> Hiding:
+        """End what is hidden before its time; raises as :meth:`HidingDesk.end` does."""
+        ended = await self.hiding.end(number, self._clock(), actor)
+        await self._tell_hidden()
+        return ended
+
+    async def hidden(self, limit: int = 1_000) -> list[AlarmRow]:
+        """Return the alarms that are not settled and that nobody sees now, with what hides each."""
+        rows = await self.find(Filter(active=True), PENDING_LIMIT)
+        return [row for row in rows if row.hiding is not None][:limit]
+
+    async def _known(self, alarm: int) -> AlarmRow:
+        row = await self.get(alarm)
+        if row is None:
+            raise NoSuchAlarm(f"there is no alarm {alarm}")
+        return row
+
+    async def _write_note(
+        self, alarm: int, note: Note, actor: str, comment: str, assign: str | None = None
+    ) -> AlarmRow:
+        await self._known(alarm)
+        await asyncio.to_thread(
+            self._records.note, alarm, note, self._clock(), actor=actor, comment=comment, assign=assign
+        )
+        row = await self._known(alarm)
+        if row.hiding is None:
+            self._hidden.discard(alarm)
+        else:
+            self._hidden.add(alarm)
+        self._tell([row])
+        return row
 
     async def find(self, wanted: Filter, limit: int = 100) -> list[AlarmRow]:
-        """Return alarms, newest first."""
-        return await asyncio.to_thread(self._records.find, wanted, limit)
+        """Return alarms, newest first, each with what hides it."""
+        return self.hiding.seen(await asyncio.to_thread(self._records.find, wanted, limit), self._clock())
 
     async def get(self, alarm: int) -> AlarmRow | None:
-        """Return one alarm, ``None`` if there is none."""
-        return await asyncio.to_thread(self._records.get, alarm)
+        """Return one alarm with what hides it, ``None`` if there is none."""
+        row = await asyncio.to_thread(self._records.get, alarm)
+        return None if row is None else self.hiding.seen([row], self._clock())[0]
 
     async def changes(self, alarm: int) -> list[ChangeRow]:
         """Return the history of one alarm, oldest first."""

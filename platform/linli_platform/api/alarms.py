@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from linli_core.alarm import Category, Priority
-from linli_platform.alarms import AlarmRow, Filter, NoSuchAlarm, NothingToAcknowledge
+from linli_platform.alarms import ActionMissing, AlarmRow, Filter, NoSuchAlarm, NothingToAcknowledge
 from linli_platform.api import answers, models
 from linli_platform.api.community import IdFilter
 from linli_platform.api.context import ApiContext
@@ -28,6 +28,9 @@ async def acknowledge_alarm(context: ApiContext, alarm: int, *, actor: str, comm
         return await context.alarms.acknowledge(alarm, actor=actor, comment=comment)
     except NoSuchAlarm:
         raise unknown_alarm(alarm) from None
+    except ActionMissing as exc:
+        remedy = "say in comment what was done"
+        raise Problem(422, "action-missing", where="comment", found=str(exc), remedy=remedy) from None
     except NothingToAcknowledge as exc:
         remedy = "fetch the alarm again: somebody was faster"
         raise Problem(HTTPStatus.CONFLICT, "nothing-to-acknowledge", found=str(exc), remedy=remedy) from None

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 import msgspec
 
+from linli_core.alarm import Hiding
 from linli_core.instant import SECOND, Instant, to_rfc3339
 from linli_core.model import quality_from_code, quality_label
 from linli_core.wire.messages import Status
 from linli_platform.alarms import AlarmRow, ChangeRow
 from linli_platform.api import models
 from linli_platform.api.quantities import facts
+from linli_platform.api.times import LATEST
 from linli_platform.registry import Device, Gateway, Loss, Refusal
 from linli_platform.store import LatestRow, Row, SeriesInfo
 
@@ -180,7 +182,7 @@ def alarm(row: AlarmRow) -> models.Alarm:
         response=titles(row.response),
         clause=row.clause,
         state=row.state.value,
-        suppression=None if row.suppression is None else row.suppression.value,
+        hidden=None if row.hiding is None else hiding(row.hiding, row.hiding.starts_at),
         raised_at=to_rfc3339(row.raised_at),
         learnt_at=to_rfc3339(row.learnt_at),
         raised_again_at=moment(row.raised_again_at),
@@ -189,8 +191,26 @@ def alarm(row: AlarmRow) -> models.Alarm:
         acknowledged_at=moment(row.acknowledged_at),
         acknowledged_by=row.acknowledged_by,
         comment=row.comment,
+        assigned_to=row.assigned_to,
         value=row.value,
         text=row.text,
+    )
+
+
+def hiding(found: Hiding, now: Instant) -> models.Hiding:
+    """Return what is hidden."""
+    return models.Hiding(
+        id=found.id,
+        kind=found.kind.value,
+        active=found.is_active(now),
+        rule=found.rule,
+        subject=found.subject,
+        reason=found.reason,
+        actor=found.actor,
+        starts_at=to_rfc3339(found.starts_at),
+        until=to_rfc3339(found.until) if found.until < LATEST else None,
+        ended_at=moment(found.ended_at),
+        ended_by=found.ended_by,
     )
 
 

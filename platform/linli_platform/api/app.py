@@ -14,6 +14,7 @@ from linli_platform.api.billing import billing_routes
 from linli_platform.api.community import community_routes
 from linli_platform.api.completeness import completeness_routes
 from linli_platform.api.context import ApiContext
+from linli_platform.api.hidings import handling_routes, hiding_routes
 from linli_platform.api.influx_errors import install as install_influx
 from linli_platform.api.influx_query import query_routes
 from linli_platform.api.influx_write import influx_write_routes
@@ -49,6 +50,8 @@ def create_app(context: ApiContext) -> FastAPI:
         community_routes(context),
         reading_routes(context),
         completeness_routes(context),
+        handling_routes(context),
+        hiding_routes(context),
         alarm_routes(context),
         rule_routes(context),
         billing_routes(context),

@@ -290,6 +290,22 @@ class Change(BaseModel):
     comment: str
 
 
+class Hiding(BaseModel):
+    """What is hidden from people, by whom, why and until when."""
+
+    id: int = Field(description="0 for what the design itself says.")
+    kind: str = Field(description="`shelved`, `out_of_service` or `suppressed_by_design`.")
+    active: bool = Field(description="Whether it hides anything now.")
+    rule: str = Field(description="Empty for every rule.")
+    subject: str = Field(description="What is meant, and all below it.")
+    reason: str
+    actor: str = Field(description="Empty for the design.")
+    starts_at: Rfc3339
+    until: Rfc3339 | None = Field(description="`null`: as long as what hides it stands.")
+    ended_at: Rfc3339 | None = Field(description="When somebody ended it before its time.")
+    ended_by: str
+
+
 class Alarm(BaseModel):
     """An alarm, from its first raise until it is settled."""
 
@@ -306,7 +322,7 @@ class Alarm(BaseModel):
     response: Titles
     clause: str
     state: str = Field(description="One of the states in docs/alarms.md; `normal` is settled.")
-    suppression: str | None
+    hidden: Hiding | None = Field(description="Why nobody sees it now; `null` if everybody does.")
     raised_at: Rfc3339
     learnt_at: Rfc3339
     raised_again_at: Rfc3339 | None
@@ -315,6 +331,7 @@ class Alarm(BaseModel):
     acknowledged_at: Rfc3339 | None
     acknowledged_by: str
     comment: str
+    assigned_to: str = Field(description="Who is to see to it; empty for nobody yet.")
     value: float | None
     text: str | None
 

@@ -14,14 +14,17 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 
+from linli_core.alarm import Hiding, Suppression
 from linli_core.catalogue import Language, catalogue, text
-from linli_platform.alarms import Filter
+from linli_platform.alarms import Filter, NoSuchAlarm
 from linli_platform.api.alarms import acknowledge_alarm, unknown_alarm
 from linli_platform.api.community import select_series, unknown_gateway
 from linli_platform.api.context import ApiContext
+from linli_platform.api.hidings import end_hiding, hide_subject, reset_alarm, shelve_alarm, unshelve_alarm
 from linli_platform.api.problem import Problem
 from linli_platform.api.security import COOKIE as TOKEN_COOKIE
 from linli_platform.api.security import MAX_BODY, same_token
+from linli_platform.api.times import parse_step
 from linli_platform.registry import NotFound
 from linli_platform.web import show
 from linli_platform.web.history import WINDOWS, history
@@ -34,6 +37,8 @@ _YEAR_S: Final = 365 * 24 * 3600
 _CLIENT_TEXTS: Final = ("age.", "page.live", "page.connecting", "page.offline", "quality.", "reason.")
 _OPEN_ALARMS: Final = 200
 _CHARTS: Final = 60
+LENGTHS: Final = ("30min", "2h", "8h", "1d", "7d")
+"""For how long something may be hidden from a form."""
 
 
 def _assets_version() -> str:
@@ -67,8 +72,12 @@ class Pages:
             ("POST", "/gateways/{gateway}/accept", self.accept),
             ("GET", "/devices/{gateway}/{device}", self.device),
             ("GET", "/alarms", self.alarms),
+            ("GET", "/alarms/hidden", self.hidden),
             ("GET", "/alarms/{alarm}", self.alarm),
             ("POST", "/alarms/{alarm}/acknowledge", self.acknowledge),
+            ("POST", "/alarms/{alarm}/{act}", self.handle),
+            ("POST", "/hidings", self.hide),
+            ("POST", "/hidings/{number}/end", self.end_hiding),
             ("GET", "/login", self.login),
             ("POST", "/login", self.sign_in),
         )
@@ -129,8 +138,9 @@ class Pages:
             gateways = views.gateways()
             return {
                 "views": views,
-                "alarms": views.alarms(rows),
-                "state": views.state(rows, gateways),
+                "alarms": views.alarms(row for row in rows if row.hiding is None),
+                "hidden": sum(row.hiding is not None for row in rows),
+                "state": views.state([row for row in rows if row.hiding is None], gateways),
                 "rooms": rooms,
                 "groups": devices,
                 "gateways": gateways,
@@ -228,6 +238,7 @@ class Pages:
                 "views": views,
                 "alarm": views.alarm(row),
                 "changes": changes,
+                "lengths": LENGTHS,
                 "full_time": partial(show.full_time, zone=None),
                 "time": partial(show.clock_time, now=views.now, zone=None),
                 "span": partial(show.span, lang=views.lang),
@@ -238,11 +249,81 @@ class Pages:
     async def acknowledge(self, request: Request, alarm: int) -> Response:
         """Acknowledge from a plain form, then show the overview."""
         form = await _form(request)
-        actor = form.get("actor", "").strip()[:120] or "operator"
+        actor = _actor(form)
         if not 0 < alarm < 2**62:
             raise unknown_alarm(alarm)
         await acknowledge_alarm(self._context, alarm, actor=actor, comment=form.get("comment", "").strip()[:1000])
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+
+    async def handle(self, request: Request, alarm: int, act: str) -> Response:
+        """Do from a plain form what is to be done with an alarm, then show it."""
+        form = await _form(request)
+        if not 0 < alarm < 2**62:
+            raise unknown_alarm(alarm)
+        actor, said = _actor(form), form.get("comment", "").strip()[:1000]
+        context = self._context
+        if act == "shelve":
+            until = context.clock() + parse_step(form.get("for", "2h"), "for")
+            await shelve_alarm(context, alarm, until, actor=actor, reason=said)
+        elif act == "unshelve":
+            await unshelve_alarm(context, alarm, actor=actor, comment=said)
+        elif act == "reset":
+            await reset_alarm(context, alarm, actor=actor, comment=said)
+        elif act in {"comment", "assign"}:
+            try:
+                if act == "comment":
+                    await context.alarms.comment(alarm, actor=actor, comment=said)
+                else:
+                    await context.alarms.assign(alarm, form.get("to", "").strip()[:120], actor=actor, comment=said)
+            except NoSuchAlarm:
+                raise unknown_alarm(alarm) from None
+        else:
+            raise Problem(404, "unknown-page", where="act", found=repr(act[:40]), remedy=f"open /alarms/{alarm}")
+        return RedirectResponse(f"/alarms/{alarm}", HTTPStatus.SEE_OTHER)
+
+    async def hidden(self, request: Request) -> Response:
+        """Return what is hidden now, and is to be: by whom, why and until when."""
+        now = self._context.clock()
+        hidings = await self._context.alarms.hiding.all(now, over=False)
+        rows = await self._context.alarms.hidden()
+
+        def ask() -> dict[str, Any]:
+            views = Views(self._context, language_of(request))
+            return {
+                "views": views,
+                "hidings": [views.hiding(item, rows) for item in hidings],
+                "by_design": [views.alarm(row) for row in rows if row.hiding is not None and not row.hiding.id],
+                "devices": [(item.gateway, item.id) for item in self._context.registry.devices()],
+                "gateways": [item.id for item in self._context.registry.gateways()],
+                "lengths": LENGTHS,
+                "full_time": partial(show.full_time, zone=None),
+                "time": partial(show.clock_time, now=views.now, zone=None),
+            }
+
+        return self._render(request, "hidden.html", **await asyncio.to_thread(ask))
+
+    async def hide(self, request: Request) -> Response:
+        """Take something out of service from a plain form, or hide it by design, then show what is hidden."""
+        form = await _form(request)
+        now = self._context.clock()
+        kinds = {kind.value: kind for kind in Suppression if kind is not Suppression.SHELVED}
+        kind = kinds.get(form.get("kind", ""))
+        subject = form.get("subject", "")
+        known = {item.id for item in self._context.registry.gateways()}
+        known |= {f"{item.gateway}/{item.id}" for item in self._context.registry.devices()}
+        if kind is None or subject not in known:
+            found = repr(form.get("kind", "")[:40]) if kind is None else repr(subject[:130])
+            remedy = "choose one of the list"
+            raise Problem(422, "invalid-request", where="subject" if kind else "kind", found=found, remedy=remedy)
+        until = now + parse_step(form.get("for", "1d"), "for")
+        reason = form.get("comment", "").strip()[:1000]
+        await hide_subject(self._context, Hiding(0, kind, "", subject, reason, _actor(form), now, until))
+        return RedirectResponse("/alarms/hidden", HTTPStatus.SEE_OTHER)
+
+    async def end_hiding(self, request: Request, number: int) -> Response:
+        """Show what is hidden before its time, from a plain form."""
+        await end_hiding(self._context, number, actor=_actor(await _form(request)))
+        return RedirectResponse("/alarms/hidden", HTTPStatus.SEE_OTHER)
 
     # Signing in
 
@@ -260,6 +341,10 @@ class Pages:
         secure = request.url.scheme == "https"
         response.set_cookie(TOKEN_COOKIE, token, httponly=True, samesite="strict", secure=secure, max_age=_YEAR_S)
         return response
+
+
+def _actor(form: Mapping[str, str]) -> str:
+    return form.get("actor", "").strip()[:120] or "operator"
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """From the platform's rows to what a page shows; plain data, so that templates hold no logic worth testing."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from linli_core.alarm import NEEDS_ACKNOWLEDGEMENT, Priority
+from linli_core.alarm import NEEDS_ACKNOWLEDGEMENT, Hiding, Priority
 from linli_core.catalogue import Language, text
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_core.model import Quality, parse_point, quality_from_code
@@ -23,6 +25,7 @@ from linli_platform.web.chart import Dot, sparkline
 STALE: Final = 2 * MINUTE
 STALE_UNKNOWN: Final = 15 * MINUTE
 HEADLINE_POINTS: Final = 5
+_FOR_EVER: Final = 2**61
 _RANK: Final = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
 _FIRST: Final = ("active_power", "energy_import", "voltage", "current", "volume", "flow", "temperature", "heat_energy")
 
@@ -82,6 +85,19 @@ class RoomView:
 
 
 @dataclass(frozen=True, slots=True)
+class HidingView:
+    """What is hidden, by whom, why and until when (``None``: as long as what hides it stands)."""
+
+    row: Hiding
+    kind: str
+    where: str
+    actor: str
+    until: Instant | None
+    begins_later: bool
+    alarms: list[AlarmView]
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmView:
     """An alarm's card."""
 
@@ -95,6 +111,8 @@ class AlarmView:
     since: Age
     returned: Age | None
     needs_you: bool
+    needs_action: bool
+    hiding: HidingView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +275,21 @@ class Views:
             since=self.age(row.raised_again_at or row.raised_at),
             returned=None if row.returned_at is None else self.age(row.returned_at),
             needs_you=row.state in NEEDS_ACKNOWLEDGEMENT,
+            needs_action=bool((rule := self._context.alarms.engine.rules.get(row.rule)) and rule.corrective_action),
+            hiding=None if row.hiding is None else self.hiding(row.hiding, ()),
+        )
+
+    def hiding(self, found: Hiding, rows: Iterable[AlarmRow]) -> HidingView:
+        """Return what is hidden, with the alarms that it hides now."""
+        gateway, _, below = found.subject.partition("/")
+        return HidingView(
+            row=found,
+            kind=text(f"suppression.{found.kind}", self.lang),
+            where=" › ".join(part for part in (gateway, *below.split("/")) if part),
+            actor=found.actor or text("alarm.system", self.lang),
+            until=None if found.until >= _FOR_EVER else found.until,
+            begins_later=found.starts_at > self.now,
+            alarms=[self.alarm(row) for row in rows if row.hiding is not None and row.hiding.id == found.id],
         )
 
     def alarms(self, rows: Iterable[AlarmRow]) -> list[AlarmView]:
