@@ -14,7 +14,8 @@ from linli_core.log import AckOutcome
 from linli_core.wire.messages import Ack
 from linli_edge.outbox import Message, MessageTooLarge, Outbox, OutboxFull, OutboxLimits
 from linli_edge.outbox.message import NORMAL, URGENT
-from linli_edge.outbox.store import OVERHEAD, PAGE, ROW_BYTES, LogStore
+from linli_edge.outbox.room import OVERHEAD, RESERVE
+from linli_edge.outbox.store import PAGE, ROW_BYTES, LogStore
 
 
 @pytest.fixture
@@ -228,6 +229,50 @@ async def test_a_full_file_system_is_survived(path: Path, clock: SteppedClock) -
         assert outbox.stats().next_seq == 3
 
 
+async def filled(outbox: Outbox, *, acked: int) -> None:
+    """Have forty messages in the log, some acknowledged, and a disk that has no room for more."""
+    for number in range(40):
+        outbox.append(telemetry(NOISE[number : number + 2000], at=number))
+        await outbox.flush()
+    outbox.sender.ack(Ack(outbox.sender.epoch, acked), 0)
+    assert outbox._store is not None
+    connection = outbox._store._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def test_on_a_disk_that_others_have_filled_what_is_acknowledged_makes_room(
+    path: Path, clock: SteppedClock
+) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        await filled(outbox, acked=40)
+        for number in range(5):
+            outbox.append(telemetry(NOISE[number : number + 2000]))
+            await outbox.flush()
+        stats = outbox.stats()
+        assert (stats.next_seq, stats.backlog, stats.state, stats.evicted_messages) == (46, 5, "ok", 0)
+
+
+async def test_what_is_not_acknowledged_makes_room_only_for_what_would_be_refused(
+    path: Path, clock: SteppedClock
+) -> None:
+    limits = OutboxLimits(group_delay=0, retry_delay=1, queue_messages=8)
+    async with Outbox.open(path, limits, clock) as outbox:
+        await filled(outbox, acked=0)
+        outbox.append(telemetry(NOISE[:2000]))
+        while outbox.stats().state != "waiting":
+            await asyncio.get_running_loop().run_in_executor(outbox._executor, int)
+        assert outbox.sender.evicted() == ()
+        for _ in range(4):
+            outbox.append(telemetry(NOISE[:2000]))
+        await outbox.flush()
+        stats = outbox.stats()
+        assert (stats.next_seq, stats.state, stats.refused_messages) == (46, "ok", 0)
+        (gone,) = outbox.sender.evicted()
+        assert (gone.first, gone.cause, gone.observed_from) == (1, "space", 0)
+        assert gone.last + stats.backlog == 45
+
+
 async def test_a_second_gateway_on_the_same_log_is_told_so(path: Path, clock: SteppedClock) -> None:
     async with Outbox.open(path, EAGER, clock) as outbox:
         outbox.append(telemetry())
@@ -368,7 +413,7 @@ async def test_a_full_log_takes_no_more_of_the_disk_than_it_may(path: Path, cloc
         stats = outbox.stats()
         assert stats.evicted_messages == 3000 - stats.backlog
         assert stats.backlog > 800
-        assert len(content_of(path)) < limits.max_bytes + 2 * OVERHEAD + 100 * 2 * PAGE
+        assert len(content_of(path)) < limits.max_bytes + RESERVE + 3 * OVERHEAD + 100 * 3 * PAGE
 
 
 async def test_a_log_that_was_larger_before_is_not_cut_for_it(path: Path, clock: SteppedClock) -> None:
@@ -385,4 +430,4 @@ async def test_a_log_that_was_larger_before_is_not_cut_for_it(path: Path, clock:
                 outbox.append(telemetry(NOISE[number : number + 480]))
             await outbox.flush()
             assert outbox.stats().backlog == pytest.approx(before, abs=60)
-    assert len(content_of(path)) < 1600 * PAGE
+    assert len(content_of(path)) < 1600 * PAGE + RESERVE + OVERHEAD + 60 * PAGE

@@ -370,3 +370,36 @@ def spoil(path: Path, place: int, bit: int) -> None:
     content = bytearray(path.read_bytes())
     content[place] ^= bit
     path.write_bytes(content)
+
+
+def damage_message_and_header(path: Path, body: bytes) -> None:
+    """Damage a log's header and one message of it, beside a file that was damaged before."""
+    flip(path, body, 1)
+    flip(path, b"SQLite format", 0)
+    path.with_name("outbox.db.damaged-1").touch()
+
+
+async def test_without_room_for_a_second_copy_what_is_not_acknowledged_is_saved(
+    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        for number in range(100):
+            outbox.append(telemetry(b"[%d]" % number + NOISE[:2000]))
+        await outbox.flush()
+        outbox.sender.ack(Ack(outbox.sender.epoch, 70), 0)
+    damage_message_and_header(path, b"[90]")
+    opens = LogStore.open
+
+    def narrow(where: Path, limits: OutboxLimits, *, gateway: str = "") -> LogStore:
+        store = opens(where, limits, gateway=gateway)
+        store._connection.execute("PRAGMA max_page_count = 120")
+        return store
+
+    monkeypatch.setattr(LogStore, "open", narrow)
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        stats = outbox.stats()
+        assert (stats.state, stats.next_seq, stats.backlog) == ("salvaged", 101, 29)
+        assert "no room to keep the damaged file" in stats.detail
+        ((first, last, cause),) = [(one.first, one.last, one.cause) for one in outbox.sender.evicted()]
+        assert (first, last, cause) == (91, 91, "corruption")
+    assert asides(path) == []

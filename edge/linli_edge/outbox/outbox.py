@@ -29,6 +29,7 @@ from linli_edge.outbox.message import (
     OutboxStats,
     StoredMessage,
 )
+from linli_edge.outbox.room import is_full
 from linli_edge.outbox.salvage import hold, is_damage, open_or_salvage, replace_damaged
 from linli_edge.outbox.store import LogStore
 
@@ -80,6 +81,7 @@ class Outbox:
         self._queue: deque[Message] = deque()
         self._queued_bytes = 0
         self._writing = 0
+        self._at_once = COMMIT_MESSAGES
         self._written = asyncio.Condition()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -282,7 +284,7 @@ class Outbox:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), COMMIT_MESSAGES))]
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._at_once))]
                 self._writing = len(batch)
                 try:
                     await self._commit(batch)
@@ -293,6 +295,9 @@ class Outbox:
                     if not self._trouble:
                         _log.error("%s: cannot write (%s); messages wait in memory", self._path, exc)
                     self._trouble = f"{self._path}: {exc}"
+                    if is_full(exc):
+                        # The write-ahead file, too, has only the room it has: less fits where much does not.
+                        self._at_once = max(1, len(batch) // 4)
                     if self._closing:
                         return
                     self._wake_in(self._limits.retry_delay)
@@ -313,9 +318,15 @@ class Outbox:
         sender = self.sender
         first = sender.next_seq
         acked = sender.acked.ranges()
-        changes = await self._work(self._use, lambda store: store.commit(batch, self._clock(), acked=acked))
+        # What waits in memory is the newest there is: before it is refused, the oldest leaves the log.
+        waiting, limits = len(self._queue) + len(batch), self._limits
+        pressed = waiting * 2 > limits.queue_messages or self._queued_bytes * 2 > limits.queue_bytes
+        changes = await self._work(
+            self._use, lambda store: store.commit(batch, self._clock(), acked=acked, pressed=pressed)
+        )
         # Meanwhile reading may have found damage: then it is another sender that has to know.
         sender = self.sender
+        self._at_once = min(self._at_once * 2, COMMIT_MESSAGES)
         if self._trouble:
             _log.info("%s: written again", self._path)
             self._trouble = ""

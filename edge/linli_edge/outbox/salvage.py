@@ -17,6 +17,7 @@ from linli_core.log import IntervalSet
 from linli_core.wire.messages import Carried, Evicted
 from linli_edge.outbox.message import OutboxLimits
 from linli_edge.outbox.raw_pages import sound_head, sound_rows
+from linli_edge.outbox.room import is_full
 from linli_edge.outbox.store import (
     CARRIED,
     ROW_BYTES,
@@ -117,18 +118,31 @@ def _go_on(
     path: Path, limits: OutboxLimits, now: Instant, error: Exception, head: Head | None, gateway: str
 ) -> tuple[LogStore, str]:
     # The successor is whole before the damaged file gives way: a disk that fills up meanwhile costs nothing.
-    successor = _successor(path)
-    for suffix in ("", "-wal", "-shm"):
-        successor.with_name(successor.name + suffix).unlink(missing_ok=True)
-    store, saved = _salvage(path, successor, limits, head, gateway)
+    store, saved, short = _succeed(path, limits, head, gateway)
     store.close()
     aside = _set_aside(path, now)
     _finish(path)
-    _drop_older(path, aside)
+    _drop_older(path, None if short else aside)
     store = LogStore.open(path, limits, gateway=gateway)
-    detail = f"{path}: damaged ({error}); {saved} messages were saved, the damaged file is kept as {aside.name}"
+    kept = "there was no room to keep the damaged file" if short else f"the damaged file is kept as {aside.name}"
+    detail = f"{path}: damaged ({error}); {saved} messages were saved, {kept}"
     _log.error("%s", detail)
     return store, detail
+
+
+def _succeed(path: Path, limits: OutboxLimits, head: Head | None, gateway: str) -> tuple[LogStore, int, bool]:
+    """Return a successor, how many messages it holds, and whether room for it was short.
+
+    Where the disk has no room for a second copy, older damaged files go, and what is acknowledged is left out.
+    """
+    try:
+        return *_salvage(path, limits, head, gateway, unacked_only=False), False
+    except (sqlite3.OperationalError, OSError) as exc:
+        if not is_full(exc):
+            raise
+        _log.warning("%s: no room for a whole copy (%s); what is acknowledged is left out", path, exc)
+    _drop_older(path, None)
+    return *_salvage(path, limits, head, gateway, unacked_only=True), True
 
 
 @contextmanager
@@ -157,10 +171,10 @@ def _finish(path: Path) -> None:
         _successor(path).rename(path)
 
 
-def _drop_older(path: Path, aside: Path) -> None:
+def _drop_older(path: Path, aside: Path | None) -> None:
     """Keep the latest damaged file only: a card that decays must not fill up with copies of what was saved."""
     for old in path.parent.glob(f"{path.name}.damaged-*"):
-        if not old.name.startswith(aside.name):
+        if aside is None or not old.name.startswith(aside.name):
             old.unlink(missing_ok=True)
 
 
@@ -174,7 +188,12 @@ def _set_aside(path: Path, now: Instant) -> Path:
     return aside
 
 
-def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None, gateway: str) -> tuple[LogStore, int]:
+def _salvage(
+    damaged: Path, limits: OutboxLimits, head: Head | None, gateway: str, *, unacked_only: bool
+) -> tuple[LogStore, int]:
+    path = _successor(damaged)
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
     old = sqlite3.connect(damaged, isolation_level=None, check_same_thread=False)
     old.text_factory = bytes
     try:
@@ -183,7 +202,7 @@ def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None,
         old.close()
         raise
     try:
-        return store, _carry_over(old, damaged, store, head, gateway)
+        return store, _carry_over(old, damaged, store, head, gateway, unacked_only=unacked_only)
     except BaseException:
         store.close()
         raise
@@ -191,7 +210,9 @@ def _salvage(damaged: Path, path: Path, limits: OutboxLimits, head: Head | None,
         old.close()
 
 
-def _carry_over(old: sqlite3.Connection, damaged: Path, store: LogStore, head: Head | None, gateway: str) -> int:
+def _carry_over(
+    old: sqlite3.Connection, damaged: Path, store: LogStore, head: Head | None, gateway: str, *, unacked_only: bool
+) -> int:
     """Copy what reads into a new log and declare what does not; return how many messages were saved.
 
     Raises:
@@ -200,9 +221,10 @@ def _carry_over(old: sqlite3.Connection, damaged: Path, store: LogStore, head: H
     head = head or _read_head(old, damaged)
     if head is not None:
         head = head.of(gateway, damaged)
-    saved = _copy(old, store, keep_numbers=head is not None)
+    unwanted = IntervalSet(head.acked if head is not None and unacked_only else ())
+    saved = _copy(old, store, unwanted, keep_numbers=head is not None)
     if head is not None:
-        _copy_hidden(old, damaged, store, saved)
+        _copy_hidden(old, damaged, store, saved, unwanted)
     if head is None:
         # Which log it was is lost, so its numbers mean nothing any more: what reads is a new log from 1 on. The
         # platform drops what it has by the readings' own identity (series and time).
@@ -259,7 +281,7 @@ def _read_evicted(old: sqlite3.Connection) -> list[Evicted]:
     return entries
 
 
-def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _Saved:
+def _copy(old: sqlite3.Connection, store: LogStore, unwanted: IntervalSet, *, keep_numbers: bool) -> _Saved:
     """Copy every message that reads; where reading fails, feel the way past the damage."""
     saved = _Saved(IntervalSet())
     position, step, failures = _bound(old, "SELECT min(seq) FROM message"), BATCH, 0
@@ -277,7 +299,7 @@ def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _S
             continue
         position += step
         step = min(step * 2, BATCH)
-        sound = [row for row in rows if _is_sound(row)]
+        sound = [row for row in rows if _is_sound(row) and row[0] not in unwanted]
         if not keep_numbers:
             start = saved.seqs.count() + 1
             sound = [seal((start + place, *row[1:])) for place, row in enumerate(sound)]
@@ -289,13 +311,14 @@ def _copy(old: sqlite3.Connection, store: LogStore, *, keep_numbers: bool) -> _S
     return saved
 
 
-def _copy_hidden(old: sqlite3.Connection, damaged: Path, store: LogStore, saved: _Saved) -> None:
+def _copy_hidden(old: sqlite3.Connection, damaged: Path, store: LogStore, saved: _Saved, unwanted: IntervalSet) -> None:
     """Copy what no query finds any more, for a damaged page above it; what had left the log stays away."""
     try:
         gone = gone_of(old)
     except _BROKEN:
         # Then some of it comes back: the platform has it, or takes it out of its ledger.
         gone = IntervalSet()
+    gone = gone.union(unwanted)
     rows: list[Row] = []
     try:
         for row in sound_rows(damaged):

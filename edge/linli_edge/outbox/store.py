@@ -13,9 +13,10 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -27,6 +28,7 @@ from linli_core.log.intervals import Range
 from linli_core.log.sender import declare
 from linli_core.wire.messages import Carried, Evicted
 from linli_edge.outbox.message import KINDS, NORMAL, URGENT, Message, OutboxLimits, StoredMessage
+from linli_edge.outbox.room import MOST_TAKEN, OVERHEAD, NoRoom, Room, is_full
 
 SCHEMA: Final = """
 CREATE TABLE message (
@@ -51,11 +53,6 @@ _MIGRATIONS: Final = {
 
 ROW_BYTES: Final = 40
 """What a message costs on disk beside its body, near enough."""
-OVERHEAD: Final = 64 * 1024
-"""What a log takes beside its messages: tables of its own, indexes, pages half full."""
-MOST_TAKEN: Final = 2.25
-"""How many times its bytes a message takes on disk at most (one of 480 bytes takes a page). What is beyond is a damaged
-count of pages, for which nothing must leave."""
 CHUNK: Final = 500
 """Messages evicted at a time."""
 AT_ONCE: Final = 256 * 1024
@@ -230,6 +227,16 @@ def new_epoch() -> str:
     return secrets.token_hex(8)
 
 
+def _enough(rows: Sequence[tuple[int, ...]], excess: int) -> list[tuple[int, ...]]:
+    """Return as many rows as come to so many bytes: one at least, all if they do not."""
+    rows = [numbers_of(row) for row in rows]
+    for count, row in enumerate(rows, 1):
+        excess -= row[1] + ROW_BYTES
+        if excess <= 0:
+            return rows[:count]
+    return rows
+
+
 class LogStore:
     """An open log file.
 
@@ -241,6 +248,7 @@ class LogStore:
 
     def __init__(self, connection: sqlite3.Connection, limits: OutboxLimits) -> None:
         self._connection = connection
+        self._room = Room(connection)
         self._limits = limits
         self.head = Head("")
         self.gone = IntervalSet()
@@ -278,9 +286,10 @@ class LogStore:
             store._load()
             store.head = store.head.of(gateway, path)
             # A file does not shrink: of a log that once took more of the disk, nothing is gained by what leaves it.
-            store._may_take = max(limits.max_bytes, store._taken())
+            store._may_take = max(limits.max_bytes, store._room.taken())
             if version:
                 store.begin_epoch()
+            store._room.open(path)
         except BaseException:
             connection.close()
             raise
@@ -288,7 +297,9 @@ class LogStore:
 
     def close(self) -> None:
         """Close the file."""
+        # In this order: to close any descriptor of a file takes the locks away that SQLite has on it.
         self._connection.close()
+        self._room.close()
 
     def state(self) -> LogState:
         """Return what the sender starts from."""
@@ -311,17 +322,39 @@ class LogStore:
         now: Instant,
         *,
         acked: list[Range] | None = None,
+        pressed: bool = False,
     ) -> Changes:
         """Make messages durable under the next numbers, and make room; all in one transaction.
+
+        A disk that others have filled takes them in the place of what was acknowledged.
 
         Args:
             messages: What to append.
             now: For the age of what is kept.
             acked: What the platform has acknowledged, to be written down and to be evicted first.
+            pressed: On a full disk, give up what was not acknowledged too, in the order of its priority.
 
         Raises:
             sqlite3.Error: Nothing was changed.
         """
+        try:
+            return self._commit(messages, now, acked)
+        except sqlite3.OperationalError as exc:
+            if not is_full(exc) or not messages:
+                raise
+        with suppress(sqlite3.Error):
+            # The write-ahead file begins anew in the room it has.
+            self._connection.execute("PRAGMA wal_checkpoint").fetchall()
+        return self._commit(messages, now, acked, "all" if pressed else "acknowledged")
+
+    def _commit(
+        self,
+        messages: Sequence[Message],
+        now: Instant,
+        acked: list[Range] | None,
+        instead: Literal["", "acknowledged", "all"] = "",
+    ) -> Changes:
+        """Commit in the room there is, or in the place of others."""
         head = msgspec.structs.replace(self.head)
         if acked is not None:
             head.acked = acked
@@ -343,14 +376,20 @@ class LogStore:
         changes = Changes()
         gone, evicted = self.gone, self.evicted
         aged_at = self._aged_at
+        need = round((head.bytes - self.head.bytes) * MOST_TAKEN) + OVERHEAD
+        if not instead:
+            self._room.reserve(need)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
+            if instead:
+                self.gone, self.evicted = gone.copy(), evicted.copy()
+                self._free(need, head, changes, acked_only=instead == "acknowledged")
             self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             if aged_at is None or now - aged_at >= MINUTE or now < aged_at or self._excess(head) > 0:
-                self.gone, self.evicted = gone.copy(), evicted.copy()
+                self.gone, self.evicted = self.gone.copy(), self.evicted.copy()
                 self._let_age(head, changes, now - self._limits.max_age)
                 self._aged_at = now
-                while self._excess(head) > 0 and self._make_room(head, changes):
+                while (excess := self._excess(head)) > 0 and self._make_room(excess, head, changes):
                     pass
             self._write_head(head)
             self._connection.execute("COMMIT")
@@ -451,7 +490,17 @@ class LogStore:
             if len(old) < len(rows):
                 return
 
-    def _make_room(self, head: Head, changes: Changes) -> bool:
+    def _free(self, need: int, head: Head, changes: Changes, *, acked_only: bool) -> None:
+        """Have so many bytes of the file free.
+
+        Raises:
+            sqlite3.OperationalError: What may go does not give them.
+        """
+        while (short := need - self._room.free()) > 0:
+            if not self._make_room(short, head, changes, acked_only=acked_only):
+                raise NoRoom("the disk has no room, and nothing in the log may go for it")
+
+    def _make_room(self, excess: int, head: Head, changes: Changes, *, acked_only: bool = False) -> bool:
         """Let one chunk go: acknowledged first, then by lowest priority, then the oldest; ``False``: nothing left."""
         for first, last in IntervalSet(head.acked).difference(self.gone).ranges():
             rows = self._connection.execute(
@@ -459,8 +508,11 @@ class LogStore:
             ).fetchall()
             if rows:
                 # Some more than is needed at the moment: each deletion writes pages, however little it deletes.
-                self._remove(self._enough(rows, head, min(self._limits.max_bytes // 16, AT_ONCE)), head, changes)
+                more = min(self._limits.max_bytes // 16, AT_ONCE)
+                self._remove(_enough(rows, excess + more), head, changes)
                 return True
+        if acked_only:
+            return False
         for condition in (
             f"priority > {NORMAL} ORDER BY priority DESC, seq LIMIT ?",
             f"priority = {NORMAL} ORDER BY seq LIMIT ?",
@@ -468,32 +520,14 @@ class LogStore:
         ):
             rows = self._connection.execute(_QUERY_EVICTION + condition, (CHUNK,)).fetchall()
             if rows:
-                self._evict(self._enough(rows, head), head, changes)
+                self._evict(_enough(rows, excess), head, changes)
                 return True
         return False
 
     def _excess(self, head: Head) -> int:
         """Return by how many bytes the log is too large: by what its messages count, or by the pages they take."""
-        taken = min(self._taken(), int(head.bytes * MOST_TAKEN))
+        taken = min(self._room.taken(), int(head.bytes * MOST_TAKEN))
         return max(head.bytes - self._limits.max_bytes, taken - self._may_take)
-
-    def _taken(self) -> int:
-        """Return the bytes of the file's pages that are in use."""
-        pages, free, size = (
-            int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return (pages - free) * size - OVERHEAD
-
-    def _enough(self, rows: list[tuple[int, ...]], head: Head, more: int = 0) -> list[tuple[int, ...]]:
-        """Return as many of the rows as bring the log below its bound, and so many bytes further."""
-        rows = [numbers_of(row) for row in rows]
-        excess = self._excess(head) + more
-        for count, row in enumerate(rows, 1):
-            excess -= row[1] + ROW_BYTES
-            if excess <= 0:
-                return rows[:count]
-        return rows
 
     def _remove(self, rows: Sequence[tuple[int, ...]], head: Head, changes: Changes) -> None:
         for first, last in IntervalSet((row[0], row[0]) for row in rows).ranges():
