@@ -250,27 +250,19 @@ class Views:
 
     def alarm(self, row: AlarmRow) -> AlarmView:
         """Return an alarm's card."""
-        store, registry = self._context.store, self._context.registry
-        series = store.find(row.gateway, row.point) if row.point else None
+        series = self._context.store.find(row.gateway, row.point) if row.point else None
         value = ""
         if series is not None and (row.value is not None or row.text is not None):
             value = f"{show.shown(series, row.value, row.text, self.lang)} {show.unit_shown(series)}".strip()
-        gateway = registry.gateway(row.gateway)
-        where = [self._title({} if gateway is None else gateway.titles, row.gateway)]
-        href = f"/gateways/{row.gateway}"
-        if row.device:
-            device = next((item for item in registry.devices(row.gateway) if item.id == row.device), None)
-            where.append(self._title({} if device is None else device.titles, row.device))
-            href = f"/devices/{row.gateway}/{row.device}"
-        if series is not None:
-            where.append(show.title(series, self.lang))
+        where = self.place(row.gateway, row.device, series)
+        href = f"/devices/{row.gateway}/{row.device}" if row.device else f"/gateways/{row.gateway}"
         return AlarmView(
             row=row,
             title=self._title(row.title, row.rule),
             consequence=self._title(row.consequence, ""),
             response=self._title(row.response, ""),
             value=value,
-            where=" › ".join(where),
+            where=where,
             href=href,
             since=self.age(row.raised_again_at or row.raised_at),
             returned=None if row.returned_at is None else self.age(row.returned_at),
@@ -282,15 +274,29 @@ class Views:
     def hiding(self, found: Hiding, rows: Iterable[AlarmRow]) -> HidingView:
         """Return what is hidden, with the alarms that it hides now."""
         gateway, _, below = found.subject.partition("/")
+        device, _, quantity = below.partition("/")
+        series = self._context.store.find(gateway, below) if quantity else None
         return HidingView(
             row=found,
             kind=text(f"suppression.{found.kind}", self.lang),
-            where=" › ".join(part for part in (gateway, *below.split("/")) if part),
+            where=self.place(gateway, device, series),
             actor=found.actor or text("alarm.system", self.lang),
             until=None if found.until >= _FOR_EVER else found.until,
             begins_later=found.starts_at > self.now,
             alarms=[self.alarm(row) for row in rows if row.hiding is not None and row.hiding.id == found.id],
         )
+
+    def place(self, gateway: str, device: str = "", series: SeriesInfo | None = None) -> str:
+        """Return in people's words where a gateway, a device of it, or a point of that is."""
+        registry = self._context.registry
+        known = registry.gateway(gateway)
+        where = [self._title({} if known is None else known.titles, gateway)]
+        if device:
+            found = next((item for item in registry.devices(gateway) if item.id == device), None)
+            where.append(self._title({} if found is None else found.titles, device))
+        if series is not None:
+            where.append(show.title(series, self.lang))
+        return " › ".join(where)
 
     def alarms(self, rows: Iterable[AlarmRow]) -> list[AlarmView]:
         """Return alarms, those that need a person first, by priority, newest first."""
