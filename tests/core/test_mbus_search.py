@@ -203,3 +203,11 @@ def test_several_acknowledgements_behind_each_other_are_several_meters() -> None
     with pytest.raises(ValueError, match="nothing was asked"):
         TreeSearch(most=0).take(b"")
     assert selection("12FFFFFFFFFFFFFF").number == "12FFFFFF"
+
+
+def test_a_collision_that_reads_as_one_of_the_two_hides_the_other_from_nobody() -> None:
+    # By chance the checksum of what is heard is right, and the number in it that of the first.
+    identities = [meter("00000000"), meter("00000404")]
+    search = TreeSearch()
+    assert sorted(walk(search, heard(bus_of(identities))), key=str) == sorted(identities, key=str)
+    assert search.state.unresolved == []

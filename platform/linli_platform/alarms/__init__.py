@@ -4,7 +4,14 @@ from linli_platform.alarms.bundled import load_rules
 from linli_platform.alarms.hiding import HidingRefused
 from linli_platform.alarms.records import AlarmRecordError, Filter
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
-from linli_platform.alarms.service import ActionMissing, AlarmListener, AlarmService, NoSuchAlarm, NothingToAcknowledge
+from linli_platform.alarms.service import (
+    ActionMissing,
+    AlarmListener,
+    AlarmService,
+    NoSuchAlarm,
+    NothingToAcknowledge,
+    TooMuchToJudge,
+)
 
 __all__ = [
     "ActionMissing",
@@ -17,5 +24,6 @@ __all__ = [
     "HidingRefused",
     "NoSuchAlarm",
     "NothingToAcknowledge",
+    "TooMuchToJudge",
     "load_rules",
 ]

@@ -1,6 +1,6 @@
 """Alarms in the database: changes are written with the engine's memory in one transaction, or not at all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -21,6 +21,7 @@ from linli_core.alarm import (
     State,
     Suppression,
 )
+from linli_core.alarm.health import Moment
 from linli_core.errors import LinliError
 from linli_core.instant import Instant
 from linli_core.model import Value
@@ -254,6 +255,33 @@ class AlarmRecords:
         with self._sessions() as session:
             rows = session.execute(select(AlarmChangeTable.event, func.count()).group_by(AlarmChangeTable.event))
             return {Event(event): number for event, number in rows if event not in _NOTES}
+
+    def moments(self, start: Instant, end: Instant, gateways: Collection[str] | None, limit: int) -> list[Moment]:
+        """Return the transitions before ``end`` of the alarms that lived in a period, of these gateways if given."""
+        lived = select(AlarmChangeTable.alarm).where(AlarmChangeTable.at >= start, AlarmChangeTable.at < end)
+        query = (
+            select(AlarmChangeTable, AlarmTable.rule, AlarmTable.subject, AlarmTable.priority)
+            .join(AlarmTable, AlarmTable.id == AlarmChangeTable.alarm)
+            .where(AlarmChangeTable.at < end, AlarmChangeTable.event.not_in(_NOTES))
+            .where(AlarmTable.id.in_(lived) | ((AlarmTable.state != State.NORMAL) & (AlarmTable.raised_at < end)))
+            .order_by(AlarmChangeTable.at, AlarmChangeTable.id)
+            .limit(limit)
+        )
+        if gateways is not None:
+            query = query.where(AlarmTable.gateway.in_(gateways))
+        with self._sessions() as session:
+            return [
+                Moment(
+                    alarm=change.alarm,
+                    rule=rule,
+                    subject=subject,
+                    priority=Priority(priority),
+                    event=Event(change.event),
+                    at=change.at,
+                    learnt_at=change.learnt_at,
+                )
+                for change, rule, subject, priority in session.execute(query)
+            ]
 
     def note(
         self, alarm: int, note: Note, now: Instant, *, actor: str, comment: str, assign: str | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -25,6 +25,7 @@ from linli_core.alarm import (
     SubjectKind,
     Suppression,
 )
+from linli_core.alarm.health import Health, health
 from linli_core.errors import LinliError
 from linli_core.instant import SECOND, Instant
 from linli_platform.alarms.hiding import HidingDesk, HidingRefused
@@ -44,6 +45,9 @@ PENDING_LIMIT: Final = 50_000
 """Changes waiting to be written. Beyond it readings are not judged until the backlog of changes is written; then the
 newest of each series is judged again, so that a flood costs detail, never an alarm that still stands."""
 
+JUDGED: Final = 200_000
+"""Transitions that figures are made of at one time."""
+
 _RETRY_S: Final = 1.0
 _LONGEST_NAP_S: Final = 1.0
 _FLUSH_S: Final = 5.0
@@ -56,6 +60,10 @@ class NoSuchAlarm(LinliError):
 
 class NothingToAcknowledge(LinliError):
     """The alarm was acknowledged already, or is settled."""
+
+
+class TooMuchToJudge(LinliError):
+    """More happened than figures are made of at one time."""
 
 
 class ActionMissing(LinliError):
@@ -405,6 +413,17 @@ class AlarmService:
     async def changes(self, alarm: int) -> list[ChangeRow]:
         """Return the history of one alarm, oldest first."""
         return await asyncio.to_thread(self._records.changes, alarm)
+
+    async def health(self, start: Instant, end: Instant, gateways: Collection[str] | None = None) -> Health:
+        """Return how the alarm system fared in a period; of these gateways if given.
+
+        Raises:
+            TooMuchToJudge: More happened than is judged at one time.
+        """
+        moments = await asyncio.to_thread(self._records.moments, start, end, gateways, JUDGED + 1)
+        if len(moments) > JUDGED:
+            raise TooMuchToJudge(f"more than {JUDGED} transitions: ask for a shorter time")
+        return await asyncio.to_thread(health, moments, start, end)
 
     async def totals(self) -> dict[Event, int]:
         """Return how often each event happened since the database began."""

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import OperationalError
 
 from linli_platform.api.accounts import account_routes
+from linli_platform.api.alarm_health import alarm_health_routes
 from linli_platform.api.alarms import alarm_routes
 from linli_platform.api.backups import backup_routes
 from linli_platform.api.billing import billing_routes
@@ -51,6 +52,7 @@ def create_app(context: ApiContext) -> FastAPI:
         reading_routes(context),
         completeness_routes(context),
         handling_routes(context),
+        alarm_health_routes(context),
         hiding_routes(context),
         alarm_routes(context),
         rule_routes(context),

@@ -106,7 +106,7 @@ def _look(place: restore.Place, manifest: Manifest) -> tuple[Check, ...]:
     ):
         compare("readings", manifest.readings, store.count())
         compare("distinct", manifest.readings, store.count_distinct())
-        compare("device times", manifest.device_times, store.count_device_times())
+        compare("device_times", manifest.device_times, store.count_device_times())
         compare("series", manifest.series, len(store.all_series()))
         newest = max((row.time for row in store.latest()), default=None)
         compare("newest", manifest.last and to_rfc3339(manifest.last), newest and to_rfc3339(newest))

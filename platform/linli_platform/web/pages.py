@@ -15,8 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 
 from linli_core.alarm import Hiding, Suppression
+from linli_core.alarm.health import MIX
 from linli_core.catalogue import Language, catalogue, text
+from linli_core.instant import DAY
 from linli_platform.alarms import Filter, NoSuchAlarm
+from linli_platform.api.alarm_health import figures
 from linli_platform.api.alarms import acknowledge_alarm, unknown_alarm
 from linli_platform.api.community import select_series, unknown_gateway
 from linli_platform.api.context import ApiContext
@@ -37,6 +40,7 @@ _YEAR_S: Final = 365 * 24 * 3600
 _CLIENT_TEXTS: Final = ("age.", "page.live", "page.connecting", "page.offline", "quality.", "reason.")
 _OPEN_ALARMS: Final = 200
 _CHARTS: Final = 60
+PERIODS: Final = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 LENGTHS: Final = ("30min", "2h", "8h", "1d", "7d")
 """For how long something may be hidden from a form."""
 
@@ -73,6 +77,7 @@ class Pages:
             ("GET", "/devices/{gateway}/{device}", self.device),
             ("GET", "/alarms", self.alarms),
             ("GET", "/alarms/hidden", self.hidden),
+            ("GET", "/alarms/health", self.alarm_health),
             ("GET", "/alarms/{alarm}", self.alarm),
             ("POST", "/alarms/{alarm}/acknowledge", self.acknowledge),
             ("POST", "/alarms/{alarm}/{act}", self.handle),
@@ -301,6 +306,29 @@ class Pages:
             }
 
         return self._render(request, "hidden.html", **await asyncio.to_thread(ask))
+
+    async def alarm_health(self, request: Request) -> Response:
+        """Return how the alarm system itself fares."""
+        wanted = request.query_params.get("window", "week")
+        length = PERIODS.get(wanted)
+        if length is None:
+            remedy = f"choose one of {', '.join(PERIODS)}"
+            raise Problem(422, "bad-window", where="window", found=repr(wanted[:40]), remedy=remedy)
+        now = self._context.clock()
+        lang = language_of(request)
+        rules = self._context.alarms.engine.rules
+        return self._render(
+            request,
+            "alarm_health.html",
+            health=await figures(self._context, now - length, now),
+            wanted=MIX,
+            titles={rule.id: rule.title.in_language(lang) or rule.id for rule in rules.values()},
+            period=wanted,
+            periods=tuple(PERIODS),
+            number=show.number,
+            span=partial(show.span, lang=lang),
+            time=partial(show.clock_time, now=now, zone=None),
+        )
 
     async def hide(self, request: Request) -> Response:
         """Take something out of service from a plain form, or hide it by design, then show what is hidden."""

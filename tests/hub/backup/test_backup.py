@@ -21,6 +21,7 @@ from pyrage import x25519
 from linli_core.instant import DAY, SECOND
 from linli_platform.backup import manifest as manifests
 from linli_platform.backup import restore as restoring
+from linli_platform.backup.cli import show
 from linli_platform.backup.drill import drill
 from linli_platform.backup.errors import BackupError, Damaged, Foreign, Newer, NoSuchBackup, TargetError, WrongKey
 from linli_platform.backup.restore import Place, refuse_half_restored, restore, stored
@@ -285,11 +286,14 @@ def test_the_drill_reads_back_what_the_manifest_says(platform: Platform) -> None
     assert {check.name for check in report.checks} >= {
         "readings",
         "distinct",
-        "device times",
+        "device_times",
         "newest",
         "marks",
         "epochs",
     }
+    # Each of them has its words in both languages.
+    assert "设备自身时间" in show(report, "zh")
+    assert len(show(report, "en").splitlines()) >= len(report.checks)
     assert not list(platform.work.iterdir())
 
 

@@ -5,7 +5,7 @@ once are garbage, and the search goes on with each digit in the place of the nex
 digits are told apart by medium, version and manufacturer. Pure: it says which frame is next and takes what was heard.
 
 What no search by selection can see: meters whose answers collide so exactly that one whole telegram with the right
-checksum is heard. Their values and access numbers would have to be the same.
+checksum is heard, the same that one of them sends when it is asked by itself: their values would have to be the same.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,9 @@ from linli_core.errors import ProtocolError
 EVERYBODY: Final = "F" * 8
 MOST_QUESTIONS: Final = 20_000
 """Frames of one search: a bus of 250 meters takes some 6,000. More is a line on which noise answers everything."""
+
+_HEADER: Final = 12
+"""Bytes of the long header: identity, then what changes from one answer to the next (access number, status)."""
 
 DIGITS: Final = "0123456789"
 ODD_DIGITS: Final = "ABCDE"
@@ -80,6 +83,9 @@ class TreeSearch:
         self._repeated = False
         # Who was heard under a mask with wildcards, until it has answered to its own address.
         self._candidate = ""
+        self._overheard = b""
+        # Who said something else by itself: the mask is asked once more.
+        self._doubted = ""
 
     @property
     def done(self) -> bool:
@@ -138,7 +144,7 @@ class TreeSearch:
             # One meter, whose telegram does not name it: its number is all there is to know.
             return self._found(self.mask, Identity(self.mask[:8], "", 0, 0))
         if identity is not None and selection(self._candidate or self.mask).matches(identity):
-            return self._heard(identity)
+            return self._heard(identity, answers[0].data[_HEADER:])
         if frames or garbage:
             self.state.garbled += 1
             self._split()
@@ -149,20 +155,40 @@ class TreeSearch:
             self._close(answered=reading == "acknowledgement")
         return None
 
-    def _heard(self, identity: Identity) -> Identity | None:
+    def _heard(self, identity: Identity, said: bytes) -> Identity | None:
         """Take a meter that was heard alone, once it has answered to its own address too.
 
-        One collision in 256 has a right checksum, and the identity in it is nobody's.
+        One collision in 256 has a right checksum. The identity in it is nobody's, or that of one of those that spoke:
+        then it says something else when it is asked by itself, and the mask says the same wrong thing once more. A
+        meter whose values change meanwhile says something new each time.
         """
         address = _address(identity)
-        if address in (self._candidate, self.mask):
-            return self._found(address, identity)
-        if address in self.state.found:
-            # It answers to a selection that does not fit it; it is known already.
+        if address == self._candidate:
+            new = self._note(address)
+            if said == self._overheard:
+                self._close(answered=True)
+            else:
+                self._candidate, self._doubted = "", address
+            return identity if new else None
+        if address == self._doubted:
+            if said == self._overheard:
+                self._split()
+            else:
+                self._close(answered=True)
+            return None
+        if address == self.mask:
+            new = self._note(address)
             self._close(answered=True)
-        else:
-            self._candidate = address
+            return identity if new else None
+        self._candidate, self._overheard = address, said
         return None
+
+    def _note(self, address: str) -> bool:
+        """Take an address among those found; tell whether it is new there."""
+        if address in self.state.found:
+            return False
+        self.state.found.append(address)
+        return True
 
     def _found(self, address: str, identity: Identity) -> Identity:
         self.state.found.append(address)
@@ -171,7 +197,7 @@ class TreeSearch:
 
     def _close(self, *, answered: bool) -> None:
         """Be done with the present mask; go up where a level is finished."""
-        self._candidate, self._repeated = "", False
+        self._candidate, self._doubted, self._repeated = "", "", False
         level = self.state.levels[-1]
         level.waiting.pop(0)
         level.answered = level.answered or answered
@@ -203,7 +229,7 @@ class TreeSearch:
 
     def _split(self) -> None:
         """Put the children of the present mask, whose meters collide, before everything else."""
-        self._candidate, self._repeated = "", False
+        self._candidate, self._doubted, self._repeated = "", "", False
         mask = self.mask
         self.state.levels[-1].waiting.pop(0)
         self.state.levels[-1].answered = True
