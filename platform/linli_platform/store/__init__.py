@@ -64,12 +64,14 @@ class Capabilities:
         resolution: Observation times are kept in steps of so many µs; those between are cut off.
         replaces: A better reading takes the place of a worse one. Otherwise the first stays, and the better one is
             counted as a conflict.
+        digits: Significant digits of a number that are kept for certain; 17 are all that a float has.
         deletion: What :meth:`Store.delete` can take out.
         expires: The store may drop what is older than a time that was agreed when it was set up.
     """
 
     resolution: int = 1
     replaces: bool = True
+    digits: int = 17
     deletion: Deletion = Deletion.RANGE
     expires: bool = False
 

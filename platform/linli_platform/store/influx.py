@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +60,7 @@ class InfluxStore(ServedStore):
         super().probe()
         self._influx.write(_PROBE)
 
-    def _send(self, batch: Batch, rows: NDArray[np.int64]) -> None:
+    def _send(self, _connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
         if not len(rows):
             return
         for number in set(batch.series[rows].tolist()) - self._keys.keys():

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from math import isclose
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -40,6 +41,8 @@ from linli_platform.store.server import Server
 from linli_platform.store.stepped import stepped
 
 BAD: Final = quality_code(Quality.BAD)
+
+_ALL_DIGITS: Final = 17
 
 NEAR: Final = HOUR
 """Late rows of a series that lie no further apart are looked up as one span."""
@@ -104,8 +107,8 @@ class ServedStore(DuckDBStore, ABC):
         """Return the newest reading of each series that has any."""
 
     @abstractmethod
-    def _send(self, batch: Batch, rows: NDArray[np.int64]) -> None:
-        """Write rows of a batch durably; writing them again changes nothing."""
+    def _send(self, connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
+        """Write rows of a batch durably; writing them again changes nothing. Runs inside the file's transaction."""
 
     @abstractmethod
     def _fetch(self, spans: Sequence[Span], *, texts: bool, limit: int) -> Scan:
@@ -113,7 +116,7 @@ class ServedStore(DuckDBStore, ABC):
 
     @abstractmethod
     def _withdraw(self, spans: Sequence[Span]) -> None:
-        """Take out what is in spans, for good."""
+        """Take out what is in spans, for good; :class:`CannotDelete` if that cannot be."""
 
     @abstractmethod
     def _counts(self, start: Instant, end: Instant) -> Mapping[int, tuple[int, int]]:
@@ -155,18 +158,18 @@ class ServedStore(DuckDBStore, ABC):
             # From here on the server may hold them though the commit fails: then they are still new the next time.
             self._doubtful.update(_identities(batch, settled.leave(late)))
             if settled.replacing:
-                self._replace(batch, np.array(settled.replacing, np.int64))
+                self._replace(connection, batch, np.array(settled.replacing, np.int64))
             rows = settled.leave(rows)
             if len(written := settled.leave(late)):
                 # Of worse readings, and of what the server has let go since.
                 device_time.delete(connection, batch, written)
-        self._send(batch, rows)
+        self._send(connection, batch, rows)
         if len(rows) and (note := completeness.note_late(batch, rows)):
             self._late += 1
             completeness.insert_late(connection, self._late, note)
         return Appended(np.sort(rows), duplicates, conflicts, ()), rows
 
-    def _replace(self, batch: Batch, rows: NDArray[np.int64]) -> None:
+    def _replace(self, _connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> None:
         """Take out what rows take the place of: written over it, fields that they lack would stay."""
         pairs = zip(batch.series[rows].tolist(), batch.time[rows].tolist(), strict=True)
         self._withdraw([Span(series, time, time + 1) for series, time in pairs])
@@ -181,7 +184,7 @@ class ServedStore(DuckDBStore, ABC):
         wanted = dict(zip(zip(series.tolist(), time.tolist(), strict=True), rows.tolist(), strict=True))
         for place, (number, at, value, quality) in enumerate(found.rows()):
             if (row := wanted.get((number, at))) is not None:
-                yield row, value, found.texts.get(place), quality
+                yield row, self._as_offered(value, float(batch.value[row])), found.texts.get(place), quality
 
     def _stored(self, _connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.int64]) -> Iterable[Held]:
         """Yield what the server holds of the identities of rows; several rows may have one."""
@@ -201,6 +204,13 @@ class ServedStore(DuckDBStore, ABC):
         offered = (float(batch.value[row]), batch.texts.get(row), int(batch.quality[row]))
         return same_reading((np.nan if value is None else value, text, quality), offered)
 
+    def _as_offered(self, kept: float | None, offered: float) -> float | None:
+        """Return a number as it was offered if the server has merely cut off its last digits."""
+        digits = self.capabilities.digits
+        if kept is None or digits >= _ALL_DIGITS:
+            return kept
+        return offered if isclose(kept, offered, rel_tol=10.0 ** (1 - digits)) else kept
+
     def delete(self, series: Iterable[int], start: Instant, end: Instant) -> int:
         """Take readings with ``start <= time < end`` of series out for good; return how many there were."""
         known = [info for number in series if (info := self.get(number)) is not None]
@@ -209,11 +219,12 @@ class ServedStore(DuckDBStore, ABC):
             gone = len(self.fetch(spans, texts=False))
             if gone:
                 self._withdraw(spans)
-            newest = list(self._newest(known))
-            with self._state:
-                for info in known:
-                    self._heads.forget(info.id)
-                self._recover(newest)
+                newest = list(self._newest(known))
+                with self._state:
+                    for info in known:
+                        self._heads.forget(info.id)
+                    self._recover(newest)
+            # Whether or not: what a broken-off attempt left of it goes now.
             with self._transaction() as connection:
                 device_time.withdraw(connection, [info.id for info in known], start, end)
         return gone
@@ -294,8 +305,10 @@ class ServedStore(DuckDBStore, ABC):
     def _recover(self, newest: Iterable[Newest]) -> None:
         found = {}
         for item in newest:
-            self._heads.recover(item.series, item.time, item.value, item.text, item.quality)
-            found[item.series] = item.time
+            if item.time > self._heads.time[item.series]:
+                self._heads.forget(item.series)
+                self._heads.recover(item.series, item.time, item.value, item.text, item.quality)
+                found[item.series] = item.time
         self._recover_device_times(found)
 
 

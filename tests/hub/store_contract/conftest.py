@@ -8,19 +8,23 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from linli_core.model import Quality, Reason, quality_code
-from linli_platform.store import Batch
+from linli_platform.store import Appended, Batch
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.influx import InfluxStore
 from linli_platform.store.server import Server
+from linli_platform.store.victoria import VictoriaStore
 
 GOOD = quality_code(Quality.GOOD)
 UNCERTAIN = quality_code(Quality.UNCERTAIN, Reason.STALE)
@@ -128,6 +132,39 @@ def influx_locked(tmp_path: Path) -> Iterator[Process]:
         yield server
 
 
+@contextmanager
+def victoria_server(folder: Path, retention: str = "100y", dedup: str = "1ms") -> Iterator[Process]:
+    program = _program("victoria-metrics", "victoria-metrics")
+    port = _port()
+    command = (
+        program,
+        f"-storageDataPath={folder}/data",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        f"-retentionPeriod={retention}",
+        f"-dedup.minScrapeInterval={dedup}",
+    )
+    server = Process(command, f"http://127.0.0.1:{port}", folder, "/health")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """VictoriaMetrics, one for all tests; each has a label of its own."""
+    with victoria_server(tmp_path_factory.mktemp("victoria")) as server:
+        yield server
+
+
+@pytest.fixture
+def victoria_alone(tmp_path: Path) -> Callable[..., AbstractContextManager[Process]]:
+    """Returns a VictoriaMetrics that a test may kill, started with settings of its own."""
+    (tmp_path / "victoria").mkdir()
+    return partial(victoria_server, tmp_path / "victoria")
+
+
 Reading = tuple[int, int, float | None, str | None, int]
 
 
@@ -153,9 +190,36 @@ def influx_kind(request: pytest.FixtureRequest, folder: Path) -> Kind:
     return Kind("influxdb", lambda: InfluxStore(folder / "beside.duckdb", Server(server.url), database), server)
 
 
+def victoria_kind(request: pytest.FixtureRequest, folder: Path) -> Kind:
+    server: Process = request.getfixturevalue("victoria")
+    database = f"linli-{next(_numbers)}"
+    return Kind(
+        "victoriametrics", lambda: VictoriaStore(folder / "beside.duckdb", Server(server.url), database), server
+    )
+
+
+def victoria_kept(request: pytest.FixtureRequest, folder: Path) -> Kind:
+    """The same, nothing being left in the file: what is read is what the server has."""
+    server: Process = request.getfixturevalue("victoria")
+    database = f"linli-{next(_numbers)}"
+
+    class Emptied(VictoriaStore):
+        def append(self, *arguments: Any, **named: Any) -> Appended:
+            appended = super().append(*arguments, **named)
+            self._settled = True
+            self._sent = deque(replace(item, at=float("-inf")) for item in self._sent)
+            self.let_go()
+            self._victoria.flush()
+            return appended
+
+    return Kind("victoriametrics", lambda: Emptied(folder / "beside.duckdb", Server(server.url), database), server)
+
+
 KINDS: Mapping[str, Callable[[pytest.FixtureRequest, Path], Kind]] = {
     "duckdb": duckdb_kind,
     "influxdb": influx_kind,
+    "victoriametrics": victoria_kind,
+    "victoriametrics-alone": victoria_kept,
 }
 
 

@@ -103,8 +103,8 @@ from linli_platform.store.influx import InfluxStore
 from linli_platform.store.server import Server
 
 class Mortal(InfluxStore):
-    def _send(self, batch, rows):
-        super()._send(batch, rows)
+    def _send(self, connection, batch, rows):
+        super()._send(connection, batch, rows)
         if batch.received_at == int(sys.argv[3]):
             os._exit(9)
 
