@@ -20,6 +20,7 @@ from linli_core.wire.topics import Channel, parse_topic, topic
 from linli_edge.outbox import Message, Outbox, OutboxLimits, StoredMessage
 from linli_edge.outbox.message import URGENT
 from linli_edge.uplink import Uplink, UplinkSettings, kernel_clock_state
+from linli_sim.waiting import eventually
 
 GATEWAY = "gw-test"
 EAGER = OutboxLimits(group_delay=0)
@@ -325,27 +326,43 @@ async def test_nothing_is_sent_before_the_platform_answers(broker: Broker, tmp_p
             await uplink.drained()
 
 
-async def test_an_older_picture_rewinds_and_a_broken_one_changes_nothing(broker: Broker, tmp_path: Path) -> None:
-    async with (
-        platform_on(broker) as platform,
-        gateway_on(broker, tmp_path / "outbox.db", before=20) as (outbox, uplink),
-    ):
-        await platform.until(lambda: len(platform.stored) == 20)
-        await uplink.drained()
-        assert platform.client is not None
-        for payload in (b"{", b'{"epoch":5}', b"\xff\xfe", b'{"epoch":"other","seq":99}'):
-            await platform.client.publish(topic(GATEWAY, Channel.ACK), payload, qos=1)
-        platform.stored.clear()
-        restored = Receiver()
-        restored.status(platform.statuses[0], clock())
-        restored.offer(outbox.sender.epoch, 1)
-        restored.committed(outbox.sender.epoch, [1])
-        platform.receiver = restored
-        await platform.say(restored.ack())
-        await platform.until(lambda: len(platform.stored) == 19)
-        assert uplink.stats.rewinds == 1
-        assert uplink.stats.malformed_acks == 3
-        assert uplink.stats.connections == 1
+async def test_an_older_picture_rewinds_and_a_broken_one_changes_nothing(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with platform_on(broker) as platform:
+        async with gateway_on(broker, tmp_path / "outbox.db", before=20) as (outbox, uplink):
+            await platform.until(lambda: len(platform.stored) == 20)
+            await uplink.drained()
+            assert platform.client is not None
+            for payload in (b"{", b'{"epoch":5}', b"\xff\xfe", b'{"epoch":"other","seq":99}'):
+                await platform.client.publish(topic(GATEWAY, Channel.ACK), payload, qos=1)
+            platform.stored.clear()
+            restored = Receiver()
+            restored.status(platform.statuses[0], clock())
+            restored.offer(outbox.sender.epoch, 1)
+            restored.committed(outbox.sender.epoch, [1])
+            platform.receiver = restored
+            await platform.say(restored.ack())
+            await platform.until(lambda: len(platform.stored) == 19)
+            await uplink.drained()
+            beyond = msgspec.structs.replace(platform.receiver.ack(), seq=99)
+            for _ in range(2):
+                await platform.say(beyond)
+
+            async def heard() -> bool:
+                return uplink.stats.acks_beyond == 2
+
+            await eventually(heard, "both acks were heard")
+            assert uplink.stats.connections == 1
+        await platform.until(lambda: platform.statuses[-1].state == "offline")
+    counted = platform.statuses[-1].counters
+    assert {name: count for name, count in counted.items() if name.startswith("acks_")} == {
+        "acks_malformed": 3,
+        "acks_of_other_logs": 1,
+        "acks_beyond_the_log": 2,
+        "acks_that_rewound": 1,
+    }
+    assert caplog.text.count("acknowledges what this gateway never sent") == 1
 
 
 async def test_status_says_what_the_log_holds_and_ends_with_offline(broker: Broker, tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ class UplinkStats:
     sent: int = 0
     acks: int = 0
     malformed_acks: int = 0
+    acks_beyond: int = 0
     commands: int = 0
     malformed_commands: int = 0
     replies_dropped: int = 0
@@ -299,7 +300,9 @@ class Uplink:
         sender = self._outbox.sender
         outcome = sender.ack(ack, self._monotonic())
         if outcome is AckOutcome.BEYOND:
-            _log.warning("the platform acknowledges what this gateway never sent: is %s used twice?", self._gateway)
+            self.stats.acks_beyond += 1
+            if self.stats.acks_beyond == 1:
+                _log.warning("the platform acknowledges what this gateway never sent: is %s used twice?", self._gateway)
         elif outcome is AckOutcome.REWOUND:
             self.stats.rewinds += 1
             self._log_changed()
@@ -406,6 +409,11 @@ class Uplink:
                 "messages_refused": stats.refused_messages,
                 "readings_refused": stats.refused_readings,
                 "messages_sent": self.stats.sent,
+                "messages_sent_again": sender.offered_again,
+                "acks_malformed": self.stats.malformed_acks,
+                "acks_of_other_logs": sender.foreign_acks,
+                "acks_beyond_the_log": self.stats.acks_beyond,
+                "acks_that_rewound": self.stats.rewinds,
                 "log_bytes": stats.bytes,
             },
             links=health.links,
