@@ -14,7 +14,7 @@ from linli_core.log import AckOutcome
 from linli_core.wire.messages import Ack
 from linli_edge.outbox import Message, MessageTooLarge, Outbox, OutboxFull, OutboxLimits
 from linli_edge.outbox.message import NORMAL, URGENT
-from linli_edge.outbox.room import OVERHEAD, RESERVE
+from linli_edge.outbox.room import LAID_BY, OVERHEAD, RESERVE, NoRoom
 from linli_edge.outbox.store import PAGE, ROW_BYTES, LogStore
 
 
@@ -271,6 +271,29 @@ async def test_what_is_not_acknowledged_makes_room_only_for_what_would_be_refuse
         (gone,) = outbox.sender.evicted()
         assert (gone.first, gone.cause, gone.observed_from) == (1, "space", 0)
         assert gone.last + stats.backlog == 45
+
+
+async def test_a_start_on_a_full_disk_takes_the_room_laid_by_for_it(
+    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.append(telemetry(b"[1]"))
+        await outbox.flush()
+    kept = path.with_name("outbox.db.reserve")
+    assert len(content_of(kept)) == LAID_BY
+    opens, pages = LogStore.open, []
+
+    def full(where: Path, limits: OutboxLimits, *, gateway: str = "") -> LogStore:
+        if kept.exists():
+            raise NoRoom("database or disk is full")
+        pages.append(where)
+        return opens(where, limits, gateway=gateway)
+
+    monkeypatch.setattr(LogStore, "open", full)
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert [one.body for one in await outbox.read([1])] == [b"[1]"]
+        assert len(pages) == 1
+    assert len(content_of(kept)) == LAID_BY
 
 
 async def test_a_second_gateway_on_the_same_log_is_told_so(path: Path, clock: SteppedClock) -> None:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
 
 from linli_core.errors import LogError
-from linli_core.instant import SECOND
+from linli_core.instant import SECOND, Instant
 from linli_core.log import Sender, SenderSettings
 from linli_core.wire.messages import Account, Carried
 from linli_edge.driver import Clock
@@ -29,7 +29,7 @@ from linli_edge.outbox.message import (
     OutboxStats,
     StoredMessage,
 )
-from linli_edge.outbox.room import is_full
+from linli_edge.outbox.room import is_full, lay_by, spend
 from linli_edge.outbox.salvage import hold, is_damage, open_or_salvage, replace_damaged
 from linli_edge.outbox.store import LogStore
 
@@ -49,6 +49,19 @@ class _CannotReplace(sqlite3.OperationalError):
 
 def _no_one() -> None:
     """Nobody listens."""
+
+
+def _open(path: Path, limits: OutboxLimits, now: Instant, gateway: str) -> tuple[LogStore, str]:
+    """Open a log; on a disk that others have filled, in the room that was laid by for it."""
+    try:
+        opened = open_or_salvage(path, limits, now, gateway)
+    except (OSError, sqlite3.Error) as exc:
+        if not (is_full(exc) and spend(path)):
+            raise
+        _log.warning("%s: the disk is full (%s); the room that was laid by for the start is used", path, exc)
+        opened = open_or_salvage(path, limits, now, gateway)
+    lay_by(path)
+    return opened
 
 
 class Outbox:
@@ -125,9 +138,7 @@ class Outbox:
         self._stack.callback(self._executor.shutdown)
         try:
             self._stack.enter_context(await self._work(hold, self._path))
-            store, self._salvage = await self._work(
-                open_or_salvage, self._path, self._limits, self._clock(), self._gateway
-            )
+            store, self._salvage = await self._work(_open, self._path, self._limits, self._clock(), self._gateway)
             self._store = self._sending_from = store
             self._stack.callback(self._close)
             self._sender = Sender(await self._work(store.state), self._settings)
@@ -261,6 +272,8 @@ class Outbox:
 
     def _close(self) -> None:
         self._open_store.close()
+        # What the write-ahead file gives back now, the next start needs.
+        lay_by(self._path)
 
     def _refuse(self, message: Message) -> None:
         self._refused_messages += 1

@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,15 @@ MOST_TAKEN: Final = 2.25
 """How many times its bytes a message takes on disk at most (one of 480 bytes takes a page). What is beyond is a damaged
 count of pages, for which nothing must leave."""
 
+LAID_BY: Final = 2 * 1024**2
+"""Bytes kept free beside the log for a start on a full disk: a write-ahead file and its index."""
+
+_LEAST: Final = 256 * 1024
+_AHEAD: Final = 1024**2 + 64 * 1024
+"""Room for the write-ahead file: what it holds when SQLite moves it into the log, and begins anew."""
+
+_NO_ROOM: Final = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})
+
 
 class NoRoom(sqlite3.OperationalError):
     """The disk has no room; SQLite's own error, said before it is too late."""
@@ -23,7 +33,38 @@ class NoRoom(sqlite3.OperationalError):
 
 def is_full(error: Exception) -> bool:
     """Tell whether an error says that the disk has no room."""
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(error, "errno", 0) == errno.ENOSPC
+    return getattr(error, "sqlite_errorname", "") in _NO_ROOM or getattr(error, "errno", 0) == errno.ENOSPC
+
+
+def lay_by(log: Path) -> None:
+    """Keep some room beside a log that is given to nobody else: as much as there is, up to what a start needs."""
+    try:
+        file = os.open(_kept(log), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return
+    try:
+        for size in range(LAID_BY, 0, -_LEAST):
+            if os.fstat(file).st_size >= size:
+                break
+            try:
+                os.posix_fallocate(file, 0, size)
+            except OSError:
+                os.ftruncate(file, 0)
+    finally:
+        os.close(file)
+
+
+def spend(log: Path) -> bool:
+    """Give the room up that was laid by; tell whether there was any."""
+    try:
+        _kept(log).unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _kept(log: Path) -> Path:
+    return log.with_name(f"{log.name}.reserve")
 
 
 class Room:
@@ -34,12 +75,14 @@ class Room:
         self._file: int | None = None
 
     def open(self, path: Path) -> None:
-        """Open the file, to ask the disk for room.
+        """Open the file, to ask the disk for room, and have it promise some to the write-ahead file.
 
         Raises:
             OSError: It cannot be opened.
         """
         self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        with suppress(OSError), path.with_name(f"{path.name}-wal").open("r+b") as ahead:
+            os.posix_fallocate(ahead.fileno(), 0, _AHEAD)
 
     def close(self) -> None:
         """Close the file, after SQLite has."""
