@@ -4,8 +4,10 @@ import difflib
 import re
 import ssl
 from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -26,6 +28,7 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 _PLACE: Final = re.compile(r" - at `\$\.?(?P<where>[^`]*)`$")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
+_DATABASE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _MEMORY: Final = re.compile(r"\d{1,9} ?[KMGT]i?B", re.ASCII)
 
 
@@ -76,9 +79,39 @@ class InfluxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: str = ""
 
 
-class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The embedded store: what DuckDB may use of the machine, and for how long what is kept."""
+class Engine(StrEnum):
+    """Where readings are kept."""
 
+    DUCKDB = "duckdb"
+    INFLUXDB = "influxdb"
+    VICTORIAMETRICS = "victoriametrics"
+
+
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where readings are kept, what DuckDB may use of the machine, and for how long what is kept.
+
+    Attributes:
+        engine: The embedded DuckDB, or a server; what no server can hold stands in a DuckDB file beside it.
+        url: Of the server: ``https://influx.example:8086``.
+        database: On the server.
+        username: For the server; belongs to ``password_file``.
+        password_file: File of a password that only the platform may read.
+        token_file: File of a token, in place of both.
+        ca: File of the authority that signed the server's certificate; the system's if empty.
+        retention_days: After how many days the server may let a reading go; 0: never.
+        memory_limit: What DuckDB may hold in memory.
+        threads: Threads DuckDB may use for one query.
+        retention: For how long the embedded store keeps what.
+    """
+
+    engine: Engine = Engine.DUCKDB
+    url: str = ""
+    database: str = "linli"
+    username: str = ""
+    password_file: str = ""
+    token_file: str = ""
+    ca: str = ""
+    retention_days: int = 0
     memory_limit: str = "512MiB"
     threads: int = 2
     retention: Retention = Retention()
@@ -121,8 +154,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def store_path(self) -> Path:
-        """The store's file."""
-        return Path(self.data) / "store.duckdb"
+        """The store's file, or the one beside its server."""
+        return Path(self.data) / ("store.duckdb" if self.store.engine is Engine.DUCKDB else "beside.duckdb")
 
     @property
     def registry_path(self) -> Path:
@@ -222,7 +255,35 @@ def check(settings: Settings) -> None:
             raise ConfigError(f"ingest.{name}", f"found {found}", f"choose one from {lowest} to {highest}")
     if settings.store.threads < 1:
         raise ConfigError("store.threads", f"found {settings.store.threads}", "choose 1 or more")
+    _check_engine(settings.store)
     check_backup(settings.backup)
+
+
+def _check_engine(store: StoreSettings) -> None:
+    if store.engine is Engine.DUCKDB:
+        given = [name for name in ("url", "username", "password_file", "token_file", "ca") if getattr(store, name)]
+        if given:
+            found = "the embedded store is no server"
+            raise ConfigError(f"store.{given[0]}", found, 'write engine = "influxdb" or "victoriametrics"')
+        return
+    url = urlsplit(store.url)
+    if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc or url.query:
+        found = f"found {store.url!r}" if "@" not in store.url else "found a secret in it"
+        raise ConfigError("store.url", found, "write where the server is: http://127.0.0.1:8086")
+    if (store.token_file or store.password_file) and url.scheme == "http" and not is_loopback(url.hostname):
+        found = f"{store.url} would carry the secret in the clear"
+        raise ConfigError("store.url", found, "write https://, with ca where its certificate needs one")
+    if bool(store.username) != bool(store.password_file):
+        raise ConfigError("store", "username and password_file come together", "give both, or neither")
+    if store.token_file and store.username:
+        raise ConfigError("store.token_file", "found beside a username", "give one of them")
+    if not _DATABASE.fullmatch(store.database):
+        raise ConfigError("store.database", f"found {store.database!r}", "use letters, digits, hyphens and underscores")
+    if store.retention_days < 0:
+        raise ConfigError("store.retention_days", f"found {store.retention_days}", "write 0 to keep all, or more")
+    if store.retention != Retention():
+        found = "the embedded store keeps and lets go by kind, a server does not"
+        raise ConfigError("store.retention", found, "write retention_days, or leave it out")
 
 
 def _check_zone(name: str) -> None:

@@ -26,6 +26,7 @@ from linli_platform.registry.lease import LeaseLost
 from linli_platform.stages import COMPLETENESS, LIVE, RULES
 from linli_platform.store import Fenced
 from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.store.engines import store_of
 from linli_platform.store.upkeep import Upkeep
 from linli_platform.tokens import Tokens
 from linli_platform.tokens import load as load_tokens
@@ -84,16 +85,7 @@ class Platform:
         self._listener = stack.enter_context(_bind(*settings.listen))
         _make(Path(settings.data))
         self.registry = stack.enter_context(Registry(settings.registry_path))
-        self.store = await stack.enter_async_context(
-            _opened(
-                DuckDBStore(
-                    settings.store_path,
-                    memory_limit=settings.store.memory_limit,
-                    threads=settings.store.threads,
-                    zone=settings.tzinfo,
-                )
-            )
-        )
+        self.store = await stack.enter_async_context(_opened(store_of(settings)))
         self.ingest = Ingest(
             self.store,
             self.registry,

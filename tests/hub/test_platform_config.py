@@ -49,7 +49,7 @@ def test_a_whole_file_is_taken() -> None:
     [
         ('[mqqt]\nhost = "x"', 'mqqt: unknown key; did you mean "mqtt"?'),
         ("[mqtt]\nprot = 1883", 'mqtt.prot: unknown key; did you mean "port"?'),
-        ("[store]\nzzz = 1", "store.zzz: unknown key; known here: memory_limit, threads"),
+        ("[store]\nzzz = 1", "store.zzz: unknown key; known here: engine, url, database"),
         ('[mqtt]\nport = "x"', "mqtt.port: expected `int`, got `str`; write what is expected there"),
         ("[mqtt]\nport = 70000", "mqtt.port: found 70000; choose one from 1 to 65535"),
         ('[mqtt]\nclient_id = "A b"', "mqtt.client_id: 'A b' is no id; use lower case, digits and hyphens"),

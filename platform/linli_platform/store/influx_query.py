@@ -246,16 +246,13 @@ def steps(
             asked.append((group, run))
             statements.append(
                 f"SELECT {columns} FROM {quoted(some[0].quantity)}"  # noqa: S608 - names and values are quoted
-                f" WHERE ({chosen}) AND {between(run.start, run.end)}"
-                f" GROUP BY time({run.step}u, {run.origin % run.step}u) fill(none)"
+                f" WHERE ({chosen}) AND {between(run.start, run.end)}{run.grouping}"
             )
     found: list[tuple[int, int, list[float]]] = []
     for number, piece in influx.ask(statements):
         group, run = asked[number]
         found += [
-            (group, run.first + (row[0] - run.origin) // run.step, row[1:])
-            for row in piece.values
-            if row[1 + order.index(Measure.COUNT)]
+            (group, run.number_of(row[0]), row[1:]) for row in piece.values if row[1 + order.index(Measure.COUNT)]
         ]
     return Steps(
         group=np.array([group for group, _, _ in found], np.int32),
@@ -283,6 +280,20 @@ class _Run:
     start: int
     end: int
     step: int
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one window: it may be of all time, for which the server has no length."""
+        return self.end <= self.origin + self.step
+
+    @property
+    def grouping(self) -> str:
+        """What is written behind the condition, so that windows are told apart."""
+        return "" if self.is_one else f" GROUP BY time({self.step}u, {self.origin % self.step}u) fill(none)"
+
+    def number_of(self, time: int) -> int:
+        """Return the window of a row of the answer."""
+        return self.first if self.is_one else self.first + (time - self.origin) // self.step
 
 
 def _runs(windows: Windows) -> Iterator[_Run]:

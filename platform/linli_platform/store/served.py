@@ -35,8 +35,10 @@ from linli_platform.store import (
     device_time,
 )
 from linli_platform.store.arrange import Held, arrange, same_reading, settle
+from linli_platform.store.compaction import PIECE, Compacted, Expired
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows, steps_of
+from linli_platform.store.removal import Retention
 from linli_platform.store.server import Server
 from linli_platform.store.stepped import stepped
 
@@ -95,6 +97,14 @@ class ServedStore(DuckDBStore, ABC):
     ) -> None:
         super().__exit__(kind, value, trace)
         self._server.__exit__()
+
+    def compact(self, _now: Instant, *, most: int = PIECE) -> Compacted:  # noqa: ARG002 - a server does it by itself
+        """Do nothing: the server makes its own files small."""
+        return Compacted()
+
+    def retain(self, _now: Instant, _rules: Retention) -> Expired:
+        """Do nothing: how long the server keeps readings was agreed when it was set up."""
+        return Expired()
 
     # What each kind of server does its own way
 

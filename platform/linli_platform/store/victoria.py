@@ -37,6 +37,7 @@ from linli_platform.store import (
     statements,
 )
 from linli_platform.store.arrange import QUALITY_SPAN
+from linli_platform.store.compaction import PIECE, Compacted
 from linli_platform.store.query import Scan, TooManyReadings
 from linli_platform.store.served import Newest, ServedStore, Span
 from linli_platform.store.server import Server
@@ -157,6 +158,11 @@ class VictoriaStore(ServedStore):
             with suppress(StoreError):
                 self.let_go()
         return appended
+
+    def compact(self, now: Instant, *, most: int = PIECE) -> Compacted:
+        """Take out of the file what the server surely has: readings may have ceased to come."""
+        self.let_go()
+        return super().compact(now, most=most)
 
     def let_go(self) -> None:
         """Take out of the file what the server has had time to write; hand everything over again if it began anew.
