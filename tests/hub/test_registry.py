@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 
 import linli_platform.alarms.models  # noqa: F401 - its tables belong to the same schema
 from linli_core.errors import ConfigError, RefusalReason
@@ -51,6 +51,26 @@ def test_the_migrations_can_be_taken_back(tmp_path: Path) -> None:
         command.downgrade(configuration, "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
     engine.dispose()
+
+
+def test_a_thousand_gateways_that_come_back_at_once_are_written_together(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    names = [f"gw-{number:04}" for number in range(1_001)]
+    said: list[str] = []
+    with Registry(path) as registry:
+        registry.hold(names[0], ["meter-old"], 5)
+        event.listen(registry.sessions.kw["bind"], "before_cursor_execute", lambda *what: said.append(what[2]))
+        statuses = {name: (Status(name, "online", epoch="e", backlog=7), 9) for name in names}
+        registry.record({names[0]: [f"meter-{number}" for number in range(600)], names[1]: []}, statuses, [], 10)
+        assert len(said) < 20
+        found = registry.gateways()
+        assert [gateway.id for gateway in found] == names
+        assert {(each.first_seen, each.status_at) for each in found[1:]} == {(10, 9)}
+        assert (found[0].first_seen, found[0].status and found[0].status.backlog) == (5, 7)
+        assert {(each.first_seen, each.state) for each in registry.devices(names[0])} == {
+            (5, State.PENDING), (10, State.PENDING)
+        }  # fmt: skip
+        assert len(registry.devices(names[0])) == 601
 
 
 def test_what_is_heard_of_is_pending_until_somebody_accepts_it(registry: Registry) -> None:
