@@ -45,15 +45,17 @@ from linli_platform.store.arrange import Held, arrange, settle
 from linli_platform.store.aside import Aside
 from linli_platform.store.compaction import PIECE, Compacted, Compactor, Expired
 from linli_platform.store.heads import NEVER, Heads
-from linli_platform.store.query import Measure, Scan, Steps, Windows
+from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
 from linli_platform.store.records import Records
 from linli_platform.store.removal import Retention
-from linli_platform.store.schema import connect, installation_of, note_zone, zone_of
+from linli_platform.store.schema import connect, installation_of, note_zone, share_of, zone_of
 from linli_platform.store.snapshot import Snapshot
 
 _BAD: Final = quality_code(Quality.BAD)
 _FOLD_AFTER: Final = 4096
 _FENCE: Final = "fence:"
+_AGAIN_S: Final = 0.01
+"""A query is interrupted until it stands: before it began, and in its last moment, it does not hear it."""
 _MICROSECONDS_MAX: Final = 2**62
 
 
@@ -95,6 +97,9 @@ class DuckDBStore(Records):
         self._journal = 0
         self._journal_rows = 0
         self._late = 0
+        self._share = ""
+        self._readers: set[duckdb.DuckDBPyConnection] = set()
+        self._pause = threading.Event()
         self.installation = ""
 
     def __enter__(self) -> Self:
@@ -107,9 +112,7 @@ class DuckDBStore(Records):
     ) -> None:
         with self._write, self._state:
             self._aside.give_way()
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._close()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -460,9 +463,11 @@ class DuckDBStore(Records):
                 cursor.close()
                 raise
         try:
+            self._readers.add(cursor)
             with self._one_thread():
                 yield Snapshot(self.path, cursor)
         finally:
+            self._readers.discard(cursor)
             cursor.close()
 
     # The connection
@@ -480,10 +485,18 @@ class DuckDBStore(Records):
         """A cursor of the calling thread's own: DuckDB runs one query at a time on each."""
         cursor = self._cursor()
         try:
+            self._readers.add(cursor)
+            cursor.execute(f"SET operator_memory_limit = '{self._share}'")
             yield cursor
+        except duckdb.OutOfMemoryException as exc:
+            found = str(exc).partition("\n")[0]
+            raise TooManyReadings(
+                f"too much for the memory: ask for a shorter time or for fewer series ({found})"
+            ) from exc
         except duckdb.Error as exc:
             raise StoreError(f"{self.path}: {exc}") from exc
         finally:
+            self._readers.discard(cursor)
             cursor.close()
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
@@ -493,6 +506,7 @@ class DuckDBStore(Records):
 
     def _open(self) -> None:
         connection = connect(self.path, self._memory_limit, self._threads)
+        self._share = share_of(connection)
         heads = Heads()
         known = [
             SeriesInfo(*row)
@@ -535,10 +549,20 @@ class DuckDBStore(Records):
     def _reopen(self) -> None:
         self._aside.give_way()
         with self._state:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._close()
         self._open()
+
+    def _close(self) -> None:
+        """Close the file, with the queries that are under way; the caller holds both locks."""
+        while self._connection is not None:
+            for cursor in list(self._readers):
+                cursor.interrupt()
+            try:
+                self._connection.close()
+            except duckdb.ResourceInUseException:
+                self._pause.wait(_AGAIN_S)
+            else:
+                self._connection = None
 
     @contextmanager
     def _changes(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -569,6 +593,9 @@ def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> I
             connection.rollback()
         except duckdb.Error:
             store.mark_broken()
+        if isinstance(exc, duckdb.OutOfMemoryException):
+            # A query holds it. No batch is to blame for that, and none may be taken apart.
+            raise StoreUnavailable(f"{store.path}: nothing of the batch was kept, try again: {exc}") from exc
         raise StoreError(f"{store.path}: nothing of the batch was kept: {exc}") from exc
     except BaseException:
         connection.rollback()

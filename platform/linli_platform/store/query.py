@@ -14,7 +14,7 @@ from linli_platform.store import StoreError
 
 
 class TooManyReadings(StoreError):
-    """A scan would bring more readings than it may; nothing is answered."""
+    """An answer would bring more readings, or take more memory, than it may; nothing is answered."""
 
 
 class Measure(StrEnum):

@@ -12,6 +12,12 @@ from linli_platform.store import StoreUnavailable, device_time, rollup
 
 VERSION: Final = 3
 
+TEMPORARY: Final = "2GiB"
+"""What queries may write beside the file when memory is not enough for them; beyond it they are refused."""
+
+SHARES: Final = 4
+"""Which part of the memory one query may hold, beside what is read of the file."""
+
 _FIRST: Final = """
 CREATE TABLE IF NOT EXISTS meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS series (
@@ -58,6 +64,8 @@ def connect(path: Path, memory_limit: str, threads: int) -> duckdb.DuckDBPyConne
             config={
                 "memory_limit": memory_limit,
                 "threads": threads,
+                # A query beyond its memory goes on on the disk, up to here: all of the disk is the writer's.
+                "max_temp_directory_size": TEMPORARY,
                 # A checkpoint rewrites the newest row groups: a longer log makes fewer of them, each a longer pause.
                 "wal_autocheckpoint": "64MB",
                 # Of a new file. Each column of 122,880 readings begins a block, and fills less than one of 256 KiB.
@@ -121,6 +129,13 @@ def installation_of(connection: duckdb.DuckDBPyConnection) -> str:
     """Return the name of the installation whose store this is: 32 hexadecimal digits, random, for its whole life."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'installation'").fetchone()
     return str(row[0]) if row else ""
+
+
+def share_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return what a query may hold of the memory, as DuckDB writes it: with all of it, the writer would have none."""
+    ((limit,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    size, unit = str(limit).split()
+    return f"{float(size) / SHARES}{unit}"
 
 
 def read_installation(path: Path) -> str:

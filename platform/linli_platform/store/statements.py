@@ -1,7 +1,7 @@
 """The statements that write to the DuckDB file, and the marks' way back; each runs inside its caller's transaction."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import duckdb
@@ -29,8 +29,12 @@ def registered(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[s
     connection.register(name, columns)
     try:
         yield
-    finally:
-        connection.unregister(name)
+    except BaseException:
+        # A transaction that failed refuses this too, and would hide why it failed.
+        with suppress(duckdb.Error):
+            connection.unregister(name)
+        raise
+    connection.unregister(name)
 
 
 def insert_series(connection: duckdb.DuckDBPyConnection, series: Sequence[SeriesInfo]) -> None:

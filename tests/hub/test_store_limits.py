@@ -1,0 +1,107 @@
+"""Who reads much harms nobody: what would take too much is refused, and whoever writes waits for no reader."""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from linli_core.instant import DAY, MINUTE, SECOND
+from linli_platform.store import Batch, StoreError, StoreUnavailable, schema
+from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.store.query import Measure, TooManyReadings, Windows
+from linli_platform.store.removal import Retention
+
+SERIES = 10
+READINGS = 20_000
+
+
+def filled(store: DuckDBStore) -> list[int]:
+    times = np.arange(READINGS, dtype=np.int64) * SECOND
+    ids = [store.series("gw", f"meter-{number}/voltage").id for number in range(SERIES)]
+    for number in ids:
+        store.append(Batch(np.full(READINGS, number, np.int32), times, times / 7, np.zeros(READINGS, np.uint8), 0), {})
+    return ids
+
+
+def one(series: int, time: int) -> Batch:
+    return Batch(np.array([series], np.int32), np.array([time]), np.array([1.0]), np.zeros(1, np.uint8), time)
+
+
+def test_a_query_that_would_eat_the_memory_is_refused_and_others_live_on(tmp_path: Path) -> None:
+    with DuckDBStore(tmp_path / "store.duckdb", memory_limit="24MB") as store:
+        ids = filled(store)
+        store.checkpoint()
+        (bound,) = store._rows("SELECT value FROM duckdb_settings() WHERE name = 'max_temp_directory_size'", {})
+        assert bound == (schema.TEMPORARY.replace("GiB", ".0 GiB"),)
+        # Far below, so that little is too much.
+        store._connected().execute("SET max_temp_directory_size = '1MB'")
+        windows = Windows(np.arange(READINGS + 1, dtype=np.int64) * SECOND)
+        answers: list[object] = []
+
+        def ask() -> None:
+            for _ in range(3):
+                try:
+                    answers.append(store.steps({number: number for number in ids}, windows, frozenset(Measure)))
+                except TooManyReadings as exc:
+                    answers.append(str(exc))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        written = 0
+        while asking.is_alive() or written < 10:
+            # For a moment there may be no memory for it. That is never the batch's fault: it is tried again, and taken.
+            with suppress(StoreUnavailable):
+                written += len(store.append(one(ids[0], DAY + written), {}).new)
+        asking.join()
+        assert len(answers) == 3
+        assert any("ask for a shorter time" in str(answer) for answer in answers), answers
+        assert len(store.read(ids[1], 0, DAY, step=MINUTE)) == READINGS // 60 + 1
+        assert store.count() == SERIES * READINGS + written
+        with pytest.raises(TooManyReadings, match="ask for a shorter time"):
+            store.scan(ids, 0, DAY, texts=False, limit=READINGS)
+
+
+def test_the_writer_waits_for_no_reader(tmp_path: Path) -> None:
+    """A reader in the middle of an answer keeps what it sees; all that writes goes on beside it."""
+    with DuckDBStore(tmp_path / "store.duckdb") as store:
+        ids = filled(store)
+        held = store.count()
+        with store._reader() as reader, store.snapshot() as snapshot:
+            reader.execute("SELECT series, time FROM readings")
+            seen = len(reader.fetchmany(1_000))
+            store.append(one(ids[0], DAY), {})
+            assert store.compact(2 * DAY + DAY // 2).readings == held + 1
+            assert store.delete([ids[0]], 0, DAY) == READINGS
+            assert store.retain(9 * DAY, Retention(gauge=2)).readings == held + 1 - READINGS
+            store.append(one(ids[0], 8 * DAY), {})
+            while rows := reader.fetchmany(100_000):
+                seen += len(rows)
+            assert seen == snapshot.counts().readings == held
+        store.checkpoint()
+        assert store.count() == 1
+
+
+def test_a_file_is_opened_again_beside_a_query_that_takes_long(tmp_path: Path) -> None:
+    with DuckDBStore(tmp_path / "store.duckdb") as store:
+        ids = filled(store)
+        asked = threading.Event()
+        refused: list[StoreError] = []
+
+        def ask() -> None:
+            try:
+                with store._reader() as reader:
+                    asked.set()
+                    reader.execute("SELECT sum(sqrt(a.value + b.value)) FROM readings a, readings b").fetchall()
+            except StoreError as exc:
+                refused.append(exc)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        asked.wait()
+        store.mark_broken()  # as a commit does that fails in its last moment
+        assert len(store.append(one(ids[0], DAY), {}).new) == 1
+        asking.join()
+        assert len(refused) == 1
+        assert store.count() == SERIES * READINGS + 1
