@@ -278,3 +278,31 @@ def test_the_hours_of_a_day_cover_what_the_day_does(tmp_path: Path) -> None:
         assert 0 < held["rollup_1h"] < 17
     finally:
         store.__exit__(None, None, None)
+
+
+def test_days_are_sorted_by_series_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(tmp_path / "store.duckdb")
+    try:
+        for series in (1, 2, 3):
+            store.append(batch_of(course(series, SPRING, SPRING + 5 * DAY, HOUR)), {})
+        days = Windows(np.arange(SPRING - HOUR, SPRING + 5 * DAY, DAY, dtype=np.int64))
+        order = "SELECT series, day FROM rollup_1d ORDER BY rowid"
+        store.compact(SPRING + 3 * DAY)
+        assert store._rows(order, {}) != sorted(store._rows(order, {}))
+        before = store._rows("FROM rollup_1d ORDER BY ALL", {})
+        compare(store, {1: 0, 2: 1, 3: 2}, days)
+        monkeypatch.setattr(rollup, "SORTS", len(before))
+        store.compact(SPRING + 3 * DAY, most=len(before) // 2)
+        assert store._rows(order, {}) == sorted(store._rows(order, {}))
+        assert store._rows("FROM rollup_1d ORDER BY ALL", {}) == before
+        compare(store, {1: 0, 2: 1, 3: 2}, days)
+        compare(store, {2: 7}, days)
+        # What came since is little: it is not worth it yet.
+        store.compact(SPRING + 4 * DAY)
+        assert store._rows(order, {}) != sorted(store._rows(order, {}))
+        monkeypatch.setattr(rollup, "SORTS", 1)
+        store.stop_upkeep()
+        store.compact(SPRING + 4 * DAY)
+        assert store._rows(order, {}) != sorted(store._rows(order, {}))
+    finally:
+        store.__exit__(None, None, None)

@@ -30,6 +30,7 @@ SETTLES: Final = 2 * HOUR
 
 _EARLIEST: Final = from_datetime(to_datetime(0).replace(year=1900))
 _ALL: Final = (0, 2**31 - 1)
+_ALWAYS: Final = (-(2**62), 2**62)
 
 
 @dataclass(slots=True)
@@ -148,7 +149,20 @@ class Compactor:
                     return done
                 self._move(piece, done)
                 done.days.append(day.toordinal())
+        self._sort_days(most)
         return done
+
+    def _sort_days(self, most: int) -> None:
+        """Sort the days of all series if many are not; killed or disturbed, it begins anew the next time."""
+        ranges, day = rollup.sorting(self._rows, most)
+        for first, last in ranges:
+            if self.stopping.is_set():
+                return
+            with self._transaction(*_ALWAYS):
+                rollup.sort(self._aside.execute, first, last)
+        if ranges:
+            with self._transaction(*_ALWAYS):
+                rollup.note_sorted(self._aside.execute, day)
 
     def retain(self, now: Instant, zone: tzinfo, rules: removal.Retention) -> Expired:
         """Take out what is over, a day after the other; see :meth:`linli_platform.store.duckdb.DuckDBStore.retain`."""

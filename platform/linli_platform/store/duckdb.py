@@ -44,7 +44,7 @@ from linli_platform.store import (
 from linli_platform.store.arrange import Held, arrange, settle
 from linli_platform.store.aside import Aside
 from linli_platform.store.compaction import PIECE, Compacted, Compactor, Expired
-from linli_platform.store.heads import NEVER, Heads
+from linli_platform.store.heads import Heads
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
 from linli_platform.store.records import Records
 from linli_platform.store.removal import Retention
@@ -294,28 +294,8 @@ class DuckDBStore(Records):
 
     def latest(self, series: Iterable[int] | None = None) -> list[LatestRow]:
         """Return the newest reading by observation time of the given series, or of all."""
-        found = []
         with self._state:
-            heads = self._heads
-            wanted = range(1, len(self._by_id)) if series is None else series
-            for number in wanted:
-                info = self.get(number)
-                if info is None or heads.time[number] == NEVER:
-                    continue
-                value = float(heads.value[number])
-                received = int(heads.received[number])
-                found.append(
-                    LatestRow(
-                        series=info,
-                        time=int(heads.time[number]),
-                        value=None if np.isnan(value) else value,
-                        text=heads.texts.get(number),
-                        quality=int(heads.quality[number]),
-                        received_at=None if received == NEVER else received,
-                        device_time=heads.device_times.get(number),
-                    )
-                )
-        return found
+            return self._heads.latest(self._by_id, series)
 
     def read(
         self,

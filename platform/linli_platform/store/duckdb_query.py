@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import tzinfo
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import duckdb
@@ -131,13 +133,16 @@ def steps(
     if not windows.step:
         edges["number"] = np.arange(len(windows.edges) - 1, dtype=np.int32)
         joined = " ASOF JOIN edges e ON s.time >= e.start"
+    group, members = "a.place", " JOIN asked a ON a.series = s.series"
+    if len(groups) == 1:
+        group, members = f"CAST({next(iter(groups.values()))} AS INTEGER)", ""
     with _one_state(cursor), registered(cursor, "asked", asked), registered(cursor, "edges", edges):
         chosen = sources.level_of(windows.edges, windows.step, _begins(cursor))
         span = int(windows.edges[0]), int(windows.edges[-1])
         source = sources.source_of(cursor, list(groups), span, chosen, bad, numbers=True)
         columns = cursor.execute(
-            f"SELECT a.place AS place, CAST({number} AS INTEGER) AS step_number{measures}"  # noqa: S608 - from above
-            f" FROM ({source.query}) s JOIN asked a ON a.series = s.series{joined} GROUP BY 1, 2 ORDER BY 1, 2"
+            f"SELECT {group} AS place, CAST({number} AS INTEGER) AS step_number{measures}"  # noqa: S608 - from above
+            f" FROM ({source.query}) s{members}{joined} GROUP BY 1, 2 ORDER BY 1, 2"
         ).fetchnumpy()
     return Steps(
         group=_plain(columns["place"], np.int32),
@@ -149,7 +154,13 @@ def steps(
 
 def _begins(cursor: duckdb.DuckDBPyConnection) -> sources.Begins | None:
     zone = zone_of(cursor)
-    return None if zone is None else lambda instant: bounds(day_of(instant, zone), zone)[0]
+    return None if zone is None else partial(_begin, zone)
+
+
+@lru_cache(maxsize=16_384)
+def _begin(zone: tzinfo, instant: Instant) -> Instant:
+    """Return when the day of an instant begins. Boards ask for the same days again and again."""
+    return bounds(day_of(instant, zone), zone)[0]
 
 
 def _plain(column: Any, kind: Any) -> NDArray[Any]:

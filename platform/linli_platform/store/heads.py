@@ -6,14 +6,15 @@ backlog, which comes in order, needs no look at the disk either. One such stretc
 what lies outside it is looked up. Both are derived: after a restart the stretches are gone and nothing is wrong.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import Instant
-from linli_platform.store import Batch
+from linli_platform.store import Batch, LatestRow, SeriesInfo
 
 _Told = TypeVar("_Told", str, Instant)
 
@@ -33,6 +34,31 @@ class Heads:
         self.device_times: dict[int, Instant] = {}
         self._empty_from = np.full(64, NEVER, np.int64)
         self._empty_to = np.full(64, NEVER, np.int64)
+
+    def latest(self, known: Sequence[SeriesInfo | None], series: Iterable[int] | None) -> list[LatestRow]:
+        """Return the newest reading of the given series, or of all.
+
+        Args:
+            known: What is known of each series, by id.
+            series: Which, ``None`` for all.
+        """
+        wanted = range(1, len(known)) if series is None else [one for one in series if 0 < one < len(known)]
+        rows = np.fromiter(wanted, np.int64)
+        rows = rows[self.time[rows] != NEVER]
+        columns = [column[rows].tolist() for column in (self.time, self.value, self.quality, self.received)]
+        return [
+            LatestRow(
+                info,
+                time,
+                None if isnan(value) else value,
+                self.texts.get(number),
+                quality,
+                None if received == NEVER else received,
+                self.device_times.get(number),
+            )
+            for number, time, value, quality, received in zip(rows.tolist(), *columns, strict=True)
+            if (info := known[number]) is not None
+        ]
 
     def reserve(self, series: int) -> None:
         """Make room for a series id."""

@@ -37,6 +37,10 @@ BITS: Final = {MINUTE: 1, 15 * MINUTE: 2, HOUR: 4}
 """How ``levels`` in a day's row says which of them it has."""
 
 DAILY: Final = "rollup_1d"
+SORTS: Final = 122_880
+"""Rows of days that are not sorted yet, from which on all are sorted: as many as DuckDB looks at together."""
+
+_SORTED: Final = "sorted:rollup_1d"
 ALL: Final = (*LEVELS.values(), DAILY)
 
 NAMES: Final = {MINUTE: "1m", 15 * MINUTE: "15m", HOUR: "1h", DAY: "1d"}
@@ -135,6 +139,39 @@ def redo(execute: Execute, span: tuple[int, int]) -> None:
         " FROM redone JOIN kept USING (series, day) GROUP BY series, day, start ORDER BY day, series"
     )
     execute("DROP TABLE redone")
+
+
+def sorting(rows: Execute, most: int) -> tuple[list[tuple[int, int]], int]:
+    """Return ranges of series whose days are to be sorted together, and up to which day that is; none if few are not.
+
+    Days are written one after the other, all series of each: a year of one series would be a look at all of them.
+    """
+    after = rows(f"SELECT coalesce(max(CAST(value AS BIGINT)), {-(2**31)}) FROM meta WHERE key = '{_SORTED}'")[0][0]
+    count, last = rows(f"SELECT count(*), max(day) FROM {DAILY} WHERE day > {after}")[0]
+    if count < SORTS:
+        return [], after
+    ranges: list[tuple[int, int]] = []
+    first, held = -(2**31), 0
+    for series, of_series in rows(f"SELECT series, count(*) FROM {DAILY} GROUP BY 1 ORDER BY 1"):
+        if held and held + of_series > most:
+            ranges.append((first, series - 1))
+            first, held = series, 0
+        held += of_series
+    return [*ranges, (first, 2**31 - 1)], last
+
+
+def sort(execute: Execute, first: int, last: int) -> None:
+    """Write the days of a range of series anew, one series after the other, inside a transaction."""
+    of_range = f"series BETWEEN {first} AND {last}"
+    execute(f"CREATE OR REPLACE TEMP TABLE sorted AS SELECT * FROM {DAILY} WHERE {of_range}")
+    execute(f"DELETE FROM {DAILY} WHERE {of_range}")
+    execute(f"INSERT INTO {DAILY} SELECT * FROM sorted ORDER BY series, time")
+    execute("DROP TABLE sorted")
+
+
+def note_sorted(execute: Execute, day: int) -> None:
+    """Write up to which day the days are sorted."""
+    execute(f"INSERT OR REPLACE INTO meta VALUES ('{_SORTED}', '{day}')")
 
 
 def swapped_at(event_time: Instant, body: str) -> Instant:
