@@ -79,6 +79,16 @@ class InfluxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: str = ""
 
 
+class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Telling people of alarms.
+
+    Attributes:
+        file: Who is told of what (see :mod:`linli_platform.notify.routes`); nobody if empty.
+    """
+
+    file: str = ""
+
+
 class Engine(StrEnum):
     """Where readings are kept."""
 
@@ -146,6 +156,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreSettings = StoreSettings()
     ingest: IngestSettings = IngestSettings()
     backup: BackupSettings = BackupSettings()
+    notify: NotifySettings = NotifySettings()
 
     @property
     def tzinfo(self) -> tzinfo:

@@ -21,6 +21,7 @@ from linli_platform.completeness import CompletenessService
 from linli_platform.config import Settings, broker_address, read_secret
 from linli_platform.ingest.worker import Ingest
 from linli_platform.metrics import Metrics
+from linli_platform.notify import AppriseSender, NotifyService, Routes, Writer, load_routes
 from linli_platform.registry import Registry
 from linli_platform.registry.lease import LeaseLost
 from linli_platform.stages import COMPLETENESS, LIVE, RULES
@@ -31,6 +32,7 @@ from linli_platform.store.upkeep import Upkeep
 from linli_platform.tokens import Tokens
 from linli_platform.tokens import load as load_tokens
 from linli_platform.web.show import shown
+from linli_platform.web.words import PageWords
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class Platform:
 
     Attributes:
         settings, clock, metrics: As given, or made.
-        store, registry, ingest, alarms, live, backups, completeness, upkeep: The parts, once open.
+        store, registry, ingest, alarms, notices, live, backups, completeness, upkeep: The parts, once open.
         url: Where API and pages are served, once open.
     """
 
@@ -51,6 +53,7 @@ class Platform:
     registry: Registry
     ingest: Ingest
     alarms: AlarmService
+    notices: NotifyService
     live: LiveFeed
     backups: BackupService
     completeness: CompletenessService
@@ -82,6 +85,7 @@ class Platform:
         token = read_secret(settings.api.token_file, "api.token_file") if settings.api.token_file else None
         tokens = load_tokens(Path(settings.influx.tokens)) if settings.influx.tokens else Tokens()
         rules = load_rules(Path(settings.rules) if settings.rules else None)
+        routes = load_routes(Path(settings.notify.file)) if settings.notify.file else Routes()
         self._listener = stack.enter_context(_bind(*settings.listen))
         _make(Path(settings.data))
         self.registry = stack.enter_context(Registry(settings.registry_path))
@@ -98,6 +102,17 @@ class Platform:
         )
         await self.ingest.open()
         self.alarms = await stack.enter_async_context(AlarmService(self.registry, self.store, rules, self.clock))
+        self.notices = await stack.enter_async_context(
+            NotifyService(
+                self.registry,
+                routes,
+                AppriseSender(routes.targets),
+                Writer(PageWords(self.registry, self.store), settings.tzinfo, routes.page),
+                self.clock,
+                settings.tzinfo,
+                self.alarms.hiding.of,
+            )
+        )
         self.backups = BackupService(
             settings.backup, self.store, settings.registry_path, Path(settings.data), self.clock
         )
@@ -111,12 +126,14 @@ class Platform:
         self.ingest.listen(self.completeness.on_committed, COMPLETENESS)
         self.ingest.listen_to_gateways(self.live.on_gateway)
         self.alarms.listen(self.live.on_alarm)
+        self.alarms.listen(self.notices.on_alarm)
         host, port = self._listener.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         context = ApiContext(
             registry=self.registry,
             store=self.store,
             alarms=self.alarms,
+            notices=self.notices,
             live=self.live,
             backups=self.backups,
             replay=self.ingest.replay,
@@ -153,6 +170,8 @@ class Platform:
         parts = {"broker": broker, "store": store}
         if self.backups.is_configured:
             parts["backup"] = Part(*self.backups.health(self.clock()))
+        if self.notices.is_configured:
+            parts["notify"] = Part(*self.notices.health(self.clock()))
         return parts
 
     def stop(self) -> None:
@@ -178,6 +197,7 @@ class Platform:
         assert self._listener is not None
         async with asyncio.TaskGroup() as group:
             alarms = group.create_task(self.alarms.run(), name="alarms")
+            notices = group.create_task(self.notices.run(), name="notify")
             ingest = group.create_task(self.ingest.run(), name="ingest")
             backups = group.create_task(self.backups.run(), name="backups")
             completeness = group.create_task(self.completeness.run(), name="completeness")
@@ -191,6 +211,8 @@ class Platform:
             self._server.should_exit = True
             await pages
             alarms.cancel()
+            self.notices.stop()
+            await notices
             backups.cancel()
             completeness.cancel()
             self.upkeep.stop()

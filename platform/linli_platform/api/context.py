@@ -13,6 +13,7 @@ from linli_platform.backup.service import BackupService
 from linli_platform.clock import Clock
 from linli_platform.ingest.door import Writer, Written
 from linli_platform.ingest.replay import Replayed
+from linli_platform.notify import NotifyService
 from linli_platform.registry import Loss, Registry
 from linli_platform.store import Quarantined, Store
 from linli_platform.tokens import Tokens
@@ -36,6 +37,7 @@ class ApiContext:
         registry, store, alarms, live: The platform's parts, open.
         clock: The platform's clock.
         version: Shown by ``health``.
+        notices: Tells people of alarms; ``None`` where the application runs without a platform around it.
         backups: Makes backups; ``None`` where the application runs without a platform around it.
         replay: Tries a quarantined message again; ``None`` where nothing takes messages.
         balances: Holds each gateway's book of readings against the platform's; ``None`` where nothing takes messages.
@@ -54,6 +56,7 @@ class ApiContext:
     live: LiveFeed
     clock: Clock
     version: str
+    notices: NotifyService | None = None
     backups: BackupService | None = None
     replay: Callable[[Quarantined], Awaitable[Replayed]] | None = None
     balances: Callable[[list[Loss], int | None], dict[str, list[Balance]]] | None = None
