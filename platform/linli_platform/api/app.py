@@ -19,6 +19,7 @@ from linli_platform.api.hidings import handling_routes, hiding_routes
 from linli_platform.api.influx_errors import install as install_influx
 from linli_platform.api.influx_query import query_routes
 from linli_platform.api.influx_write import influx_write_routes
+from linli_platform.api.notifications import notification_routes, silence_routes
 from linli_platform.api.problem import Problem, install
 from linli_platform.api.quarantine import quarantine_routes
 from linli_platform.api.readings import reading_routes
@@ -55,6 +56,8 @@ def create_app(context: ApiContext) -> FastAPI:
         alarm_health_routes(context),
         hiding_routes(context),
         alarm_routes(context),
+        notification_routes(context),
+        silence_routes(context),
         rule_routes(context),
         billing_routes(context),
         backup_routes(context),
