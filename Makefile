@@ -9,6 +9,9 @@ HOURS ?= 8
 STEADY ?= 60
 MINUTES ?= 10
 
+# Some images ask Python to keep nothing compiled: every process of the tests would compile Linli anew, for 2 s each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test check bench vectors fuzz faults soak lock format
 
 help:

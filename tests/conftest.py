@@ -1,12 +1,13 @@
 """Shared by all tests: the recorded frames, a free port, no time limits. A fixture lives beside what it is for."""
 
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from linli_sim import processes
 
 # A busy machine is no fault of the code: no example is too slow.
 settings.register_profile("linli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,12 +31,9 @@ def free_port() -> Callable[[], int]:
     handed_out: set[int] = set()
 
     def find() -> int:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            if port not in handed_out:
-                handed_out.add(port)
-                return port
+        while (port := processes.free_port()) in handed_out:
+            pass
+        handed_out.add(port)
+        return port
 
     return find

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import random
 import re
 import signal
 import socket
@@ -22,6 +23,10 @@ from linli_core.errors import LinliError
 
 _PR_SET_PDEATHSIG: Final = 1
 _TAIL_LINES: Final = 20
+_PORTS: Final = range(20_000, 32_768)
+_TRIES: Final = 500
+_DICE: Final = random.SystemRandom()
+"""Not the generator that a seeded run shares: two of those would take the same ports."""
 
 
 class ProgramFailed(LinliError):
@@ -29,14 +34,19 @@ class ProgramFailed(LinliError):
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different loopback TCP ports that are free now; the caller binds them soon (another may be quicker)."""
-    with contextlib.ExitStack() as probes:
-        ports: list[int] = []
-        for _ in range(count):
-            probe = probes.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-        return ports
+    """Return different loopback TCP ports that are free now; the caller binds them soon (another may be quicker).
+
+    They lie below the range the system itself hands out, so no outgoing connection and no server on port 0 takes one
+    while a program that had it is down and about to start again.
+    """
+    ports: list[int] = []
+    for port in _DICE.sample(_PORTS, _TRIES):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise ProgramFailed(f"{_TRIES} ports of {_PORTS} were tried and too few are free; end what listens there")
 
 
 def free_port() -> int:

@@ -68,6 +68,7 @@ def test_a_mistake_is_told_where_it_stands(written: str, said: str) -> None:
         ("secret", "tokens.toml: tokens[1].sha256: 'secret' is no SHA-256; make one: linli-platform token NAME"),
         (DIGEST, f"tokens.toml: tokens[1].sha256: '{DIGEST}' stands twice; make one: linli-platform token NAME"),
     ],
+    ids=["no digest", "stands twice"],
 )
 def test_a_digest_that_proves_nothing_is_refused(digest: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -70,13 +70,13 @@ BAD: list[tuple[dict[str, str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("headers", "query"), GOOD)
+@pytest.mark.parametrize(("headers", "query"), GOOD, ids=range(len(GOOD)))
 async def test_each_way_of_saying_a_token_is_understood(site: "Site", headers: dict[str, str], query: str) -> None:
     context = replace(site.context, tokens=TOKENS)
     assert await said(context, headers, query) == (200, "telegraf writes as telegraf-1")
 
 
-@pytest.mark.parametrize(("headers", "query"), BAD)
+@pytest.mark.parametrize(("headers", "query"), BAD, ids=range(len(BAD)))
 async def test_whatever_else_is_said_opens_nothing(site: "Site", headers: dict[str, str], query: str) -> None:
     context = replace(site.context, tokens=TOKENS, token="platform-token")
     status, text = await said(context, headers, query)

@@ -1,11 +1,10 @@
 """The stores that the contract is held against: each engine's own server, started here, on a free port."""
 
-import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections import deque
@@ -25,6 +24,7 @@ from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.influx import InfluxStore
 from linli_platform.store.server import Server
 from linli_platform.store.victoria import VictoriaStore
+from linli_sim.processes import free_port, free_ports
 
 GOOD = quality_code(Quality.GOOD)
 UNCERTAIN = quality_code(Quality.UNCERTAIN, Reason.STALE)
@@ -69,7 +69,7 @@ class Process:
                 pytest.fail(f"{self.command[0]} did not start: {(self.folder / 'log').read_text()[-2000:]}")
             with suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(self.url + self.health):
                 return
-            os.sched_yield()
+            time.sleep(0.005)  # a turn for the server: whoever asks without a pause keeps it from starting
 
     def stop(self, number: int = signal.SIGKILL) -> None:
         """End it; as a power cut does, unless a milder signal is given."""
@@ -88,18 +88,11 @@ def _program(name: str, package: str) -> str:
     return program
 
 
-def _port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 @contextmanager
 def influx_server(folder: Path, *, locked: bool = False) -> Iterator[Process]:
     program = _program("influxd", "influxdb")
-    port = _port()
-    settings = INFLUX_CONF.format(folder=folder, port=port, rpc=_port(), locked=str(locked).lower())
+    port, rpc = free_ports(2)
+    settings = INFLUX_CONF.format(folder=folder, port=port, rpc=rpc, locked=str(locked).lower())
     (folder / "influx.conf").write_text(settings)
     server = Process((program, "-config", str(folder / "influx.conf")), f"http://127.0.0.1:{port}", folder, "/ping")
     server.start()
@@ -135,7 +128,7 @@ def influx_locked(tmp_path: Path) -> Iterator[Process]:
 @contextmanager
 def victoria_server(folder: Path, retention: str = "100y", dedup: str = "1ms") -> Iterator[Process]:
     program = _program("victoria-metrics", "victoria-metrics")
-    port = _port()
+    port = free_port()
     command = (
         program,
         f"-storageDataPath={folder}/data",
