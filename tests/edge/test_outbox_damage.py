@@ -11,7 +11,7 @@ from tests.edge.log_file import EAGER, NOISE, TEXT, SteppedClock, asides, conten
 from linli_core.errors import LogError
 from linli_core.wire.messages import Ack
 from linli_edge.outbox import Outbox, OutboxLimits
-from linli_edge.outbox.store import ROW_BYTES, LogStore
+from linli_edge.outbox.store import PAGE, ROW_BYTES, LogStore
 
 
 @pytest.fixture
@@ -403,3 +403,42 @@ async def test_without_room_for_a_second_copy_what_is_not_acknowledged_is_saved(
         ((first, last, cause),) = [(one.first, one.last, one.cause) for one in outbox.sender.evicted()]
         assert (first, last, cause) == (91, 91, "corruption")
     assert asides(path) == []
+
+
+def wipe_totals(path: Path) -> None:
+    """Overwrite every page on which the totals stand."""
+    content = bytearray(path.read_bytes())
+    while (place := content.find(b"evicted_readings")) >= 0:
+        start = place - place % PAGE
+        content[start : start + PAGE] = random.Random(1).randbytes(PAGE)
+    path.write_bytes(content)
+
+
+async def test_a_log_without_totals_is_known_by_what_was_noted_at_its_start(path: Path, clock: SteppedClock) -> None:
+    # Else it would be another log, and the message that does not read would be named by nobody.
+    async with Outbox.open(path, EAGER, clock, gateway="gw-a") as outbox:
+        epoch = outbox.sender.epoch
+        for number in range(1, 6):
+            outbox.append(telemetry(b"[%d]" % number + NOISE[:2000]))
+        await outbox.flush()
+        outbox.sender.ack(Ack(epoch, 4), 0)
+    flip(path, b"[3]", 1)
+    wipe_totals(path)
+    async with Outbox.open(path, EAGER, clock, gateway="gw-a") as outbox:
+        assert outbox.stats().state == "salvaged"
+        assert outbox.carried[-1].last == 5
+        assert epoch in {one.epoch for one in outbox.carried}
+        assert outbox.stats().next_seq == 6
+        assert [one.seq for one in await outbox.read([1, 2, 3, 4, 5])] == [1, 2, 4, 5]
+        assert [(one.first, one.last, one.cause) for one in outbox.sender.evicted()] == [(3, 3, "corruption")]
+
+
+async def test_a_noted_start_that_is_damaged_itself_is_not_believed(path: Path, clock: SteppedClock) -> None:
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.append(telemetry(TEXT))
+        epoch = outbox.sender.epoch
+    wipe_totals(path)
+    flip(path.with_name("outbox.db.twin"), epoch.encode(), 0)
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert epoch not in {one.epoch for one in outbox.carried}
+        assert [one.body for one in await outbox.read([1])] == [TEXT]

@@ -32,6 +32,7 @@ from linli_edge.outbox.store import (
     seal,
     unpack,
 )
+from linli_edge.outbox.twin import keep_twin, twin_head
 
 BATCH: Final = 1000
 ATTEMPTS: Final = 2000
@@ -81,6 +82,7 @@ def open_or_salvage(path: Path, limits: OutboxLimits, now: Instant, gateway: str
         if not is_damage(exc):
             raise
         return _go_on(path, limits, now, exc, None, gateway)
+    keep_twin(path, store.head)
     return store, ""
 
 
@@ -124,6 +126,7 @@ def _go_on(
     _finish(path)
     _drop_older(path, None if short else aside)
     store = LogStore.open(path, limits, gateway=gateway)
+    keep_twin(path, store.head)
     kept = "there was no room to keep the damaged file" if short else f"the damaged file is kept as {aside.name}"
     detail = f"{path}: damaged ({error}); {saved} messages were saved, {kept}"
     _log.error("%s", detail)
@@ -230,7 +233,9 @@ def _carry_over(
         # platform drops what it has by the readings' own identity (series and time).
         fresh = Head(new_epoch(), readings=saved.readings, messages=saved.seqs.count(), gateway=gateway)
     else:
-        fresh = msgspec.structs.replace(head, epoch=new_epoch())
+        # Totals that are as old as the start know less than what was saved.
+        readings, messages = max(head.readings, saved.readings), max(head.messages, saved.seqs.count())
+        fresh = msgspec.structs.replace(head, epoch=new_epoch(), readings=readings, messages=messages)
     fresh.next_seq = max(fresh.next_seq, (saved.seqs.last or 0) + 1)
     fresh.bytes = saved.bytes
     last = fresh.next_seq - 1
@@ -264,10 +269,11 @@ def _read_head(old: sqlite3.Connection, damaged: Path) -> Head | None:
     except _BROKEN:
         pass
     try:
-        return sound_head(damaged)
+        found = sound_head(damaged)
     except OSError as exc:
         _log.warning("%s: cannot be searched: %s", damaged, exc)
-        return None
+        found = None
+    return found or twin_head(damaged)
 
 
 def _read_evicted(old: sqlite3.Connection) -> list[Evicted]:
