@@ -6,8 +6,10 @@ import pytest
 
 from linli_core.instant import DAY
 from linli_core.log.account import Balance
-from linli_core.wire.messages import Account, Evicted
+from linli_core.wire.messages import Account, Ack, Evicted
 from linli_platform.accounts import table
+from linli_platform.ingest.accounts import GatewayBook
+from linli_platform.ingest.batch import Booked
 
 if TYPE_CHECKING:
     from tests.hub.conftest import GatewayStandIn, Hub, Site
@@ -186,3 +188,30 @@ def test_the_table_is_for_people(lang: str, words: tuple[str, ...]) -> None:
 
 def as_dict(found: Balance) -> dict[str, Any]:
     return {name: getattr(found, name) for name in Balance.__dataclass_fields__}
+
+
+def test_what_the_gateways_book_holds_is_remembered_in_sums_only() -> None:
+    book = GatewayBook()
+    ack = Ack("e", 9_000)
+    for seq in range(1, 3_001):
+        book.enter(Booked("g", "e", seq, TODAY, 2, 0))
+    book.said(said(2_990, logged=5_980))
+    assert book.remembered == 10
+    for seq in range(2_500, 2_600):  # brought again by another, long after: its book holds them
+        book.enter(Booked("g", "e", seq, TODAY, 0, 0))
+    assert book.remembered == 10
+    balance = book.balances(ack, [])[-1]
+    assert (balance.accepted, balance.unexplained) == (5_980, 0)
+    book.said(said(3_000, logged=6_000))
+    assert book.remembered == 0
+    assert (book.balances(ack, [])[-1].accepted, book.balances(ack, [])[-1].unexplained) == (6_000, 0)
+
+
+def test_a_gateway_that_begins_its_book_anew_does_not_explain_what_was_counted_before() -> None:
+    book = GatewayBook()
+    for seq in range(1, 11):
+        book.enter(Booked("g", "e", seq, TODAY, 2, 0))
+    book.said(said(10, logged=20))
+    book.said(Account(0, {}))
+    balance = book.balances(Ack("e", 10), [])[-1]
+    assert (balance.accepted, balance.later, balance.unexplained) == (20, 20, 0)

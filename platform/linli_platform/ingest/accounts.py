@@ -17,7 +17,8 @@ MARK: Final = "account:"
 """Begins the names under which books stand among the marks: written in the same transaction as what they count."""
 
 _RECENT: Final = 4_096
-"""Messages that are remembered one by one: a gateway says what it has logged every half minute."""
+"""Messages that are remembered one by one, at most: a gateway says what it has logged every half minute, and what its
+book holds is forgotten here."""
 
 _decoder: Final = msgspec.msgpack.Decoder(dict[int, list[int]])
 
@@ -30,11 +31,22 @@ class GatewayBook:
         self._recent: deque[Booked] = deque(maxlen=_RECENT)
         self._said: Account | None = None
         self._blind = 0
+        self._forgotten = 0
+
+    @property
+    def remembered(self) -> int:
+        """How many messages are remembered one by one."""
+        return len(self._recent)
 
     def said(self, account: Account) -> None:
         """Take what the gateway says of itself."""
         if self._said is None or account.through >= self._said.through or not account.days:
             self._said = account
+            if account.through < self._forgotten:  # another log, or an older state of it
+                self._blind = max(self._blind, self._forgotten)
+            entries, self._recent = self._recent, deque(maxlen=_RECENT)
+            for entry in entries:
+                self._remember(entry)
 
     def with_entries(self, booked: Iterable[Booked]) -> bytes:
         """Return the book as it will be after a commit, to be written in it."""
@@ -46,6 +58,13 @@ class GatewayBook:
     def enter(self, booked: Booked) -> None:
         """Enter a message that is committed."""
         enter(self._book, booked.day, (booked.accepted, booked.refused, 1, booked.unreadable))
+        self._remember(booked)
+
+    def _remember(self, booked: Booked) -> None:
+        """Remember a message until the gateway's book holds it."""
+        if self._said is not None and booked.seq <= self._said.through:
+            self._forgotten = max(self._forgotten, booked.seq)
+            return
         if len(self._recent) == self._recent.maxlen:
             self._blind = max(self._blind, self._recent[0].seq)
         self._recent.append(booked)
