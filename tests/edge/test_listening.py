@@ -148,6 +148,9 @@ async def test_counters_survive_a_restart(tmp_path: Path) -> None:
 
     before = driver()
     before.new_stream()(wrapped(seal(energy(1), TITLE, 7, KEYS, AES)))
+    assert not state.exists(), "a message wears the card only once it is told"
+    (reading,) = await before.poll(before.plan[0])
+    assert reading.value == 1
     assert json.loads(state.read_text()) == {TITLE.hex(): 7}
     after = driver()
     after.new_stream()(wrapped(seal(energy(1), TITLE, 7, KEYS, AES)))

@@ -60,6 +60,8 @@ def test_an_electricity_meter(identifier: str, data: str, quantity: str, value: 
         ("ffffffff", "2c", None, "bad/not_implemented"),
         ("7856341a", "2c", None, "bad/not_a_number"),
         ("78563412", "77", None, "bad/configuration"),  # a unit that is none
+        ("00000080", "2c", None, "bad/not_a_number"),  # a sign before nothing, or 800000.00: the standard has no sign
+        ("01000080", "2c", 800000.01, "good"),
     ],
 )
 @pytest.mark.parametrize("clock", ["00000000010020", "ffffffffffffff", "00000000000000"])
@@ -130,6 +132,9 @@ SENT: Final = [
     ("p1", p1_telegram(b"1-0:1.8.1(FFFFFF.FFF*kWh)"), "energy_import", None, "bad/not_implemented"),
     ("iec62056-21", readout(b"1.8.0(FFFFFF.FF*kWh)"), "energy_import", None, "bad/not_implemented"),
     ("dlms", pushed("1-0:1.8.0", Item(6, 0xFFFFFFFF)), "energy_import", None, "bad/not_implemented"),
+    ("dlms", pushed("1-0:1.8.0", Item(5, -1)), "energy_import", -1, "uncertain/not_implemented"),
+    ("dlms", pushed("1-0:1.8.0", Item(20, -1)), "energy_import", -1, "uncertain/not_implemented"),
+    ("dlms", pushed("1-0:1.8.0", Item(5, -2)), "energy_import", -2, "good"),
     # a minus before nothing
     ("mbus", mbus("0c13000000f0"), "water_volume", 0, "good"),
     ("mbus", mbus("051300000080"), "water_volume", 0, "good"),

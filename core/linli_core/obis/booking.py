@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from linli_core.instant import Instant
-from linli_core.model import Point, Quality, Reading, Reason, Value
+from linli_core.model import Kind, Point, Quality, Reading, Reason, Value
 from linli_core.obis.identifier import Obis
 from linli_core.obis.table import Meaning, meaning_of
 from linli_core.units import UnitError
@@ -49,9 +49,19 @@ class Booking:
         self.meant(meaning, value, unit, raw, device_time=device_time)
 
     def meant(
-        self, meaning: Meaning, value: Decimal | None, unit: str, raw: str, *, device_time: Instant | None = None
+        self,
+        meaning: Meaning,
+        value: Decimal | None,
+        unit: str,
+        raw: str,
+        *,
+        device_time: Instant | None = None,
+        filled: bool = False,
     ) -> None:
-        """Book a number whose meaning is known; one whose unit measures something else is kept as text."""
+        """Book a number whose meaning is known; one whose unit measures something else is kept as text.
+
+        ``filled`` says that all its bits are set: a register is likelier without a value than at minus one.
+        """
         words = vocabulary()
         for name in meaning.quantities:
             if value is None:
@@ -67,7 +77,8 @@ class Booking:
                     converted = words.convert(name, value, unit or own)
                 except UnitError:
                     continue
-                self._add(self.point(meaning, name), converted, device_time)
+                reason = Reason.NOT_IMPLEMENTED if filled and words[name].kind is Kind.COUNTER else None
+                self._add(self.point(meaning, name), converted, device_time, reason)
                 return
         self.text(None, raw, device_time=device_time)
 
@@ -94,14 +105,15 @@ class Booking:
             storage=meaning.storage,
         )
 
-    def _add(
-        self, point: Point, value: Value, device_time: Instant | None, reason: Reason = Reason.NOT_IMPLEMENTED
-    ) -> None:
+    def _add(self, point: Point, value: Value, device_time: Instant | None, reason: Reason | None = None) -> None:
         count = self._seen[point.name] = self._seen.get(point.name, 0) + 1
         if count > 1:
             point = replace(point, occurrence=count)
         if value is None:
+            reason = reason or Reason.NOT_IMPLEMENTED
             reading = Reading(point, None, self._observed_at, Quality.BAD, reason, device_time)
+        elif reason is not None:
+            reading = Reading(point, value, self._observed_at, Quality.UNCERTAIN, reason, device_time)
         else:
             reading = Reading(point, value, self._observed_at, device_time=device_time)
         self.readings.append(reading)

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from linli_core.codecs.bcd import clock_of, decode_number, decode_pair, is_blank
+from linli_core.codecs.bcd import SIGN, clock_of, decode_number, decode_pair, is_blank
 from linli_core.codecs.cjt188 import control
 from linli_core.codecs.cjt188.answer import Answer
 from linli_core.codecs.cjt188.control import UNITS, Unit, is_gas, is_heat, is_water
@@ -211,11 +211,23 @@ def _record(item: Field, data: bytes, dialect: Dialect) -> Record:
         return Record(item, data.hex().upper(), None, data)
     if item.part is Part.CLOCK:
         return _clock(item, data, dialect)
+    if _is_signed(item, data[: item.size]):
+        return Record(item, None, Unit(item.unit), data, "a sign, which the standard does not have")
     value = decode_number(data[: item.size], item.decimals)
     unit = UNITS.get(data[item.size]) if item.has_unit else Unit(item.unit)
     if unit is None and value is not None:
         return Record(item, value, None, data, f"no unit has the code {data[item.size]:02X}")
     return Record(item, value, unit, data)
+
+
+def _is_signed(item: Field, data: bytes) -> bool:
+    """Tell whether a meter means a minus by the highest bit, as those of DL/T 645 do.
+
+    By the standard's digits minus zero would be 800000.00 on a bill, and half a degree of frost 8000.50.
+    """
+    if item.part in (Part.SUPPLY, Part.RETURN):
+        return not is_blank(data) and bool(data[-1] & SIGN)
+    return len(data) == _AMOUNT and data == bytes(_AMOUNT - 1) + bytes((SIGN,))
 
 
 def _clock(item: Field, data: bytes, dialect: Dialect) -> Record:

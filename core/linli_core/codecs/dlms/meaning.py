@@ -7,7 +7,7 @@ from linli_core.codecs.dlms.apdu import DataNotification, EventNotification
 from linli_core.codecs.dlms.axdr import OCTETS, STRUCTURE, Item, encode_data
 from linli_core.codecs.dlms.clock import SIZE, CosemTime, decode_time
 from linli_core.codecs.dlms.layout import Layout
-from linli_core.codecs.dlms.values import Value, is_missing, values_of
+from linli_core.codecs.dlms.values import Value, is_filled, is_missing, values_of
 from linli_core.instant import Instant
 from linli_core.model import Kind, Reading, Reason
 from linli_core.obis import Booking, Meaning, meaning_of
@@ -66,7 +66,7 @@ class Interpreter:
         else:
             # A power factor has no unit; a register of which nothing says the unit stays what was sent.
             unit = value.unit or ("/" if value.described and meaning.quantities[0] == "power_factor" else "")
-            booking.meant(meaning, value.number, unit, raw, device_time=stamp)
+            booking.meant(meaning, value.number, unit, raw, device_time=stamp, filled=is_filled(value.item))
 
     def _book_clock(self, booking: Booking, meaning: Meaning, value: Value) -> None:
         time = value.time

@@ -52,6 +52,9 @@ UNITS: Final = {
 _LARGEST_SCALER: Final = 20
 _SIGNED: Final = frozenset(tag for tag, (size, signed) in INTEGERS.items() if signed and size > 1)
 _UNSIGNED: Final = frozenset(tag for tag, (size, signed) in INTEGERS.items() if not signed and size > 1)
+_FILLED: Final = 4
+"""Bytes of an integer, at least, that are likelier filled with FF than a register at -1."""
+
 _TEXTS: Final = frozenset({TEXT, UTF8, OCTETS})
 
 
@@ -103,6 +106,11 @@ def is_missing(item: Item) -> bool:
         return value == (1 << 8 * INTEGERS[item.tag][0]) - 1
     half = 1 << 8 * INTEGERS[item.tag][0] - 1 if item.tag in INTEGERS else 0
     return item.tag in _SIGNED and value in {-half, half - 1}
+
+
+def is_filled(item: Item) -> bool:
+    """Tell whether a signed integer of four bytes or more has all its bits set: -1, or a register without a value."""
+    return item.tag in _SIGNED and INTEGERS[item.tag][0] >= _FILLED and item.value == -1
 
 
 def values_of(body: Item, layout: Layout | None = None) -> list[Value]:

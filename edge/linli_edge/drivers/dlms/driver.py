@@ -69,6 +69,9 @@ class DlmsDriver:
         """Return what a meter has sent since the last poll; see :class:`linli_edge.driver.Driver`."""
         if planned.device not in self._settings.known and len(self._settings.devices) == 1:
             await self.inbox.first(planned.device, planned.interval * 0.9 / SECOND)
+        # Before a reading leaves, not with each message: what nobody was told may come once more, and the card lives.
+        if any(device.keys for device in self._settings.devices):
+            self._state.save(self._settings.guard.kept())
         return self.inbox.take(planned.device)
 
     def counters(self) -> Mapping[str, UnitCounters]:
@@ -97,8 +100,6 @@ class DlmsDriver:
                 self._take(received)
             except ProtocolError as exc:
                 self._count(exc)
-        if any(device.keys for device in self._settings.devices):
-            self._state.save(self._settings.guard.kept())
 
     def _take(self, received: Received) -> None:
         notification = received.notification

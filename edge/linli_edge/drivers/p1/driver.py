@@ -54,6 +54,8 @@ class P1Driver:
         if planned.device not in self._settings.known:
             # The very first poll: a telegram is on its way, and who stands at the meter waits for it.
             await self.inbox.first(planned.device, min(self._settings.patience, planned.interval * 0.9) / SECOND)
+        # Before a reading leaves, not with each telegram: what nobody was told may come once more, and the card lives.
+        self._keep_guard()
         return self.inbox.take(planned.device)
 
     def counters(self) -> Mapping[str, UnitCounters]:
@@ -75,7 +77,6 @@ class P1Driver:
                 self._take(telegram)
             except ProtocolError as exc:
                 self._count(exc)
-        self._keep_guard()
 
     def _take(self, telegram: Telegram) -> None:
         settings, identity = self._settings, identity_of(telegram)
