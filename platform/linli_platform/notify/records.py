@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from linli_core.alarm import CONDITION_HOLDS, Category, Event, Priority, State
-from linli_core.instant import Instant
+from linli_core.instant import MINUTE, Instant
 from linli_platform.alarms.models import AlarmChangeTable, AlarmTable
 from linli_platform.notify.book import silence_of
 from linli_platform.notify.judge import HAUNTS, Alarm, Reason, Scene
@@ -32,6 +32,12 @@ LINES: Final = 20
 
 _ATTEMPTS: Final = 5
 """So often a message is tried at least, whatever the clock says: it may have jumped."""
+
+LATE: Final = 15 * MINUTE
+"""What is learnt so long after it was so is of the past, as long as nothing says that it still is."""
+
+PATIENCE: Final = MINUTE
+"""So long such an alarm is held back: the backlog it came with may say in the next moment that it is over."""
 
 _LOOKED_AT: Final = 1_000
 _TEXT: Final = 300
@@ -77,7 +83,23 @@ class NoticeRecords:
             for message in interrupted:
                 message.state, message.doubtful, message.next_at = MessageState.OPEN, True, now
                 message.error = "the platform ended while it was handed over"
+            self._give_up_strangers(session, now)
             return len(interrupted)
+
+    def _give_up_strangers(self, session: Session, now: Instant) -> None:
+        """Give up messages to targets that the file does not name any more."""
+        strangers = session.scalars(
+            select(MessageTable).where(
+                MessageTable.state == MessageState.OPEN, MessageTable.target.not_in(list(self._targets))
+            )
+        )
+        for message in strangers:
+            message.state = MessageState.FAILED
+            session.execute(
+                update(NoticeTable)
+                .where(NoticeTable.message == message.id, NoticeTable.state == Fate.WAITING)
+                .values(state=Fate.DROPPED, reason=Reason.ROUTE_GONE, decided_at=now)
+            )
 
     # Taking in
 
@@ -113,19 +135,24 @@ class NoticeRecords:
     def _take_in(self, session: Session, scene: Scene) -> bool:
         mark = session.get_one(MarkTable, _MARK)
         changes = session.execute(
-            select(AlarmChangeTable.id, AlarmChangeTable.alarm, AlarmChangeTable.event)
+            select(
+                AlarmChangeTable.id,
+                AlarmChangeTable.alarm,
+                AlarmChangeTable.event,
+                AlarmChangeTable.learnt_at - AlarmChangeTable.at,
+            )
             .where(AlarmChangeTable.id > mark.change)
             .order_by(AlarmChangeTable.id)
             .limit(CHANGES)
         ).all()
         if not changes:
             return False
-        wanted = {alarm for _, alarm, _ in changes}
+        wanted = {alarm for _, alarm, _, _ in changes}
         alarms = {row.id: _alarm(row) for row in session.scalars(select(AlarmTable).where(AlarmTable.id.in_(wanted)))}
         new: list[dict[str, Any]] = []
-        for change, number, event in changes:
+        for change, number, event, delay in changes:
             if event == Event.RAISE:
-                new += self._raised(scene, change, alarms[number])
+                new += self._raised(scene, change, alarms[number], delay)
             elif event in _ENDS or event == Event.RETURN_LATCHED:
                 _insert(session, new)
                 new = self._ended(session, scene, change, alarms[number], Event(event))
@@ -133,11 +160,12 @@ class NoticeRecords:
         mark.change = changes[-1].id
         return len(changes) == CHANGES
 
-    def _raised(self, scene: Scene, change: int, alarm: Alarm) -> list[dict[str, Any]]:
+    def _raised(self, scene: Scene, change: int, alarm: Alarm, delay: Instant) -> list[dict[str, Any]]:
         found = []
+        late = (Reason.RETROSPECTIVE, f"learnt {delay // MINUTE} min later") if delay >= LATE else None
         for route in self._routes.values():
             if scene.concerns(route, alarm):
-                verdict = scene.judge(route, alarm)
+                verdict = scene.judge(route, alarm) or late
                 found += [_new(scene.now, change, alarm, Kind.RAISED, (route.id, to), verdict) for to in route.to]
         if not found:
             lost = _new(scene.now, change, alarm, Kind.RAISED, ("", ""), (Reason.NO_ROUTE, ""))
@@ -203,6 +231,8 @@ class NoticeRecords:
             if notice.state == Fate.HELD and alarm.state not in HAUNTS:
                 seen = alarm.state in {State.ACKNOWLEDGED, State.LATCHED_ACKNOWLEDGED}
                 _settle(notice, Fate.DROPPED, (Reason.ACKNOWLEDGED if seen else Reason.OVER, ""), scene.now)
+            elif notice.reason == Reason.RETROSPECTIVE and 0 <= scene.now - notice.created_at < PATIENCE:
+                continue
             elif verdict is None:
                 if notice.state == Fate.HELD:
                     _settle(notice, Fate.WAITING, None, None)

@@ -115,13 +115,13 @@ class Town:
         found = self.hidden.get((name, subject))
         return found if found is not None and found.is_active(now) else None
 
-    def change(self, event: Event, before: State, after: State, name: str, subject: str) -> int:
+    def change(self, event: Event, before: State, after: State, name: str, subject: str, late: Instant = 0) -> int:
         """Write one transition; return the alarm's number."""
-        change = AlarmChange(name, subject, event, before, after, self.now, self.now, 9.1)
+        change = AlarmChange(name, subject, event, before, after, self.now - late, self.now, 9.1)
         return self.records.write([change], [], [])[0].id
 
-    def raised(self, name: str = "food.warm", subject: str = "gw-1/room-1/air_temperature") -> int:
-        return self.change(Event.RAISE, State.NORMAL, State.UNACKNOWLEDGED, name, subject)
+    def raised(self, name: str = "food.warm", subject: str = "gw-1/room-1/air_temperature", late: Instant = 0) -> int:
+        return self.change(Event.RAISE, State.NORMAL, State.UNACKNOWLEDGED, name, subject, late)
 
     def returned(self, name: str = "food.warm", subject: str = "gw-1/room-1/air_temperature") -> int:
         return self.change(Event.RETURN, State.UNACKNOWLEDGED, State.RETURNED_UNACKNOWLEDGED, name, subject)

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -371,6 +372,42 @@ async def test_one_change_is_one_notice_for_each_route_and_target_whatever_happe
         names = ", ".join(row[1] for row in database.execute("PRAGMA table_info(notice)") if row[1] != "id")
         with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
             database.execute(f"INSERT INTO notice ({names}) SELECT {names} FROM notice")
+
+
+async def test_a_target_that_was_taken_out_leaves_no_message_open(
+    town: Town, recorder: Recorder, routes: Parse
+) -> None:
+    recorder.refusing["duty"] = Outcome("refused")
+    async with town.desk(routes(ALL), recorder) as desk:
+        town.raised()
+        await desk.settled()
+    only_boss = routes(ALL.replace("duty", "boss"))
+    left = msgspec.structs.replace(only_boss, targets=only_boss.targets[1:])
+    async with town.desk(left, recorder) as desk:
+        town.forward(HOUR)
+        await desk.settled()
+        assert await town.log(desk) == [("raised", "all", "duty", "dropped", "route_gone")]
+        assert [state.id for state in await desk.targets()] == ["boss"]
+
+
+async def test_what_is_learnt_hours_later_rings_nobody_unless_it_still_stands(
+    town: Town, recorder: Recorder, routes: Parse
+) -> None:
+    async with town.desk(routes(ALL), recorder) as desk:
+        town.raised(late=2 * HOUR)
+        town.raised("safety.gas", "gw-1/room-1/gas", late=2 * HOUR)
+        await desk.settled()
+        (row, _) = await desk.find(Wanted())
+        assert (row.fate, row.reason, row.detail) == (Fate.HELD, Reason.RETROSPECTIVE, "learnt 120 min later")
+        town.returned()
+        town.forward(59 * SECOND)
+        await desk.settled()
+        assert recorder.sent == []
+        town.forward(SECOND)
+        await desk.settled()
+        town.forward(5 * SECOND)
+        await desk.settled()
+        assert recorder.titles() == ["[High] Rule safety.gas: gw-1/room-1"]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
