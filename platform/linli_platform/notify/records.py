@@ -293,9 +293,13 @@ class NoticeRecords:
                 .where(NoticeTable.state == Fate.WAITING, NoticeTable.message.is_(None), NoticeTable.target == target)
                 .values(message=message.id)
             )
+            outgoing = _outgoing(session, message)
+            if not outgoing.lines:
+                message.state, message.error = MessageState.FAILED, "nothing is left to tell"
+                continue
             message.state, message.tried_at = MessageState.HANDING, now
             message.attempts += 1
-            found.append(_outgoing(session, message))
+            found.append(replace(outgoing, attempt=message.attempts))
         return found
 
     def _begun(self, session: Session, now: Instant, target: str, *, urgent: bool) -> MessageTable | None:
@@ -341,6 +345,12 @@ class NoticeRecords:
             old = now - message.created_at >= length(target.give_up, "give_up")
             if not old or message.attempts < _ATTEMPTS:
                 message.state, message.next_at = MessageState.OPEN, now + back_off(message.attempts)
+                # What of it is hidden or silenced until the next attempt does not go with that.
+                session.execute(
+                    update(NoticeTable)
+                    .where(NoticeTable.message == number, NoticeTable.state == Fate.WAITING)
+                    .values(message=None)
+                )
                 return False
             message.state = MessageState.FAILED
             session.execute(

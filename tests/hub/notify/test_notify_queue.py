@@ -312,6 +312,26 @@ async def test_a_message_that_may_have_come_through_says_so_the_next_time(
         assert recorder.sent[0][2].endswith("Message 1 (sent again: it is not certain that it came)")
 
 
+async def test_what_is_hidden_between_two_attempts_does_not_go_with_the_next(
+    town: Town, recorder: Recorder, routes: Parse
+) -> None:
+    recorder.refusing["duty"] = Outcome("refused")
+    async with town.desk(routes(ALL), recorder) as desk:
+        town.raised()
+        await desk.settled()
+        town.hidden["food.warm", WARM] = shelf(T0 + HOUR)
+        recorder.refusing.clear()
+        town.forward(MINUTE)
+        await desk.settled()
+        town.forward(MINUTE)
+        await desk.settled()
+        assert recorder.sent == []
+        assert await town.log(desk) == [("raised", "all", "duty", "held", "hidden")]
+        town.forward(HOUR)
+        await desk.settled()
+        assert len(recorder.sent) == 1
+
+
 # Restarts
 
 
