@@ -350,6 +350,10 @@ class DuckDBStore(Records):
         files = (self.path, self.path.with_name(self.path.name + ".wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
+    def bytes_in_use(self) -> int:
+        """Return the bytes of the file that hold something; the others are filled before it grows."""
+        return int(self._rows("SELECT used_blocks * block_size FROM pragma_database_size()", {})[0][0])
+
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the main file."""
         with self._write:

@@ -1,7 +1,7 @@
 """The statements that ask the DuckDB file about many series at once."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -63,7 +63,7 @@ def read(
     if end <= start:
         return []
     chosen = sources.level_of(np.array([start, end], np.int64), step, None)
-    with _one_state(cursor), registered(cursor, "asked", {"series": np.array([series], np.int32)}):
+    with _one_state(cursor):
         source = sources.source_of(cursor, [series], (start, end), chosen, bad, numbers=False)
         rows = cursor.execute(
             f"SELECT {floor('time', step)}, {_AGGREGATES[aggregate or Aggregate.MEAN]}, NULL,"  # noqa: S608 - from above
@@ -122,27 +122,32 @@ def steps(
     bad: int,
 ) -> Steps:
     """Return what series come to by groups and windows; see :meth:`linli_platform.store.Store.steps`."""
-    asked: dict[str, NDArray[Any]] = {
-        "series": np.array(list(groups), np.int32),
-        "place": np.array(list(groups.values()), np.int32),
-    }
     order = sorted(wanted)
     measures = "".join(f", {_MEASURES[measure]} AS {measure.value}" for measure in order)
-    joined, number = "", f"(s.time - {windows.origin}) // {windows.step}" if windows.step else "e.number"
-    edges: dict[str, NDArray[Any]] = {"start": windows.edges[:-1]}
-    if not windows.step:
-        edges["number"] = np.arange(len(windows.edges) - 1, dtype=np.int32)
-        joined = " ASOF JOIN edges e ON s.time >= e.start"
-    group, members = "a.place", " JOIN asked a ON a.series = s.series"
-    if len(groups) == 1:
-        group, members = f"CAST({next(iter(groups.values()))} AS INTEGER)", ""
-    with _one_state(cursor), registered(cursor, "asked", asked), registered(cursor, "edges", edges):
+    with _one_state(cursor), ExitStack() as tables:
+        # Each table that is joined takes as long as a small answer: only what is needed is.
+        group, joined = f"CAST({next(iter(groups.values()), 0)} AS INTEGER)", ""
+        if len(groups) != 1:
+            asked = {
+                "series": np.array(list(groups), np.int32),
+                "place": np.array(list(groups.values()), np.int32),
+            }
+            tables.enter_context(registered(cursor, "asked", asked))
+            group, joined = "a.place", " JOIN asked a ON a.series = s.series"
+        number = f"(s.time - {windows.origin}) // {windows.step}"
+        if not windows.step:
+            edges: dict[str, NDArray[Any]] = {
+                "start": windows.edges[:-1],
+                "number": np.arange(len(windows.edges) - 1, dtype=np.int32),
+            }
+            tables.enter_context(registered(cursor, "edges", edges))
+            number, joined = "e.number", joined + " ASOF JOIN edges e ON s.time >= e.start"
         chosen = sources.level_of(windows.edges, windows.step, _begins(cursor))
         span = int(windows.edges[0]), int(windows.edges[-1])
         source = sources.source_of(cursor, list(groups), span, chosen, bad, numbers=True)
         columns = cursor.execute(
             f"SELECT {group} AS place, CAST({number} AS INTEGER) AS step_number{measures}"  # noqa: S608 - from above
-            f" FROM ({source.query}) s{members}{joined} GROUP BY 1, 2 ORDER BY 1, 2"
+            f" FROM ({source.query}) s{joined} GROUP BY 1, 2 ORDER BY 1, 2"
         ).fetchnumpy()
     return Steps(
         group=_plain(columns["place"], np.int32),

@@ -31,8 +31,8 @@ class Source:
 
     Attributes:
         query: Rows of ``series, time, count, others, bad, good_quality, bad_quality, sum, min, max, first, first_time,
-            last, last_time, rollup``; of readings the time is their own, of rollups that of their window. It joins a
-            table ``asked``.
+            last, last_time, rollup``; of readings the time is their own, of rollups that of their window. Of more
+            than one series it joins a table ``asked``.
         level: Length of the rollup's windows, 0 if there is none, a day for those of the zone.
     """
 
@@ -76,7 +76,7 @@ def source_of(
     *,
     numbers: bool,
 ) -> Source:
-    """Return what to ask about series from one instant to another, joined with a table ``asked`` of them.
+    """Return what to ask about series between two instants, joined with a table ``asked`` of them if they are several.
 
     Args:
         cursor: The connection, in a transaction: all is asked of one state.
