@@ -8,6 +8,7 @@ FAULTS ?= 200
 HOURS ?= 8
 STEADY ?= 60
 MINUTES ?= 10
+WORKERS ?= 0
 
 # Some images ask Python to keep nothing compiled: every process of the tests would compile Linli anew, for 2 s each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -16,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo    a community, live: open the printed address"
-	@echo "make test    prove it (about 5 minutes)"
+	@echo "make test    prove it (about 10 minutes)  [WORKERS=2: in two processes]"
 	@echo "make check   lint, types, layers"
 	@echo "make bench   figures, one JSON line each  [ONLY=GLOB]"
 	@echo "make vectors judge recorded frames of real devices  [LINLI_VECTORS=DIR]"
@@ -34,8 +35,9 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 demo: setup
 	$(BIN)/linli-sim demo
 
+# Half of the suite waits (for lines at 2400 baud, brokers, restarts); some tests read a clock, so one process is the rule.
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 check: setup
 	$(BIN)/ruff check
