@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from linli_platform.completeness import CompletenessService
 from linli_platform.days import bounds, day_of
 from linli_platform.ingest import Committed
 from linli_platform.store import Batch, EventRow, StoreError
+from linli_platform.store import completeness as notes
 from linli_platform.store.duckdb import DuckDBStore
 
 MIDNIGHT = from_rfc3339("2025-11-24T00:00:00+00:00")
@@ -220,3 +223,21 @@ async def test_late_readings_of_other_days_wait_for_their_own(world: World) -> N
     assert await world.day(date(2025, 11, 25), name="m/current") == Completeness(None, 2, 2, 2)
     assert await world.day(date(2025, 11, 25)) == Completeness(None, 1, 1, 1)
     assert world.store.late_days() == []
+
+
+def test_a_backlogs_notes_are_added_up_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "_TOGETHER", 50)
+    monkeypatch.setattr(notes, "_AT_ONCE", 3)
+    counted: Counter[tuple[int, int]] = Counter()
+    rng = np.random.default_rng(5)
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE late_journal (number BIGINT, body BLOB)")
+        for number, most in enumerate((5, 5, 5, 30_000, 5, 5, 30_000), 1):
+            series, quarters = rng.integers(1, most, 40), rng.integers(1_000, 1_004, 40)
+            counted.update(zip(series.tolist(), quarters.tolist(), strict=True))
+            late = notes._summed(series, quarters, np.ones(40, np.int64))
+            notes.insert_late(connection, number, late.tobytes())
+        found = {(series, quarter): readings for series, quarter, readings in notes._notes(connection, 7).tolist()}
+        assert found == counted
+        assert notes.late_days(connection) == sorted({quarter * notes.QUARTER for _, quarter in counted})
+        assert len(notes._notes(connection, 0)) == 0

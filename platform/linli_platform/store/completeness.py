@@ -4,7 +4,7 @@ Late readings leave a note in the transaction that stores them: which quarter of
 counted once, and a day they change is found again after a crash. Quarters, for no time zone's days begin elsewhere.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import duckdb
@@ -19,6 +19,15 @@ from linli_platform.store.statements import registered
 
 QUARTER: Final = 15 * MINUTE
 _NOTE: Final = np.dtype([("series", "<i4"), ("quarter", "<i8"), ("readings", "<i8")])
+_TOGETHER: Final = 500_000
+"""So many rows of notes are added up before more are read."""
+
+_DENSE: Final = 8
+"""Up to so many cells for each row are counted in place."""
+
+_AT_ONCE: Final = 32
+"""Notes read at a time; one holds at most a commit's rows."""
+
 _UNCERTAIN: Final = quality_code(Quality.UNCERTAIN)
 
 
@@ -44,16 +53,40 @@ def newest_note(connection: duckdb.DuckDBPyConnection) -> int:
 
 def late_days(connection: duckdb.DuckDBPyConnection) -> list[Instant]:
     """Return the beginning of each quarter of an hour of which late readings wait to be counted."""
-    quarters = np.unique(_notes(connection, newest_note(connection))["quarter"])
-    return [quarter * QUARTER for quarter in quarters.tolist()]
+    quarters: set[int] = set()
+    for note in _read(connection, newest_note(connection)):
+        quarters.update(np.unique(note["quarter"]).tolist())
+    return [quarter * QUARTER for quarter in sorted(quarters)]
 
 
 def _notes(connection: duckdb.DuckDBPyConnection, through: int) -> NDArray[np.void]:
-    """Return all notes up to a number, as one."""
-    bodies = connection.execute("SELECT body FROM late_journal WHERE number <= ?", [through]).fetchall()
-    notes = [np.frombuffer(body, _NOTE) for (body,) in bodies]
-    if not notes:
-        return np.empty(0, _NOTE)
+    """Return all notes up to a number, as one; a backlog leaves millions of rows that come to a few."""
+    parts: list[NDArray[np.void]] = []
+    held = 0
+    limit = _TOGETHER
+    for note in _read(connection, through):
+        parts.append(note)
+        held += len(note)
+        if held >= limit:
+            parts = [_together(parts)]
+            held = len(parts[0])
+            limit = held + max(held, _TOGETHER)
+    return _together(parts) if parts else np.empty(0, _NOTE)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, through: int) -> Iterator[NDArray[np.void]]:
+    """Yield the notes up to a number, a few in memory at a time."""
+    first = -1
+    while rows := connection.execute(
+        "SELECT number, body FROM late_journal WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
+        [first, through, _AT_ONCE],
+    ).fetchall():
+        for number, body in rows:
+            first = number
+            yield np.frombuffer(body, _NOTE)
+
+
+def _together(notes: list[NDArray[np.void]]) -> NDArray[np.void]:
     whole = np.concatenate(notes)
     return _summed(whole["series"], whole["quarter"], whole["readings"])
 
@@ -62,10 +95,17 @@ def _summed(series: NDArray[Any], quarters: NDArray[np.int64], readings: NDArray
     """Return a note: how many readings of each series and quarter."""
     first = quarters.min()
     span = int(quarters.max() - first) + 1
-    places, which = np.unique(series.astype(np.int64) * span + (quarters - first), return_inverse=True)
+    cells = series.astype(np.int64) * span + (quarters - first)
+    if (int(cells.max()) + 1) <= _DENSE * len(cells):  # counted in place: a backlog's millions need no sorting
+        sums = np.bincount(cells, weights=readings)
+        places = np.flatnonzero(sums)
+        counts = sums[places]
+    else:
+        places, which = np.unique(cells, return_inverse=True)
+        counts = np.bincount(which, weights=readings)
     note = np.empty(len(places), _NOTE)
     note["series"], note["quarter"] = places // span, places % span + first
-    note["readings"] = np.bincount(which, weights=readings).astype(np.int64)
+    note["readings"] = counts.astype(np.int64)
     return note
 
 
@@ -94,8 +134,10 @@ def write_day(
     )
     notes = _notes(connection, counts.through)
     of_day = (notes["quarter"] >= start // QUARTER) & (notes["quarter"] < -(-end // QUARTER))
-    for series, _, readings in notes[of_day].tolist():
-        late[series] = late.get(series, 0) + readings
+    if of_day.any():
+        sums = np.bincount(notes["series"][of_day], weights=notes["readings"][of_day]).astype(np.int64)
+        for series in np.flatnonzero(sums).tolist():
+            late[series] = late.get(series, 0) + int(sums[series])
     ids = sorted(expected.keys() | counts.readings.keys() | late.keys())
     found = [counts.readings.get(series, (0, 0)) for series in ids]
     due = [expected.get(series) for series in ids]
