@@ -334,6 +334,15 @@ def test_sealed_telegrams(size: int) -> None:
     assert reader.guard.counters == {TITLE: 8}
 
 
+def test_a_length_no_telegram_has_holds_nothing_up() -> None:
+    reader = sealed_reader()
+    reader.receive(b"\xdb\x08" + TITLE + b"\x82\x7f\xff" + sealed(made(*ENERGY), 7))
+    lie, *rest = outcomes(reader)
+    assert isinstance(lie, ProtocolError)
+    assert "32767 bytes" in str(lie)
+    assert [item for item in rest if isinstance(item, Telegram)] == [decode_telegram(made(*ENERGY))]
+
+
 def test_wrong_key_replay_and_a_state_handed_over() -> None:
     reader = sealed_reader()
     reader.receive(sealed(made(*ENERGY), 5, key=bytes(16)))

@@ -111,8 +111,11 @@ class ReplayGuard:
         self.counters[sealed.title] = sealed.counter
 
 
-def parse_sealed(data: bytes) -> Sealed | None:
-    """Return the ciphered APDU at the very start, ``None`` while bytes are missing; ``ProtocolError`` if it is none."""
+def parse_sealed(data: bytes, longest: int = LARGEST) -> Sealed | None:
+    """Return the ciphered APDU at the very start, ``None`` while bytes are missing; ``ProtocolError`` if it is none.
+
+    A length above ``longest`` is refused as soon as it is read: nobody waits for what never comes.
+    """
     if data[0] not in {GENERAL_GLO, GENERAL_DED}:
         raise ProtocolError(f"tag {data[0]:02X} is no general ciphering", kind="unsupported", offset=0)
     if len(data) < 2:
@@ -124,7 +127,7 @@ def parse_sealed(data: bytes) -> Sealed | None:
     if found is None:
         return None
     length, start = found
-    if not HEAD <= length <= LARGEST:
+    if not HEAD <= length <= longest:
         raise ProtocolError(f"{length} bytes of ciphered content cannot be", offset=at)
     if len(data) < start + length:
         return None

@@ -38,7 +38,7 @@ class SealedReader(ByteBuffer):
         if not self._skip_to(self._buffer.find(GENERAL_GLO)):
             return NEED_DATA
         try:
-            sealed = parse_sealed(bytes(self._buffer))
+            sealed = parse_sealed(bytes(self._buffer), LONGEST)
         except ProtocolError:
             self._skip(1)
             raise
