@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -183,9 +184,11 @@ class Town:
         return [(row.kind, row.route, row.target, row.fate, row.reason or "") for row in reversed(rows)]
 
 
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    with Registry(tmp_path / "registry.sqlite") as registry:
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry's file with two houses in it, made once: the migrations take longer than most tests."""
+    path = tmp_path_factory.mktemp("town") / "registry.sqlite"
+    with Registry(path) as registry:
         registry.declare(
             [
                 Area("garden", None, "community"),
@@ -196,6 +199,13 @@ def town(tmp_path: Path) -> Iterator[Town]:
             [Gateway("gw-1", Life.ACTIVE, area="house-1"), Gateway("gw-2", Life.ACTIVE, area="house-2")],
             [Device("gw-1", "room-1", Life.ACTIVE, area="flat-1"), Device("gw-2", "room-2", Life.ACTIVE)],
         )
+    return path
+
+
+@pytest.fixture
+def town(tmp_path: Path, furnished: Path) -> Iterator[Town]:
+    shutil.copy(furnished, tmp_path / "registry.sqlite")
+    with Registry(tmp_path / "registry.sqlite") as registry:
         yield Town(registry, AlarmRecords(registry.sessions, RULES))
 
 
