@@ -26,7 +26,7 @@ from linli_platform.exchange.sinks import open_sink
 from linli_platform.ingest.line_mapping import Rules
 from linli_platform.ingest.settings import Limits
 from linli_platform.store import Store
-from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.store.engines import store_of
 from linli_platform.tokens import load as load_tokens
 
 LEFT_OUT: Final = 1
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         *(frozenset(chosen) for chosen in (args.gateway, args.device, args.point, args.quantity)),
     )
     told = _Told(args.lang)
-    with _store(settings) as store:
+    with store_of(settings) as store:
         if not wanted.series(store):
             raise ConfigError("export", "no point is chosen", "see linli-platform registry list, and the filters given")
         written = exporting.run(
@@ -103,7 +103,7 @@ def _import(args: argparse.Namespace, settings: Settings, form: Format) -> int:
     importing.identity(args.file)  # before a store is made for a file that is not there
     settings.store_path.parent.mkdir(parents=True, exist_ok=True)
     told = _Told(args.lang)
-    with _store(settings) as store:
+    with store_of(settings) as store:
         source = _source(args, settings, form, store)
         done = importing.run(
             args.file,
@@ -175,15 +175,6 @@ class _Told:
 
     def _rate(self, count: int) -> str:
         return f"{round(count / max(self._now() - self._begun, 1e-6)):,}"
-
-
-def _store(settings: Settings) -> DuckDBStore:
-    return DuckDBStore(
-        settings.store_path,
-        memory_limit=settings.store.memory_limit,
-        threads=settings.store.threads,
-        zone=settings.tzinfo,
-    )
 
 
 def _moment(words: str, where: str, settings: Settings, default: Instant) -> Instant:

@@ -67,6 +67,7 @@ class Capabilities:
         digits: Significant digits of a number that are kept for certain; 17 are all that a float has.
         deletion: What :meth:`Store.delete` can take out.
         expires: The store may drop what is older than a time that was agreed when it was set up.
+        rollups: What readings came to is kept beside them, and outlives those of a kind whose time is over.
     """
 
     resolution: int = 1
@@ -74,6 +75,7 @@ class Capabilities:
     digits: int = 17
     deletion: Deletion = Deletion.RANGE
     expires: bool = False
+    rollups: bool = True
 
 
 @dataclass(frozen=True, slots=True)

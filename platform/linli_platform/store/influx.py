@@ -27,6 +27,7 @@ class InfluxStore(ServedStore):
         path: File of all that is no reading.
         server: The server.
         database: Its database; made if absent.
+        org: With it the server is spoken to as version 2: lines by ``/api/v2/write``, its buckets made by others.
         retention: How long the server keeps readings; 0 for ever.
         memory_limit: What DuckDB may hold in memory.
         threads: Threads DuckDB may use for one query.
@@ -38,22 +39,27 @@ class InfluxStore(ServedStore):
         server: Server,
         database: str,
         *,
+        org: str = "",
         retention: int = 0,
         memory_limit: str = "512MB",
         threads: int = 2,
     ) -> None:
-        super().__init__(path, server, memory_limit=memory_limit, threads=threads)
-        self._influx = Influx(server, database)
-        self._retention = retention
+        super().__init__(path, server, database, retention=retention, memory_limit=memory_limit, threads=threads)
+        self._influx = Influx(server, database, org)
         self._keys: dict[int, str] = {}
 
     @property
     def capabilities(self) -> Capabilities:
-        """All that DuckDB can, and readings expire if it was agreed."""
-        return Capabilities(expires=bool(self._retention))
+        """All that DuckDB can but rollups, and readings expire if it was agreed."""
+        return Capabilities(expires=bool(self._retention), rollups=False)
+
+    @property
+    def keeper(self) -> str:
+        """The engine's name in the settings."""
+        return "influxdb"
 
     def _prepare(self) -> None:
-        self._influx.make(self._retention)
+        self._influx.make(self._retention, known=bool(self.all_series()))
 
     def probe(self) -> None:
         """Write something small, durably, to both."""

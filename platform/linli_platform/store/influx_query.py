@@ -39,7 +39,7 @@ _MEASURES: Final = {
 
 class _Series(msgspec.Struct):
     columns: list[str]
-    values: list[list[Any]]
+    values: list[list[Any]] = []
     name: str = ""
     tags: dict[str, str] = {}
 
@@ -60,18 +60,34 @@ _decoder: Final = msgspec.json.Decoder(_Answer)
 
 @dataclass(slots=True)
 class Influx:
-    """One database of a server."""
+    """One database of a server, or one bucket of an organisation: with ``org`` it is spoken to as version 2."""
 
     server: Server
     database: str
+    org: str = ""
 
     def write(self, lines: bytes) -> None:
         """Write line protocol, its times in microseconds; durable on return."""
-        self.server.call("POST", "/write", {"db": self.database, "precision": "u"}, body=lines)
+        if self.org:
+            query = {"org": self.org, "bucket": self.database, "precision": "us"}
+            self.server.call("POST", "/api/v2/write", query, body=lines)
+        else:
+            self.server.call("POST", "/write", {"db": self.database, "precision": "u"}, body=lines)
 
-    def make(self, retention: int) -> None:
-        """Make the database if it is absent, and have it keep readings for so many µs; 0 for ever."""
+    def make(self, retention: int, *, known: bool = False) -> None:
+        """Make the database if it is absent, and have it keep readings for so many µs; 0 for ever.
+
+        One that is ``known`` was made before: where it is absent, its readings are gone, or this is another server.
+        """
+        if self.org:
+            return  # version 2 makes buckets, and what they keep, by its own means only
         name = quoted(self.database)
+        there = {str(row["name"]) for _, found in self.execute("SHOW DATABASES") for row in _rows(found)}
+        if known and self.database not in there:
+            raise StoreUnavailable(
+                f"{self.server.url}: database {name} is not there any more; correct [store] url, restore the database,"
+                f" or, to go on without its readings, make it: CREATE DATABASE {name}"
+            )
         self.execute(f"CREATE DATABASE {name}")
         policies = self.execute(f"SHOW RETENTION POLICIES ON {name}")
         default = [row["name"] for _, found in policies for row in _rows(found) if row["default"]]

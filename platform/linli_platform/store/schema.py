@@ -155,6 +155,18 @@ def note_zone(connection: duckdb.DuckDBPyConnection, zone: tzinfo) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('zone', ?)", [name])
 
 
+def note_keeper(connection: duckdb.DuckDBPyConnection, keeper: str) -> None:
+    """Write for ever which server's database keeps the readings that the marks of this file speak of."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('keeper', ?)", [keeper])
+
+
+def keeper_of(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Return what keeps the readings, ``None`` if that was never written."""
+    # All of them: of an answer that is not read to its end the connection is kept busy.
+    found = connection.execute("SELECT value FROM meta WHERE key = 'keeper'").fetchall()
+    return str(found[0][0]) if found else None
+
+
 def zone_of(connection: duckdb.DuckDBPyConnection) -> tzinfo | None:
     """Return by which zone the file has its days, ``None`` if it has none yet."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'zone'").fetchone()

@@ -31,6 +31,7 @@ from linli_platform.store import (
     Quarantined,
     Row,
     SeriesInfo,
+    StoreUnavailable,
     completeness,
     device_time,
 )
@@ -39,6 +40,7 @@ from linli_platform.store.compaction import PIECE, Compacted, Expired
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows, steps_of
 from linli_platform.store.removal import Retention
+from linli_platform.store.schema import keeper_of, note_keeper
 from linli_platform.store.server import Server
 from linli_platform.store.stepped import stepped
 
@@ -76,13 +78,26 @@ class ServedStore(DuckDBStore, ABC):
     Args:
         path: The file; not that of an embedded store.
         server: Where the readings are; opened and closed with the store.
+        database: Where on it; its readings are this file's for ever.
+        retention: How long readings are kept; 0 for ever.
         memory_limit: What DuckDB may hold in memory.
         threads: Threads DuckDB may use for one query.
     """
 
-    def __init__(self, path: Path, server: Server, *, memory_limit: str = "512MB", threads: int = 2) -> None:
+    def __init__(
+        self,
+        path: Path,
+        server: Server,
+        database: str,
+        *,
+        retention: int = 0,
+        memory_limit: str = "512MB",
+        threads: int = 2,
+    ) -> None:
         super().__init__(path, memory_limit=memory_limit, threads=threads)
         self._server = server
+        self._database = database
+        self._retention = retention
         self._doubtful: set[tuple[int, int]] = set()
 
     def __enter__(self) -> Self:
@@ -102,11 +117,22 @@ class ServedStore(DuckDBStore, ABC):
         """Do nothing: the server makes its own files small."""
         return Compacted()
 
-    def retain(self, _now: Instant, _rules: Retention) -> Expired:
-        """Do nothing: how long the server keeps readings was agreed when it was set up."""
-        return Expired()
+    def retain(self, now: Instant, _rules: Retention) -> Expired:
+        """Take out of the file what the server has let go by now; how long it keeps readings was agreed with it."""
+        if not self._retention:
+            return Expired()
+        limit = now - self._retention
+        with self._changes() as connection:
+            (gone,) = connection.execute("DELETE FROM reading WHERE time < ?", [limit]).fetchall()[0]
+            device_time.withdraw(connection, [info.id for info in self.all_series()], -(2**62), limit)
+        return Expired(readings=gone)
 
     # What each kind of server does its own way
+
+    @property
+    @abstractmethod
+    def keeper(self) -> str:
+        """The kind of server."""
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -302,6 +328,7 @@ class ServedStore(DuckDBStore, ABC):
     def _open(self) -> None:
         super()._open()
         try:
+            self._claim(self._connected())
             self._prepare()
             newest = list(self._newest([info for info in self._by_id if info is not None]))
         except BaseException:
@@ -311,6 +338,20 @@ class ServedStore(DuckDBStore, ABC):
             raise
         with self._state:
             self._recover(newest)
+
+    def _claim(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Note what keeps the readings; :class:`StoreUnavailable` if that is another already.
+
+        The marks say what gateways may forget: with another keeper they would say so of what is not there.
+        """
+        keeper = f"{self.keeper} {self._database!r}"
+        if (found := keeper_of(connection)) is None:
+            note_keeper(connection, found := keeper)
+        if found != keeper:
+            raise StoreUnavailable(
+                f"{self.path}: its readings are kept by {found}, not by {keeper}; write that into [store] again, or"
+                " `linli-platform export` with the old settings and `import` into a new data folder"
+            )
 
     def _recover(self, newest: Iterable[Newest]) -> None:
         found = {}

@@ -101,9 +101,8 @@ class VictoriaStore(ServedStore):
         clock: Clock = wall_clock,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(path, server, memory_limit=memory_limit, threads=threads)
+        super().__init__(path, server, database, retention=retention, memory_limit=memory_limit, threads=threads)
         self._victoria = Victoria(server, database)
-        self._retention = retention
         self._clock = clock
         self._steady = steady
         self._sent: deque[_Sent] = deque()
@@ -115,7 +114,12 @@ class VictoriaStore(ServedStore):
     @property
     def capabilities(self) -> Capabilities:
         """Milliseconds, twelve digits, whole series."""
-        return Capabilities(resolution=MILLISECOND, digits=12, deletion=Deletion.SERIES, expires=True)
+        return Capabilities(resolution=MILLISECOND, digits=12, deletion=Deletion.SERIES, expires=True, rollups=False)
+
+    @property
+    def keeper(self) -> str:
+        """The engine's name in the settings."""
+        return "victoriametrics"
 
     def _prepare(self) -> None:
         flags = self._victoria.flags()

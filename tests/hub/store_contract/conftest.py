@@ -1,5 +1,6 @@
 """The stores that the contract is held against: each engine's own server, started here, on a free port."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -17,12 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.rest import ApiException
 
 from linli_core.model import Quality, Reason, quality_code
 from linli_platform.store import Appended, Batch
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.influx import InfluxStore
-from linli_platform.store.server import Server
+from linli_platform.store.server import Credentials, Server
 from linli_platform.store.victoria import VictoriaStore
 from linli_sim.processes import free_port, free_ports
 
@@ -208,9 +211,23 @@ def victoria_kept(request: pytest.FixtureRequest, folder: Path) -> Kind:
     return Kind("victoriametrics", lambda: Emptied(folder / "beside.duckdb", Server(server.url), database), server)
 
 
+def influx_given(_request: pytest.FixtureRequest, folder: Path) -> Kind:
+    """An InfluxDB of version 2 or 3 that somebody lends; each test has a bucket of its own, which stays there."""
+    url, token, database = (os.environ.get(f"LINLI_TEST_INFLUX_{name}", "") for name in ("URL", "TOKEN", "DATABASE"))
+    if not url:
+        pytest.skip("NOTICE: no LINLI_TEST_INFLUX_URL, _TOKEN, _DATABASE: not held against InfluxDB 2 or 3")
+    org = os.environ.get("LINLI_TEST_INFLUX_ORG", "linli")
+    bucket = f"{database}-{os.getpid()}-{next(_numbers)}"
+    with InfluxDBClient(url, token, org=org) as client, suppress(ApiException):  # version 3 makes it by itself
+        client.buckets_api().create_bucket(bucket_name=bucket, org=org)
+    server = Server(url, Credentials(token=token))
+    return Kind("influxdb-given", lambda: InfluxStore(folder / "beside.duckdb", server, bucket, org=org))
+
+
 KINDS: Mapping[str, Callable[[pytest.FixtureRequest, Path], Kind]] = {
     "duckdb": duckdb_kind,
     "influxdb": influx_kind,
+    "influxdb-given": influx_given,
     "victoriametrics": victoria_kind,
     "victoriametrics-alone": victoria_kept,
 }

@@ -28,6 +28,7 @@ from linli_platform.store import (
 )
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.query import Measure, TooManyReadings, Windows, steps_of
+from linli_platform.store.removal import Retention
 
 GOOD = quality_code(Quality.GOOD)
 UNCERTAIN = quality_code(Quality.UNCERTAIN, Reason.STALE)
@@ -36,7 +37,7 @@ UNUSABLE = quality_code(Quality.BAD)
 NOW = 1_764_000_000_000_000
 """2025-11-24T16:00:00Z"""
 
-KINDS = ["duckdb", "influxdb", "victoriametrics", "victoriametrics-alone"]
+KINDS = ["duckdb", "influxdb", "influxdb-given", "victoriametrics", "victoriametrics-alone"]
 
 Reading: TypeAlias = tuple[int, int, float | None, str | None, int]
 Batches: TypeAlias = Callable[..., Batch]
@@ -528,6 +529,24 @@ def test_a_whole_series_is_taken_out(store: DuckDBStore, batch: Batches) -> None
 
 
 # What is no reading
+
+
+def test_what_is_kept_of_days_that_are_over_is_what_is_declared(store: DuckDBStore, batch: Batches) -> None:
+    (series,) = meters(store, "a/temperature")
+    begin = at(0) // DAY * DAY - 3 * DAY
+    rows: list[Reading] = [(series, begin + quarter * 15 * MINUTE, 20.0, None, GOOD) for quarter in range(2 * 96)]
+    store.append(batch(rows), {})
+    moved = store.compact(at(0)).readings
+    gone = store.retain(at(0), Retention(gauge=1))
+    windows = Windows(np.array([begin, begin + DAY, begin + 2 * DAY], np.int64))
+    found = store.steps({series: 0}, windows, frozenset({Measure.COUNT}))
+    assert found.measures[Measure.COUNT].tolist() == [96, 96]
+    if store.capabilities.rollups:
+        assert (moved, gone.readings, store.count()) == (192, 192, 0)
+        assert found.rollup > 0
+    else:
+        assert (moved, gone.readings, store.count()) == (0, 0, 192)
+        assert found.rollup == 0
 
 
 def test_marks_events_quarantine_and_fences_outlive_the_process(kind: Any, batch: Batches) -> None:

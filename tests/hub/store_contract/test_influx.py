@@ -181,6 +181,22 @@ def test_a_password_lets_us_in_and_is_never_shown(influx_locked: Any, tmp_path: 
         assert store.count() == 0
 
 
+def test_a_database_that_was_there_and_is_gone_is_not_made_anew_in_silence(
+    influx: Any, tmp_path: Path, batch: Batches
+) -> None:
+    path = tmp_path / "beside.duckdb"
+    with InfluxStore(path, Server(influx.url), "gone") as store:
+        series = store.series("gw", "a/voltage").id
+        store.append(batch([(series, NOW, 1.0, None, GOOD)]), {"gw": b"1"})
+    ask(influx.url, "DROP DATABASE gone")
+    said = 'database "gone" is not there any more; correct .store. url, .* make it: CREATE DATABASE "gone"'
+    with pytest.raises(StoreUnavailable, match=said):
+        InfluxStore(path, Server(influx.url), "gone").__enter__()
+    ask(influx.url, "CREATE DATABASE gone")
+    with InfluxStore(path, Server(influx.url), "gone") as store:
+        assert (store.latest(), store.marks()) == ([], {"gw": b"1"})
+
+
 def test_a_name_that_would_break_out_of_a_query_does_not(influx: Any, tmp_path: Path, batch: Batches) -> None:
     with InfluxStore(tmp_path / "beside.duckdb", Server(influx.url), "names") as store:
         series = [store.series(gateway, "a/voltage").id for gateway in ("x", "x' OR 'a' = 'a", "x, y=z")]

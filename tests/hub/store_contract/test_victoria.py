@@ -1,22 +1,30 @@
 """VictoriaMetrics as it is in the field: killed before it wrote, started with its defaults, a clock that runs ahead."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.domain.write_precision import WritePrecision
 
 from linli_core.instant import DAY, HOUR, SECOND
 from linli_core.model import Quality, quality_code
-from linli_platform.store import Batch, StoreError, StoreUnavailable
+from linli_platform.store import Batch, SeriesInfo, StoreError, StoreUnavailable
+from linli_platform.store.influx_lines import encode, key
+from linli_platform.store.influx_query import Influx
 from linli_platform.store.query import Measure, Windows
-from linli_platform.store.server import Server
+from linli_platform.store.removal import Retention
+from linli_platform.store.server import Credentials, Server
 from linli_platform.store.victoria import KEPT_S, LOOK_S, VictoriaStore
 from linli_platform.store.victoria_api import duration
 
 GOOD = quality_code(Quality.GOOD)
 UNCERTAIN = quality_code(Quality.UNCERTAIN)
+BAD = quality_code(Quality.BAD)
 NOW = 1_764_000_000_000_000
 ALWAYS = (-(2**62), 2**62)
 Batches: TypeAlias = Callable[..., Batch]
@@ -194,6 +202,43 @@ def test_a_better_reading_counts_once_with_both_on_the_server(victoria: Any, tmp
         assert store.count() == 1
     with VictoriaStore(path, Server(victoria.url), "better", steady=watch) as store:
         assert [(row.value, row.quality) for row in store.latest()] == [(8.0, GOOD)]
+
+
+def test_texts_go_when_the_time_of_their_server_is_over(victoria: Any, tmp_path: Path, batch: Batches) -> None:
+    with VictoriaStore(tmp_path / "beside.duckdb", Server(victoria.url), "texts", retention=30 * DAY) as store:
+        series = store.series("gw", "a/text_message").id
+        rows = [(series, NOW - 31 * DAY, None, "old", GOOD), (series, NOW, None, "new", GOOD)]
+        store.append(batch(rows, device_times={0: 1, 1: 2}), {})
+        assert store.retain(NOW, Retention()).readings == 1
+        assert [(row.text, row.device_time) for row in store.read(series, *ALWAYS)] == [("new", 2)]
+        assert store.count_device_times() == 1
+
+
+def test_lines_written_by_version_2s_door_arrive_whole(victoria: Any, batch: Batches) -> None:
+    """By our own hand and by the unmodified client, which is handed the same lines."""
+    infos = {number: SeriesInfo(number, f"door-{number}", "a", "a/voltage", "voltage") for number in (1, 2)}
+    for number, info in infos.items():
+        rows = [(number, NOW + second * SECOND, 230.5 + second, None, GOOD) for second in range(3)]
+        rows.append((number, NOW + 3 * SECOND, 7.0, None, BAD))
+        (lines,) = encode(batch(rows), np.arange(4), {number: key(info)})
+        with Server(victoria.url, Credentials(token="any")) as server:
+            if number == 1:
+                Influx(server, "doors", "linli").write(lines)
+            else:
+                with InfluxDBClient(victoria.url, "any", org="linli") as client:
+                    api = client.write_api(write_options=SYNCHRONOUS)
+                    api.write("doors", record=lines, write_precision=WritePrecision.US)
+            server.call("GET", "/internal/force_flush")
+            query = {"match[]": f'{{gateway="door-{number}"}}'}
+            found = [json.loads(line) for line in server.lines("GET", "/api/v1/export", query)]
+        held = {each["metric"]["__name__"]: (each["values"], each["timestamps"]) for each in found}
+        times = [(NOW + second * SECOND) // 1000 for second in range(4)]
+        assert held == {
+            "voltage_value": ([230.5, 231.5, 232.5], times[:3]),
+            "voltage_raw": ([7], times[3:]),
+            "voltage_quality": ([GOOD, GOOD, GOOD, BAD], times),
+        }
+        assert {each["metric"]["point"] for each in found} == {"a/voltage"}
 
 
 @pytest.mark.parametrize(
