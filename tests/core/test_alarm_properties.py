@@ -22,7 +22,8 @@ from linli_core.alarm import (
     State,
     SubjectKind,
 )
-from linli_core.alarm.watch import AbsenceWatch, LevelWatch
+from linli_core.alarm.absence import AbsenceWatch
+from linli_core.alarm.watch import LevelWatch
 from linli_core.instant import SECOND, Instant
 from linli_core.model import Quality
 

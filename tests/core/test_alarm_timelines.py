@@ -13,6 +13,7 @@ from linli_core.alarm import (
     Engine,
     Event,
     Limit,
+    Note,
     Priority,
     Rule,
     Series,
@@ -50,7 +51,7 @@ class Expect:
     """A change whose event time is in a span and whose learning is not before it."""
 
     when: Between
-    event: Event
+    event: Event | Note
     after: State
 
 
@@ -145,8 +146,12 @@ LIMIT_TIMELINES = {
     ),
     "not a number counts as bad": ([At(0, float("nan")), At(30, float("nan"))], []),
     "text where a number is due counts as bad": ([At(0, "warm"), At(30, "warm")], []),
-    "an older reading changes nothing": (
-        [At(0, 9.0), At(4, 4.0, late=10), At(10, 9.0)],
+    "an older reading disproves and takes nothing back": (
+        [At(0, 9.0), At(4, 4.0, late=10), At(10, 9.0), At(3, 4.0, late=12)],
+        [Expect(Between(5, 5), Event.RAISE, UNACK), Expect(Between(4, 4), Note.DISPROVE, UNACK)],
+    ),
+    "an older reading that says the same, or is of another time, changes nothing": (
+        [At(0, 9.0), At(4, 9.5, late=10), At(10, 9.0), At(6, 4.0, late=10), At(4.5, None, late=10)],
         [Expect(Between(5, 5), Event.RAISE, UNACK)],
     ),
     "a doubled reading changes nothing": (

@@ -1,20 +1,32 @@
 """Alarms: rules as data, states as a table, a pure engine in event time (``docs/alarms.md``)."""
 
-from linli_core.alarm.engine import Bound, Engine, Key
-from linli_core.alarm.rule import (
+from linli_core.alarm.conditions import (
     Absence,
-    Category,
+    Balance,
+    Baseline,
+    Change,
     Condition,
+    Direction,
+    Expression,
+    Happening,
+    Integral,
     Limit,
-    Priority,
-    Rule,
-    Scope,
-    Series,
+    MeanKinetic,
+    NightFlow,
+    Outside,
+    Pattern,
+    PatternForm,
+    Rate,
     StateIs,
-    SubjectKind,
-    Text,
+    Statistic,
+    Window,
 )
+from linli_core.alarm.engine import Bound, Engine, Key
+from linli_core.alarm.memory import AlarmChange, Memory
+from linli_core.alarm.rule import Category, Priority, Rule, Text
 from linli_core.alarm.rules import check_rules, find_mistakes, parse_rules
+from linli_core.alarm.schedule import Schedule
+from linli_core.alarm.scope import Scope, Series, SubjectKind
 from linli_core.alarm.states import (
     CONDITION_HOLDS,
     NEEDS_ACKNOWLEDGEMENT,
@@ -27,7 +39,6 @@ from linli_core.alarm.states import (
     mermaid,
 )
 from linli_core.alarm.suppression import Hiding, Hidings, by_design
-from linli_core.alarm.watch import AlarmChange, Memory
 
 __all__ = [
     "CONDITION_HOLDS",
@@ -35,26 +46,42 @@ __all__ = [
     "TRANSITIONS",
     "Absence",
     "AlarmChange",
+    "Balance",
+    "Baseline",
     "Bound",
     "Category",
+    "Change",
     "Condition",
+    "Direction",
     "Engine",
     "Event",
+    "Expression",
+    "Happening",
     "Hiding",
     "Hidings",
+    "Integral",
     "Key",
     "Limit",
+    "MeanKinetic",
     "Memory",
+    "NightFlow",
     "Note",
+    "Outside",
+    "Pattern",
+    "PatternForm",
     "Priority",
+    "Rate",
     "Rule",
+    "Schedule",
     "Scope",
     "Series",
     "State",
     "StateIs",
+    "Statistic",
     "SubjectKind",
     "Suppression",
     "Text",
+    "Window",
     "advance",
     "by_design",
     "check_rules",

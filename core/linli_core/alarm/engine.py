@@ -5,14 +5,26 @@ Pure: ``now`` is an argument, nothing is read or written. One engine serves a ga
 
 import heapq
 from collections.abc import Iterable, Sequence
+from datetime import timedelta, timezone, tzinfo
 from itertools import count
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from linli_core.alarm.rule import Rule, Series
+from linli_core.alarm.absence import AbsenceWatch
+from linli_core.alarm.conditions import Balance, Expression, Pattern
+from linli_core.alarm.happenings import PatternWatch
+from linli_core.alarm.inlet import Inlet
+from linli_core.alarm.making import make_watch
+from linli_core.alarm.memory import AlarmChange, Memory, move
+from linli_core.alarm.rule import Rule
+from linli_core.alarm.scope import Series, SubjectKind
 from linli_core.alarm.states import Event
-from linli_core.alarm.watch import AbsenceWatch, AlarmChange, LevelWatch, Memory, make_watch, move
+from linli_core.alarm.together import BalanceWatch, ExpressionWatch
+from linli_core.alarm.watch import LevelWatch
 from linli_core.instant import Instant
 from linli_core.model import Quality, Value
+
+CHINA: Final = timezone(timedelta(hours=8))
+"""China has one time and no summer time."""
 
 Key = tuple[str, str]
 """An alarm's identity: (rule, subject)."""
@@ -21,7 +33,7 @@ Key = tuple[str, str]
 class Bound(NamedTuple):
     """The watches of one series, as :meth:`Engine.bind` resolved them; empty where no rule watches it."""
 
-    levels: tuple[LevelWatch, ...]
+    levels: tuple[LevelWatch | Inlet, ...]
     absences: tuple[AbsenceWatch, ...]
 
 
@@ -34,7 +46,8 @@ class Engine:
         out_of_order: Readings that came late, doubled or from a clock far ahead, and so moved nothing.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], zone: tzinfo = CHINA) -> None:
+        self._zone = zone
         self.rules = {rule.id: rule for rule in rules}
         self.evaluations = 0
         self.out_of_order = 0
@@ -46,7 +59,7 @@ class Engine:
 
     def bind(self, series: Series, now: Instant) -> Bound:
         """Resolve the rules that watch a series, once; feed the result to :meth:`observe`."""
-        levels: list[LevelWatch] = []
+        levels: list[LevelWatch | Inlet] = []
         absences: list[AbsenceWatch] = []
         for rule in self.rules.values():
             if not rule.watches(series):
@@ -56,13 +69,17 @@ class Engine:
             if isinstance(watch, AbsenceWatch):
                 watch.meet(series, now)
                 absences.append(watch)
+            elif isinstance(watch, PatternWatch | ExpressionWatch | BalanceWatch):
+                condition = rule.condition
+                names = condition.inlets(series) if isinstance(condition, Pattern | Expression | Balance) else ()
+                levels.append(Inlet(watch, series.subject(SubjectKind.POINT), names))
             else:
                 levels.append(watch)
             self._plan(watch)
         return Bound(tuple(levels), tuple(absences))
 
     def _add(self, rule: Rule, memory: Memory) -> LevelWatch | AbsenceWatch:
-        watch = make_watch(rule, memory)
+        watch = make_watch(rule, memory, self._zone)
         self._watches[rule.id, memory.subject] = watch
         return watch
 
@@ -115,7 +132,13 @@ class Engine:
         return out
 
     def settle(
-        self, levels: Sequence[LevelWatch], value: float, first: Instant, last: Instant, count: int, now: Instant
+        self,
+        levels: Sequence[LevelWatch | Inlet],
+        value: float,
+        first: Instant,
+        last: Instant,
+        count: int,
+        now: Instant,
     ) -> bool:
         """Take a run of good readings of one series at once: each within every watch's range, each later than the last.
 
@@ -156,7 +179,7 @@ class Engine:
 
     def _feed(
         self,
-        watch: LevelWatch | AbsenceWatch,
+        watch: LevelWatch | AbsenceWatch | Inlet,
         value: Value,
         quality: Quality,
         at: Instant,
@@ -169,10 +192,12 @@ class Engine:
         if not watch.observe(value, quality, at, now, out):
             self.out_of_order += 1
             return
-        self._plan(watch)
+        whole = watch.watch if isinstance(watch, Inlet) else watch
+        self._plan(whole)
         # The time of the newest reading alone is not worth a write: a restart learns it from the store.
-        if memory.since != since or memory.gaps != gaps or len(out) != concluded:
-            self._touched.add((watch.rule.id, memory.subject))
+        is_substantial = isinstance(whole, LevelWatch) and whole.is_substantial
+        if is_substantial or memory.since != since or memory.gaps != gaps or len(out) != concluded:
+            self._touched.add((whole.rule.id, memory.subject))
 
     def tick(self, now: Instant) -> list[AlarmChange]:
         """Return the changes that the clock alone settles by ``now``."""

@@ -42,6 +42,7 @@ class Note(StrEnum):
     ASSIGN = "assign"
     SHELVE = "shelve"
     UNSHELVE = "unshelve"
+    DISPROVE = "disprove"
 
 
 class Suppression(StrEnum):

@@ -28,14 +28,15 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from linli_core.alarm.engine import Engine
-from linli_core.alarm.rule import Rule, Series
-from linli_core.alarm.states import Event
-from linli_core.alarm.watch import AlarmChange
+from linli_core.alarm.memory import AlarmChange
+from linli_core.alarm.rule import Rule
+from linli_core.alarm.scope import Series
+from linli_core.alarm.states import Event, Note
 from linli_core.errors import ConfigError
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from linli_core.model import Quality, Value, parse_point
@@ -56,6 +57,7 @@ class _Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gateway: str = GATEWAY
     kind: str = ""
     tags: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
     interval: str = ""
 
 
@@ -73,7 +75,7 @@ class _Readings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 
 class _Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: str
-    event: Event
+    event: Literal["raise", "return", "return_latched", "disprove"]
     between: tuple[str, str]
     subject: str = ""
     learnt_by: str = ""
@@ -107,7 +109,7 @@ class Expectation(msgspec.Struct, frozen=True):
     """One change that must come: which, when it was so, and until when it must be known."""
 
     rule: str
-    event: Event
+    event: Event | Note
     earliest: Instant
     latest: Instant
     subject: str
@@ -117,7 +119,7 @@ class Expectation(msgspec.Struct, frozen=True):
         """Tell whether a change is the one that is expected."""
         return (
             change.rule == self.rule
-            and change.event is self.event
+            and change.event == self.event
             and self.earliest <= change.at <= self.latest
             and change.learnt_at <= self.learnt_by
             and (not self.subject or change.subject == self.subject)
@@ -256,6 +258,7 @@ def _series(point: _Point, where: str) -> Series:
         kind=point.kind,
         tags=frozenset(point.tags),
         interval=interval,
+        areas=frozenset(point.areas),
     )
 
 
@@ -287,7 +290,8 @@ def _expectation(line: _Expected, start: Instant, where: str) -> Expectation:
     if latest < earliest:
         raise ConfigError(f"{where}.between", "it ends before it begins", "write the earlier time first")
     known = start + _span(line.learnt_by, f"{where}.learnt_by") if line.learnt_by else 2**62
-    return Expectation(line.rule, line.event, earliest, latest, line.subject, known)
+    event = Note.DISPROVE if line.event == "disprove" else Event(line.event)
+    return Expectation(line.rule, event, earliest, latest, line.subject, known)
 
 
 def _span(text: str, where: str) -> Instant:

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.alarm import AlarmChange, Bound, Engine
-from linli_core.alarm.watch import AbsenceWatch, LevelWatch
+from linli_core.alarm.absence import AbsenceWatch
+from linli_core.alarm.inlet import Inlet
+from linli_core.alarm.watch import LevelWatch
 from linli_core.instant import Instant
 from linli_core.model import Quality, Value, quality_from_code
 from linli_platform.ingest import Columns
@@ -43,7 +45,7 @@ class Screening:
 
     def forget(self) -> None:
         """Resolve the rules of every series anew."""
-        self._levels: dict[int, tuple[LevelWatch, ...]] = {}
+        self._levels: dict[int, tuple[LevelWatch | Inlet, ...]] = {}
         self._groups: dict[tuple[AbsenceWatch, ...], int] = {(): _NO_ONE}
         self._listeners: list[tuple[AbsenceWatch, ...]] = [()]
         # By series id: what lies between is within every limit; which rules watch its silence.

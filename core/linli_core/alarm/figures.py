@@ -1,0 +1,216 @@
+"""Figures of a while: rates, means, times outside a range, added up in pieces so that a watch keeps little.
+
+A while is kept as at most :data:`PIECES` + 1 segments on a fixed grid. What is added up holds from one reading to the
+next, but no longer than the condition's ``gap``: of what lies beyond nothing is known, and nothing is made up. A figure
+is judged with every reading, at every edge of the grid, and where a time outside a range reaches its limit; so what is
+concluded depends on readings alone, and a restart takes up the segments where they were.
+"""
+
+from datetime import tzinfo
+from math import exp, isfinite, log, sqrt
+from typing import Final
+
+from linli_core.alarm.conditions import Figure, Integral, Limit, MeanKinetic, Outside, Rate, Statistic, Window
+from linli_core.alarm.memory import AlarmChange, Kept, Memory, Segment
+from linli_core.alarm.rule import Rule
+from linli_core.alarm.watch import AHEAD, EveryWatch, earlier, plain_value
+from linli_core.instant import HOUR, SECOND, Instant
+from linli_core.model import Quality, Value
+
+PIECES: Final = 60
+"""Into so many pieces a while is cut: what leaves it leaves by the piece."""
+
+_WRITTEN: Final = 4
+"""Pieces whose loss a restart bears no longer: a memory is written once in so many."""
+
+
+class FigureWatch(EveryWatch):
+    """A figure of a while, judged as a level."""
+
+    __slots__ = ("_condition", "_gap", "_kept", "_over", "_step", "_written_at")
+
+    def __init__(self, rule: Rule, memory: Memory, condition: Figure, zone: tzinfo) -> None:
+        # A time outside is judged by itself, not by a limit.
+        super().__init__(rule, memory, Limit(high=0.0) if isinstance(condition, Outside) else condition.level, zone)
+        self._condition = condition
+        self._over = condition.over
+        self._step = max(condition.over // PIECES, 1)
+        self._gap = condition.over if isinstance(condition, Rate) else condition.gap
+        if memory.kept is None:
+            memory.kept = Kept()
+        self._kept = memory.kept
+        self._written_at: Instant = 0
+
+    def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
+        """Take a reading; a late, doubled or far-ahead one changes nothing and returns ``False``."""
+        memory, kept = self.memory, self._kept
+        self.is_substantial = False
+        if at > now + AHEAD or (memory.last_at is not None and at <= memory.last_at):
+            return False
+        self._advance(at, now, out)
+        plain = plain_value(value, quality)
+        number = None if plain is None or isinstance(plain, str) or not isfinite(plain) else float(plain)
+        memory.last_at = at
+        memory.lag = max(now - at, 0)
+        memory.held = number is None
+        kept.value = number
+        # What was added up is worth a write once in a while; a missing reading always, as it ends what holds.
+        if number is None or at - self._written_at >= _WRITTEN * self._step:
+            self.is_substantial = True
+            self._written_at = at
+        if number is None:
+            return True
+        segment = self._segment(at)
+        if segment.first_at is None:
+            segment.first_at, segment.first = at, number
+        segment.low = number if segment.low is None else min(segment.low, number)
+        segment.high = number if segment.high is None else max(segment.high, number)
+        self._assess(at, now, out)
+        return True
+
+    def _segment(self, at: Instant) -> Segment:
+        """Return the piece an instant lies in; it is the newest."""
+        segments = self._kept.segments
+        start = at - at % self._step
+        if not segments or segments[-1].start < start:
+            value = self._kept.value
+            segments.append(Segment(start, low=value, high=value))
+        return segments[-1]
+
+    def _advance(self, upto: Instant, now: Instant, out: list[AlarmChange]) -> None:
+        """Add up what holds until an instant, and judge at every edge on the way."""
+        memory, kept, step = self.memory, self._kept, self._step
+        at = kept.upto
+        if at is None or memory.last_at is None:
+            kept.upto = upto
+            return
+        speaks_until = memory.last_at + self._gap
+        while at < upto:
+            if at >= speaks_until + self._over + step:
+                at = upto  # nothing is left in the while, and nothing comes into it
+                break
+            end = min(at - at % step + step, upto)
+            if kept.value is not None and at < speaks_until:
+                self._add(kept.value, at, min(end, speaks_until), now, out)
+            at = end
+            if at % step == 0:
+                self._trim(at)
+                if not memory.held:
+                    super()._advance(at, now, out)
+                    self._assess(at, now, out)
+        kept.upto = max(at, kept.upto or at)
+        if upto >= speaks_until + self._over + step:
+            self._trim(upto)
+        super()._advance(upto, now, out)
+
+    def _trim(self, at: Instant) -> None:
+        segments = self._kept.segments
+        gone = 0
+        while gone < len(segments) and segments[gone].start + self._step <= at - self._over:
+            gone += 1
+        del segments[:gone]
+
+    def _add(self, value: float, at: Instant, end: Instant, now: Instant, out: list[AlarmChange]) -> None:
+        """Add up a value that holds from one instant to another within a piece."""
+        segment, span, condition = self._segment(at), end - at, self._condition
+        if segment.low is not None and segment.high is not None:
+            segment.low, segment.high = min(segment.low, value), max(segment.high, value)
+        amount = self._weight(value)
+        if isinstance(condition, Outside) and amount and not self.memory.raised:
+            left = condition.longest - round(self._total())
+            if 0 < left <= span:
+                segment.covered, segment.total = segment.covered + left, segment.total + left
+                self._assess(at + left, now, out)
+                span -= left
+        segment.covered += span
+        segment.total += amount * span
+        segment.square += amount * amount * span
+
+    def _weight(self, value: float) -> float:
+        """Return what of a value is added up."""
+        condition = self._condition
+        if isinstance(condition, Outside):
+            below = condition.low is not None and value < condition.low
+            above = condition.high is not None and value > condition.high
+            return float(below or above)
+        if isinstance(condition, Integral):
+            beyond = value - condition.above if condition.above is not None else (condition.below or 0.0) - value
+            return max(beyond, 0.0)
+        if isinstance(condition, MeanKinetic):
+            kelvin = value + condition.offset
+            return exp(-condition.activation / kelvin) if kelvin > 0 else 0.0
+        return value
+
+    def _total(self) -> float:
+        return sum(segment.total for segment in self._kept.segments)
+
+    def _assess(self, at: Instant, now: Instant, out: list[AlarmChange]) -> None:
+        """Judge the figure as it is at an instant."""
+        figure = self._figure(at)
+        if figure is None:
+            return
+        self.memory.value = figure
+        self._judge(self._side(figure), at, now, out)
+
+    def _side(self, value: bool | float | str) -> int:
+        condition = self._condition
+        if isinstance(condition, Outside):
+            return 1 if float(value) * SECOND >= condition.longest else -1
+        side = super()._side(value)
+        return 0 if side is None else side
+
+    def _figure(self, at: Instant) -> float | None:
+        """Return the figure in the unit of its limit, ``None`` while too little is known."""
+        condition, segments = self._condition, self._kept.segments
+        if isinstance(condition, Outside):
+            return self._total() / SECOND
+        if isinstance(condition, Integral):
+            return self._total() / HOUR
+        if isinstance(condition, Rate):
+            return self._rate(at, condition)
+        covered = sum(segment.covered for segment in segments)
+        if not covered or covered < condition.coverage * condition.over:
+            return None
+        mean = self._total() / covered
+        if isinstance(condition, MeanKinetic):
+            return condition.activation / -log(mean) - condition.offset if 0 < mean < 1 else None
+        return self._statistic(condition, mean, covered)
+
+    def _rate(self, at: Instant, condition: Rate) -> float | None:
+        value = self._kept.value
+        first = next((it for it in self._kept.segments if it.first_at is not None and it.first is not None), None)
+        if value is None or first is None or first.first_at is None or first.first is None:
+            return None
+        span = at - first.first_at
+        # Two readings close together say nothing of a while, only of the sensor's noise.
+        return (value - first.first) * condition.per / span if 2 * span >= condition.over else None
+
+    def _statistic(self, condition: Window, mean: float, covered: int) -> float | None:
+        segments = self._kept.segments
+        if condition.statistic is Statistic.MEAN:
+            return mean
+        if condition.statistic is Statistic.STD:
+            square = sum(segment.square for segment in segments) / covered
+            return sqrt(max(square - mean * mean, 0.0))
+        lows = [segment.low for segment in segments if segment.low is not None]
+        highs = [segment.high for segment in segments if segment.high is not None]
+        if not lows or not highs:
+            return None
+        low, high = min(lows), max(highs)
+        return {Statistic.MIN: low, Statistic.MAX: high}.get(condition.statistic, high - low)
+
+    def due(self, listening_since: Instant) -> Instant | None:
+        """Return when the figure is to be looked at next: at an edge of the grid, or where it reaches its limit."""
+        due = super().due(listening_since)
+        memory, kept = self.memory, self._kept
+        if memory.held or kept.upto is None or memory.last_at is None:
+            return due
+        if kept.upto >= memory.last_at + self._gap + self._over + self._step:
+            return due  # the while is empty: time alone changes nothing any more
+        due = earlier(due, kept.upto - kept.upto % self._step + self._step + memory.lag)
+        condition = self._condition
+        if isinstance(condition, Outside) and kept.value is not None and self._weight(kept.value) and not memory.raised:
+            left = condition.longest - round(self._total())
+            if left > 0:
+                due = earlier(due, kept.upto + left + memory.lag)
+        return due

@@ -1,0 +1,172 @@
+"""What a watch remembers, as plain data that survives a restart, and how an alarm moves."""
+
+from typing import Final
+
+import msgspec
+
+from linli_core.alarm.rule import Rule
+from linli_core.alarm.states import Event, Note, State, advance
+from linli_core.instant import Instant
+from linli_core.model import Value
+
+_LEARNT: Final = frozenset({Event.RAISE, Event.RETURN, Event.RETURN_LATCHED})
+
+
+class AlarmChange(msgspec.Struct, frozen=True):
+    """One transition of one alarm.
+
+    Attributes:
+        rule: Id of the rule.
+        subject: ``gateway``, ``gateway/device`` or ``gateway/device/point``.
+        event: What happened.
+        before: The state it was in.
+        after: The state it is in.
+        at: When it was so, by the readings (event time).
+        learnt_at: When the engine concluded it.
+        value: The reading that settled it, ``None`` for an absence or a person's act.
+        actor: Who did it, empty for the engine.
+        comment: What that person said.
+        retrospective: Whether it was learnt so long after it was so that it goes into the record and rings no bell.
+    """
+
+    rule: str
+    subject: str
+    event: Event | Note
+    before: State
+    after: State
+    at: Instant
+    learnt_at: Instant
+    value: Value = None
+    actor: str = ""
+    comment: str = ""
+    retrospective: bool = False
+
+
+class Segment(msgspec.Struct, array_like=True):
+    """A piece of a while: what was added up in it.
+
+    Attributes:
+        start: When it begins.
+        covered: For how much of it readings speak, µs.
+        total: What was added up, times µs.
+        square: The same of the squares.
+        low, high: The least and the greatest reading.
+        first_at, first: The first reading.
+    """
+
+    start: Instant
+    covered: Instant = 0
+    total: float = 0.0
+    square: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    first_at: Instant | None = None
+    first: float | None = None
+
+
+class Point(msgspec.Struct, array_like=True):
+    """The newest reading of one of several points."""
+
+    at: Instant
+    value: bool | float | str | None = None
+
+
+class Kept(msgspec.Struct, omit_defaults=True):
+    """What a figure or a pattern is made of.
+
+    Attributes:
+        upto: Until when it is added up.
+        value: The value that holds since the newest reading, ``None`` if that was unusable.
+        segments: The while, oldest first.
+        points: The newest reading of each of several points.
+        times: When the events of a pattern happened, by event, oldest first.
+        history: Figures of earlier weeks by hour of the week, oldest first.
+        periods: Values of several points at the edges of periods, by point and edge.
+        count: How many in a row.
+    """
+
+    upto: Instant | None = None
+    value: float | None = None
+    segments: list[Segment] = []
+    points: dict[str, Point] = {}
+    times: dict[str, list[Instant]] = {}
+    history: dict[int, list[float]] = {}
+    periods: dict[str, dict[int, float]] = {}
+    count: int = 0
+
+
+class Past(msgspec.Struct):
+    """A run of readings that came late, older than others of their point.
+
+    Attributes:
+        last_at: Event time of its newest.
+        heard_at: When that came.
+        since: Since when they lie beyond, ``None`` if they do not.
+        raised: Whether an alarm was raised by them.
+    """
+
+    last_at: Instant
+    heard_at: Instant
+    since: Instant | None = None
+    raised: bool = False
+
+
+class Memory(msgspec.Struct, omit_defaults=True):
+    """Everything a watch must remember over a restart.
+
+    Attributes:
+        rule: Id of the rule.
+        subject: The subject.
+        state: Where the alarm stands.
+        raised: Whether the condition was concluded to hold.
+        since: Since when the readings say the opposite of ``raised``, in event time.
+        last_at: Event time of the newest reading taken.
+        known_at: When the subject of an absence became known.
+        lag: How far behind ``now`` that reading arrived.
+        held: Whether the newest reading was BAD, so that the clock concludes nothing.
+        value: The newest usable value.
+        interval: The subject's own interval as far as learnt, µs.
+        gaps: How many gaps it was learnt from, at most two.
+        begun_at: Since when the readings said so that raised it.
+        raised_at: When it was last raised, by the readings.
+        past: What late readings tell of an earlier time.
+        kept: What a figure or a pattern was made of so far.
+    """
+
+    rule: str
+    subject: str
+    state: State = State.NORMAL
+    raised: bool = False
+    since: Instant | None = None
+    last_at: Instant | None = None
+    known_at: Instant | None = None
+    lag: Instant = 0
+    held: bool = False
+    value: bool | float | str | None = None
+    interval: Instant | None = None
+    gaps: int = 0
+    begun_at: Instant | None = None
+    raised_at: Instant | None = None
+    past: Past | None = None
+    kept: Kept | None = None
+
+
+def move(
+    rule: Rule,
+    memory: Memory,
+    event: Event | Note,
+    at: Instant,
+    now: Instant,
+    *,
+    value: Value = None,
+    actor: str = "",
+    comment: str = "",
+) -> AlarmChange | None:
+    """Apply an event by the table; return the change, or ``None`` where the table refuses it. A note moves nothing."""
+    before = memory.state
+    after = before if isinstance(event, Note) else advance(before, event)
+    if after is None:
+        return None
+    memory.state = after
+    is_late = event in _LEARNT and now - at >= rule.retrospective
+    return AlarmChange(rule.id, memory.subject, event, before, after, at, now, value, actor, comment, is_late)

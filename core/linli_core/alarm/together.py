@@ -1,0 +1,171 @@
+"""Rules over several points: an expression over those of a device, and the balance of a gateway's meters."""
+
+from datetime import tzinfo
+from math import isfinite
+from typing import Final
+
+from linli_core.alarm.conditions import Balance, Expression, Limit
+from linli_core.alarm.expression import parse_expression
+from linli_core.alarm.memory import AlarmChange, Kept, Memory, Point
+from linli_core.alarm.rule import Rule
+from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
+from linli_core.instant import Instant
+from linli_core.model import Quality, Value
+
+MOST_METERS: Final = 5_000
+"""Meters of one balance."""
+
+MOST_PERIODS: Final = 4
+"""Edges of periods that are kept for each meter: beyond them a meter that is late is not waited for."""
+
+
+class ExpressionWatch(EveryWatch):
+    """A condition over several points of one device, each as it was last read."""
+
+    __slots__ = ("_ask", "_condition", "_kept")
+
+    def __init__(self, rule: Rule, memory: Memory, condition: Expression, zone: tzinfo) -> None:
+        level = Limit(high=0.5, on_delay=condition.on_delay, off_delay=condition.off_delay)
+        super().__init__(rule, memory, level, zone)
+        self._condition = condition
+        self._ask = parse_expression(condition.when, [name for name, _ in condition.points], rule.id)
+        if memory.kept is None:
+            memory.kept = Kept()
+        self._kept = memory.kept
+
+    def take(
+        self,
+        series: str,  # noqa: ARG002 - points are told apart by their names in the expression
+        names: tuple[str, ...],
+        value: Value,
+        quality: Quality,
+        at: Instant,
+        now: Instant,
+        out: list[AlarmChange],
+    ) -> bool:
+        """Take a reading of one of the points; one older than the point's newest changes nothing."""
+        memory, points = self.memory, self._kept.points
+        self.is_substantial = False
+        if at > now + AHEAD or any(name in points and at <= points[name].at for name in names):
+            return False
+        # Points of one device may come a little out of turn: what they say together is so from the newest on.
+        asked_at = at if memory.last_at is None else max(at, memory.last_at)
+        self._advance(asked_at, now, out)
+        plain = plain_value(value, quality)
+        number = None if plain is None or isinstance(plain, str) or not isfinite(plain) else float(plain)
+        for name in names:
+            known = points.get(name)
+            if known is None or known.value != number:
+                self.is_substantial = True
+            points[name] = Point(at, number)
+        memory.last_at, memory.lag = asked_at, max(now - at, 0)
+        found = self._ask(self._fresh(asked_at))
+        memory.held = found is None
+        if found is not None:
+            memory.value = bool(found)
+            self._judge(1 if found else -1, asked_at, now, out)
+        return True
+
+    def _fresh(self, at: Instant) -> dict[str, float | None]:
+        """Return what is known of each point at an instant: what is older than is allowed is not."""
+        return {
+            name: float(point.value)
+            for name, point in self._kept.points.items()
+            if point.value is not None and at - point.at <= self._condition.fresh
+        }
+
+    def _advance(self, upto: Instant, now: Instant, out: list[AlarmChange]) -> None:
+        """Conclude until an instant, but no further than the readings it rests on count."""
+        points = self._kept.points.values()
+        until = min((point.at for point in points if point.value is not None), default=upto) + self._condition.fresh
+        super()._advance(min(upto, until), now, out)
+
+
+class BalanceWatch(EveryWatch):
+    """What bulk meters counted and sub-meters did not, period by period.
+
+    The value at a period's edge is taken on the straight line between the readings around it. A period is judged when
+    every meter that was heard of before it has passed its end; one that is late for longer than is waited leaves the
+    period unjudged, for a missing meter would look like a loss.
+    """
+
+    __slots__ = ("_condition", "_kept")
+
+    def __init__(self, rule: Rule, memory: Memory, condition: Balance, zone: tzinfo) -> None:
+        super().__init__(rule, memory, Limit(high=condition.share), zone)
+        self._condition = condition
+        if memory.kept is None:
+            memory.kept = Kept()
+        self._kept = memory.kept
+
+    def take(
+        self,
+        series: str,
+        names: tuple[str, ...],
+        value: Value,
+        quality: Quality,
+        at: Instant,
+        now: Instant,
+        out: list[AlarmChange],
+    ) -> bool:
+        """Take a reading of one meter; a missing one says nothing, one older than the meter's newest neither."""
+        kept, over = self._kept, self._condition.over
+        meter = f"{names[0]}:{series}"
+        self.is_substantial = False
+        known = kept.points.get(meter)
+        if at > now + AHEAD or (known is not None and at <= known.at):
+            return False
+        plain = plain_value(value, quality)
+        if plain is None or isinstance(plain, str) or not isfinite(plain):
+            return True
+        if known is None and len(kept.points) >= MOST_METERS:
+            return False
+        kept.points[meter] = Point(at, float(plain))
+        memory = self.memory
+        memory.last_at, memory.lag = max(at, memory.last_at or at), max(now - at, 0)
+        first = at // over if known is None else known.at // over
+        if known is not None and known.value is not None and at // over > first:
+            edges = kept.periods.setdefault(meter, {})
+            start = float(known.value)
+            for number in range(max(first + 1, at // over - MOST_PERIODS + 1), at // over + 1):
+                edges[number] = start + (float(plain) - start) * (number * over - known.at) / (at - known.at)
+            for number in sorted(edges)[:-MOST_PERIODS]:
+                del edges[number]
+            self.is_substantial = True
+            self._settle(at, now, out)
+        return True
+
+    def _settle(self, at: Instant, now: Instant, out: list[AlarmChange]) -> None:
+        """Judge the periods that are complete, and give up those that were waited for too long."""
+        kept, condition = self._kept, self._condition
+        over, newest = condition.over, max(at, self.memory.last_at or at)
+        ends = sorted({number for edges in kept.periods.values() for number in edges if number > kept.count})
+        for number in ends:
+            late = any(point.at < number * over for point in kept.points.values() if self._counts(point, number))
+            if late and newest < number * over + condition.wait:
+                return
+            kept.count = number
+            share = None if late else self._missing(number)
+            if share is not None:
+                self.memory.value = share
+                self._judge(1 if share > condition.share else -1, number * over, now, out)
+
+    def _counts(self, point: Point, number: int) -> bool:
+        """Tell whether a meter is one of those that are waited for: not one that was taken out long ago."""
+        return point.at >= (number - MOST_PERIODS) * self._condition.over
+
+    def _missing(self, number: int) -> float | None:
+        """Return the share of the bulk that no sub-meter counted; ``None`` where a meter's own share is not known."""
+        totals = {"bulk": 0.0, "sub": 0.0}
+        for meter, point in self._kept.points.items():
+            if not self._counts(point, number):
+                continue
+            edges = self._kept.periods.get(meter, {})
+            start, end = edges.get(number - 1), edges.get(number)
+            if start is None or end is None or end < start:
+                return None
+            totals[meter.partition(":")[0]] += end - start
+        bulk, missing = totals["bulk"], totals["bulk"] - totals["sub"]
+        if bulk <= 0:
+            return None
+        return missing / bulk if missing >= self._condition.least else 0.0
