@@ -26,7 +26,7 @@ Compiled = Callable[[Names], float | None]
 """Gives the value for what the names stand for: a number, where 0 is false and all else true; ``None`` is unknown."""
 
 _PIECE: Final = re.compile(
-    r"\s*(?:(?P<number>\d{1,15}(?:\.\d{1,15})?)|(?P<word>[a-z][a-z0-9_]*)|(?P<sign><=|>=|==|!=|[-+*/()<>,]))", re.ASCII
+    r"(?:(?P<number>\d{1,15}(?:\.\d{1,15})?)|(?P<word>[a-z][a-z0-9_]*)|(?P<sign><=|>=|==|!=|[-+*/()<>,]))", re.ASCII
 )
 _ARITHMETIC: Final[Mapping[str, Callable[[float, float], float]]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
@@ -74,6 +74,7 @@ class _Reader:
         self._next()
 
     def _next(self) -> None:
+        self._at += len(self._text[self._at :]) - len(self._text[self._at :].lstrip())
         self._begin = self._at
         if self._at >= len(self._text):
             self.kind, self.piece = "", ""

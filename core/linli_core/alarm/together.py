@@ -9,11 +9,14 @@ from linli_core.alarm.expression import parse_expression
 from linli_core.alarm.memory import AlarmChange, Kept, Memory, Point
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
-from linli_core.instant import Instant
+from linli_core.instant import DAY, Instant
 from linli_core.model import Quality, Value
 
 MOST_METERS: Final = 5_000
 """Meters of one balance."""
+
+GONE: Final = 30 * DAY
+"""A meter that was not heard of for so long was taken out: nothing waits for it any more."""
 
 MOST_PERIODS: Final = 4
 """Edges of periods that are kept for each meter: beyond them a meter that is late is not waited for."""
@@ -152,7 +155,7 @@ class BalanceWatch(EveryWatch):
 
     def _counts(self, point: Point, number: int) -> bool:
         """Tell whether a meter is one of those that are waited for: not one that was taken out long ago."""
-        return point.at >= (number - MOST_PERIODS) * self._condition.over
+        return point.at >= number * self._condition.over - GONE
 
     def _missing(self, number: int) -> float | None:
         """Return the share of the bulk that no sub-meter counted; ``None`` where a meter's own share is not known."""
