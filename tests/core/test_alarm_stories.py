@@ -1,130 +1,33 @@
 """Every kind of condition, told as stories: what is observed when, and which alarms must come of it and no others."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import msgspec
 import pytest
+from tests.core.alarm_story import (
+    DOOR,
+    MOTION,
+    RAISE,
+    RETURN,
+    T0,
+    At,
+    D,
+    Expect,
+    H,
+    M,
+    S,
+    Story,
+    blips,
+    check,
+    every,
+    line,
+    play,
+    rule,
+    series,
+)
 
-from linli_core.alarm import AlarmChange, Engine, Event, Memory, Note, Rule, Series, parse_rules
-from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
-from linli_core.model import Quality, Value
-
-T0: Instant = 1_798_761_600 * SECOND
-"""Midnight UTC of a Friday, 2027-01-01: eight in the morning by the community's time."""
-
-GOOD, BAD = Quality.GOOD, Quality.BAD
-
-
-@dataclass(frozen=True)
-class At:
-    """A reading so long after the start; it comes ``late`` after that."""
-
-    at: Instant
-    value: Value
-    point: str = "room/air_temperature"
-    late: Instant = 0
-    quality: Quality = GOOD
-
-
-@dataclass(frozen=True)
-class Expect:
-    """A change between two times after the start; nothing else must come."""
-
-    event: Event | Note
-    earliest: Instant
-    latest: Instant
-    retrospective: bool = False
-
-
-RAISE, RETURN, DISPROVE = Event.RAISE, Event.RETURN, Note.DISPROVE
-
-
-def every(
-    step: Instant, start: Instant, end: Instant, value: float | str | None, point: str = "room/air_temperature"
-) -> list[At]:
-    """Readings in equal steps, the end not included."""
-    return [At(at, value, point) for at in range(start, end, step)]
-
-
-def line(
-    step: Instant, start: Instant, end: Instant, first: float, last: float, point: str = "room/air_temperature"
-) -> list[At]:
-    """Readings on a straight line."""
-    return [At(at, first + (last - first) * (at - start) / (end - start), point) for at in range(start, end, step)]
-
-
-def rule(condition: str, extra: str = "") -> Rule:
-    quantity = "" if "expression" in condition or "pattern" in condition else 'quantity = "air_temperature"'
-    if "night_flow" in condition or "cumulative" in condition or "balance" in condition:
-        quantity = 'quantity = "volume"'
-    text = f"""
-    [[rules]]
-    id = "test.rule"
-    category = "food"
-    priority = "high"
-    {quantity}
-    unit = "Cel"
-    condition = {{ {condition} }}
-    {extra}
-    title = {{ zh = "题", en = "Title" }}
-    consequence = {{ zh = "果", en = "Bad" }}
-    response = {{ zh = "应", en = "Do" }}
-    """
-    return parse_rules(text, "test")[0]
-
-
-def series(point: str) -> Series:
-    device = point.split("/", maxsplit=1)[0]
-    return Series("gw", device, point, point.split("/")[1].split(".", maxsplit=1)[0])
-
-
-def play(
-    the_rule: Rule,
-    readings: Iterable[At],
-    until: Instant,
-    *,
-    step: Instant | None = None,
-    restart: Sequence[Instant] = (),
-) -> list[AlarmChange]:
-    """Deliver readings in order of coming; between them the engine looks when it wants to, and every ``step``."""
-    coming = sorted(readings, key=lambda it: it.at + it.late)
-    engine = Engine([the_rule])
-    points = {it.point for it in coming}
-    bound = {point: engine.bind(series(point), T0) for point in sorted(points)}
-    changes: list[AlarmChange] = []
-    restarts = list(restart)
-    now = 0
-
-    def tick(end: Instant) -> None:
-        nonlocal now, engine, bound
-        while True:
-            due = engine.next_due()
-            wanted = [] if due is None else [max(due - T0, now)]
-            wanted += [now + step] if step else []
-            wanted += restarts[:1]
-            if not wanted or min(wanted) > end:
-                break
-            now = max(min(wanted), now)
-            if restarts and now >= restarts[0]:
-                restarts.pop(0)
-                memories = msgspec.json.decode(msgspec.json.encode(engine.snapshot()), type=list[Memory])
-                engine = Engine([the_rule])
-                assert engine.restore(memories) == []
-                bound = {point: engine.bind(series(point), T0 + now) for point in sorted(points)}
-            changes.extend(engine.tick(T0 + now))
-        now = max(now, end)
-
-    for it in coming:
-        tick(it.at + it.late)
-        changes.extend(engine.observe(bound[it.point], it.value, it.quality, T0 + it.at, T0 + it.at + it.late))
-    tick(until)
-    changes.extend(engine.tick(T0 + until))
-    return changes
-
-
-M, H, D, S = MINUTE, HOUR, DAY, SECOND
-Story = tuple[Rule, list[At], Instant, list[Expect]]
+from linli_core.alarm import Engine
+from linli_core.instant import Instant
 
 RATE = rule('kind = "rate", rise = 6.0, per = "1 h", over = "10 min"')
 FALL = rule('kind = "rate", fall = 6.0, per = "1 h", over = "10 min", hysteresis = 1.0')
@@ -306,15 +209,8 @@ SUNDAY = rule('kind = "limit", high = 8', 'schedule = { days = ["sun"] }')
 NIGHT_SILENCE = rule('kind = "absence", after = "10 min"', 'schedule = { hours = ["12:00-13:00"] }')
 BASE = rule('kind = "baseline", deviations = 4, least = 1, weeks = 4')
 BASE_BELOW = rule('kind = "baseline", deviations = 4, least = 1, weeks = 4, direction = "below"')
-LIMIT = rule('kind = "limit", high = 8, hysteresis = 1, on_delay = "10 min", off_delay = "5 min"')
 
-DOOR, MOTION = "room/door_open", "room/motion"
 SUPPLY, BACK, FLOWS = "heat/supply_temperature", "heat/return_temperature", "heat/flow.1"
-
-
-def blips(*times: Instant, point: str = "room/air_temperature") -> list[At]:
-    """A point that comes to 1 at some times, and is 0 again half a minute later."""
-    return [At(0, 0, point), *(At(time + off, value, point) for time in times for off, value in ((0, 1), (30 * S, 0)))]
 
 
 def heat(start: Instant, end: Instant, supply: float, back: float, flow: float | None) -> list[At]:
@@ -500,15 +396,6 @@ STORIES |= {
 }
 
 
-def check(changes: Sequence[AlarmChange], expected: Sequence[Expect]) -> None:
-    seen = [(it.event, (it.at - T0) / M, (it.learnt_at - T0) / M) for it in changes]
-    assert [it.event for it in changes] == [want.event for want in expected], seen
-    for it, want in zip(changes, expected, strict=True):
-        assert want.earliest <= it.at - T0 <= want.latest, seen
-        assert it.learnt_at >= it.at, seen
-        assert it.retrospective is want.retrospective, seen
-
-
 @pytest.mark.parametrize("name", STORIES)
 def test_a_story(name: str) -> None:
     the_rule, readings, until, expected = STORIES[name]
@@ -538,100 +425,6 @@ def test_a_story_looked_at_more_often_says_the_same(name: str) -> None:
     often = play(the_rule, readings, until, step=max(until // 50, 7 * S + 1))
     assert [(it.event, it.at) for it in often] == [(it.event, it.at) for it in plain]
     check(often, expected)
-
-
-RETROSPECTIVE: dict[str, Story] = {
-    "a backlog beside newer readings tells what was": (
-        LIMIT,
-        [
-            *every(M, 0, H, 4.0),
-            *[At(at, 12.0, late=5 * H) for at in range(H, 2 * H, M)],
-            *[At(at, 4.0, late=5 * H) for at in range(2 * H, 3 * H, M)],
-            *every(M, 3 * H, 9 * H, 4.0),
-        ],
-        9 * H,
-        [
-            Expect(RAISE, 70 * M, 70 * M, retrospective=True),
-            Expect(RETURN, 2 * H, 2 * H, retrospective=True),
-        ],
-    ),
-    "a backlog that ends while beyond is over with its last reading": (
-        LIMIT,
-        [*[At(at, 12.0, late=5 * H) for at in range(H, 2 * H, M)], *every(M, 3 * H, 9 * H, 4.0)],
-        9 * H,
-        [
-            Expect(RAISE, 70 * M, 70 * M, retrospective=True),
-            Expect(RETURN, 2 * H - M, 2 * H - M, retrospective=True),
-        ],
-    ),
-    "a backlog too short for the delay tells nothing": (
-        LIMIT,
-        [
-            *[At(at, 12.0, late=5 * H) for at in range(H, H + 9 * M, M)],
-            At(H + 9 * M, 4.0, late=5 * H),
-            *every(M, 3 * H, 9 * H, 4.0),
-        ],
-        9 * H,
-        [],
-    ),
-    "a reading a little out of turn tells nothing": (
-        LIMIT,
-        [*every(M, 0, H, 4.0), *[At(at + S, 12.0, late=10 * M) for at in range(0, 30 * M, M)]],
-        H,
-        [],
-    ),
-    "a backlog does not end what stands": (
-        LIMIT,
-        [
-            *every(M, 3 * H, 9 * H, 12.0),
-            *[At(at, 12.0, late=5 * H) for at in range(H, 2 * H, M)],
-            *[At(at, 4.0, late=5 * H) for at in range(2 * H, 3 * H, M)],
-        ],
-        9 * H,
-        [Expect(RAISE, 3 * H + 10 * M, 3 * H + 10 * M)],
-    ),
-    "a door that was shut though nobody said so in time": (
-        WITHOUT,
-        [At(0, 0, DOOR), At(M, 1, DOOR), At(3 * M, 0, DOOR, late=20 * M)],
-        H,
-        [
-            Expect(RAISE, 6 * M, 6 * M),
-            Expect(DISPROVE, 3 * M, 3 * M),
-            Expect(RETURN, 6 * M, 6 * M, retrospective=True),
-        ],
-    ),
-    "a late reading that denies what was concluded is written beside it": (
-        LIMIT,
-        [At(0, 9.0), At(11 * M, 9.0), At(5 * M, 4.0, late=10 * M)],
-        H,
-        [Expect(RAISE, 10 * M, 10 * M), Expect(DISPROVE, 5 * M, 5 * M)],
-    ),
-    "the far future moves nothing": (LIMIT, [At(H, 12.0, late=-50 * M), At(70 * M, 4.0)], 2 * H, []),
-    "the events of a pattern may come in any order": (
-        COUNT,
-        [At(0, 0), At(M, 1), At(90 * S, 0), At(4 * M, 1), At(8 * M, 0), At(9 * M, 1)],
-        H,
-        [Expect(RAISE, 9 * M, 9 * M), Expect(RETURN, 11 * M, 11 * M)],
-    ),
-    "one event comes after the other though it was before": (
-        THEN,
-        [*[At(it.at, it.value, DOOR, late=3 * M) for it in blips(M)], *blips(3 * M, point=MOTION)],
-        H,
-        [Expect(RAISE, 3 * M, 3 * M), Expect(RETURN, 5 * M, 5 * M)],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", RETROSPECTIVE)
-def test_what_comes_late(name: str) -> None:
-    the_rule, readings, until, expected = RETROSPECTIVE[name]
-    check(play(the_rule, readings, until), expected)
-
-
-@pytest.mark.parametrize("name", RETROSPECTIVE)
-def test_what_comes_late_over_restarts(name: str) -> None:
-    the_rule, readings, until, expected = RETROSPECTIVE[name]
-    check(play(the_rule, readings, until, restart=range(M, until, max(until // 20, M))), expected)
 
 
 def test_silence_is_told_when_its_schedule_opens() -> None:

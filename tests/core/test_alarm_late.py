@@ -1,0 +1,125 @@
+"""What comes late: alarms of the past, alarms that are disproved, events out of turn."""
+
+import pytest
+from tests.core.alarm_story import (
+    DISPROVE,
+    DOOR,
+    MOTION,
+    RAISE,
+    RETURN,
+    At,
+    Expect,
+    H,
+    M,
+    S,
+    Story,
+    blips,
+    check,
+    every,
+    play,
+    rule,
+)
+
+LIMIT = rule('kind = "limit", high = 8, hysteresis = 1, on_delay = "10 min", off_delay = "5 min"')
+WITHOUT = rule(
+    'kind = "pattern", form = "without", within = "5 min", '
+    'a = { values = [1], points = ["*/door_open"] }, b = { values = [0], points = ["*/door_open"] }'
+)
+COUNT = rule('kind = "pattern", form = "count", a = { values = [1] }, count = 3, within = "10 min"')
+THEN = rule(
+    'kind = "pattern", form = "then", within = "5 min", hold = "2 min", '
+    'a = { values = [1], points = ["*/door_open"] }, b = { values = [1], points = ["*/motion"] }'
+)
+
+RETROSPECTIVE: dict[str, Story] = {
+    "a backlog beside newer readings tells what was": (
+        LIMIT,
+        [
+            *every(M, 0, H, 4.0),
+            *[At(at, 12.0, late=5 * H) for at in range(H, 2 * H, M)],
+            *[At(at, 4.0, late=5 * H) for at in range(2 * H, 3 * H, M)],
+            *every(M, 3 * H, 9 * H, 4.0),
+        ],
+        9 * H,
+        [
+            Expect(RAISE, 70 * M, 70 * M, retrospective=True),
+            Expect(RETURN, 2 * H, 2 * H, retrospective=True),
+        ],
+    ),
+    "a backlog that ends while beyond is over with its last reading": (
+        LIMIT,
+        [*[At(at, 12.0, late=5 * H) for at in range(H, 2 * H, M)], *every(M, 3 * H, 9 * H, 4.0)],
+        9 * H,
+        [
+            Expect(RAISE, 70 * M, 70 * M, retrospective=True),
+            Expect(RETURN, 2 * H - M, 2 * H - M, retrospective=True),
+        ],
+    ),
+    "a backlog too short for the delay tells nothing": (
+        LIMIT,
+        [
+            *[At(at, 12.0, late=5 * H) for at in range(H, H + 9 * M, M)],
+            At(H + 9 * M, 4.0, late=5 * H),
+            *every(M, 3 * H, 9 * H, 4.0),
+        ],
+        9 * H,
+        [],
+    ),
+    "a reading a little out of turn tells nothing": (
+        LIMIT,
+        [*every(M, 0, H, 4.0), *[At(at + S, 12.0, late=10 * M) for at in range(0, 30 * M, M)]],
+        H,
+        [],
+    ),
+    "a backlog does not end what stands": (
+        LIMIT,
+        [
+            *every(M, 3 * H, 9 * H, 12.0),
+            *[At(at, 12.0, late=5 * H) for at in range(H, 2 * H, M)],
+            *[At(at, 4.0, late=5 * H) for at in range(2 * H, 3 * H, M)],
+        ],
+        9 * H,
+        [Expect(RAISE, 3 * H + 10 * M, 3 * H + 10 * M)],
+    ),
+    "a door that was shut though nobody said so in time": (
+        WITHOUT,
+        [At(0, 0, DOOR), At(M, 1, DOOR), At(3 * M, 0, DOOR, late=20 * M)],
+        H,
+        [
+            Expect(RAISE, 6 * M, 6 * M),
+            Expect(DISPROVE, 3 * M, 3 * M),
+            Expect(RETURN, 6 * M, 6 * M, retrospective=True),
+        ],
+    ),
+    "a late reading that denies what was concluded is written beside it": (
+        LIMIT,
+        [At(0, 9.0), At(11 * M, 9.0), At(5 * M, 4.0, late=10 * M)],
+        H,
+        [Expect(RAISE, 10 * M, 10 * M), Expect(DISPROVE, 5 * M, 5 * M)],
+    ),
+    "the far future moves nothing": (LIMIT, [At(H, 12.0, late=-50 * M), At(70 * M, 4.0)], 2 * H, []),
+    "the events of a pattern may come in any order": (
+        COUNT,
+        [At(0, 0), At(M, 1), At(90 * S, 0), At(4 * M, 1), At(8 * M, 0), At(9 * M, 1)],
+        H,
+        [Expect(RAISE, 9 * M, 9 * M), Expect(RETURN, 11 * M, 11 * M)],
+    ),
+    "one event comes after the other though it was before": (
+        THEN,
+        [*[At(it.at, it.value, DOOR, late=3 * M) for it in blips(M)], *blips(3 * M, point=MOTION)],
+        H,
+        [Expect(RAISE, 3 * M, 3 * M), Expect(RETURN, 5 * M, 5 * M)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RETROSPECTIVE)
+def test_what_comes_late(name: str) -> None:
+    the_rule, readings, until, expected = RETROSPECTIVE[name]
+    check(play(the_rule, readings, until), expected)
+
+
+@pytest.mark.parametrize("name", RETROSPECTIVE)
+def test_what_comes_late_over_restarts(name: str) -> None:
+    the_rule, readings, until, expected = RETROSPECTIVE[name]
+    check(play(the_rule, readings, until, restart=range(M, until, max(until // 20, M))), expected)
