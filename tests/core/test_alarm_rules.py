@@ -155,7 +155,7 @@ def test_a_rule_watches_what_is_in_every_part_of_its_scope() -> None:
 
 def test_the_rule_in_the_manual_is_a_rule() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "alarms.md").read_text(encoding="utf-8")
-    rules, timelines = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    rules, timelines, *_ = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
     (rule,) = parse_rules(rules, "alarms.md")
     assert rule.id == "food.cold-room-warm"
     (timeline,) = parse_timelines(timelines, "alarms.md")
