@@ -153,6 +153,14 @@ def test_a_rule_watches_what_is_in_every_part_of_its_scope() -> None:
         assert not rule.watches(msgspec.convert(changed, Series, strict=False))
 
 
+def test_a_rule_of_an_area_watches_what_stands_in_it() -> None:
+    (rule,) = parse_rules(RULE.replace('tags = ["food"]', 'areas = ["house-1"]'), "x")
+    room = Series("gw-1", "cold-1", "cold-1/air_temperature", "air_temperature", "cold_room")
+    assert not rule.watches(room)
+    assert rule.watches(msgspec.structs.replace(room, areas=frozenset({"house-1", "garden"})))
+    assert not rule.watches(msgspec.structs.replace(room, areas=frozenset({"house-2", "garden"})))
+
+
 def test_the_rule_in_the_manual_is_a_rule() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "alarms.md").read_text(encoding="utf-8")
     rules, timelines, *_ = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)

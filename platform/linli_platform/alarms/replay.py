@@ -9,7 +9,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,7 @@ def replay(
     end: Instant,
     zone: tzinfo,
     *,
+    areas: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType({}),
     go_on: Callable[[], bool] = lambda: True,
 ) -> Replay:
     """Judge the readings with ``start <= time < end`` by two sets of rules; blocks.
@@ -91,6 +93,7 @@ def replay(
         start: When the span begins that is told; :data:`WARM_UP` before it is judged as well.
         end: When it ends.
         zone: Of the community.
+        areas: Areas of devices, as the alarm service has them.
         go_on: Asked now and then; ``False`` ends it.
 
     Raises:
@@ -102,7 +105,7 @@ def replay(
     # A file of rules of which one was changed is the usual case: what is the same in both is judged once.
     same = [rule for rule in tried if rule in before]
     courses = [
-        _Course(rules, kinds, first, end)
+        _Course(rules, _Places(kinds, areas), first, end)
         for rules in (same, [rule for rule in before if rule not in same], [rule for rule in tried if rule not in same])
     ]
     watched = {info.id: info for info in store.all_series() if any([course.watches(info) for course in courses])}  # noqa: C419
@@ -119,19 +122,24 @@ def replay(
     return told
 
 
+class _Places(NamedTuple):
+    """Kinds and areas of devices, that rules choose by."""
+
+    kinds: Mapping[tuple[str, str], str]
+    areas: Mapping[tuple[str, str], frozenset[str]]
+
+
 class _Track:
     """Rules for which time may pass in steps of one length: a step's readings are judged at its end.
 
     That moves when a limit is learnt, never what is concluded; a silence counts from one look to the next.
     """
 
-    def __init__(
-        self, rules: Sequence[Rule], kinds: Mapping[tuple[str, str], str], first: Instant, step: Instant
-    ) -> None:
+    def __init__(self, rules: Sequence[Rule], places: _Places, first: Instant, step: Instant) -> None:
         self.step = step
         self._rules = rules
         self._engine = Engine(rules)
-        self._kinds = kinds
+        self._places = places
         self._now = first
         self._screening = Screening(self._engine, self._bind)
         self._watched = np.zeros(0, np.bool_)
@@ -141,8 +149,9 @@ class _Track:
         return self._engine.bind(self._series(info), self._now)
 
     def _series(self, info: SeriesInfo) -> Series:
-        kind = self._kinds.get((info.gateway, info.device), "")
-        return Series(info.gateway, info.device, info.name, info.quantity, kind)
+        key = (info.gateway, info.device)
+        kind, areas = self._places.kinds.get(key, ""), self._places.areas.get(key, frozenset())
+        return Series(info.gateway, info.device, info.name, info.quantity, kind, areas=areas)
 
     def watches(self, info: SeriesInfo) -> bool:
         """Tell whether any rule watches a series, and remember it."""
@@ -173,9 +182,7 @@ class _Track:
 class _Course:
     """One set of rules on its way through time."""
 
-    def __init__(
-        self, rules: Iterable[Rule], kinds: Mapping[tuple[str, str], str], first: Instant, end: Instant
-    ) -> None:
+    def __init__(self, rules: Iterable[Rule], places: _Places, first: Instant, end: Instant) -> None:
         self._end = end
         silences: list[Rule] = []
         others: list[Rule] = []
@@ -183,7 +190,7 @@ class _Course:
             (silences if isinstance(rule.condition, Absence) else others).append(rule)
         shortest = min((rule.condition.after for rule in silences if isinstance(rule.condition, Absence)), default=0)
         finely = max(SECOND, min(MINUTE, shortest // 4))
-        self._tracks = [_Track(others, kinds, first, HOUR), _Track(silences, kinds, first, finely)]
+        self._tracks = [_Track(others, places, first, HOUR), _Track(silences, places, first, finely)]
         self._standing: dict[Key, AlarmChange] = {}
         self._over: list[Episode] = []
 

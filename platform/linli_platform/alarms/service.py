@@ -34,7 +34,7 @@ from linli_platform.alarms.rows import AlarmRow, ChangeRow
 from linli_platform.alarms.screening import QUALITY, Screening
 from linli_platform.clock import Clock
 from linli_platform.ingest import Committed
-from linli_platform.registry import Registry
+from linli_platform.registry import Area, Registry
 from linli_platform.store import SeriesInfo, Store
 from linli_platform.whole import whole
 
@@ -68,6 +68,20 @@ class TooMuchToJudge(LinliError):
 
 class ActionMissing(LinliError):
     """The alarm is acknowledged only with a word of what was done about it."""
+
+
+def areas_above(areas: Iterable[Area]) -> dict[str, frozenset[str]]:
+    """Return each area with all that it lies in."""
+    parents = {area.id: area.parent for area in areas}
+    found: dict[str, frozenset[str]] = {}
+    for area in parents:
+        line: list[str] = []
+        at: str | None = area
+        while at is not None and at not in line:
+            line.append(at)
+            at = parents.get(at)
+        found[area] = frozenset(line)
+    return found
 
 
 class AlarmService:
@@ -105,6 +119,7 @@ class AlarmService:
         self._bound: dict[int, Bound] = {}
         self._screening = Screening(self.engine, self._bind)
         self._kinds: dict[tuple[str, str], str] = {}
+        self._areas: dict[tuple[str, str], frozenset[str]] = {}
         self._listeners: list[AlarmListener] = []
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -149,17 +164,23 @@ class AlarmService:
         self._listeners.append(listener)
 
     async def refresh(self) -> None:
-        """Read the devices' kinds again; rules are resolved anew where one changed."""
+        """Read the devices' kinds and areas again; rules are resolved anew where one changed."""
         devices = await asyncio.to_thread(self._registry.devices)
+        above = areas_above(await asyncio.to_thread(self._registry.areas))
         kinds = {(device.gateway, device.id): device.kind for device in devices if device.kind}
-        if kinds != self._kinds:
-            self._kinds = kinds
+        areas = {(device.gateway, device.id): above[device.area] for device in devices if device.area in above}
+        if kinds != self._kinds or areas != self._areas:
+            self._kinds, self._areas = kinds, areas
             self._bound.clear()
             self._screening.forget()
 
     def kinds(self) -> Mapping[tuple[str, str], str]:
         """Return the kinds of devices, by gateway and device, that rules may choose by."""
         return dict(self._kinds)
+
+    def areas(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """Return the areas of devices, those above them included, by gateway and device, that rules may choose by."""
+        return dict(self._areas)
 
     @property
     def unwritten(self) -> int:
@@ -187,6 +208,7 @@ class AlarmService:
                 name=series.name,
                 quantity=series.quantity,
                 kind=self._kinds.get((series.gateway, series.device), ""),
+                areas=self._areas.get((series.gateway, series.device), frozenset()),
             ),
             self._clock(),
         )

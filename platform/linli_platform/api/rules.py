@@ -58,6 +58,7 @@ def rule_routes(context: ApiContext) -> APIRouter:
                     start,
                     end,
                     context.zone,
+                    areas=context.alarms.areas(),
                     go_on=lambda: not gone,
                 )
             )

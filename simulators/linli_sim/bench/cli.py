@@ -13,6 +13,8 @@ from linli_core.errors import LinliError
 from linli_sim.bench import REGISTRY, Bench, CannotRun
 
 BENCHES: Final[Mapping[str, str]] = {
+    "alarm.evaluations_per_cpu_second": "linli_sim.bench.alarm_engine",
+    "alarm.instances": "linli_sim.bench.alarm_engine",
     "alarm.latency_p50_ms": "linli_sim.bench.notices",
     "alarm.latency_p99_ms": "linli_sim.bench.notices",
     "alarm.replay.readings_per_s": "linli_sim.bench.alarm_replay",

@@ -17,6 +17,8 @@ from linli_core.instant import MINUTE, SECOND
 from linli_platform.alarms import AlarmRow, AlarmService, Filter, NoSuchAlarm, NothingToAcknowledge, load_rules
 from linli_platform.alarms.models import AlarmTable
 from linli_platform.alarms.records import AlarmRecordError, AlarmRecords, encode_memory
+from linli_platform.alarms.service import areas_above
+from linli_platform.registry import Area
 
 if TYPE_CHECKING:
     from tests.hub.api.conftest import Clock, Site
@@ -235,3 +237,14 @@ async def test_a_write_that_is_under_way_when_its_writer_is_cancelled_is_not_mad
         (alarm,) = await site.alarms.find(Filter(active=True))
         assert [(row.id, row.times_raised) for row in heard] == [(alarm.id, 1)]
         assert sum(calls) == 1
+
+
+def test_a_device_stands_in_its_area_and_in_all_that_lie_above() -> None:
+    garden, house, flat = (
+        Area("garden", None, "community"),
+        Area("house-1", "garden", "building"),
+        Area("1-1", "house-1", "dwelling"),
+    )
+    assert areas_above([garden, house, flat])["1-1"] == {"1-1", "house-1", "garden"}
+    # Nobody can declare a ring; a registry that holds one must not hold up the alarms.
+    assert areas_above([Area("a", "b", ""), Area("b", "a", "")]) == {"a": {"a", "b"}, "b": {"a", "b"}}
