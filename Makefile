@@ -8,12 +8,13 @@ FAULTS ?= 200
 HOURS ?= 8
 STEADY ?= 60
 MINUTES ?= 10
+EVERY ?= 1
 WORKERS ?= 0
 
 # Some images ask Python to keep nothing compiled: every process of the tests would compile Linli anew, for 2 s each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench vectors fuzz faults soak lock format
+.PHONY: help setup demo test check bench vectors fuzz faults soak mutants lock format
 
 help:
 	@echo "make demo    a community, live: open the printed address"
@@ -23,6 +24,7 @@ help:
 	@echo "make vectors judge recorded frames of real devices  [LINLI_VECTORS=DIR]"
 	@echo "make fuzz    damaged and made-up telegrams, each codec 10 minutes  [MINUTES=N]"
 	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours, then memory at a steady load  [HOURS=N] [STEADY=MINUTES]"
+	@echo "make mutants small faults in the alarm engine, and whether the tests notice (hours)  [EVERY=N]"
 	@echo "make setup   install into $(VENV) (the others call it)"
 
 # The stamp holds the lock's name: a changed lock or pyproject.toml installs again.
@@ -60,6 +62,9 @@ faults: setup
 soak: setup
 	$(BIN)/python -m linli_sim.faults --faults 1000000 --hours $(HOURS) $(if $(SEED),--seed $(SEED))
 	STEADY=$(STEADY) $(BIN)/python -m linli_sim.bench --only platform.rss_mb
+
+mutants: setup
+	$(BIN)/python -m linli_sim.mutants --every $(EVERY)
 
 format: setup
 	$(BIN)/ruff check --fix

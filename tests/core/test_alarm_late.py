@@ -97,6 +97,12 @@ RETROSPECTIVE: dict[str, Story] = {
         H,
         [Expect(RAISE, 10 * M, 10 * M), Expect(DISPROVE, 5 * M, 5 * M)],
     ),
+    "the near future is a clock that is a little fast": (
+        LIMIT,
+        [At(10 * M, 12.0, late=-4 * M), At(30 * M, 12.0)],
+        H,
+        [Expect(RAISE, 20 * M, 20 * M)],
+    ),
     "the far future moves nothing": (LIMIT, [At(H, 12.0, late=-50 * M), At(70 * M, 4.0)], 2 * H, []),
     "the events of a pattern may come in any order": (
         COUNT,
