@@ -144,11 +144,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         data: Folder of the store and the registry.
         rules: Folder of alarm rules; empty for those that ship with the platform.
+        packs: Packs of alarm rules that are in force besides: ``food``, ``safety``, ``utility``.
         zone: The community's time zone, such as ``Asia/Shanghai``: where its days begin; the system's if empty.
     """
 
     data: str = DEFAULT_DATA
     rules: str = ""
+    packs: tuple[str, ...] = ()
     zone: str = ""
     mqtt: MqttSettings = MqttSettings()
     api: ApiSettings = ApiSettings()

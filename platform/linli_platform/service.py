@@ -84,7 +84,7 @@ class Platform:
         refuse_half_restored(settings.store_path)
         token = read_secret(settings.api.token_file, "api.token_file") if settings.api.token_file else None
         tokens = load_tokens(Path(settings.influx.tokens)) if settings.influx.tokens else Tokens()
-        rules = load_rules(Path(settings.rules) if settings.rules else None)
+        rules = load_rules(Path(settings.rules) if settings.rules else None, settings.packs)
         routes = load_routes(Path(settings.notify.file)) if settings.notify.file else Routes()
         self._listener = stack.enter_context(_bind(*settings.listen))
         _make(Path(settings.data))

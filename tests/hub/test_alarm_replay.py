@@ -1,5 +1,6 @@
 """Rules tried on stored history: the alarms are those that live readings would have raised, and nothing changes."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date
 from pathlib import Path
@@ -25,6 +26,7 @@ from linli_core.alarm import (
 )
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from linli_core.model import parse_point
+from linli_platform.alarms.bundled import pack_names
 from linli_platform.alarms.replay import Episode, Stopped, replay
 from linli_platform.alarms.screening import QUALITY
 from linli_platform.cli import main
@@ -210,6 +212,16 @@ expect = [{ rule = "food.cold-room-warm", event = "raise", between = ["0 s", "1 
     assert "1 timelines, 1 otherwise than expected" in said.out
     assert main(["rules", "list", "--lang", "zh"]) == 0
     assert "冷库温度过高" in capsys.readouterr().out
+
+
+def test_packs_are_in_force_where_the_settings_name_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "platform.toml"
+    config.write_text('packs = ["astrology"]\n', encoding="utf-8")
+    assert main(["rules", "list", "--config", str(config)]) == 2
+    assert "no pack of rules is called 'astrology'; choose among" in capsys.readouterr().err
+    config.write_text(f"packs = {json.dumps(pack_names())}\n", encoding="utf-8")
+    assert main(["rules", "check", "--config", str(config)]) == 0
+    assert main(["rules", "test", "--config", str(config)]) == 0
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ def _check(args: argparse.Namespace, settings: Settings) -> int:
         except ConfigError as exc:
             mistakes.append(exc)
     if not mistakes and not args.files:
-        load_rules(_folder(settings))  # an id in two files
+        load_rules(_folder(settings), settings.packs)  # an id in two files
     for mistake in mistakes:
         print(f"linli-platform: {mistake}", file=sys.stderr)
     if mistakes:
@@ -90,7 +90,7 @@ def _test(args: argparse.Namespace, settings: Settings) -> int:
     rules = [rule for name, told in named for rule in parse_rules(told, name)]
     known = {rule.id for rule in rules}
     # A file of timelines alone is about the rules in force.
-    rules += [rule for rule in load_rules(_folder(settings)) if rule.id not in known]
+    rules += [rule for rule in load_rules(_folder(settings), settings.packs) if rule.id not in known]
     played = failed = 0
     for timeline in (timeline for name, told in timelines for timeline in parse_timelines(told, name)):
         played += 1
@@ -105,7 +105,7 @@ def _test(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> int:
-    rules = load_rules(_folder(settings))
+    rules = load_rules(_folder(settings), settings.packs)
     width = max((len(rule.id) for rule in rules), default=0)
     for rule in sorted(rules, key=lambda rule: rule.id):
         priority = text(f"priority.{rule.priority}", args.lang)
@@ -153,7 +153,8 @@ def _folder(settings: Settings) -> Path | None:
 def _texts(files: list[Path], settings: Settings) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Return the files of rules and those of timelines, by name and text."""
     if not files:
-        return rule_texts(_folder(settings)), timeline_texts(_folder(settings))
+        folder, packs = _folder(settings), settings.packs
+        return rule_texts(folder, packs), timeline_texts(folder, packs)
     found = list(_read(files))
     return (
         [(name, told) for name, told in found if not name.endswith(TIMELINES)],
