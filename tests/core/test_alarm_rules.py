@@ -68,6 +68,14 @@ def test_a_rule_as_written() -> None:
     assert rule.subject_kind is SubjectKind.POINT
 
 
+def test_cause_time_to_respond_and_corrective_action_as_written() -> None:
+    (plain,) = parse_rules(RULE, "food.toml")
+    assert (plain.cause, plain.respond_within, plain.corrective_action) == (Text(), 0, False)
+    more = 'cause = { zh = "门", en = "Door" }\nrespond_within = "30 min"\ncorrective_action = true\n'
+    (rule,) = parse_rules(RULE + more, "food.toml")
+    assert (rule.cause, rule.respond_within, rule.corrective_action) == (Text("门", "Door"), 30 * MINUTE, True)
+
+
 def test_the_other_conditions_as_written() -> None:
     state = RULE.replace(LIMIT, 'condition = { kind = "state", values = [true, "open"], on_delay = "3 min" }')
     assert parse_rules(state, "x")[0].condition == StateIs((True, "open"), on_delay=3 * MINUTE)

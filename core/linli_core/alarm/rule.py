@@ -54,8 +54,10 @@ class Rule(msgspec.Struct, frozen=True):
         scope: Which series it watches.
         latched: Whether a returned alarm stays until a person resets it.
         title: What is wrong, in a few words.
+        cause: What mostly brings it about.
         consequence: What happens if nobody acts.
         response: What to do.
+        respond_within: How soon somebody must do it, 0 where nothing is said.
         clause: The document the limit rests on, empty if it is ours.
         corrective_action: Whether it is acknowledged only with a word of what was done about it.
         schedule: When it is in force, in the community's own time; outside it nothing is amiss.
@@ -71,8 +73,10 @@ class Rule(msgspec.Struct, frozen=True):
     scope: Scope = EVERYWHERE
     latched: bool = False
     title: Text = Text()
+    cause: Text = Text()
     consequence: Text = Text()
     response: Text = Text()
+    respond_within: Instant = 0
     clause: str = ""
     corrective_action: bool = False
     schedule: Schedule = ALWAYS

@@ -73,8 +73,8 @@ def parse_rules(text: str, where: str) -> list[Rule]:
 
 
 _RULE_KEYS: Final = (
-    "id", "category", "priority", "quantity", "unit", "scope", "condition", "latched", "title", "consequence",
-    "response", "clause", "corrective_action", "schedule", "retrospective",
+    "id", "category", "priority", "quantity", "unit", "scope", "condition", "latched", "title", "cause",
+    "consequence", "response", "respond_within", "clause", "corrective_action", "schedule", "retrospective",
 )  # fmt: skip
 
 
@@ -99,8 +99,10 @@ def _rule(raw: object, where: str) -> Rule:
         scope=parse_scope(table.get("scope"), table.place("scope")) if table.has("scope") else EVERYWHERE,
         latched=table.flag("latched"),
         title=_text(table.get("title"), table.place("title")),
+        cause=_text(table.get("cause"), table.place("cause")) if table.has("cause") else Text(),
         consequence=_text(table.get("consequence"), table.place("consequence")),
         response=_text(table.get("response"), table.place("response")),
+        respond_within=table.duration("respond_within", 0),
         clause=table.text("clause", ""),
         corrective_action=table.flag("corrective_action"),
         schedule=parse_schedule(table.get("schedule"), table.place("schedule")) if table.has("schedule") else ALWAYS,

@@ -26,9 +26,12 @@ class AlarmRule(BaseModel):
     unit: str
     latched: bool = Field(description="Whether a returned alarm stays until a person resets it.")
     title: Titles
+    cause: Titles = Field(description="What mostly brings it about; empty where nothing is said.")
     consequence: Titles
     response: Titles
+    respond_within: float = Field(description="Seconds within which somebody must act; 0 where nothing is said.")
     clause: str
+    corrective_action: bool = Field(description="Whether it is acknowledged only with a word of what was done.")
 
 
 class ReplayDay(BaseModel):

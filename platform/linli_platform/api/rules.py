@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from linli_core.alarm import Rule, check_rules, parse_rules
 from linli_core.errors import ConfigError
-from linli_core.instant import DAY, to_rfc3339
+from linli_core.instant import DAY, SECOND, to_rfc3339
 from linli_platform.alarms.bundled import units
 from linli_platform.alarms.replay import Episode, Stopped, replay
 from linli_platform.api import rule_models
@@ -108,9 +108,12 @@ def _shown(rule: Rule) -> rule_models.AlarmRule:
         unit=rule.unit,
         latched=rule.latched,
         title=Titles(zh=rule.title.zh, en=rule.title.en),
+        cause=Titles(zh=rule.cause.zh, en=rule.cause.en),
         consequence=Titles(zh=rule.consequence.zh, en=rule.consequence.en),
         response=Titles(zh=rule.response.zh, en=rule.response.en),
+        respond_within=rule.respond_within / SECOND,
         clause=rule.clause,
+        corrective_action=rule.corrective_action,
     )
 
 
