@@ -101,7 +101,9 @@ class Platform:
             writers=tokens.writers(),
         )
         await self.ingest.open()
-        self.alarms = await stack.enter_async_context(AlarmService(self.registry, self.store, rules, self.clock))
+        self.alarms = await stack.enter_async_context(
+            AlarmService(self.registry, self.store, rules, self.clock, zone=settings.tzinfo)
+        )
         self.notices = await stack.enter_async_context(
             NotifyService(
                 self.registry,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date
 from pathlib import Path
 from typing import cast
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -23,11 +24,12 @@ from linli_core.alarm import (
     Series,
     StateIs,
     SubjectKind,
+    parse_rules,
 )
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from linli_core.model import parse_point
 from linli_platform.alarms.bundled import pack_names
-from linli_platform.alarms.replay import Episode, Stopped, replay
+from linli_platform.alarms.replay import Episode, Stopped, reach, replay
 from linli_platform.alarms.screening import QUALITY
 from linli_platform.cli import main
 from linli_platform.store import Batch, SeriesInfo, Store
@@ -212,6 +214,27 @@ expect = [{ rule = "food.cold-room-warm", event = "raise", between = ["0 s", "1 
     assert "1 timelines, 1 otherwise than expected" in said.out
     assert main(["rules", "list", "--lang", "zh"]) == 0
     assert "冷库温度过高" in capsys.readouterr().out
+
+
+def test_hours_are_those_of_the_community(store: DuckDBStore) -> None:
+    # 11:06 UTC: within the hours in Berlin, in winter an hour ahead, and not in London.
+    warm_for(store, "room-1/air_temperature", T0, 10 * MINUTE)
+    hours = RULES.replace('on_delay = "30 min" }', 'on_delay = "5 min" }\nschedule = { hours = ["12:00-13:00"] }')
+    (rule,) = parse_rules(hours, "mine.toml")
+    told = {
+        zone: len(replay(store, [], [rule], {}, T0 - HOUR, T0 + DAY, ZoneInfo(zone)).appear)
+        for zone in ("Europe/Berlin", "Europe/London")
+    }
+    assert told == {"Europe/Berlin": 1, "Europe/London": 0}
+
+
+def test_a_rule_that_looks_back_is_given_what_it_looks_at() -> None:
+    assert reach(WARM) == DAY + 5 * MINUTE
+    mean = RULES.replace(
+        '"limit", high = 8.0, on_delay = "30 min"', '"window", statistic = "mean", high = 8.0, over = "3 d"'
+    )
+    (rule,) = parse_rules(mean, "mine.toml")
+    assert reach(rule) == 4 * DAY
 
 
 def test_packs_are_in_force_where_the_settings_name_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,11 +101,11 @@ def replay(
         StoreError: The store cannot be read.
     """
     began = time.perf_counter()
-    first = start - WARM_UP
+    first = start - max((reach(rule) for rule in (*before, *tried)), default=WARM_UP)
     # A file of rules of which one was changed is the usual case: what is the same in both is judged once.
     same = [rule for rule in tried if rule in before]
     courses = [
-        _Course(rules, _Places(kinds, areas), first, end)
+        _Course(rules, _Places(kinds, areas, zone), first, end)
         for rules in (same, [rule for rule in before if rule not in same], [rule for rule in tried if rule not in same])
     ]
     watched = {info.id: info for info in store.all_series() if any([course.watches(info) for course in courses])}  # noqa: C419
@@ -122,11 +122,20 @@ def replay(
     return told
 
 
+def reach(rule: Rule) -> Instant:
+    """Return how far back a rule looks before it says anything: so much is judged before the span that is told."""
+    condition = rule.condition
+    spans = [getattr(condition, name, 0) for name in ("over", "within", "on_delay")]
+    spans += [getattr(condition, "weeks", 0) * 7 * DAY, getattr(condition, "nights", 0) * DAY]
+    return WARM_UP + max(spans)
+
+
 class _Places(NamedTuple):
-    """Kinds and areas of devices, that rules choose by."""
+    """Kinds and areas of devices, that rules choose by, and the community's zone, by which their days go."""
 
     kinds: Mapping[tuple[str, str], str]
     areas: Mapping[tuple[str, str], frozenset[str]]
+    zone: tzinfo
 
 
 class _Track:
@@ -138,7 +147,7 @@ class _Track:
     def __init__(self, rules: Sequence[Rule], places: _Places, first: Instant, step: Instant) -> None:
         self.step = step
         self._rules = rules
-        self._engine = Engine(rules)
+        self._engine = Engine(rules, places.zone)
         self._places = places
         self._now = first
         self._screening = Screening(self._engine, self._bind)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from types import TracebackType
 from typing import Final, Self
 
@@ -105,8 +106,9 @@ class AlarmService:
         clock: Clock,
         *,
         pending_limit: int = PENDING_LIMIT,
+        zone: tzinfo = UTC,
     ) -> None:
-        self.engine = Engine(rules)
+        self.engine = Engine(rules, zone)
         self.raised = 0
         self.returned = 0
         self.skipped = 0
