@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from linli_core.alarm.expression import DEEPEST, LONGEST, parse_expression
 from linli_core.errors import ConfigError
 
-NAMES = {"a": 2.0, "b": 3.0, "zero": 0.0, "gone": None}
+NAMES = {"a": 2.0, "b": 3.0, "zero": 0.0, "gone": None, "valve": "closed"}
 
 
 def ask(text: str) -> float | None:
@@ -49,6 +49,14 @@ def ask(text: str) -> float | None:
         ("a or gone", 1.0),
         ("gone or false", None),
         ("max(a, gone)", None),
+        ("valve is closed", 1.0),
+        ("valve is open", 0.0),
+        ("not valve is open and a > 1", 1.0),
+        ("valve", None),
+        ("valve > 1", None),
+        ("valve + 1", None),
+        ("gone is closed", None),
+        ("a is closed", None),
     ],
 )
 def test_what_it_says(text: str, value: float | None) -> None:
@@ -69,6 +77,12 @@ def test_what_it_says(text: str, value: float | None) -> None:
         ("max a", "found 'a'"),
         ("(a", "it ends too early"),
         ("and a", "found 'and'"),
+        ("valve is", "it ends too early"),
+        ("valve is 1", "found '1'"),
+        ("valve is not", "found 'not'"),
+        ("1 is closed", "found 'is'"),
+        ("(valve) is closed", "found 'is'"),
+        ("is closed", "found 'is'"),
         ("__import__('os')", "found '_'"),
         ("a.b", "found '.'"),
         ("a ** 2", "found '*'"),
@@ -92,7 +106,7 @@ def test_the_longest_chain_can_be_asked() -> None:
     assert ask("+".join("1" for _ in range(LONGEST // 2))) == LONGEST // 2
 
 
-@given(st.text("ab()+-*/<>=!,. andortmix0123", max_size=60))
+@given(st.text("ab()+-*/<>=!,. andortmixs0123", max_size=60))
 def test_whatever_is_written_is_read_or_refused(text: str) -> None:
     try:
         compiled = parse_expression(text, NAMES, "when")

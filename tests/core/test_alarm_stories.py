@@ -195,6 +195,10 @@ EXPRESSION = rule(
     'kind = "expression", when = "supply - back < 5 and flow > 0", on_delay = "5 min", off_delay = "1 min", '
     'points = { supply = "supply_temperature", back = "return_temperature", flow = "flow*" }'
 )
+WORDS = rule(
+    'kind = "expression", when = "valve is closed and flow > 0", on_delay = "5 min", off_delay = "1 min", '
+    'points = { valve = "gas_valve_state", flow = "flow*" }'
+)
 BALANCE = rule(
     'kind = "balance", bulk = { devices = ["bulk*"] }, subs = { devices = ["flat*"] }, share = 0.1, least = 1, '
     'over = "1 h", wait = "2 h"'
@@ -211,6 +215,7 @@ BASE = rule('kind = "baseline", deviations = 4, least = 1, weeks = 4')
 BASE_BELOW = rule('kind = "baseline", deviations = 4, least = 1, weeks = 4, direction = "below"')
 
 SUPPLY, BACK, FLOWS = "heat/supply_temperature", "heat/return_temperature", "heat/flow.1"
+VALVE = "heat/gas_valve_state"
 
 
 def heat(start: Instant, end: Instant, supply: float, back: float, flow: float | None) -> list[At]:
@@ -286,6 +291,17 @@ STORIES |= {
         [*heat(0, 20 * M, 60.0, 40.0, 1.0), *heat(20 * M, 40 * M, 60.0, 58.0, 1.0), *heat(40 * M, H, 60.0, 40.0, 1.0)],
         H,
         [Expect(RAISE, 25 * M, 25 * M + S), Expect(RETURN, 41 * M, 41 * M + S)],
+    ),
+    "expression: a state in words": (
+        WORDS,
+        [
+            *every(M, 0, 20 * M, "open", VALVE),
+            *every(M, 20 * M, 40 * M, "closed", VALVE),
+            *every(M, 40 * M, H, "open", VALVE),
+            *every(M, S, H, 1.0, FLOWS),
+        ],
+        H,
+        [Expect(RAISE, 25 * M, 25 * M), Expect(RETURN, 41 * M, 41 * M)],
     ),
     "expression: without flow it does not matter": (EXPRESSION, heat(0, H, 60.0, 58.0, 0.0), H, []),
     "expression: what is not known concludes nothing": (EXPRESSION, heat(0, H, 60.0, 58.0, None), H, []),

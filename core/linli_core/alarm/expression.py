@@ -4,10 +4,12 @@
 
     supply - back < 5 and flow > 0.1
     abs(l1 - l2) > 0.2 * max(l1, l2)
+    valve is closed and flow > 0.00001
 
 It has no loop, no call of anything but ``abs``, ``min`` and ``max``, and is bounded before it is read; so every
 expression ends. What is not known makes unknown what rests on it (``None``), but ``false and …`` is false and
-``true or …`` is true whatever the rest is. A division by zero is unknown.
+``true or …`` is true whatever the rest is. A division by zero is unknown. Of a state that a meter tells in words
+``is`` asks which it is; as a number it is unknown, and so is which word a number is.
 """
 
 import math
@@ -21,7 +23,7 @@ from linli_core.errors import ConfigError
 LONGEST: Final = 300
 DEEPEST: Final = 24
 
-Names = Mapping[str, float | None]
+Names = Mapping[str, float | str | None]
 Compiled = Callable[[Names], float | None]
 """Gives the value for what the names stand for: a number, where 0 is false and all else true; ``None`` is unknown."""
 
@@ -35,7 +37,7 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 _FUNCTIONS: Final[Mapping[str, Callable[..., float]]] = {"abs": abs, "min": min, "max": max}
-_RESERVED: Final = frozenset({"and", "or", "not", "true", "false", *_FUNCTIONS})
+_RESERVED: Final = frozenset({"and", "or", "not", "is", "true", "false", *_FUNCTIONS})
 
 
 def parse_expression(text: str, names: Collection[str], where: str) -> Compiled:
@@ -168,7 +170,7 @@ class _Reader:
             found = self.either()
             self._take(")")
             return found
-        if kind != "word" or piece in {"and", "or", "not"}:
+        if kind != "word" or piece in {"and", "or", "not", "is"}:
             self.refuse()
         if piece in {"true", "false"}:
             self._next()
@@ -180,7 +182,16 @@ class _Reader:
             known = ", ".join(self._names)
             raise ConfigError(self._where, f"no point is called {piece!r}", f"known here: {known}")
         self._next()
-        return lambda names: names.get(piece)
+        return _word(piece, self._state()) if self.piece == "is" else _number(piece)
+
+    def _state(self) -> str:
+        """Read the word a state is compared with."""
+        self._next()
+        word = self.piece
+        if self.kind != "word" or word in _RESERVED:
+            self.refuse()
+        self._next()
+        return word
 
     def _call(self, name: str) -> Compiled:
         self._next()
@@ -194,6 +205,22 @@ class _Reader:
             wanted = "one" if name == "abs" else "two or more"
             raise ConfigError(self._where, f"{name} has {len(arguments)} values", f"give it {wanted}")
         return _of(_FUNCTIONS[name], tuple(arguments))
+
+
+def _number(name: str) -> Compiled:
+    def ask(names: Names) -> float | None:
+        value = names.get(name)
+        return None if isinstance(value, str) else value
+
+    return ask
+
+
+def _word(name: str, word: str) -> Compiled:
+    def ask(names: Names) -> float | None:
+        value = names.get(name)
+        return float(value == word) if isinstance(value, str) else None
+
+    return ask
 
 
 def _of(function: Callable[..., float], parts: tuple[Compiled, ...]) -> Compiled:

@@ -55,12 +55,12 @@ class ExpressionWatch(EveryWatch):
         asked_at = at if memory.last_at is None else max(at, memory.last_at)
         self._advance(asked_at, now, out)
         plain = plain_value(value, quality)
-        number = None if plain is None or isinstance(plain, str) or not isfinite(plain) else float(plain)
+        said = plain if plain is None or isinstance(plain, str) else float(plain) if isfinite(plain) else None
         for name in names:
             known = points.get(name)
-            if known is None or known.value != number:
+            if known is None or known.value != said:
                 self.is_substantial = True
-            points[name] = Point(at, number)
+            points[name] = Point(at, said)
         memory.last_at, memory.lag = asked_at, max(now - at, 0)
         found = self._ask(self._fresh(asked_at))
         memory.held = found is None
@@ -69,10 +69,10 @@ class ExpressionWatch(EveryWatch):
             self._judge(1 if found else -1, asked_at, now, out)
         return True
 
-    def _fresh(self, at: Instant) -> dict[str, float | None]:
+    def _fresh(self, at: Instant) -> dict[str, float | str | None]:
         """Return what is known of each point at an instant: what is older than is allowed is not."""
         return {
-            name: float(point.value)
+            name: point.value if isinstance(point.value, str) else float(point.value)
             for name, point in self._kept.points.items()
             if point.value is not None and at - point.at <= self._condition.fresh
         }
