@@ -128,6 +128,14 @@ class Rig:
         line = await self.platform.start()
         self.url = line.rpartition("ready on ")[2].strip()
 
+    async def until_connected(self) -> None:
+        """Return once the platform's subscription stands: what a client publishes before reaches nobody."""
+
+        async def connected() -> bool:
+            return "linli_broker_connected 1.0" in (await self.get_text("/metrics")).splitlines()
+
+        await eventually(connected, "the platform subscribed at the broker")
+
     async def stop(self) -> None:
         """Stop every process."""
         for program in (self.gateway, *self._devices, self.platform, self.broker):

@@ -15,6 +15,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     try:
         await rig.broker.start()
         await rig.start_platform()
+        await rig.until_connected()
         yield rig
     finally:
         await rig.stop()
