@@ -1,5 +1,6 @@
 """The food pack: every story it comes with goes as told, and every rule says in both languages what to do."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -49,3 +50,12 @@ def test_few_rules_are_high_and_every_excursion_of_food_asks_what_was_done() -> 
     assert {"food.cooling-slow", "food.cooling-unfinished", "food.hot-holding-cold"} <= told
     assert "food.product-time-out-of-range" in told
     assert all(rule.subject_kind is not SubjectKind.GATEWAY for rule in RULES)
+
+
+def test_its_page_names_rules_that_there_are() -> None:
+    named = set(
+        re.findall(r'["`]((?:food|safety|utility)\.[a-z-]+)["`]', (PACK / "README.md").read_text(encoding="utf-8"))
+    )
+    known = {rule.id for rule in [*load_rules(), *load_rules(PACK.parent)]}
+    assert named
+    assert named <= known

@@ -1,5 +1,6 @@
 """The utility pack: every story it comes with goes as told, and every rule says in both languages what to do."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -47,3 +48,12 @@ def test_few_rules_are_high_and_bad_water_asks_what_was_done() -> None:
     told = {rule.id for rule in RULES if rule.corrective_action}
     assert told == {rule.id for rule in RULES if rule.clause.startswith("GB 5749")}
     assert len(told) == 5
+
+
+def test_its_page_names_rules_that_there_are() -> None:
+    named = set(
+        re.findall(r'["`]((?:food|safety|utility)\.[a-z-]+)["`]', (PACK / "README.md").read_text(encoding="utf-8"))
+    )
+    known = {rule.id for rule in [*load_rules(), *load_rules(PACK.parent)]}
+    assert named
+    assert named <= known
