@@ -120,8 +120,11 @@ def _overlapping(unit: int, notes: UnitNotes, evidence: Evidence) -> bool:
     """Tell whether a device's answers look like two at once: mostly damaged, yet begun rightly, and the others clean.
 
     What two devices send alike (unit id, function) comes through; where they differ, it does not. Noise and a wrong
-    speed spare no part of a frame, and no other device.
+    speed spare no part of a frame, and no other device; but in a few questions noise may hit one device alone, so where
+    it was heard while nobody was asked, it explains this too.
     """
+    if evidence.idle:
+        return False
     heard = len(notes.delays) + notes.damaged
     if notes.damaged <= heard * _MANY or notes.headed < notes.damaged * _MANY or notes.headed < _TWINS:
         return False

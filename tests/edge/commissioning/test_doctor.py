@@ -117,6 +117,16 @@ def evidence(**notes: UnitNotes) -> Evidence:
     return Evidence(parse_link("/dev/ttyS0").transport, named)
 
 
+def test_noise_that_happens_to_hit_one_device_is_noise() -> None:
+    # Behind the first bytes of its answers, and the others were lucky.
+    unlucky = UnitNotes(asked=5, delays=[9000] * 2, damaged=3, headed=3)
+    found = evidence(u1=unlucky, u2=UnitNotes(asked=5, delays=[9000] * 5))
+    assert [diagnosis.kind for diagnosis in diagnose(found)] == ["twins"]
+    kinds = [diagnosis.kind for diagnosis in diagnose(replace(found, idle=2, listened=2))]
+    assert "twins" not in kinds
+    assert "noise" in kinds
+
+
 def test_answers_now_and_then_are_a_loose_contact() -> None:
     found = diagnose(evidence(u1=UnitNotes(asked=20, delays=[9000] * 14, silent=6)))
     assert [(diagnosis.kind, diagnosis.values["share"]) for diagnosis in found] == [("flaky", "30 %")]
