@@ -9,7 +9,7 @@ HOURS ?= 8
 STEADY ?= 60
 MINUTES ?= 10
 EVERY ?= 1
-WORKERS ?= 0
+WORKERS ?= 2
 
 # Some images ask Python to keep nothing compiled: every process of the tests would compile Linli anew, for 2 s each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo    a community, live: open the printed address"
-	@echo "make test    prove it (about 10 minutes)  [WORKERS=2: in two processes]"
+	@echo "make test    prove it (about 9 minutes)  [WORKERS=0: in one process]"
 	@echo "make check   lint, types, layers"
 	@echo "make bench   figures, one JSON line each  [ONLY=GLOB]"
 	@echo "make vectors judge recorded frames of real devices  [LINLI_VECTORS=DIR]"
@@ -37,7 +37,7 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 demo: setup
 	$(BIN)/linli-sim demo
 
-# Half of the suite waits (for lines at 2400 baud, brokers, restarts); some tests read a clock, so one process is the rule.
+# Half of the suite waits (for lines at 2400 baud, brokers, restarts): two processes take 8 minutes, one takes 15.
 test: setup
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
