@@ -36,6 +36,7 @@ from linli_platform.alarms.screening import QUALITY, Screening
 from linli_platform.clock import Clock
 from linli_platform.ingest import Committed
 from linli_platform.registry import Area, Registry
+from linli_platform.registry.areas import line_of
 from linli_platform.store import SeriesInfo, Store
 from linli_platform.whole import whole
 
@@ -74,15 +75,7 @@ class ActionMissing(LinliError):
 def areas_above(areas: Iterable[Area]) -> dict[str, frozenset[str]]:
     """Return each area with all that it lies in."""
     parents = {area.id: area.parent for area in areas}
-    found: dict[str, frozenset[str]] = {}
-    for area in parents:
-        line: list[str] = []
-        at: str | None = area
-        while at is not None and at not in line:
-            line.append(at)
-            at = parents.get(at)
-        found[area] = frozenset(line)
-    return found
+    return {area: frozenset(line_of(area, parents)) for area in parents}
 
 
 class AlarmService:

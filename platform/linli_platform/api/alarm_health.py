@@ -13,6 +13,7 @@ from linli_platform.api.context import ApiContext
 from linli_platform.api.models import Rfc3339
 from linli_platform.api.problem import PROBLEMS, Problem
 from linli_platform.api.times import parse_time
+from linli_platform.registry.areas import line_of
 
 LONGEST: Final = 400 * DAY
 
@@ -146,16 +147,7 @@ def _within(context: ApiContext, area: str) -> set[str]:
             404, "unknown-area", where="area", found=f"{area[:80]!r}", remedy="name one that the registry declares"
         )
 
-    def is_below(place: str | None) -> bool:
-        seen: set[str] = set()
-        while place and place not in seen:
-            if place == area:
-                return True
-            seen.add(place)
-            place = parents.get(place)
-        return False
-
-    return {item.id for item in context.registry.gateways() if is_below(item.area)}
+    return {item.id for item in context.registry.gateways() if area in line_of(item.area, parents)}
 
 
 def _seconds(span: Instant | None) -> float | None:

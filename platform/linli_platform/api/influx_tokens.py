@@ -16,6 +16,7 @@ from linli_platform.api.context import ApiContext
 from linli_platform.api.influx_errors import InfluxError
 from linli_platform.api.security import same_token
 from linli_platform.registry import Area, Device, Gateway, Registry
+from linli_platform.registry.areas import line_of
 from linli_platform.store import SeriesInfo
 from linli_platform.tokens import Reads, Token
 
@@ -118,14 +119,4 @@ def visible(reads: Reads, areas: Iterable[Area], gateways: Iterable[Gateway], de
 
 
 def _below(roots: frozenset[str], parents: Mapping[str, str | None]) -> frozenset[str]:
-    seen = set()
-    for area in parents:
-        path = set()
-        place: str | None = area
-        while place is not None and place not in path:
-            path.add(place)
-            if place in roots:
-                seen.add(area)
-                break
-            place = parents.get(place)
-    return frozenset(seen)
+    return frozenset(area for area in parents if not roots.isdisjoint(line_of(area, parents)))

@@ -9,6 +9,7 @@ from typing import Final
 from linli_core.alarm import Category, Hiding, Priority, State
 from linli_core.instant import Instant, to_datetime
 from linli_platform.notify.routes import Inhibition, Route, matches
+from linli_platform.registry.areas import line_of
 
 HAUNTS: Final = frozenset({State.UNACKNOWLEDGED, State.LATCHED_UNACKNOWLEDGED})
 """States in which people are to be told, again if need be: it holds or is held, and nobody has said "I see to it"."""
@@ -88,12 +89,7 @@ class Places:
 
     def of(self, gateway: str, device: str) -> tuple[str, ...]:
         """Return the area of a device, or else of its gateway, and every area around it, the nearest first."""
-        area: str | None = self.devices.get((gateway, device)) or self.gateways.get(gateway)
-        found: list[str] = []
-        while area is not None and area not in found:
-            found.append(area)
-            area = self.parents.get(area)
-        return tuple(found)
+        return line_of(self.devices.get((gateway, device)) or self.gateways.get(gateway), self.parents)
 
 
 @dataclass(frozen=True, slots=True)
