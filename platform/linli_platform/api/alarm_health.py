@@ -12,7 +12,7 @@ from linli_platform.api.community import IdFilter
 from linli_platform.api.context import ApiContext
 from linli_platform.api.models import Rfc3339
 from linli_platform.api.problem import PROBLEMS, Problem
-from linli_platform.api.times import parse_time
+from linli_platform.api.times import check_period, parse_time
 from linli_platform.registry.areas import line_of
 
 LONGEST: Final = 400 * DAY
@@ -126,9 +126,7 @@ def alarm_health_routes(context: ApiContext) -> APIRouter:
 
 async def figures(context: ApiContext, start: Instant, end: Instant, area: str = "", gateway: str = "") -> Health:
     """Return the figures of a period; raise :class:`Problem` where they cannot be made."""
-    if not start < end <= start + LONGEST:
-        remedy = f"let `to` come after `from`, by {LONGEST // DAY} days at most"
-        raise Problem(422, "bad-span", where="from", found="a period that is none", remedy=remedy)
+    check_period(start, end, LONGEST, "a period that is none")
     chosen: set[str] | None = {gateway} if gateway else None
     if area:
         within = _within(context, area)

@@ -13,12 +13,13 @@ from linli_platform.api import answers, models
 from linli_platform.api.alarms import AlarmId, unknown_alarm
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import PROBLEMS, Problem
-from linli_platform.api.times import parse_step, parse_time
+from linli_platform.api.times import parse_end, parse_time
 
 Actor = Annotated[str, Field(min_length=1, max_length=120, description="Who says so.")]
 Words = Annotated[str, Field(max_length=1000)]
 For = Annotated[str, Field(alias="for", max_length=12, description="How long: `2h`, `30min`, `1d`.")]
 Until = Annotated[str, Field(max_length=40, description="Until when, in place of `for`: RFC 3339.")]
+_NEVER: Final = "nothing is hidden for ever"
 _ID: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
@@ -94,7 +95,8 @@ def handling_routes(context: ApiContext) -> APIRouter:
     @router.post("/{alarm}/shelve", summary="Hide an alarm for a while")
     async def shelve(alarm: AlarmId, body: Shelved) -> models.Alarm:
         """Hide an alarm for seven days at most; it comes back by itself. 409 if it is settled."""
-        until = _until(context, context.clock(), body.length, body.until)
+        now = context.clock()
+        until = parse_end(body.length, body.until, now, now, never=_NEVER)
         return answers.alarm(await shelve_alarm(context, alarm, until, actor=body.actor, reason=body.reason))
 
     @router.post("/{alarm}/unshelve", summary="Show a shelved alarm again")
@@ -122,7 +124,7 @@ def hiding_routes(context: ApiContext) -> APIRouter:
         """Hide the alarms of a gateway or a device, of one rule or of all, for a while: a maintenance window."""
         now = context.clock()
         start = parse_time(body.start, now, "from") if body.start else now
-        until = _until(context, start, body.length, body.until)
+        until = parse_end(body.length, body.until, start, now, never=_NEVER)
         subject = f"{body.gateway}/{body.device}" if body.device else body.gateway
         wanted = Hiding(0, Suppression(body.kind), body.rule, subject, body.reason, body.actor, start, until)
         return answers.hiding(await hide_subject(context, wanted), now)
@@ -184,10 +186,3 @@ async def end_hiding(context: ApiContext, number: int, *, actor: str) -> Hiding:
 
 def _refused(error: HidingRefused) -> Problem:
     return Problem(HTTPStatus.CONFLICT, "not-hidden", found=str(error), remedy="see /api/v1/hidings")
-
-
-def _until(context: ApiContext, start: Instant, length: str, until: str) -> Instant:
-    if bool(length) == bool(until):
-        found = "both for and until" if length else "neither for nor until"
-        raise Problem(422, "bad-span", where="until", found=found, remedy="say one of them: nothing is hidden for ever")
-    return start + parse_step(length, "for") if length else parse_time(until, context.clock(), "until")

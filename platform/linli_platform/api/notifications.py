@@ -11,7 +11,7 @@ from linli_platform.api import answers, models
 from linli_platform.api.context import ApiContext
 from linli_platform.api.models import Rfc3339
 from linli_platform.api.problem import PROBLEMS, Problem
-from linli_platform.api.times import parse_step, parse_time
+from linli_platform.api.times import parse_end, parse_time
 from linli_platform.notify import (
     Fate,
     Kind,
@@ -144,11 +144,7 @@ def silence_routes(context: ApiContext) -> APIRouter:
         """Silence what matches for thirty days at most; it stays on every page. 409 without a reason or an end."""
         now = context.clock()
         start = parse_time(body.start, now, "from") if body.start else now
-        if bool(body.length) == bool(body.until):
-            found = "both for and until" if body.length else "neither for nor until"
-            remedy = "say one of them: nothing is silenced for ever"
-            raise Problem(422, "bad-span", where="until", found=found, remedy=remedy)
-        until = start + parse_step(body.length, "for") if body.length else parse_time(body.until, now, "until")
+        until = parse_end(body.length, body.until, start, now, never="nothing is silenced for ever")
         wanted = Silence(
             id=0,
             rule=body.rule,

@@ -15,7 +15,7 @@ from linli_platform.api import rule_models
 from linli_platform.api.context import ApiContext
 from linli_platform.api.models import Titles
 from linli_platform.api.problem import PROBLEMS, Problem
-from linli_platform.api.times import parse_time
+from linli_platform.api.times import check_period, parse_time
 from linli_platform.store import StoreError
 
 LONGEST: Final = 400 * DAY
@@ -41,9 +41,7 @@ def rule_routes(context: ApiContext) -> APIRouter:
         """
         now = context.clock()
         start, end = parse_time(trial.start, now, "from"), parse_time(trial.end, now, "to")
-        if not start < end <= start + LONGEST:
-            remedy = f"let `to` come after `from`, by {LONGEST // DAY} days at most"
-            raise Problem(422, "bad-span", where="from", found=f"{trial.start} to {trial.end}", remedy=remedy)
+        check_period(start, end, LONGEST, f"{trial.start} to {trial.end}")
         tried = _rules(trial.rules)
         before = [rule for rule in context.alarms.engine.rules.values() if rule.id in {rule.id for rule in tried}]
         gone = False

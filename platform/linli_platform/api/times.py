@@ -41,3 +41,26 @@ def parse_step(text: str, where: str) -> Instant:
             422, "bad-step", where=where, found=found, remedy="write a duration up to 366 d: 30s, 15min, 1h, 1d"
         )
     return length
+
+
+def parse_end(length: str, until: str, start: Instant, now: Instant, *, never: str) -> Instant:
+    """Return when something ends that is said by its length or by its end.
+
+    Args:
+        length: How long, empty if ``until`` says it.
+        until: Until when, empty if ``length`` says it.
+        start: When it begins.
+        now: The present instant.
+        never: What holds of that which has no end, for whoever says neither or both.
+    """
+    if bool(length) == bool(until):
+        found = "both for and until" if length else "neither for nor until"
+        raise Problem(422, "bad-span", where="until", found=found, remedy=f"say one of them: {never}")
+    return start + parse_step(length, "for") if length else parse_time(until, now, "until")
+
+
+def check_period(start: Instant, end: Instant, longest: Instant, found: str) -> None:
+    """Raise :class:`Problem` for a period that ends before it begins, or is longer than is looked at."""
+    if not start < end <= start + longest:
+        remedy = f"let `to` come after `from`, by {longest // DAY} days at most"
+        raise Problem(422, "bad-span", where="from", found=found, remedy=remedy)

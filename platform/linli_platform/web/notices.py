@@ -19,7 +19,6 @@ from linli_platform.web.language import language_of
 from linli_platform.web.views import Views
 
 LOG: Final = 200
-LENGTHS: Final = ("30min", "2h", "8h", "1d", "7d")
 _PAGE: Final = "/notifications"
 
 Route = tuple[str, str, Callable[..., Any]]
@@ -69,7 +68,7 @@ class NoticePages:
                 "silences": [{"row": row, "what": _what(row)} for row in silences],
                 "gateways": self._context.registry.gateways(),
                 "devices": self._context.registry.devices(),
-                "lengths": LENGTHS,
+                "lengths": show.LENGTHS,
                 "titled": lambda words, otherwise: words.get(views.lang) or next(iter(words.values()), "") or otherwise,
                 "full_time": partial(show.full_time, zone=None),
                 "time": partial(show.clock_time, now=views.now, zone=None),

@@ -42,8 +42,6 @@ _CLIENT_TEXTS: Final = ("age.", "page.live", "page.connecting", "page.offline", 
 _OPEN_ALARMS: Final = 200
 _CHARTS: Final = 60
 PERIODS: Final = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY}
-LENGTHS: Final = ("30min", "2h", "8h", "1d", "7d")
-"""For how long something may be hidden from a form."""
 
 
 def _assets_version() -> str:
@@ -245,7 +243,7 @@ class Pages:
                 "views": views,
                 "alarm": views.alarm(row),
                 "changes": changes,
-                "lengths": LENGTHS,
+                "lengths": show.LENGTHS,
                 "full_time": partial(show.full_time, zone=None),
                 "time": partial(show.clock_time, now=views.now, zone=None),
                 "span": partial(show.span, lang=views.lang),
@@ -302,7 +300,7 @@ class Pages:
                 "by_design": [views.alarm(row) for row in rows if row.hiding is not None and not row.hiding.id],
                 "devices": self._context.registry.devices(),
                 "gateways": self._context.registry.gateways(),
-                "lengths": LENGTHS,
+                "lengths": show.LENGTHS,
                 "full_time": partial(show.full_time, zone=None),
                 "time": partial(show.clock_time, now=views.now, zone=None),
             }

@@ -20,6 +20,9 @@ class _Shape:
     decimals: int = 1
 
 
+LENGTHS: Final = ("30min", "2h", "8h", "1d", "7d")
+"""For how long something may be hidden or silenced from a form."""
+
 _SHAPES: Final = {
     "Cel": _Shape("°C"),
     "K": _Shape("K"),
