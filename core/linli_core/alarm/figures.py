@@ -11,7 +11,7 @@ from math import exp, isfinite, log, sqrt
 from typing import Final
 
 from linli_core.alarm.conditions import Figure, Integral, Limit, MeanKinetic, Outside, Rate, Statistic, Window
-from linli_core.alarm.memory import AlarmChange, Kept, Memory, Segment
+from linli_core.alarm.memory import AlarmChange, Memory, Segment
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, EveryWatch, earlier, plain_value
 from linli_core.instant import HOUR, SECOND, Instant
@@ -36,9 +36,7 @@ class FigureWatch(EveryWatch):
         self._over = condition.over
         self._step = max(condition.over // PIECES, 1)
         self._gap = condition.over if isinstance(condition, Rate) else condition.gap
-        if memory.kept is None:
-            memory.kept = Kept()
-        self._kept = memory.kept
+        self._kept = memory.keep()
         self._written_at: Instant = 0
 
     def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:

@@ -5,7 +5,7 @@ from datetime import tzinfo
 from typing import Final
 
 from linli_core.alarm.conditions import Change, Limit, Pattern, PatternForm
-from linli_core.alarm.memory import AlarmChange, Kept, Memory, Point
+from linli_core.alarm.memory import AlarmChange, Memory, Point
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.states import Event, Note, State
 from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
@@ -69,9 +69,7 @@ class PatternWatch(EveryWatch):
         off = 0 if condition.form is PatternForm.WITHOUT else off
         super().__init__(rule, memory, Limit(high=0.0, on_delay=on, off_delay=off), zone)
         self._condition = condition
-        if memory.kept is None:
-            memory.kept = Kept()
-        self._kept = memory.kept
+        self._kept = memory.keep()
 
     def take(
         self,

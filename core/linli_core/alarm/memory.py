@@ -150,6 +150,12 @@ class Memory(msgspec.Struct, omit_defaults=True):
     past: Past | None = None
     kept: Kept | None = None
 
+    def keep(self) -> Kept:
+        """Return what a figure or a pattern is made of; from now on there is one."""
+        if self.kept is None:
+            self.kept = Kept()
+        return self.kept
+
 
 def move(
     rule: Rule,

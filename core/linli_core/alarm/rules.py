@@ -53,6 +53,18 @@ def parse_rules(text: str, where: str) -> list[Rule]:
     Raises:
         ConfigError: A rule cannot be used.
     """
+    tables = _tables(text, where)
+    rules = [_rule(table, f"{where}: rules[{number}]") for number, table in enumerate(tables)]
+    seen: set[str] = set()
+    for number, rule in enumerate(rules):
+        if rule.id in seen:
+            raise _twice(rule, f"{where}: rules[{number}]")
+        seen.add(rule.id)
+    return rules
+
+
+def _tables(text: str, where: str) -> list[object]:
+    """Return the tables of the rules in a TOML text, unread."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
@@ -61,15 +73,11 @@ def parse_rules(text: str, where: str) -> list[Rule]:
     tables = top.get("rules")
     if not isinstance(tables, list):
         raise ConfigError(top.place("rules"), f"found {kind_of(tables)}", "write [[rules]] tables")
-    rules = [_rule(table, f"{where}: rules[{number}]") for number, table in enumerate(tables)]
-    seen: set[str] = set()
-    for number, rule in enumerate(rules):
-        if rule.id in seen:
-            raise ConfigError(
-                f"{where}: rules[{number}].id", f"{rule.id!r} is there twice", "give each rule its own id"
-            )
-        seen.add(rule.id)
-    return rules
+    return tables
+
+
+def _twice(rule: Rule, where: str) -> ConfigError:
+    return ConfigError(f"{where}.id", f"{rule.id!r} is there twice", "give each rule its own id")
 
 
 _RULE_KEYS: Final = (
@@ -165,17 +173,12 @@ def find_mistakes(text: str, where: str, units: Mapping[str, str]) -> list[Confi
         units: The unit of each quantity.
     """
     try:
-        document = tomllib.loads(text)
-        tables = document.get("rules")
-        if set(document) - {"rules"} or not isinstance(tables, list):
-            parse_rules(text, where)
-    except tomllib.TOMLDecodeError as exc:
-        return [ConfigError(where, f"no TOML: {exc}", "mend the syntax there")]
+        tables = _tables(text, where)
     except ConfigError as exc:
         return [exc]
     mistakes: list[ConfigError] = []
     seen: set[str] = set()
-    for number, table in enumerate(tables or ()):
+    for number, table in enumerate(tables):
         place = f"{where}: rules[{number}]"
         try:
             rule = _rule(table, place)
@@ -184,6 +187,6 @@ def find_mistakes(text: str, where: str, units: Mapping[str, str]) -> list[Confi
             mistakes.append(exc)
             continue
         if rule.id in seen:
-            mistakes.append(ConfigError(f"{place}.id", f"{rule.id!r} is there twice", "give each rule its own id"))
+            mistakes.append(_twice(rule, place))
         seen.add(rule.id)
     return mistakes

@@ -1,12 +1,13 @@
 """What is usual: the same hour of earlier weeks, and the least flow of a night."""
 
+from abc import ABC, abstractmethod
 from datetime import datetime, tzinfo
 from math import isfinite
 from statistics import median
 from typing import Final
 
 from linli_core.alarm.conditions import Baseline, Direction, Limit, NightFlow
-from linli_core.alarm.memory import AlarmChange, Kept, Memory, Segment
+from linli_core.alarm.memory import AlarmChange, Memory, Segment
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
 from linli_core.instant import DAY, HOUR, Instant, from_datetime, to_datetime
@@ -18,16 +19,23 @@ _ROBUST: Final = 1.4826
 _HOURS_OF_DAY: Final = 24
 
 
-class _SeasonalWatch(EveryWatch):
-    """Takes the readings of one point in order, and what each adds to the time before it."""
+class _SeasonalWatch(EveryWatch, ABC):
+    """Takes the readings of one point in order, and what each adds to the time before it.
 
-    __slots__ = ("_kept",)
+    Args:
+        rule: The rule.
+        memory: What it remembers.
+        level: The limit on the figure.
+        zone: The community's.
+        counts: Whether the point counts: what lies between two of its readings is then their difference.
+    """
 
-    def __init__(self, rule: Rule, memory: Memory, level: Limit, zone: tzinfo) -> None:
+    __slots__ = ("_counts", "_kept")
+
+    def __init__(self, rule: Rule, memory: Memory, level: Limit, zone: tzinfo, *, counts: bool) -> None:
         super().__init__(rule, memory, level, zone)
-        if memory.kept is None:
-            memory.kept = Kept()
-        self._kept = memory.kept
+        self._counts = counts
+        self._kept = memory.keep()
 
     def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
         """Take a reading; a late, doubled or far-ahead one changes nothing and returns ``False``."""
@@ -44,16 +52,11 @@ class _SeasonalWatch(EveryWatch):
             kept.value, kept.upto = number, at
         return True
 
-    @property
-    def _counts(self) -> bool:
-        """Whether the point counts: what lies between two of its readings is then their difference."""
-        raise NotImplementedError
-
+    @abstractmethod
     def _pass(
         self, before: Instant | None, at: Instant, number: float | None, now: Instant, out: list[AlarmChange]
     ) -> None:
         """Take the time from the reading before to this one."""
-        raise NotImplementedError
 
     def due(self, listening_since: Instant) -> Instant | None:  # noqa: ARG002
         """Return that the clock alone settles nothing: the reading after the end of a time does."""
@@ -66,12 +69,8 @@ class BaselineWatch(_SeasonalWatch):
     __slots__ = ("_condition",)
 
     def __init__(self, rule: Rule, memory: Memory, condition: Baseline, zone: tzinfo) -> None:
-        super().__init__(rule, memory, Limit(high=condition.deviations), zone)
+        super().__init__(rule, memory, Limit(high=condition.deviations), zone, counts=condition.cumulative)
         self._condition = condition
-
-    @property
-    def _counts(self) -> bool:
-        return self._condition.cumulative
 
     def _pass(
         self, before: Instant | None, at: Instant, number: float | None, now: Instant, out: list[AlarmChange]
@@ -129,12 +128,8 @@ class NightFlowWatch(_SeasonalWatch):
     __slots__ = ("_condition",)
 
     def __init__(self, rule: Rule, memory: Memory, condition: NightFlow, zone: tzinfo) -> None:
-        super().__init__(rule, memory, condition.level, zone)
+        super().__init__(rule, memory, condition.level, zone, counts=condition.cumulative)
         self._condition = condition
-
-    @property
-    def _counts(self) -> bool:
-        return self._condition.cumulative
 
     def _pass(
         self, before: Instant | None, at: Instant, number: float | None, now: Instant, out: list[AlarmChange]

@@ -68,11 +68,7 @@ class Table:
         """Return a duration in µs."""
         if key not in self._table:
             return default
-        value = self._table[key]
-        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            raise ConfigError(self.place(key), f"found {kind_of(value)}", 'write a duration such as "90 s" or "15 min"')
-        return round(float(match["number"]) * _UNITS[match["unit"]])
+        return parse_duration(self._table[key], self.place(key))
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of texts, empty where nothing is said."""
@@ -89,6 +85,17 @@ class Table:
         except ValueError:
             known = ", ".join(choices)
             raise ConfigError(self.place(key), f"found {kind_of(value)}", f"write one of {known}") from None
+
+
+_REMEDY: Final = 'write a duration such as "90 s" or "15 min"'
+
+
+def parse_duration(value: object, where: str, remedy: str = _REMEDY) -> Instant:
+    """Return a duration such as ``90 s`` in µs; raise :class:`ConfigError` if it is none."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ConfigError(where, f"found {kind_of(value)}", remedy)
+    return round(float(match["number"]) * _UNITS[match["unit"]])
 
 
 def kind_of(value: object) -> str:

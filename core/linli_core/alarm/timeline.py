@@ -37,8 +37,9 @@ from linli_core.alarm.memory import AlarmChange
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.scope import Series
 from linli_core.alarm.states import Event, Note
+from linli_core.alarm.table import parse_duration
 from linli_core.errors import ConfigError
-from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from linli_core.instant import DAY, SECOND, Instant
 from linli_core.model import Quality, Value, parse_point
 
 MOST_READINGS: Final = 200_000
@@ -47,8 +48,6 @@ MOST_READINGS: Final = 200_000
 GATEWAY: Final = "gw-1"
 START: Final = datetime(2026, 7, 1, tzinfo=UTC)
 
-_UNITS: Final = {"ms": SECOND // 1000, "s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
-_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|min|h|d)", re.ASCII)
 _QUALITIES: Final = {"good": Quality.GOOD, "uncertain": Quality.UNCERTAIN, "bad": Quality.BAD}
 
 
@@ -295,10 +294,7 @@ def _expectation(line: _Expected, start: Instant, where: str) -> Expectation:
 
 
 def _span(text: str, where: str) -> Instant:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ConfigError(where, f"found {text!r}" if text else "found nothing", 'write one such as "90 s" or "15 min"')
-    return round(float(match[1]) * _UNITS[match[2]])
+    return parse_duration(text or None, where, 'write one such as "90 s" or "15 min"')
 
 
 def _instant(moment: datetime, where: str) -> Instant:

@@ -6,7 +6,7 @@ from typing import Final
 
 from linli_core.alarm.conditions import Balance, Expression, Limit
 from linli_core.alarm.expression import parse_expression
-from linli_core.alarm.memory import AlarmChange, Kept, Memory, Point
+from linli_core.alarm.memory import AlarmChange, Memory, Point
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
 from linli_core.instant import DAY, Instant
@@ -32,9 +32,7 @@ class ExpressionWatch(EveryWatch):
         super().__init__(rule, memory, level, zone)
         self._condition = condition
         self._ask = parse_expression(condition.when, [name for name, _ in condition.points], rule.id)
-        if memory.kept is None:
-            memory.kept = Kept()
-        self._kept = memory.kept
+        self._kept = memory.keep()
 
     def take(
         self,
@@ -97,9 +95,7 @@ class BalanceWatch(EveryWatch):
     def __init__(self, rule: Rule, memory: Memory, condition: Balance, zone: tzinfo) -> None:
         super().__init__(rule, memory, Limit(high=condition.share), zone)
         self._condition = condition
-        if memory.kept is None:
-            memory.kept = Kept()
-        self._kept = memory.kept
+        self._kept = memory.keep()
 
     def take(
         self,

@@ -326,29 +326,25 @@ class AlarmService:
             NothingToAcknowledge: It was acknowledged already, or is settled.
             ActionMissing: Its rule asks for a word of what was done, and there is none.
         """
-        if not comment.strip():
-            row = await asyncio.to_thread(self._records.get, alarm)
-            rule = None if row is None else self.engine.rules.get(row.rule)
-            if rule is not None and rule.corrective_action:
-                raise ActionMissing(f"alarm {alarm} ({rule.id}) is acknowledged only with a word of what was done")
-        return await self._act(self.engine.acknowledge, alarm, actor, comment)
+        row = await self._known(alarm)
+        rule = self.engine.rules.get(row.rule)
+        if rule is not None and rule.corrective_action and not comment.strip():
+            raise ActionMissing(f"alarm {alarm} ({rule.id}) is acknowledged only with a word of what was done")
+        return await self._act(self.engine.acknowledge, row, actor, comment)
 
     async def reset(self, alarm: int, *, actor: str, comment: str = "") -> AlarmRow:
         """Reset a latched alarm that was acknowledged; raises as :meth:`acknowledge` does."""
-        return await self._act(self.engine.reset, alarm, actor, comment)
+        return await self._act(self.engine.reset, await self._known(alarm), actor, comment)
 
-    async def _act(self, act: Callable[..., AlarmChange | None], alarm: int, actor: str, comment: str) -> AlarmRow:
-        row = await asyncio.to_thread(self._records.get, alarm)
-        if row is None:
-            raise NoSuchAlarm(f"there is no alarm {alarm}")
+    async def _act(self, act: Callable[..., AlarmChange | None], row: AlarmRow, actor: str, comment: str) -> AlarmRow:
         key: Key = (row.rule, row.subject)
         # A settled alarm's number must not act on its successor of the same identity.
         change = None if row.state == "normal" else act(key, self._clock(), actor=actor, comment=comment)
         if change is None:
-            raise NothingToAcknowledge(f"alarm {alarm} is {row.state}: nothing is left to do there")
+            raise NothingToAcknowledge(f"alarm {row.id} is {row.state}: nothing is left to do there")
         self._pending.append(change)
         await self._write_stubbornly()
-        return await self._known(alarm)
+        return await self._known(row.id)
 
     async def comment(self, alarm: int, *, actor: str, comment: str) -> AlarmRow:
         """Write down what somebody says of an alarm; raise :class:`NoSuchAlarm` where there is none."""
