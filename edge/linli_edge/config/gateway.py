@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -17,7 +17,8 @@ from linli_edge import driver
 from linli_edge.breaker import BreakerSettings
 from linli_edge.commands.settings import CommandSettings, read_commands
 from linli_edge.config.file import load_toml
-from linli_edge.config.left_out import LeftOut, device_names, without_wrong_devices
+from linli_edge.config.left_out import LeftOut, device_names, path, without_wrong_devices
+from linli_edge.config.left_out import devices as devices_of
 from linli_edge.config.like_devices import Origins, as_written, expand
 from linli_edge.config.problems import flatten
 from linli_edge.config.table import ConfigErrors, Table, reading
@@ -345,26 +346,15 @@ def _note_devices(link: Table, devices: dict[str, str]) -> set[str]:
         The ids on this link.
     """
     here: set[str] = set()
-    for name, where in _devices(link.raw, link.where):
+    for place, name in devices_of(link.raw):
+        if name is None:
+            continue
+        where = f"{link.where}{path(place)}"
         here.add(name)
         first = devices.setdefault(name, where)
         if not first.startswith(f"{link.where}."):
             link.add(ConfigError(f"{where}.id", f'"{name}" is taken by {first}', "give each device its own id"))
     return here
-
-
-def _devices(raw: Mapping[str, object], where: str) -> Iterator[tuple[str, str]]:
-    """Yield name and place of each device of a link, those below the protocols of a shared line among them."""
-    for number, item in enumerate(_tables(raw, "devices")):
-        if isinstance(name := item.get("id"), str):
-            yield name, f"{where}.devices[{number}]"
-    for number, item in enumerate(_tables(raw, "protocols")):
-        yield from _devices(item, f"{where}.protocols[{number}]")
-
-
-def _tables(raw: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
-    items = raw.get(key)
-    return [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
 
 
 def _schedule(table: Table, local: LocalTime, devices: set[str]) -> ScheduleSettings:

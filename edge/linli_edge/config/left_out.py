@@ -62,7 +62,8 @@ def without_wrong_devices(
     Returns:
         ``None`` where the link itself is wrong, or every device of it.
     """
-    kept, wrong = dict(_devices(raw)), dict[_Place, ConfigErrors]()
+    names, wrong = dict(devices(raw)), dict[_Place, ConfigErrors]()
+    kept = names
     while True:
         try:
             settings = _parse(parse, raw, where, kept)
@@ -74,13 +75,12 @@ def without_wrong_devices(
             wrong |= found
             kept = {place: name for place, name in kept.items() if place not in found}
         else:
-            names = dict(_devices(raw))
-            return settings, [(names[place], errors) for place, errors in sorted(wrong.items(), key=_in_order)]
+            return settings, [(names[place] or "", errors) for place, errors in sorted(wrong.items(), key=_in_order)]
 
 
 def device_names(raw: Mapping[str, object]) -> tuple[str, ...]:
     """Return the ids of a link's devices, as far as they have one."""
-    return tuple(name for _, name in _devices(raw) if name)
+    return tuple(name for _, name in devices(raw) if name)
 
 
 def _in_order(item: tuple[_Place, ConfigErrors]) -> tuple[int, int]:
@@ -88,16 +88,23 @@ def _in_order(item: tuple[_Place, ConfigErrors]) -> tuple[int, int]:
     return -1 if protocol is None else protocol, device
 
 
-def _devices(raw: Mapping[str, object], protocol: int | None = None) -> Iterator[tuple[_Place, str]]:
+def devices(raw: Mapping[str, object], protocol: int | None = None) -> Iterator[tuple[_Place, str | None]]:
+    """Yield place and id of each device of a link, those below the protocols of a shared line among them."""
     for number, item in enumerate(_list(raw, "devices")):
         name = item.get("id") if isinstance(item, dict) else None
-        yield (protocol, number), name if isinstance(name, str) else ""
+        yield (protocol, number), name if isinstance(name, str) else None
     if protocol is None:
         for number, item in enumerate(_list(raw, "protocols")):
-            yield from _devices(item, number) if isinstance(item, dict) else ()
+            yield from devices(item, number) if isinstance(item, dict) else ()
 
 
-def _parse(parse: Parse, raw: Mapping[str, object], where: str, kept: Mapping[_Place, str]) -> Any:
+def path(place: _Place) -> str:
+    """Return what errors call a device's place behind its link's: ``.devices[2]``."""
+    protocol, device = place
+    return f"{'' if protocol is None else f'.protocols[{protocol}]'}.devices[{device}]"
+
+
+def _parse(parse: Parse, raw: Mapping[str, object], where: str, kept: Mapping[_Place, str | None]) -> Any:
     """Parse a link with these of its devices only; raise ``ConfigErrors`` with the places of the whole table."""
     only, places = _only(raw, kept)
     try:
@@ -108,7 +115,9 @@ def _parse(parse: Parse, raw: Mapping[str, object], where: str, kept: Mapping[_P
         raise ConfigErrors([exc]) from exc
 
 
-def _only(raw: Mapping[str, object], kept: Mapping[_Place, str]) -> tuple[dict[str, object], dict[_Place, _Place]]:
+def _only(
+    raw: Mapping[str, object], kept: Mapping[_Place, str | None]
+) -> tuple[dict[str, object], dict[_Place, _Place]]:
     """Return a link's table with these devices only, and of each its place in the whole table."""
     places: dict[_Place, _Place] = {}
     only = dict(raw)
@@ -128,7 +137,7 @@ def _only(raw: Mapping[str, object], kept: Mapping[_Place, str]) -> tuple[dict[s
 
 def _kept(
     raw: Mapping[str, object],
-    kept: Mapping[_Place, str],
+    kept: Mapping[_Place, str | None],
     protocol: tuple[int | None, int | None],
     places: dict[_Place, _Place],
 ) -> list[object]:
@@ -144,8 +153,7 @@ def _kept(
 def _as_it_stood(error: ConfigError, where: str, places: Mapping[_Place, _Place]) -> ConfigError:
     def moved(match: re.Match[str]) -> str:
         place = _place(match)
-        protocol, device = places.get(place, place)
-        return f"{where}{'' if protocol is None else f'.protocols[{protocol}]'}.devices[{device}]"
+        return f"{where}{path(places.get(place, place))}"
 
     pattern = re.compile(re.escape(where) + _DEVICE.pattern)
     return ConfigError(pattern.sub(moved, error.where), pattern.sub(moved, error.found), error.remedy)
@@ -167,7 +175,7 @@ def _named(errors: ConfigErrors, where: str) -> dict[_Place, ConfigErrors]:
 
 
 def _wrong_alone(
-    parse: Parse, raw: Mapping[str, object], where: str, kept: Mapping[_Place, str]
+    parse: Parse, raw: Mapping[str, object], where: str, kept: Mapping[_Place, str | None]
 ) -> dict[_Place, ConfigErrors]:
     found: dict[_Place, ConfigErrors] = {}
     for place, name in kept.items():
