@@ -1,23 +1,39 @@
-"""``linli-boards``: the Grafana boards of this release."""
+"""``linli-boards``: the Grafana boards of a community, made, checked and brought to a Grafana.
+
+Exit status: 0 all is well; 1 something was found; 2 the command or what it was given is wrong.
+"""
 
 import argparse
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Final
 
-BOARDS: Final[Mapping[str, str]] = {}
-"""Title of each board, by its name."""
+from linli_core.errors import LinliError
+from linli_dashboards import list_command
+
+WRONG: Final = 2
+
+COMMANDS: Final[tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...]] = (
+    list_command.add,
+)
+"""What adds each command to the parser; it sets the default ``run`` to what the command does."""
 
 
-def main(argv: Sequence[str] | None = None, boards: Mapping[str, str] = BOARDS) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run ``linli-boards`` and return its exit code."""
-    parser = argparse.ArgumentParser(prog="linli-boards", description="The Grafana boards of this release.")
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except LinliError as exc:
+        print(f"linli-boards: {exc}", file=sys.stderr)
+        return WRONG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="linli-boards", description="A community's Grafana boards.")
     parser.add_argument("--version", action="version", version=f"linli-boards {version('linli')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    commands.add_parser("list", help="print the boards in this release", description="Print the boards' names.")
-    parser.parse_args(argv)
-    if not boards:
-        print("No boards in this release.")
-    for name, title in boards.items():
-        print(f"{name:<24} {title}")
-    return 0
+    for add in COMMANDS:
+        add(commands)
+    return parser
