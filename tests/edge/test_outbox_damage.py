@@ -4,6 +4,7 @@ import asyncio
 import random
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 import pytest
 from tests.edge.log_file import EAGER, NOISE, TEXT, SteppedClock, asides, content_of, flip, made, telemetry
@@ -300,7 +301,7 @@ async def test_damage_found_by_reader_and_writer_at_once_is_salvaged_once(
     assert len([one for one in asides(path) if not one.name.endswith("-wal")]) == 1
 
 
-HEADER = {
+HEADER: Final[dict[str, tuple[int | bytes, int]]] = {
     "the first letter": (0, 0x01),
     "the size of a page": (16, 0x04),
     "who may write it": (18, 0x04),
@@ -309,13 +310,13 @@ HEADER = {
     "a version we were": (63, 0x01),
     "a version we are not": (62, 0x01),
     "the root of the schema": (100, 0x08),
-    "the name of a column": (1012, 0x02),
+    "the name of a column": (b"kind INTEGER", 0x02),
 }
 
 
 @pytest.mark.parametrize(("place", "bit"), HEADER.values(), ids=HEADER)
-async def test_one_bit_of_the_first_page_costs_no_message(
-    path: Path, clock: SteppedClock, place: int, bit: int
+async def test_one_bit_of_header_or_schema_costs_no_message(
+    path: Path, clock: SteppedClock, place: int | bytes, bit: int
 ) -> None:
     async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
         for number in range(20):
@@ -339,7 +340,7 @@ async def test_one_bit_of_the_first_page_costs_no_message(
 
 @pytest.mark.parametrize(("place", "bit"), HEADER.values(), ids=HEADER)
 async def test_what_stands_only_in_the_write_ahead_file_is_saved_past_a_damaged_first_page(
-    tmp_path: Path, clock: SteppedClock, place: int, bit: int
+    tmp_path: Path, clock: SteppedClock, place: int | bytes, bit: int
 ) -> None:
     """A gateway that was killed leaves its last messages there."""
     path, killed = tmp_path / "one" / "outbox.db", tmp_path / "two" / "outbox.db"
@@ -366,8 +367,32 @@ async def test_what_stands_only_in_the_write_ahead_file_is_saved_past_a_damaged_
         assert outbox.sender.evicted() == ()
 
 
-def spoil(path: Path, place: int, bit: int) -> None:
+def page_size_of(path: Path) -> int:
+    return int.from_bytes(path.read_bytes()[16:18])
+
+
+async def test_a_log_with_larger_pages_is_read_off_them_though_the_header_names_no_size(
+    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a former release made it.
+    monkeypatch.setattr("linli_edge.outbox.store.PAGE", 1024)
+    async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
+        for number in range(20):
+            outbox.append(telemetry(b"[%d]%s" % (number, NOISE[:900]), readings=3))
+        await outbox.flush()
+    monkeypatch.undo()
+    assert page_size_of(path) == 1024
+    spoil(path, 16, 0x04)
+    async with Outbox.open(path, EAGER, clock, gateway="gw-1") as outbox:
+        assert (outbox.stats().state, outbox.stats().readings) == ("salvaged", 60)
+        assert [one.seq for one in await outbox.read(list(range(1, 21)))] == list(range(1, 21))
+        assert outbox.sender.evicted() == ()
+
+
+def spoil(path: Path, place: int | bytes, bit: int) -> None:
+    """Flip one bit of a file, at a place or where some bytes stand first."""
     content = bytearray(path.read_bytes())
+    place = content.index(place) if isinstance(place, bytes) else place
     content[place] ^= bit
     path.write_bytes(content)
 
@@ -392,7 +417,7 @@ async def test_without_room_for_a_second_copy_what_is_not_acknowledged_is_saved(
 
     def narrow(where: Path, limits: OutboxLimits, *, gateway: str = "") -> LogStore:
         store = opens(where, limits, gateway=gateway)
-        store._connection.execute("PRAGMA max_page_count = 120")
+        store._connection.execute(f"PRAGMA max_page_count = {120 * 1024 // PAGE}")
         return store
 
     monkeypatch.setattr(LogStore, "open", narrow)

@@ -6,14 +6,14 @@ The file format: https://www.sqlite.org/fileformat2.html (§1.6 b-tree pages, §
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from linli_edge.outbox.store import PAGE, Head, Row, head_of, is_sound
+from linli_edge.outbox.store import PAGES, Head, Row, head_of, is_sound
 
 Page = Callable[[int], bytes]
 """Returns a page by its number, from 1; ``IndexError`` where there is none."""
@@ -68,36 +68,43 @@ def _records(path: Path) -> Iterator[tuple[int, bytes]]:
     """
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
-        head = file.read(_HEADER)
-        size = _plausible(int.from_bytes(head[16:18]))
-        count = file.seek(0, 2) // size
         beside = path.with_name(f"{path.name}-wal")
         ahead: BinaryIO = stack.enter_context(beside.open("rb")) if beside.exists() else BytesIO()
-        frames = _frames(ahead, size)
+        for size in _sizes(file.read(_HEADER)):
+            yield from _records_of(file, ahead, size)
 
-        def page(number: int) -> bytes:
-            if number in frames.newest:
-                ahead.seek(frames.newest[number])
-                return ahead.read(size)
-            if not 1 <= number <= count:
-                raise IndexError
+
+def _records_of(file: BinaryIO, ahead: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield what :func:`_records` does, from pages of one size."""
+    count = file.seek(0, 2) // size
+    frames = _frames(ahead, size)
+
+    def page(number: int) -> bytes:
+        if number in frames.newest:
+            ahead.seek(frames.newest[number])
+            return ahead.read(size)
+        if not 1 <= number <= count:
+            raise IndexError
+        file.seek((number - 1) * size)
+        return file.read(size)
+
+    for number in range(1, count + 1):
+        with suppress(OSError):  # a sector that cannot be read
             file.seek((number - 1) * size)
-            return file.read(size)
-
-        for number in range(1, count + 1):
-            with suppress(OSError):  # a sector that cannot be read
-                file.seek((number - 1) * size)
-                yield from _leaf(file.read(size), number, page)
-        for number, place in frames.all:
-            with suppress(OSError):
-                ahead.seek(place)
-                yield from _leaf(ahead.read(size), number, page)
+            yield from _leaf(file.read(size), number, page)
+    for number, place in frames.all:
+        with suppress(OSError):
+            ahead.seek(place)
+            yield from _leaf(ahead.read(size), number, page)
 
 
-def _plausible(size: int) -> int:
-    """Return the size of a page as a header says it; ours, if the header is damaged itself."""
-    size = 65536 if size == 1 else size
-    return PAGE if size < 512 or size & (size - 1) else size
+def _sizes(head: bytes) -> Sequence[int]:
+    """Return the size of a page as a header says it; every size we ever made, if the header is damaged itself.
+
+    A row is believed by its checksum, so pages cut wrongly make none that never was.
+    """
+    size = int.from_bytes(head[16:18])
+    return PAGES if size < min(PAGES) or size & (size - 1) else (size,)
 
 
 def _leaf(data: bytes, number: int, page: Page) -> Iterator[tuple[int, bytes]]:
@@ -121,6 +128,7 @@ class _Frames:
 
 def _frames(ahead: BinaryIO, size: int) -> _Frames:
     """Return the pages of a write-ahead file (§4.1 of the file format)."""
+    ahead.seek(0)
     head = ahead.read(_AHEAD_HEADER)
     found = _Frames()
     end = ahead.seek(0, 2)

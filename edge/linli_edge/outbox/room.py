@@ -12,15 +12,19 @@ OVERHEAD: Final = 64 * 1024
 RESERVE: Final = 256 * 1024
 """Bytes by which the file grows, so that the disk is not asked for each message."""
 MOST_TAKEN: Final = 2.25
-"""How many times its bytes a message takes on disk at most (one of 480 bytes takes a page). What is beyond is a damaged
+"""How many times its bytes a message takes on disk at most (one of 250 bytes takes a page). What is beyond is a damaged
 count of pages, for which nothing must leave."""
 
-LAID_BY: Final = 2 * 1024**2
+AHEAD: Final = 2 * 1024**2
+"""Bytes of the write-ahead file at which SQLite moves it into the log, counted in frames: a page and 24 bytes. The
+longer it is, the more often a page is written there before it is written once in the log."""
+
+LAID_BY: Final = AHEAD + 1024**2
 """Bytes kept free beside the log for a start on a full disk: a write-ahead file and its index."""
 
 _LEAST: Final = 256 * 1024
-_AHEAD: Final = 1024**2 + 64 * 1024
-"""Room for the write-ahead file: what it holds when SQLite moves it into the log, and begins anew."""
+_LEFT: Final = 64 * 1024
+"""What the write-ahead file takes beyond that: a commit, which is not cut in two."""
 
 _NO_ROOM: Final = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})
 
@@ -82,7 +86,7 @@ class Room:
         """
         self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         with suppress(OSError), path.with_name(f"{path.name}-wal").open("r+b") as ahead:
-            os.posix_fallocate(ahead.fileno(), 0, _AHEAD)
+            os.posix_fallocate(ahead.fileno(), 0, AHEAD + _LEFT)
 
     def close(self) -> None:
         """Close the file, after SQLite has."""

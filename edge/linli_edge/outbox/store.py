@@ -28,7 +28,7 @@ from linli_core.log.intervals import Range
 from linli_core.log.sender import declare
 from linli_core.wire.messages import Carried, Evicted
 from linli_edge.outbox.message import KINDS, NORMAL, URGENT, Message, OutboxLimits, StoredMessage
-from linli_edge.outbox.room import MOST_TAKEN, OVERHEAD, NoRoom, Room, is_full
+from linli_edge.outbox.room import AHEAD, MOST_TAKEN, OVERHEAD, NoRoom, Room, is_full
 
 SCHEMA: Final = """
 CREATE TABLE message (
@@ -64,8 +64,11 @@ EVICTED: Final = 1024
 URGENT_AT_OPEN: Final = 10_000
 """Urgent messages that keep their precedence over a restart; more than that go in their order."""
 
-PAGE: Final = 1024
-"""Bytes of a page: what one small transaction writes at least, twice. Set when a file is made."""
+PAGE: Final = 512
+"""Bytes of a page: what one small transaction writes at least, twice. No less is possible. Set when a file is made."""
+
+PAGES: Final = (PAGE, 1024, 4096)
+"""Every size of page that a log was ever made with."""
 
 COMPRESSED: Final = 2
 """Bit of a row's kind: its body is compressed."""
@@ -276,6 +279,8 @@ class LogStore:
             connection.execute(f"PRAGMA page_size = {PAGE}")
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -1024", "temp_store = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
+            page = connection.execute("PRAGMA page_size").fetchone()[0]
+            connection.execute(f"PRAGMA wal_autocheckpoint = {AHEAD // (page + 24)}")
             store = cls(connection, limits)
             version = _version_of(connection, path)
             if version == 0:

@@ -24,7 +24,7 @@ _START: Final[Instant] = 1_790_000_000 * SECOND
 _POINTS: Final = 1_000
 _PACK: Final = 100
 _ROUNDS: Final = 60
-_SECONDS: Final = 600
+_SECONDS: Final = 1_800
 _LONG: Final = 1_000_000
 _MOST_RSS_MB: Final = 64
 
