@@ -456,6 +456,9 @@ async def test_a_log_without_totals_is_known_by_what_was_noted_at_its_start(path
         assert outbox.stats().next_seq == 6
         assert [one.seq for one in await outbox.read([1, 2, 3, 4, 5])] == [1, 2, 4, 5]
         assert [(one.first, one.last, one.cause) for one in outbox.sender.evicted()] == [(3, 3, "corruption")]
+        # The book was as old as the start: what was saved is entered again, what was not is counted.
+        assert (outbox.account.through, outbox.account.unbooked) == (5, 1)
+        assert [line[3:] for line in outbox.account.days.values()] == [(4, 4)]
 
 
 async def test_a_noted_start_that_is_damaged_itself_is_not_believed(path: Path, clock: SteppedClock) -> None:

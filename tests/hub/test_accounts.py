@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from linli_core.instant import DAY
@@ -76,6 +77,20 @@ async def test_a_message_nobody_can_read_is_refused_with_all_it_held(site: "Site
         await gateway.acked(1)
         await gateway.announce(2, account=said(1, logged=1))
         assert ((await whole(hub)).refused, (await whole(hub)).unexplained) == (1, 0)
+
+
+async def test_what_damage_took_from_the_gateways_book_is_no_mistake_here(
+    site: "Site", gateway: "GatewayStandIn"
+) -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        await gateway.send(1, GOOD)
+        await gateway.send(2, {**GOOD, "t": 1}, {**GOOD, "t": 2})
+        await gateway.acked(2)
+        # Its log lost its totals, and message 2 with them, after it was acknowledged.
+        await gateway.announce(3, account=msgspec.structs.replace(said(2, logged=1), unbooked=1))
+        found = await whole(hub)
+        assert (found.accepted, found.logged, found.later, found.unexplained) == (3, 1, 2, 0)
 
 
 async def test_a_mistake_is_not_explained_away(site: "Site", gateway: "GatewayStandIn") -> None:

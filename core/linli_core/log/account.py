@@ -85,7 +85,8 @@ class Balance:
         uncounted: Those of them of which the ledger says no number: as many as are missing.
         under_way: On the gateway, or between the two.
         messages_under_way: In so many messages.
-        later: Here already, though they were logged after what the gateway said last.
+        later: Here already, and not in the gateway's book: they were logged after what it said last, or damage took
+            that part of its book.
         unexplained: What no line accounts for: a mistake of ours, if it is not 0.
     """
 
@@ -123,7 +124,7 @@ def hold(
         ledger: What left the gateway's log and did not come.
         waiting: Messages that are neither settled nor in the ledger.
         refusals: What came and could not be taken, with the reason for its cause.
-        behind: Messages are here that were logged after what the gateway's book holds, nobody knows how many.
+        behind: Messages are here that the gateway's book does not hold, nobody knows how many.
     """
     gateway, platform, oldest = _alike(gateway, platform)
     gone = _Gone(ledger, oldest)

@@ -62,10 +62,12 @@ class Account(msgspec.Struct, frozen=True):
     Attributes:
         through: The last message that is in it.
         days: By day, since 1970: readings polled, filtered, refused by the log and logged, and messages.
+        unbooked: Messages up to there of which the book says nothing: damage took what it said of them.
     """
 
     through: int
     days: dict[int, tuple[int, int, int, int, int]]
+    unbooked: int = 0
 
 
 class DiskState(msgspec.Struct, frozen=True):

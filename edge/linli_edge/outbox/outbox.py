@@ -180,7 +180,7 @@ class Outbox:
         """The book of what was logged, as durable as the log itself."""
         head = self._open_store.head
         days = {day: (line[0], line[1], line[2], line[3], line[4]) for day, line in head.book.items()}
-        return Account(head.next_seq - 1, days)
+        return Account(head.next_seq - 1, days, head.unbooked)
 
     def append(self, message: Message) -> int:
         """Take a message; it is durable within ``group_delay``, an urgent one as soon as the disk can.

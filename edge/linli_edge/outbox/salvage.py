@@ -14,6 +14,7 @@ import msgspec
 
 from linli_core.instant import Instant
 from linli_core.log import IntervalSet
+from linli_core.log.account import copied, day_of, enter
 from linli_core.wire.messages import Carried, Evicted
 from linli_edge.outbox.message import OutboxLimits
 from linli_edge.outbox.raw_pages import sound_head, sound_rows
@@ -236,9 +237,11 @@ def _carry_over(
         # Totals that are as old as the start know less than what was saved.
         readings, messages = max(head.readings, saved.readings), max(head.messages, saved.seqs.count())
         fresh = msgspec.structs.replace(head, epoch=new_epoch(), readings=readings, messages=messages)
+    known_to = fresh.next_seq
     fresh.next_seq = max(fresh.next_seq, (saved.seqs.last or 0) + 1)
     fresh.bytes = saved.bytes
     last = fresh.next_seq - 1
+    _enter_saved(fresh, store, known_to, saved.seqs)
     if head is not None:
         fresh.began_at = fresh.next_seq
         fresh.carried = [*head.carried[1 - CARRIED :], Carried(head.epoch, last)]
@@ -250,6 +253,18 @@ def _carry_over(
     fresh.evicted_messages += sum(entry.last - entry.first + 1 for entry in lost)
     store.adopt(fresh, gone, [*known, *lost])
     return saved.seqs.count()
+
+
+def _enter_saved(head: Head, store: LogStore, known_to: int, saved: IntervalSet) -> None:
+    """Enter into totals that are as old as the start what was saved of the messages after it.
+
+    What was polled for them and left out stood in the totals only.
+    """
+    head.book = copied(head.book)
+    for kind, observed_from, readings in store.counts(known_to):
+        if kind == "telemetry":
+            enter(head.book, day_of(observed_from), (readings, 0, 0, readings, 1))
+    head.unbooked += IntervalSet(saved.missing(known_to, head.next_seq - 1)).count() if head.next_seq > known_to else 0
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ be there and is not counts as damage as well.
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +97,7 @@ class Head(msgspec.Struct):
     carried: list[Carried] = []
     gateway: str = ""
     book: dict[int, list[int]] = {}
+    unbooked: int = 0
     version: int = 0
 
     def of(self, gateway: str, path: Path) -> Self:
@@ -436,6 +437,12 @@ class LogStore:
             lost = next(seq for first, last in wanted.ranges() for seq in range(first, last + 1) if seq not in there)
             raise DamagedMessage(f"message {lost} is not there")
         return found
+
+    def counts(self, first: int) -> Iterator[tuple[str, Instant, int]]:
+        """Yield kind, oldest reading's instant and number of readings of each message from a number on."""
+        rows = self._connection.execute("SELECT kind, observed_from, readings FROM message WHERE seq >= ?", (first,))
+        for kind, observed_from, readings in rows:
+            yield KINDS[kind & ~COMPRESSED], observed_from, readings
 
     def adopt(self, head: Head, gone: IntervalSet, evicted: Iterable[Evicted]) -> None:
         """Write down totals worked out by a salvage."""

@@ -135,7 +135,7 @@ class AccountLine(BaseModel):
     )
     under_way: int
     messages_under_way: int
-    later: int = Field(description="Here already, but logged after what the gateway said last.")
+    later: int = Field(description="Here already, but not in the gateway's book: logged later, or its log was damaged.")
     unexplained: int = Field(description="Accounted for nowhere: 0, or something is wrong.")
 
 

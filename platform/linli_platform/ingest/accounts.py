@@ -106,7 +106,7 @@ class GatewayBook:
             [_missing(loss) for loss in lines if not loss.cause.startswith(REFUSED)],
             _under_way(ack, said.through),
             refusals=[_missing(loss) for loss in lines if loss.cause.startswith(REFUSED)],
-            behind=said.through < self._blind,
+            behind=said.through < self._blind or said.unbooked > 0,
         )
         return [balance for balance in found if day is None or balance.day == day]
 
