@@ -273,6 +273,23 @@ async def test_what_is_not_acknowledged_makes_room_only_for_what_would_be_refuse
         assert gone.last + stats.backlog == 45
 
 
+async def test_a_stop_on_a_full_disk_forgets_nothing_that_the_ledger_does_not_name(
+    path: Path, clock: SteppedClock
+) -> None:
+    async with Outbox.open(path, OutboxLimits(group_delay=0, retry_delay=3600 * 1_000_000), clock) as outbox:
+        await filled(outbox, acked=0)
+        for _ in range(6):
+            outbox.append(telemetry(NOISE[:2000]))
+        while outbox.stats().state != "waiting":
+            await asyncio.get_running_loop().run_in_executor(outbox._executor, int)
+        assert outbox.sender.evicted() == ()
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert outbox.stats().next_seq == 47
+        (gone,) = outbox.sender.evicted()
+        assert (gone.first, gone.cause) == (1, "space")
+        assert [one.seq for one in await outbox.read(list(range(1, 47)))] == list(range(gone.last + 1, 47))
+
+
 async def test_a_start_on_a_full_disk_takes_the_room_laid_by_for_it(
     path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

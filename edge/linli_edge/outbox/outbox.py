@@ -311,6 +311,8 @@ class Outbox:
                     if is_full(exc):
                         # The write-ahead file, too, has only the room it has: less fits where much does not.
                         self._at_once = max(1, len(batch) // 4)
+                    if self._closing and is_full(exc) and len(batch) > 1:
+                        continue
                     if self._closing:
                         return
                     self._wake_in(self._limits.retry_delay)
@@ -331,9 +333,10 @@ class Outbox:
         sender = self.sender
         first = sender.next_seq
         acked = sender.acked.ranges()
-        # What waits in memory is the newest there is: before it is refused, the oldest leaves the log.
+        # What waits in memory is the newest there is: before it is refused, or forgotten by a stop, the oldest leaves
+        # the log, and the ledger says so.
         waiting, limits = len(self._queue) + len(batch), self._limits
-        pressed = waiting * 2 > limits.queue_messages or self._queued_bytes * 2 > limits.queue_bytes
+        pressed = self._closing or waiting * 2 > limits.queue_messages or self._queued_bytes * 2 > limits.queue_bytes
         changes = await self._work(
             self._use, lambda store: store.commit(batch, self._clock(), acked=acked, pressed=pressed)
         )
