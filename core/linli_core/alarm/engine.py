@@ -17,7 +17,7 @@ from linli_core.alarm.making import make_watch
 from linli_core.alarm.memory import AlarmChange, Memory, move
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.scope import Series, SubjectKind
-from linli_core.alarm.states import Event
+from linli_core.alarm.states import Event, State
 from linli_core.alarm.together import BalanceWatch, ExpressionWatch
 from linli_core.alarm.watch import LevelWatch
 from linli_core.instant import Instant
@@ -40,15 +40,21 @@ class Bound(NamedTuple):
 class Engine:
     """The alarm engine.
 
+    Args:
+        rules: The rules it judges by.
+        zone: The community's.
+        beside: All rules in force where it judges by some of them only: what these supersede is left to them.
+
     Attributes:
         rules: The rules in force by id.
         evaluations: Readings judged by a rule since the start.
         out_of_order: Readings that came late, doubled or from a clock far ahead, and so moved nothing.
     """
 
-    def __init__(self, rules: Iterable[Rule], zone: tzinfo = CHINA) -> None:
+    def __init__(self, rules: Iterable[Rule], zone: tzinfo = CHINA, beside: Iterable[Rule] = ()) -> None:
         self._zone = zone
         self.rules = {rule.id: rule for rule in rules}
+        self._superseding = [rule for rule in (*self.rules.values(), *beside) if rule.supersedes]
         self.evaluations = 0
         self.out_of_order = 0
         self._watches: dict[Key, LevelWatch | AbsenceWatch] = {}
@@ -61,10 +67,13 @@ class Engine:
         """Resolve the rules that watch a series, once; feed the result to :meth:`observe`."""
         levels: list[LevelWatch | Inlet] = []
         absences: list[AbsenceWatch] = []
+        superseded = {name for rule in self._superseding if rule.watches(series) for name in rule.supersedes}
         for rule in self.rules.values():
             if not rule.watches(series):
                 continue
             key = (rule.id, series.subject(rule.subject_kind))
+            if rule.id in superseded and not self._stands(key):
+                continue
             watch = self._watches.get(key) or self._add(rule, Memory(*key))
             if isinstance(watch, AbsenceWatch):
                 watch.meet(series, now)
@@ -77,6 +86,11 @@ class Engine:
                 levels.append(watch)
             self._plan(watch)
         return Bound(tuple(levels), tuple(absences))
+
+    def _stands(self, key: Key) -> bool:
+        """Tell whether an alarm was left by an earlier engine: what superseded it since does not settle it."""
+        watch = self._watches.get(key)
+        return watch is not None and watch.memory.state is not State.NORMAL
 
     def _add(self, rule: Rule, memory: Memory) -> LevelWatch | AbsenceWatch:
         watch = make_watch(rule, memory, self._zone)

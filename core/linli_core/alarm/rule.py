@@ -61,6 +61,7 @@ class Rule(msgspec.Struct, frozen=True):
         clause: The document the limit rests on, empty if it is ours.
         corrective_action: Whether it is acknowledged only with a word of what was done about it.
         schedule: When it is in force, in the community's own time; outside it nothing is amiss.
+        supersedes: Ids of rules that have nothing to say of a series which this one watches.
         retrospective: What is learnt so long after it was so goes into the record and rings no bell.
     """
 
@@ -80,6 +81,7 @@ class Rule(msgspec.Struct, frozen=True):
     clause: str = ""
     corrective_action: bool = False
     schedule: Schedule = ALWAYS
+    supersedes: tuple[str, ...] = ()
     retrospective: Instant = 15 * MINUTE
 
     @property

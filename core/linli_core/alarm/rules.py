@@ -82,7 +82,8 @@ def _twice(rule: Rule, where: str) -> ConfigError:
 
 _RULE_KEYS: Final = (
     "id", "category", "priority", "quantity", "unit", "scope", "condition", "latched", "title", "cause",
-    "consequence", "response", "respond_within", "clause", "corrective_action", "schedule", "retrospective",
+    "consequence", "response", "respond_within", "clause", "corrective_action", "schedule", "supersedes",
+    "retrospective",
 )  # fmt: skip
 
 
@@ -114,6 +115,7 @@ def _rule(raw: object, where: str) -> Rule:
         clause=table.text("clause", ""),
         corrective_action=table.flag("corrective_action"),
         schedule=parse_schedule(table.get("schedule"), table.place("schedule")) if table.has("schedule") else ALWAYS,
+        supersedes=table.texts("supersedes"),
         retrospective=table.duration("retrospective", 15 * MINUTE),
     )
 

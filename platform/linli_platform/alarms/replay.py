@@ -103,10 +103,17 @@ def replay(
     began = time.perf_counter()
     first = start - max((reach(rule) for rule in (*before, *tried)), default=WARM_UP)
     # A file of rules of which one was changed is the usual case: what is the same in both is judged once.
-    same = [rule for rule in tried if rule in before]
+    changed = [rule for rule in (*before, *tried) if rule not in tried or rule not in before]
+    disputed = {name for rule in changed for name in rule.supersedes}
+    same = [rule for rule in tried if rule in before and rule.id not in disputed]
+    places = _Places(kinds, areas, zone)
     courses = [
-        _Course(rules, _Places(kinds, areas, zone), first, end)
-        for rules in (same, [rule for rule in before if rule not in same], [rule for rule in tried if rule not in same])
+        _Course(rules, beside, places, first, end)
+        for rules, beside in (
+            (same, same),
+            ([rule for rule in before if rule not in same], before),
+            ([rule for rule in tried if rule not in same], tried),
+        )
     ]
     watched = {info.id: info for info in store.all_series() if any([course.watches(info) for course in courses])}  # noqa: C419
     readings = 0
@@ -144,10 +151,12 @@ class _Track:
     That moves when a limit is learnt, never what is concluded; a silence counts from one look to the next.
     """
 
-    def __init__(self, rules: Sequence[Rule], places: _Places, first: Instant, step: Instant) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], beside: Sequence[Rule], places: _Places, first: Instant, step: Instant
+    ) -> None:
         self.step = step
         self._rules = rules
-        self._engine = Engine(rules, places.zone)
+        self._engine = Engine(rules, places.zone, beside)
         self._places = places
         self._now = first
         self._screening = Screening(self._engine, self._bind)
@@ -191,7 +200,9 @@ class _Track:
 class _Course:
     """One set of rules on its way through time."""
 
-    def __init__(self, rules: Iterable[Rule], places: _Places, first: Instant, end: Instant) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], beside: Sequence[Rule], places: _Places, first: Instant, end: Instant
+    ) -> None:
         self._end = end
         silences: list[Rule] = []
         others: list[Rule] = []
@@ -199,7 +210,7 @@ class _Course:
             (silences if isinstance(rule.condition, Absence) else others).append(rule)
         shortest = min((rule.condition.after for rule in silences if isinstance(rule.condition, Absence)), default=0)
         finely = max(SECOND, min(MINUTE, shortest // 4))
-        self._tracks = [_Track(others, places, first, HOUR), _Track(silences, places, first, finely)]
+        self._tracks = [_Track(others, beside, places, first, HOUR), _Track(silences, beside, places, first, finely)]
         self._standing: dict[Key, AlarmChange] = {}
         self._over: list[Episode] = []
 
