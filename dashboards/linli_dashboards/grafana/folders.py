@@ -1,0 +1,179 @@
+"""Folders, the teams that see them, and who else does."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from linli_core.catalogue import Language
+from linli_dashboards.grafana.boards import Boards
+from linli_dashboards.grafana.connection import Grafana
+from linli_dashboards.grafana.difference import between
+from linli_dashboards.grafana.step import Action, Kind, Step, Why
+from linli_dashboards.grafana.wanted import ROOT, Community, folder_title
+
+_VIEW: Final = 1
+_PAGE: Final = 1_000
+
+
+class _Folder(msgspec.Struct):
+    uid: str
+    title: str
+
+
+class _Team(msgspec.Struct):
+    id: int
+    name: str
+    email: str = ""
+    members: int = msgspec.field(name="memberCount", default=0)
+
+
+class _Permission(msgspec.Struct, omit_defaults=True):
+    permission: int
+    team: int = msgspec.field(name="teamId", default=0)
+    user: int = msgspec.field(name="userId", default=0)
+    role: str = ""
+    inherited: bool = False
+
+    @property
+    def item(self) -> tuple[int, int, str, int]:
+        return self.team, self.user, self.role, self.permission
+
+
+class Folders:
+    """The folders and teams of an organisation, as they are when it is opened."""
+
+    def __init__(self, grafana: Grafana, lang: Language) -> None:
+        self._grafana = grafana
+        self._lang = lang
+        api = grafana.api
+        folders = grafana.call("reading the folders", list[_Folder], api.folder.get_all_folders)
+        self._folders = {folder.uid: folder for folder in folders}
+        self._teams = {team.email: team for team in self._all_teams() if team.email}
+
+    def has(self, community: Community) -> bool:
+        """Tell whether its folder is there."""
+        return community.uid in self._folders
+
+    def steps(self, community: Community) -> Iterator[Step]:
+        """Yield what folder, team and permissions of a community need."""
+        yield self._folder(community)
+        if community.area:
+            yield self._team(community)
+            yield self._permissions(community)
+
+    def leftovers(self, wanted: Sequence[Community], boards: Boards, going: frozenset[str]) -> Iterator[Step]:
+        """Yield what becomes of folders and teams of communities that are wanted no more.
+
+        Args:
+            wanted: Those that are.
+            boards: The boards.
+            going: The uids of boards that are removed.
+        """
+        uids = {community.uid for community in wanted}
+        api = self._grafana.api
+        for folder in self._folders.values():
+            is_ours = f"{folder.uid}@boards.invalid" in self._teams
+            if folder.uid in uids or not is_ours:
+                continue
+            if boards.inside(folder.uid) <= going:
+                run = partial(
+                    self._grafana.find, f"removing folder {folder.uid}", object, api.folder.delete_folder, folder.uid
+                )
+                yield Step(Action.REMOVE, Kind.FOLDER, folder.uid, folder.title, run=run)
+            else:
+                yield Step(Action.KEPT, Kind.FOLDER, folder.uid, folder.title, Why.IN_USE)
+        marks = {community.team for community in wanted if community.area}
+        for email, team in self._teams.items():
+            if email in marks or not _is_mark(email):
+                continue
+            if team.members:
+                yield Step(Action.KEPT, Kind.TEAM, email.partition("@")[0], team.name, Why.MEMBERS)
+                continue
+            run = partial(self._grafana.find, f"removing team {team.name}", object, api.teams.delete_team, team.id)
+            yield Step(Action.REMOVE, Kind.TEAM, email.partition("@")[0], team.name, run=run)
+
+    def _folder(self, community: Community) -> Step:
+        title = folder_title(community, self._lang)
+        present = self._folders.get(community.uid)
+        api = self._grafana.api
+        what = f"saving folder {community.uid}"
+        if present is None:
+            make = partial(self._grafana.call, what, _Folder, api.folder.create_folder, title, community.uid)
+            return Step(Action.MAKE, Kind.FOLDER, community.uid, title, run=make)
+        if present.title == title:
+            return Step(Action.SAME, Kind.FOLDER, community.uid, title)
+        change = partial(
+            self._grafana.call, what, _Folder, api.folder.update_folder, community.uid, title, overwrite=True
+        )
+        diff = between({"title": present.title}, {"title": title})
+        return Step(Action.CHANGE, Kind.FOLDER, community.uid, title, diff=diff, run=change)
+
+    def _team(self, community: Community) -> Step:
+        present = self._teams.get(community.team)
+        wanted = {"name": folder_title(community, self._lang), "email": community.team}
+        api = self._grafana.api
+        what = f"saving team {community.uid}"
+        if present is None:
+            make = partial(self._grafana.call, what, dict[str, object], api.teams.add_team, wanted)
+            return Step(Action.MAKE, Kind.TEAM, community.uid, wanted["name"], run=make)
+        if present.name == wanted["name"]:
+            return Step(Action.SAME, Kind.TEAM, community.uid, wanted["name"])
+        change = partial(self._grafana.call, what, dict[str, object], api.teams.update_team, present.id, wanted)
+        diff = between({"name": present.name}, {"name": wanted["name"]})
+        return Step(Action.CHANGE, Kind.TEAM, community.uid, wanted["name"], diff=diff, run=change)
+
+    def _permissions(self, community: Community) -> Step:
+        team = self._teams.get(community.team)
+        title = folder_title(community, self._lang)
+        present = self._granted(community.uid) if self.has(community) else []
+        ours = {mine.id for mine in self._teams.values() if _is_mark(mine.email)}
+        # What people granted to persons and to teams of theirs stays. What Grafana grants to everybody of a role goes:
+        # with it, every viewer would see every community.
+        kept = [grant for grant in present if grant.user or (grant.team and grant.team not in ours)]
+        if team is not None:
+            wanted = [*kept, _Permission(_VIEW, team=team.id)]
+            if sorted(grant.item for grant in present) == sorted(grant.item for grant in wanted):
+                return Step(Action.SAME, Kind.PERMISSION, community.uid, title)
+        diff = between(
+            sorted(_words(grant) for grant in present), sorted([*map(_words, kept), f"view: team {community.uid}"])
+        )
+        return Step(
+            Action.CHANGE, Kind.PERMISSION, community.uid, title, diff=diff, run=partial(self._grant, community, kept)
+        )
+
+    def _grant(self, community: Community, kept: Sequence[_Permission]) -> None:
+        # The team may have been made a moment ago.
+        team = next(team for team in self._all_teams() if team.email == community.team)
+        items = [*kept, _Permission(_VIEW, team=team.id)]
+        grants = {"items": [msgspec.to_builtins(grant) for grant in items]}
+        api = self._grafana.api
+        what = f"granting folder {community.uid}"
+        self._grafana.call(what, dict[str, object], api.folder.update_folder_permissions, community.uid, grants)
+
+    def _granted(self, folder: str) -> list[_Permission]:
+        api = self._grafana.api
+        what = f"reading who sees folder {folder}"
+        granted = self._grafana.call(what, list[_Permission], api.folder.get_folder_permissions, folder)
+        return [grant for grant in granted if not grant.inherited]
+
+    def _all_teams(self) -> list[_Team]:
+        teams: list[_Team] = []
+        while True:
+            ask = self._grafana.api.teams.search_teams
+            page = len(teams) // _PAGE + 1
+            pages = self._grafana.call("reading the teams", list[_Team], ask, page=page, perpage=_PAGE)
+            teams += pages
+            if len(pages) < _PAGE:
+                return teams
+
+
+def _is_mark(email: str) -> bool:
+    name, _, domain = email.partition("@")
+    return domain == "boards.invalid" and name.startswith(f"{ROOT}-")
+
+
+def _words(grant: _Permission) -> str:
+    whom = f"role {grant.role}" if grant.role else f"team {grant.team}" if grant.team else f"person {grant.user}"
+    return f"{ {1: 'view', 2: 'edit', 4: 'admin'}.get(grant.permission, str(grant.permission)) }: {whom}"

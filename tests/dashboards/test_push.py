@@ -1,0 +1,494 @@
+"""``linli-boards push`` against a Grafana that keeps what it is told."""
+
+import json
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from linli_dashboards.cli import main
+from linli_dashboards.grafana.push import take
+from linli_dashboards.grafana.step import Step
+from linli_dashboards.grafana.wanted import Community, copies, short_uid
+from linli_sim.grafana import Json, Organisation, serving
+
+SECRET: Final = "s3cret-of-the-platform"
+
+Push = Callable[..., int]
+
+
+def board(uid: str, title: str, **more: object) -> Json:
+    panel = {
+        "type": "stat",
+        "datasource": {"type": "influxdb", "uid": "linli"},
+        "targets": [{"query": "SELECT 1", "datasource": {"type": "influxdb", "uid": "linli"}}],
+        "links": [{"url": "/d/linli-water?var-area=${area}"}, {"url": "/d/of-others"}],
+    }
+    return {"uid": uid, "title": title, "tags": ["linli", "food"], "panels": [panel], **more}
+
+
+@pytest.fixture
+def organisation() -> Organisation:
+    return Organisation()
+
+
+@pytest.fixture
+def grafana(organisation: Organisation) -> Iterator[str]:
+    with serving(organisation) as url:
+        yield url
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> Path:
+    for lang, titles in (("zh", ("今日社区", "用水")), ("en", ("Community today", "Water"))):
+        folder = tmp_path / "generated" / lang
+        folder.mkdir(parents=True)
+        for uid, title in zip(("linli-today", "linli-water"), titles, strict=True):
+            (folder / f"{uid}.json").write_text(json.dumps(board(uid, title)))
+    return tmp_path / "generated"
+
+
+@pytest.fixture
+def push(grafana: str, generated: Path, monkeypatch: pytest.MonkeyPatch) -> Push:
+    monkeypatch.setenv("GRAFANA_TOKEN", "admin-token")
+    monkeypatch.setenv("PLATFORM_TOKEN", SECRET)
+
+    def run(*words: str, platform: str = "http://127.0.0.1:8080") -> int:
+        fixed = ("push", "--url", grafana, "--platform", platform, "--boards", str(generated), "--lang", "en")
+        return main([*fixed, *words])
+
+    return run
+
+
+@pytest.fixture
+def communities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "communities.toml"
+    lines = []
+    for area, title in (("spring", "Spring Garden"), ("lake", "Lake Side")):
+        monkeypatch.setenv(f"TOKEN_{area}", f"{SECRET}-{area}")
+        lines += ["[[communities]]", f'area = "{area}"', f'title = "{title}"', f'token = "env:TOKEN_{area}"']
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_makes_folder_source_and_boards_then_nothing_more(push: Push, organisation: Organisation) -> None:
+    assert push("--platform-token", "env:PLATFORM_TOKEN") == 0
+    assert organisation.folders == {"linli": "Linli"}
+    assert organisation.boards("linli") == {"linli-today": "Community today", "linli-water": "Water"}
+    source = organisation.sources["linli"]
+    assert source["url"] == "http://127.0.0.1:8080"
+    assert source["secureJsonData"] == {"httpHeaderValue1": f"Bearer {SECRET}"}
+    organisation.asked.clear()
+    assert push("--platform-token", "env:PLATFORM_TOKEN") == 0
+    assert organisation.writes() == []
+
+
+def test_a_dry_run_changes_nothing_and_tells_what_would_be(
+    push: Push, organisation: Organisation, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert push() == 0
+    organisation.asked.clear()
+    (generated / "en" / "linli-water.json").write_text(json.dumps(board("linli-water", "Water", refresh="1m")))
+    capsys.readouterr()
+    assert push("--dry-run", platform="http://127.0.0.1:9090") == 0
+    assert organisation.writes() == []
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "~ data source linli  Linli",
+        "     {",
+        '    - "url": "http://127.0.0.1:8080"',
+        '    + "url": "http://127.0.0.1:9090"',
+        "     }",
+        "~ board linli-water  Water",
+        "      ],",
+        '    - "refresh": null,',
+        '    + "refresh": "1m",',
+        '      "tags": [',
+        "0 made, 2 changed, 0 removed, 2 as they were, 0 kept as somebody left them",
+        "Nothing was changed (--dry-run).",
+    ]
+
+
+def test_a_changed_board_becomes_a_new_version_where_it_was_moved_to(
+    push: Push, organisation: Organisation, generated: Path
+) -> None:
+    assert push() == 0
+    organisation.folders["office"] = "Office"
+    (_, made, message), *_ = organisation.versions["linli-water"]
+    organisation.versions["linli-water"] = [("office", made, message)]
+    (generated / "en" / "linli-water.json").write_text(json.dumps(board("linli-water", "Water and leaks")))
+    assert push() == 0
+    assert organisation.boards("office") == {"linli-water": "Water and leaks"}
+    assert len(organisation.versions["linli-water"]) == 2
+
+
+def test_a_board_that_a_person_saved_is_kept_and_told(
+    push: Push, organisation: Organisation, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert push() == 0
+    organisation.save_by_hand("linli-water", title="Our water")
+    (generated / "en" / "linli-water.json").write_text(json.dumps(board("linli-water", "Water", refresh="1m")))
+    capsys.readouterr()
+    assert push() == 1
+    assert organisation.boards()["linli-water"] == "Our water"
+    assert capsys.readouterr().out.splitlines()[1:3] == [
+        "! board linli-water  Water",
+        (
+            "    kept: somebody saved it in Grafana. Save it under another name there to keep both, "
+            "or push with --replace-edited."
+        ),
+    ]
+    assert push("--replace-edited") == 0
+    assert organisation.boards()["linli-water"] == "Water"
+    assert [title for _, made, _ in organisation.versions["linli-water"] for title in [made["title"]]][1] == "Our water"
+
+
+def test_a_board_saved_while_it_is_pushed_is_not_overwritten(
+    push: Push,
+    organisation: Organisation,
+    generated: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert push() == 0
+    (generated / "en" / "linli-water.json").write_text(json.dumps(board("linli-water", "Water", refresh="1m")))
+
+    def late(steps: Iterable[Step]) -> None:
+        organisation.save_by_hand("linli-water", title="Just saved")
+        take(steps)
+
+    monkeypatch.setattr("linli_dashboards.push_command.take", late)
+    assert push() == 2
+    assert organisation.boards()["linli-water"] == "Just saved"
+    assert "conflict (412: The dashboard has been changed by someone else); push again" in capsys.readouterr().err
+
+
+def test_a_foreign_board_of_the_same_title_is_left_alone(
+    push: Push, organisation: Organisation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    organisation.folders["linli"] = "Linli"
+    organisation.versions["abc"] = [("linli", {"uid": "abc", "title": "Water", "tags": []}, "")]
+    assert push() == 1
+    assert organisation.boards("linli") == {"abc": "Water", "linli-today": "Community today"}
+    assert (
+        "    not pushed: the folder holds a board of this title that is not ours. "
+        "Rename or move that one, then push again."
+    ) in capsys.readouterr().out.splitlines()
+
+
+def test_a_foreign_board_and_a_foreign_source_of_our_uid_are_left_alone(push: Push, organisation: Organisation) -> None:
+    organisation.folders["linli"] = "Linli"
+    organisation.versions["linli-water"] = [("linli", {"uid": "linli-water", "title": "Mine", "tags": ["linli"]}, "")]
+    organisation.sources["linli"] = {"uid": "linli", "name": "other", "type": "loki", "url": "http://x"}
+    assert push() == 1
+    assert organisation.boards()["linli-water"] == "Mine"
+    assert organisation.sources["linli"]["type"] == "loki"
+
+
+def test_what_is_no_longer_wanted_goes_and_nothing_else_does(
+    push: Push, organisation: Organisation, generated: Path
+) -> None:
+    assert push() == 0
+    organisation.versions["mine"] = [("linli", {"uid": "mine", "title": "Mine", "tags": ["linli"]}, "")]
+    organisation.sources["loki"] = {"uid": "loki", "name": "loki", "type": "loki"}
+    (generated / "en" / "linli-water.json").unlink()
+    assert push() == 0
+    assert organisation.boards() == {"linli-today": "Community today", "mine": "Mine"}
+    assert set(organisation.sources) == {"linli", "loki"}
+
+
+def test_a_board_that_is_wanted_no_more_but_was_edited_is_kept(
+    push: Push, organisation: Organisation, generated: Path
+) -> None:
+    assert push() == 0
+    organisation.save_by_hand("linli-water")
+    (generated / "en" / "linli-water.json").unlink()
+    assert push() == 1
+    assert "linli-water" in organisation.boards()
+
+
+def test_each_community_has_folder_team_source_and_boards_of_its_own(
+    push: Push, organisation: Organisation, communities: Path
+) -> None:
+    assert push("--communities", str(communities)) == 0
+    assert organisation.folders == {"linli-spring": "Linli: Spring Garden", "linli-lake": "Linli: Lake Side"}
+    for area, number in (("spring", 1), ("lake", 2)):
+        assert organisation.permissions[f"linli-{area}"] == [{"teamId": number, "permission": 1}]
+        source = organisation.sources[f"linli-{area}"]
+        assert source["secureJsonData"] == {"httpHeaderValue1": f"Bearer {SECRET}-{area}"}
+        assert set(organisation.boards(f"linli-{area}")) == {f"linli-today-{area}", f"linli-water-{area}"}
+        pushed = json.dumps(organisation.versions[f"linli-today-{area}"][-1][1])
+        assert pushed.count(f'"uid": "linli-{area}"') == 2
+        assert f"/d/linli-water-{area}?var-area=${{area}}" in pushed
+        assert "/d/of-others" in pushed
+    organisation.asked.clear()
+    assert push("--communities", str(communities)) == 0
+    assert organisation.writes() == []
+
+
+def test_who_people_let_in_stays_and_everybody_of_a_role_does_not_come_back(
+    push: Push, organisation: Organisation, communities: Path
+) -> None:
+    assert push("--communities", str(communities)) == 0
+    organisation.teams[9] = {"name": "Fire brigade", "email": ""}
+    organisation.permissions["linli-spring"] += [
+        {"teamId": 9, "permission": 1},
+        {"userId": 4, "permission": 2},
+        {"role": "Viewer", "permission": 1},
+        {"teamId": 2, "permission": 1},
+    ]
+    assert push("--communities", str(communities)) == 0
+    assert organisation.permissions["linli-spring"] == [
+        {"permission": 1, "teamId": 9},
+        {"permission": 2, "userId": 4},
+        {"permission": 1, "teamId": 1},
+    ]
+
+
+def test_a_community_that_leaves_takes_with_it_what_is_ours(
+    push: Push, organisation: Organisation, communities: Path
+) -> None:
+    assert push("--communities", str(communities)) == 0
+    communities.write_text(communities.read_text().split("\n[[communities]]")[0])
+    assert push("--communities", str(communities)) == 0
+    assert set(organisation.folders) == {"linli-spring"}
+    assert set(organisation.sources) == {"linli-spring"}
+    assert [team["name"] for team in organisation.teams.values()] == ["Linli: Spring Garden"]
+
+
+def test_a_team_with_members_and_a_folder_with_boards_of_others_stay(
+    push: Push, organisation: Organisation, communities: Path
+) -> None:
+    assert push("--communities", str(communities)) == 0
+    organisation.teams[2]["memberCount"] = 3
+    organisation.versions["mine"] = [("linli-lake", {"uid": "mine", "title": "Mine", "tags": []}, "")]
+    communities.write_text(communities.read_text().split("\n[[communities]]")[0])
+    assert push("--communities", str(communities)) == 1
+    assert set(organisation.folders) == {"linli-spring", "linli-lake"}
+    assert organisation.boards("linli-lake") == {"mine": "Mine"}
+    assert 2 in organisation.teams
+
+
+def test_a_new_token_reaches_grafana_and_stands_nowhere_else(
+    push: Push, organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert push("--platform-token", "env:PLATFORM_TOKEN") == 0
+    monkeypatch.setenv("PLATFORM_TOKEN", "another-s3cret")
+    assert push("--platform-token", "env:PLATFORM_TOKEN", "--dry-run") == 0
+    assert push("--platform-token", "env:PLATFORM_TOKEN") == 0
+    assert organisation.sources["linli"]["secureJsonData"] == {"httpHeaderValue1": "Bearer another-s3cret"}
+    told = capsys.readouterr()
+    settings = json.dumps(organisation.sources["linli"]["jsonData"])
+    for secret in (SECRET, "another-s3cret", "admin-token"):
+        assert secret not in told.out + told.err + settings
+
+
+@pytest.mark.parametrize("release", ["10.4.2", "11.5.1"])
+def test_an_old_grafana_is_refused_unless_it_is_meant(
+    push: Push, organisation: Organisation, release: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    organisation.release = release
+    assert push() == 2
+    assert organisation.writes() == []
+    assert (
+        f"Grafana {release}; the boards are made for 11.6; install Grafana 11.6 or newer, "
+        "or say --old-grafana and look at every board yourself"
+    ) in capsys.readouterr().err
+    assert push("--old-grafana") == 0
+    assert push("--old-grafana") == 0
+    assert len(organisation.versions["linli-water"]) == 1
+
+
+def test_one_older_still_is_refused_though_it_is_meant(push: Push, organisation: Organisation) -> None:
+    organisation.release = "9.5.0"
+    assert push("--old-grafana") == 2
+    assert organisation.writes() == []
+
+
+def test_a_token_that_may_not_is_named_with_what_was_tried(
+    push: Push,
+    organisation: Organisation,
+    monkeypatch: pytest.MonkeyPatch,
+    grafana: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GRAFANA_TOKEN", "viewer-token")
+    assert push() == 2
+    assert organisation.boards() == {}
+    role = "use the token of a service account with the role Admin of this organisation"
+    assert capsys.readouterr().err == (
+        f"linli-boards: {grafana}: reading the data sources: refused (403: You'll need additional permissions to "
+        f"perform this action.); {role}\n"
+    )
+    monkeypatch.setenv("GRAFANA_TOKEN", "nobody's")
+    assert push() == 2
+    assert capsys.readouterr().err == (
+        f"linli-boards: {grafana}: reading the folders: refused (401: Invalid API key); {role}\n"
+    )
+
+
+def test_a_grafana_that_is_away_is_named(
+    generated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRAFANA_TOKEN", "admin-token")
+    words = ["push", "--url", "http://127.0.0.1:1", "--platform", "http://127.0.0.1:8080", "--boards", str(generated)]
+    assert main(words) == 2
+    assert capsys.readouterr().err == (
+        "linli-boards: http://127.0.0.1:1: asking how it fares: no answer (ConnectionError); "
+        "is Grafana running, and is this its address?\n"
+    )
+
+
+def test_a_failure_inside_grafana_is_named_and_a_later_push_goes_on(
+    push: Push, organisation: Organisation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    organisation.failing = frozenset({"/dashboards/db"})
+    assert push() == 2
+    assert (
+        "saving board linli-today: Grafana failed (500: database is locked); look into Grafana's log, then push again"
+    ) in capsys.readouterr().err
+    organisation.failing = frozenset()
+    assert push() == 0
+    assert set(organisation.boards()) == {"linli-today", "linli-water"}
+
+
+def test_tells_that_grafana_does_not_reach_the_platform_and_that_an_area_has_no_devices(
+    push: Push, organisation: Organisation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    organisation.unreachable = {"linli": "error reading influxDB: dial tcp 127.0.0.1:8080: connect: refused"}
+    assert push() == 1
+    assert capsys.readouterr().err == (
+        "Data source linli: Grafana does not reach the platform: Grafana failed (400: error reading influxDB: dial tcp "
+        "127.0.0.1:8080: connect: refused). Is --platform the address as Grafana sees it, and the token one of the "
+        "platform's?\n"
+    )
+    organisation.unreachable = {}
+    organisation.measurements = 0
+    assert push() == 1
+    assert capsys.readouterr().err == (
+        "Data source linli: the platform answers, and has nothing for this token: its area has no devices yet, "
+        "or is not the one that was meant.\n"
+    )
+
+
+def test_an_account_of_its_own_is_made_once_its_token_in_a_file_of_ours_alone(
+    push: Push,
+    organisation: Organisation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "grafana.token"
+    assert push("--make-account", str(path)) == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    key = path.read_text().strip()
+    assert organisation.roles[key] == "Admin"
+    assert key not in capsys.readouterr().out
+    monkeypatch.delenv("GRAFANA_TOKEN")
+    organisation.asked.clear()
+    assert push("--token", str(path), "--make-account", str(path)) == 0
+    assert organisation.writes() == []
+    path.unlink()
+    monkeypatch.setenv("GRAFANA_TOKEN", "admin-token")
+    assert push("--make-account", str(path)) == 0
+    assert path.read_text().strip() != key
+    assert len(organisation.accounts) == 1
+
+
+def test_an_account_whose_token_cannot_be_kept_is_not_made(
+    push: Push, organisation: Organisation, tmp_path: Path
+) -> None:
+    assert push("--make-account", str(tmp_path / "nowhere" / "token")) == 2
+    assert organisation.accounts == {}
+
+
+def wrong(text: str) -> str:
+    return f"linli-boards: {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--url", "grafana.example"],
+            "--url: found no address of a server; write one such as https://grafana.example",
+        ),
+        (
+            ["--url", "https://admin:secret@grafana.example"],
+            "--url: found a secret in the address; name a file or a variable that holds it",
+        ),
+        (
+            ["--url", "http://grafana.example"],
+            (
+                "--url: http://grafana.example would carry the token in the clear; write https://, "
+                "or --plain-http where the network between is yours alone"
+            ),
+        ),
+        (
+            ["--token", "glsa_secretsecret"],
+            (
+                "--token: no file to read a secret from (No such file or directory); "
+                "name a file whose first line it is, or env:NAME; not the secret"
+            ),
+        ),
+        (["--token", "env:NOT_SET"], "--token: the variable 'NOT_SET' holds nothing; export NOT_SET=… first"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_without_telling_secrets(
+    push: Push, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert push(*words) == 2
+    assert capsys.readouterr().err == wrong(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "names no community; write [[communities]], or leave --communities out"),
+        ("[[communities]]\narea = 'a'\n", "missing required field `title`"),
+        (
+            "[[communities]]\narea = 'A b'\ntitle = 'x'\ntoken = 'env:PLATFORM_TOKEN'",
+            "communities[0].area: 'A b' is no id",
+        ),
+        (
+            (
+                "[[communities]]\narea = 'a'\ntitle = 'x'\ntoken = 'env:PLATFORM_TOKEN'\n"
+                "[[communities]]\narea = 'b'\ntitle = 'y'\ntoken = 'env:PLATFORM_TOKEN'"
+            ),
+            "communities[1].token: is the token of a too, so one would see the other; make one each",
+        ),
+    ],
+)
+def test_a_file_of_communities_that_cannot_be_used_is_refused(
+    push: Push, organisation: Organisation, tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    assert push("--communities", str(path)) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert SECRET not in told
+    assert organisation.asked == []
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"uid": "Bad Uid", "title": "x"}', '{"uid": "a"}'])
+def test_a_file_that_is_no_board_is_refused(
+    push: Push, generated: Path, organisation: Organisation, content: str
+) -> None:
+    (generated / "en" / "x.json").write_text(content)
+    assert push() == 2
+    assert organisation.asked == []
+
+
+def test_long_names_are_cut_to_what_grafana_takes_and_stay_apart() -> None:
+    uids = {short_uid("linli-food-safety", f"{'a' * 60}{number}") for number in range(3)}
+    assert len(uids) == 3
+    assert {len(uid) for uid in uids} == {40}
+
+
+def test_a_copy_leaves_the_boards_it_is_made_of_as_they_are() -> None:
+    made = board("linli-today", "Today")
+    before = json.dumps(made)
+    copies([made], Community("spring", "Spring", "x"))
+    assert json.dumps(made) == before
