@@ -51,7 +51,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--platform", required=True, metavar="URL", help="the platform's address, as Grafana reaches it"
     )
     parser.add_argument("--platform-token", metavar="WHERE", help=f"the platform's token: {source}")
-    parser.add_argument("--communities", type=Path, metavar="FILE", help="a set of boards for each; see docs/boards-in-grafana.md")
+    parser.add_argument(
+        "--communities", type=Path, metavar="FILE", help="a set of boards for each: docs/boards-in-grafana.md"
+    )
     parser.add_argument("--lang", choices=LANGUAGES, default="zh", help="of boards, folders and this report [zh]")
     parser.add_argument("--boards", type=Path, default=GENERATED, metavar="DIR", help="the boards that were built")
     parser.add_argument("--dry-run", action="store_true", help="change nothing, tell what would be")
