@@ -10,11 +10,12 @@ STEADY ?= 60
 MINUTES ?= 10
 EVERY ?= 1
 WORKERS ?= 2
+CUTS ?= 500
 
 # Some images ask Python to keep nothing compiled: every process of the tests would compile Linli anew, for 2 s each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench vectors fuzz faults soak mutants lock format
+.PHONY: help setup demo test check bench vectors fuzz faults soak mutants setup-firmware test-firmware lock format
 
 help:
 	@echo "make demo    a community, live: open the printed address"
@@ -25,6 +26,7 @@ help:
 	@echo "make fuzz    damaged and made-up telegrams, each codec 10 minutes  [MINUTES=N]"
 	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours, then memory at a steady load  [HOURS=N] [STEADY=MINUTES]"
 	@echo "make mutants small faults in the alarm engine, and whether the tests notice (hours)  [EVERY=N]"
+	@echo "make test-firmware  the nodes' programs on MicroPython's own ports, with 500 power cuts  [CUTS=N]"
 	@echo "make setup   install into $(VENV) (the others call it)"
 
 # The stamp holds the lock's name: a changed lock or pyproject.toml installs again.
@@ -65,6 +67,17 @@ soak: setup
 
 mutants: setup
 	$(BIN)/python -m linli_sim.mutants --every $(EVERY)
+
+# MicroPython's WebAssembly port: the tests that need it are skipped where it, or Node.js, is not installed.
+setup-firmware: firmware/node_modules/.installed
+
+firmware/node_modules/.installed: firmware/package-lock.json
+	npm ci --prefix firmware --no-audit --no-fund
+	@touch $@
+
+test-firmware: setup setup-firmware
+	$(BIN)/pytest tests/firmware
+	$(BIN)/python -m linli_sim.nodes --cuts $(CUTS)
 
 format: setup
 	$(BIN)/ruff check --fix

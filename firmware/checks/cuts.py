@@ -1,0 +1,182 @@
+"""Power cuts by a seed in log and counter: ``main`` prints what was lost, doubled or did not start again."""
+
+import json
+import os
+import random
+
+from linli_desktop.nor import Life, Nor, PowerCut
+
+from linli_node.counter import Counter
+from linli_node.errors import NodeError
+from linli_node.flash import BlockFlash, FolderFlash
+from linli_node.ringlog import RingLog
+from linli_node.saved import Saved
+
+
+class Gateway:
+    """What takes records: all in order, each once; its answers may stay away."""
+
+    def __init__(self):
+        self.marks = {}
+        self.taken = []
+
+    def take(self, epoch, seq, since, payload):
+        mark = self.marks.get(epoch, 0)
+        if seq > mark and since <= mark + 1:
+            self.taken.append(payload)
+            self.marks[epoch] = mark = seq
+        return mark
+
+
+class Board:
+    """A board whose flash outlives its program."""
+
+    def __init__(self, kind, blocks):
+        self.nor = Nor(blocks, bits=random.getrandbits)
+        self._kind = kind
+        self._life = None
+        if kind == "folder":
+            import vfs
+
+            vfs.VfsLfs2.mkfs(self.nor)
+
+    def flash(self):
+        """Return the flash as a program finds it at its start."""
+        before, self._life = self._life, Life(self.nor)
+        if before is not None:
+            before.end()
+        if self._kind == "raw":
+            return BlockFlash(self._life, page=random.choice((1, 256)))
+        import vfs
+
+        if "flash" in os.listdir("/"):
+            vfs.umount("/flash")
+        vfs.mount(vfs.VfsLfs2(self._life), "/flash")
+        return FolderFlash("/flash/log", 8, 2048)
+
+    def cut_soon(self):
+        self.nor.budget = random.randrange(1, random.choice((40, 400, 3000, 9000)))
+
+
+def _day(log, gateway, told, number):
+    """Live until the power goes: write, send, be acknowledged."""
+    while True:
+        for _ in range(random.randrange(1, 4)):
+            number[0] += 1
+            payload = b"%d:" % number[0] + b"x" * random.randrange(0, 90)
+            log.append(payload)
+            told.append(payload)
+        for seq, since, payload in log.pending():
+            mark = gateway.take(log.epoch, seq, since, payload)
+            if random.random() < 0.8:
+                log.ack(mark)
+            if random.random() < 0.1:
+                break
+
+
+def ring(kind, cuts):
+    """Cut the power while the log is written; every record that was durable arrives, once."""
+    board, gateway, told, number, bricked = Board(kind, 16 if kind == "raw" else 48), Gateway(), [], [0], 0
+    for _ in range(cuts):
+        log = RingLog(board.flash(), lambda: random.getrandbits(32))
+        board.cut_soon()
+        try:
+            log.open()
+            _day(log, gateway, told, number)
+        except PowerCut:
+            pass
+        board.nor.budget = -1
+    log = RingLog(board.flash(), lambda: random.getrandbits(32))
+    log.open()
+    for _ in range(3):
+        for seq, since, payload in log.pending():
+            log.ack(gateway.take(log.epoch, seq, since, payload))
+    bricked += log.backlog != 0
+    taken = {}
+    for payload in gateway.taken:
+        taken[payload] = taken.get(payload, 0) + 1
+    lost = sum(payload not in taken for payload in told)
+    doubled = sum(times - 1 for times in taken.values())
+    return {"cuts": cuts, "records": len(told), "lost": lost, "doubled": doubled, "bricked": bricked}
+
+
+def counter(kind, cuts):
+    """Cut the power while pulses are counted; no more are missing than the declared window."""
+    board, window, bricked, lost, doubled, value = Board(kind, 8 if kind == "raw" else 48), 10, 0, 0, 0, 0
+    for _ in range(cuts):
+        count = Counter(Saved(board.flash()), window)
+        board.cut_soon()
+        pulses = 0
+        try:
+            count.load()
+            # At most the window is missing, and nothing was added: the pulse under way may or may not be there.
+            lost += max(0, value - (window - 1) - count.value)
+            doubled += max(0, count.value - value - 1)
+            value = count.value
+            while True:
+                pulses += 1
+                count.add(1)
+                value += 1
+        except PowerCut:
+            pass
+        board.nor.budget = -1
+        try:
+            Counter(Saved(board.flash()), window).load()
+        except (OSError, NodeError):
+            bricked += 1
+    return {"cuts": cuts, "pulses": value, "lost": lost, "doubled": doubled, "bricked": bricked}
+
+
+def wear(kind, records):
+    """Write long: no block is erased much more often than another."""
+    board = Board(kind, 16)
+    log = RingLog(board.flash(), lambda: 1)
+    log.open()
+    for _ in range(records):
+        log.ack(log.append(b"x" * 100))
+    return {"least": min(board.nor.erased), "most": max(board.nor.erased)}
+
+
+def worn(_kind, blocks):
+    """Some blocks keep nothing: the log goes on with the others."""
+    board = Board("raw", 16)
+    board.nor.worn = set(range(0, 16, 16 // blocks))
+    log, told, gateway = RingLog(board.flash(), lambda: 1), [], Gateway()
+    log.open()
+    for number in range(400):
+        told.append(b"%d:" % number + b"x" * 90)
+        log.append(told[-1])
+        for seq, since, payload in log.pending():
+            log.ack(gateway.take(log.epoch, seq, since, payload))
+    return {"lost": len(set(told)) - len(set(gateway.taken)), "worn": log.worn}
+
+
+def full(_kind, records):
+    """The gateway is away for long: the oldest go, are counted, and the rest arrives."""
+    board, gateway, told = Board("raw", 8), Gateway(), []
+    log = RingLog(board.flash(), lambda: 1)
+    log.open()
+    for number in range(records):
+        told.append(b"%d:" % number + b"x" * 100)
+        log.append(told[-1])
+    for seq, since, payload in log.pending():
+        log.ack(gateway.take(log.epoch, seq, since, payload))
+    kept = len(gateway.taken)
+    return {"evicted": log.evicted, "kept": kept, "newest": gateway.taken == told[-kept:], "backlog": log.backlog}
+
+
+_PARTS = {"ring": ring, "counter": counter, "wear": wear, "worn": worn, "full": full}
+
+
+def main(path):
+    """Run what a file asks for: a list of ``[part, kind, count]``, and a seed."""
+    with open(path) as file:
+        asked = json.load(file)
+    random.seed(asked["seed"])
+    print(json.dumps([_PARTS[part](kind, count) for part, kind, count in asked["parts"]]))
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1])
