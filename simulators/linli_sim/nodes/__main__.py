@@ -1,4 +1,4 @@
-"""``python -m linli_sim.nodes``: power cuts by a seed in what nodes keep on flash; the last line is their sum, as JSON."""
+"""``python -m linli_sim.nodes``: power cuts in what nodes keep on flash; the last line is their sum, as JSON."""
 
 import argparse
 import json
