@@ -1,0 +1,123 @@
+"""A board: its panels in their places, what the reader may choose, what is marked on its curves, where it leads."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from grafana_foundation_sdk.models.dashboard import (
+    AnnotationContainer,
+    Dashboard,
+    DashboardCursorSync,
+    DashboardDashboardTemplating,
+    DashboardDashboardTime,
+    DashboardLink,
+    DashboardLinkType,
+    DataSourceRef,
+    GridPos,
+    RowPanel,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    Panel as PanelModel,
+)
+
+from linli_core.catalogue import Language, text
+from linli_dashboards.annotations import annotations
+from linli_dashboards.dialect import Dialect, InfluxQL
+from linli_dashboards.grid import COLUMNS, placed
+from linli_dashboards.influxql import PLACES
+from linli_dashboards.links import PREFIX, uid
+from linli_dashboards.panel import Maker, Panel, Row
+from linli_dashboards.variables import Number, console_at, number, period, place
+
+SOURCE: Final = DataSourceRef(type_val="influxdb", uid=PREFIX)
+"""The platform, under the id that every Grafana with these boards gives it."""
+
+CONSOLE: Final = "http://127.0.0.1:8080"
+"""Where the console is, unless the boards are made for another place."""
+
+_ROW_HEIGHT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One board.
+
+    Attributes:
+        name: Its uid is made of it; title and description are ``board.<name>.title`` and ``…hint``.
+        parts: Panels, and headings over them.
+        shown: How much time is shown at first (``24h``, ``7d``).
+        today: Show the day so far instead.
+        places: What the reader may choose, from the largest.
+        numbers: What else.
+        refresh: How often it asks again.
+    """
+
+    name: str
+    parts: tuple[Panel | Row, ...]
+    shown: str = "24h"
+    today: bool = False
+    places: tuple[str, ...] = tuple(PLACES)
+    numbers: tuple[Number, ...] = ()
+    refresh: str = "1m"
+
+    @property
+    def panels(self) -> list[Panel]:
+        """Its panels, in order."""
+        return [part for part in self.parts if isinstance(part, Panel)]
+
+    def made(
+        self,
+        lang: Language,
+        dialect: Dialect | None = None,
+        source: DataSourceRef = SOURCE,
+        console: str = CONSOLE,
+    ) -> Dashboard:
+        """Return it as Grafana has it."""
+        maker = Maker(lang, dialect or InfluxQL(), source)
+        return Dashboard(
+            uid=uid(self.name, lang),
+            title=text(f"board.{self.name}.title", lang),
+            description=text(f"board.{self.name}.hint", lang),
+            tags=[PREFIX, f"{PREFIX}-{lang}"],
+            graph_tooltip=DashboardCursorSync.CROSSHAIR,
+            time=DashboardDashboardTime(from_val="now/d" if self.today else f"now-{self.shown}", to="now"),
+            refresh=self.refresh,
+            week_start="monday",
+            panels=list(self._placed(maker)),
+            templating=DashboardDashboardTemplating(
+                list_val=[
+                    *(place(name, lang, source) for name in self.places),
+                    period(lang),
+                    *(number(each, lang) for each in self.numbers),
+                    console_at(console),
+                ]
+            ),
+            annotations=AnnotationContainer(list_val=annotations(lang, source)),
+            links=[
+                DashboardLink(
+                    title=text("board.link.boards", lang),
+                    type_val=DashboardLinkType.DASHBOARDS,
+                    icon="dashboard",
+                    tags=[f"{PREFIX}-{lang}"],
+                    as_dropdown=True,
+                    include_vars=True,
+                    keep_time=True,
+                ),
+                DashboardLink(
+                    title=text("board.link.console", lang),
+                    type_val=DashboardLinkType.LINK,
+                    icon="external link",
+                    url=f"${{console}}/?lang={lang}",
+                    target_blank=True,
+                ),
+            ],
+        )
+
+    def _placed(self, maker: Maker) -> Iterator[PanelModel | RowPanel]:
+        sizes = [(COLUMNS, _ROW_HEIGHT) if isinstance(it, Row) else (it.width, it.height) for it in self.parts]
+        for index, (part, (left, top)) in enumerate(zip(self.parts, placed(sizes), strict=True), start=1):
+            if isinstance(part, Row):
+                where = GridPos(h=_ROW_HEIGHT, w=COLUMNS, x=left, y=top)
+                yield RowPanel(title=text(part.key, maker.lang), id_val=index, grid_pos=where)
+            else:
+                yield maker.make(part, index, left, top)

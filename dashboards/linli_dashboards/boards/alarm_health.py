@@ -1,0 +1,92 @@
+"""Alarm system health, by ISA-18.2: whether people can still act on what they are told."""
+
+from typing import Final
+
+from linli_dashboards.ask import Column, Record, Shape, Window
+from linli_dashboards.board import Board
+from linli_dashboards.boards.parts import alarm_figures, alarm_states
+from linli_dashboards.palette import Shade
+from linli_dashboards.panel import Look, Panel
+
+
+def _sum(name: str, window: Window, label: str = "", *, empty: str = "") -> Record:
+    return Record(
+        "alarm_health",
+        (Column(f'sum("{name}")', "count", "board.column.value", alias="value"),),
+        window=window,
+        shape=Shape.SERIES,
+        label=label,
+        may_be_empty=empty,
+    )
+
+
+def _figure(
+    key: str, expression: str, unit: str, limits: tuple[tuple[float, Shade], ...] = (), empty: str = ""
+) -> Panel:
+    ask = Record(
+        "alarm_health",
+        (Column(expression, unit, "board.column.value", alias="value"),),
+        window=Window.WHOLE,
+        shape=Shape.SERIES,
+        may_be_empty=empty,
+    )
+    return Panel(key, Look.FIGURE, (ask,), width=4, height=5, limits=limits)
+
+
+_ANY: Final = ((0.0, Shade.GOOD), (1.0, Shade.CAUTION))
+
+ALARM_HEALTH: Final = Board(
+    "alarm-health",
+    (
+        alarm_figures("board.alarm-health.now", width=4),
+        _figure("board.alarm-health.raised", 'sum("raised")', "count"),
+        _figure("board.alarm-health.floods", 'sum("floods")', "count", _ANY),
+        _figure("board.alarm-health.chattering", 'max("chattering")', "count", _ANY),
+        _figure("board.alarm-health.standing", 'max("standing")', "count", _ANY),
+        _figure("board.alarm-health.seen_after", 'median("seen_after")', "s", empty="board.empty.none_acknowledged"),
+        Panel(
+            "board.alarm-health.per_period",
+            Look.BARS,
+            tuple(_sum(name, Window.PERIOD, f"priority.{name}") for name in ("high", "medium", "low")),
+            stacked=True,
+        ),
+        Panel(
+            "board.alarm-health.in_floods",
+            Look.BARS,
+            (
+                _sum("in_floods", Window.PERIOD, "board.label.in_floods"),
+                _sum("acknowledged", Window.PERIOD, "board.label.acknowledged"),
+            ),
+        ),
+        Panel(
+            "board.alarm-health.worst",
+            Look.RANKING,
+            (
+                Record(
+                    "alarm_change",
+                    (Column('count("alarm")', "count", "board.column.alarms", alias="alarms"),),
+                    ("\"event\" = 'raise'",),
+                    by=("rule",),
+                    window=Window.WHOLE,
+                    shape=Shape.SERIES,
+                ),
+            ),
+        ),
+        Panel(
+            "board.alarm-health.unseen",
+            Look.BARS,
+            (
+                Record(
+                    "alarm_health",
+                    (Column('max("unseen")', "count", "board.column.value", alias="value"),),
+                    window=Window.PERIOD,
+                    shape=Shape.SERIES,
+                    label="board.label.unseen",
+                ),
+            ),
+        ),
+        alarm_states("board.alarm-health.states"),
+    ),
+    shown="7d",
+    refresh="5m",
+)

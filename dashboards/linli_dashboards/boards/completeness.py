@@ -1,0 +1,122 @@
+"""Data completeness: what should have come, and what came."""
+
+from typing import Final
+
+from linli_dashboards.ask import Column, Record, Shape, Window
+from linli_dashboards.board import Board
+from linli_dashboards.boards.parts import TO_DEVICE
+from linli_dashboards.palette import Shade
+from linli_dashboards.panel import Look, Panel, Row
+
+_SHARE: Final = ((0.0, Shade.DANGER), (0.95, Shade.CAUTION), (0.99, Shade.GOOD))
+
+
+def _of(expression: str, unit: str, window: Window, *by: str, shape: Shape = Shape.SERIES, label: str = "") -> Record:
+    name = label.rpartition(".")[2] or "value"
+    return Record(
+        "completeness",
+        (Column(expression, unit, label or "board.column.value", alias=name),),
+        by=by,
+        window=window,
+        shape=shape,
+    )
+
+
+def _for_device(expression: str, unit: str, name: str) -> Record:
+    by = ("gateway", "device")
+    return _of(expression, unit, Window.WHOLE, *by, shape=Shape.TABLE, label=f"board.column.{name}")
+
+
+COMPLETENESS: Final = Board(
+    "completeness",
+    (
+        Panel(
+            "board.completeness.share",
+            Look.FIGURE,
+            (_of('sum("received") / sum("expected")', "share", Window.WHOLE),),
+            width=6,
+            height=5,
+            limits=_SHARE,
+        ),
+        Panel(
+            "board.completeness.missing",
+            Look.FIGURE,
+            (_of('sum("missing")', "count", Window.WHOLE),),
+            width=6,
+            height=5,
+            limits=((0.0, Shade.GOOD), (1.0, Shade.CAUTION)),
+        ),
+        Panel("board.completeness.late", Look.FIGURE, (_of('sum("late")', "count", Window.WHOLE),), width=6, height=5),
+        Panel(
+            "board.completeness.unexplained",
+            Look.FIGURE,
+            (
+                Record(
+                    "account",
+                    (Column('sum("unexplained")', "count", "board.column.unexplained", alias="unexplained"),),
+                    window=Window.WHOLE,
+                    shape=Shape.SERIES,
+                ),
+            ),
+            width=6,
+            height=5,
+            limits=((0.0, Shade.GOOD), (1.0, Shade.DANGER)),
+        ),
+        Panel(
+            "board.completeness.by_gateway",
+            Look.BARS,
+            (_of('mean("share")', "share", Window.DAY, "gateway"),),
+            lowest=0,
+            highest=1,
+        ),
+        Panel(
+            "board.completeness.by_quantity",
+            Look.RANKING,
+            (_of('mean("share")', "share", Window.WHOLE, "quantity"),),
+            limits=_SHARE,
+            lowest=0,
+            highest=1,
+        ),
+        Row("board.completeness.devices"),
+        Panel(
+            "board.completeness.table",
+            Look.TABLE,
+            (
+                _of(
+                    'mean("share")',
+                    "share",
+                    Window.WHOLE,
+                    "gateway",
+                    "device",
+                    shape=Shape.TABLE,
+                    label="board.column.complete",
+                ),
+                _of(
+                    'sum("missing")',
+                    "count",
+                    Window.WHOLE,
+                    "gateway",
+                    "device",
+                    shape=Shape.TABLE,
+                    label="board.column.missing",
+                ),
+                _of(
+                    'sum("late")',
+                    "count",
+                    Window.WHOLE,
+                    "gateway",
+                    "device",
+                    shape=Shape.TABLE,
+                    label="board.column.late",
+                ),
+            ),
+            width=24,
+            height=12,
+            joined=True,
+            ranked="missing",
+            drill=(TO_DEVICE,),
+        ),
+    ),
+    shown="7d",
+    refresh="5m",
+)

@@ -1,0 +1,102 @@
+"""Electricity: how much, where, when; and whether the supply is sound."""
+
+from typing import Final
+
+from linli_dashboards.ask import Aggregate, Ask, Lived, Shape, Window
+from linli_dashboards.board import Board
+from linli_dashboards.boards.parts import TO_DEVICE, by_device, compared, consumed, trend
+from linli_dashboards.links import Drill, Goal
+from linli_dashboards.palette import Shade
+from linli_dashboards.panel import Look, Panel, Row
+
+
+def _of_device(aggregate: Aggregate, quantity: str, shown: str, name: str, *, plain: bool = True) -> Ask:
+    return Ask(
+        quantity,
+        aggregate,
+        shown,
+        by=("gateway", "device"),
+        window=Window.WHOLE,
+        inner=Window.PERIOD,
+        across="sum" if aggregate is Aggregate.CONSUMED else "",
+        shape=Shape.TABLE,
+        plain=plain,
+        name=name,
+        label=f"board.column.{name}",
+    )
+
+
+ELECTRICITY: Final = Board(
+    "electricity",
+    (
+        compared("board.electricity.dwellings", "energy_import", "kWh", Lived.DWELLINGS),
+        compared("board.electricity.elsewhere", "energy_import", "kWh", Lived.ELSEWHERE),
+        Panel(
+            "board.electricity.power_now",
+            Look.FIGURE,
+            (Ask("active_power", Aggregate.MEAN, "kW", across="sum", lived=Lived.DWELLINGS),),
+            width=6,
+            height=5,
+        ),
+        Panel(
+            "board.electricity.failures",
+            Look.FIGURE,
+            (
+                Ask(
+                    "power_failures",
+                    Aggregate.CONSUMED,
+                    window=Window.WHOLE,
+                    plain=False,
+                    may_be_empty="board.empty.no_such_device",
+                ),
+            ),
+            width=6,
+            height=5,
+        ),
+        Panel(
+            "board.electricity.by_building",
+            Look.BARS,
+            (consumed("energy_import", "kWh", "building", lived=Lived.DWELLINGS),),
+            stacked=True,
+            drill=(Drill(Goal.BUILDING, "electricity"),),
+        ),
+        Panel(
+            "board.electricity.by_dwelling",
+            Look.RANKING,
+            (
+                Ask(
+                    "energy_import",
+                    Aggregate.CONSUMED,
+                    "kWh",
+                    by=("dwelling",),
+                    window=Window.WHOLE,
+                    lived=Lived.DWELLINGS,
+                ),
+            ),
+            drill=(Drill(Goal.DWELLING, "electricity"),),
+        ),
+        trend("board.electricity.power", by_device("active_power", Aggregate.MEAN, "kW"), width=24),
+        Row("board.electricity.quality"),
+        trend(
+            "board.electricity.voltage",
+            Ask("voltage", Aggregate.MINIMUM, by=("device",), plain=False),
+            limits=((0.0, Shade.DANGER), (198.0, Shade.GOOD), (235.4, Shade.CAUTION), (242.0, Shade.DANGER)),
+        ),
+        trend("board.electricity.factor", by_device("power_factor", Aggregate.MEAN)),
+        Row("board.electricity.meters"),
+        Panel(
+            "board.electricity.table",
+            Look.TABLE,
+            (
+                _of_device(Aggregate.CONSUMED, "energy_import", "kWh", "consumed"),
+                _of_device(Aggregate.MAXIMUM, "active_power", "kW", "highest"),
+                _of_device(Aggregate.MINIMUM, "voltage", "V", "lowest", plain=False),
+            ),
+            width=24,
+            height=10,
+            joined=True,
+            ranked="consumed",
+            drill=(TO_DEVICE,),
+        ),
+    ),
+)

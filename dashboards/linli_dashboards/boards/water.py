@@ -1,0 +1,101 @@
+"""Water and leaks: what runs when nobody draws any, what the balance lacks, and what that costs."""
+
+from typing import Final
+
+from linli_dashboards.ask import Aggregate, Ask, Lived, Shape, Window
+from linli_dashboards.board import Board
+from linli_dashboards.boards.parts import PLAIN, TO_DEVICE, by_device, compared, consumed, states, trend
+from linli_dashboards.links import Drill, Goal
+from linli_dashboards.palette import Shade
+from linli_dashboards.panel import Look, Panel, Row
+from linli_dashboards.variables import Number
+
+
+def _quietest(shown: str, name: str, rate: int = 1, times: str = "") -> Ask:
+    """Return what flowed in the quietest hour: what is more than nothing runs all the time."""
+    return Ask(
+        "water_volume",
+        Aggregate.CONSUMED,
+        shown,
+        by=("gateway", "device"),
+        across="min",
+        window=Window.WHOLE,
+        inner=Window.HOUR,
+        rate=rate,
+        times=times,
+        shape=Shape.TABLE,
+        name=name,
+        label=f"board.column.{name}",
+    )
+
+
+WATER: Final = Board(
+    "water",
+    (
+        compared("board.water.dwellings", "water_volume", "m3", Lived.DWELLINGS, width=8),
+        compared("board.water.elsewhere", "water_volume", "m3", Lived.ELSEWHERE, width=8),
+        Panel(
+            "board.water.leaks",
+            Look.FIGURE,
+            (Ask("water_leak", Aggregate.MAXIMUM, window=Window.WHOLE, plain=False),),
+            width=8,
+            height=5,
+            words=(("0", "board.word.none", Shade.GOOD), ("1", "board.word.leak", Shade.DANGER)),
+        ),
+        Panel(
+            "board.water.suspicions",
+            Look.TABLE,
+            (_quietest("l", "quiet"), _quietest("l", "daily", 24), _quietest("m3", "money", 24, "water_price")),
+            width=12,
+            height=10,
+            joined=True,
+            ranked="daily",
+            drill=(TO_DEVICE,),
+        ),
+        Panel(
+            "board.water.night",
+            Look.BARS,
+            (
+                Ask(
+                    "water_volume",
+                    Aggregate.CONSUMED,
+                    "l",
+                    by=("device",),
+                    across="min",
+                    window=Window.DAY,
+                    inner=Window.HOUR,
+                ),
+            ),
+            height=10,
+            drill=(TO_DEVICE,),
+        ),
+        Row("board.water.use"),
+        Panel(
+            "board.water.balance",
+            Look.BARS,
+            (
+                consumed("water_volume", "m3", lived=Lived.ELSEWHERE, label="board.label.elsewhere"),
+                consumed("water_volume", "m3", lived=Lived.DWELLINGS, label="board.label.dwellings"),
+            ),
+        ),
+        Panel(
+            "board.water.by_building",
+            Look.BARS,
+            (consumed("water_volume", "m3", "building", lived=Lived.DWELLINGS),),
+            stacked=True,
+            drill=(Drill(Goal.BUILDING, "water"),),
+        ),
+        Row("board.water.supply"),
+        trend("board.water.flow", by_device("water_flow", Aggregate.MEAN, "m3/h")),
+        trend("board.water.pressure", by_device("water_pressure", Aggregate.MINIMUM, "bar")),
+        trend("board.water.tank", by_device("tank_fill", Aggregate.MINIMUM)),
+        states("board.water.pumps", "pump_running", PLAIN),
+        Row("board.water.quality"),
+        trend("board.water.chlorine", by_device("residual_chlorine", Aggregate.MEAN), width=8),
+        trend("board.water.turbidity", by_device("turbidity", Aggregate.MAXIMUM), width=8),
+        trend("board.water.ph", by_device("ph", Aggregate.MEAN), width=8),
+    ),
+    shown="7d",
+    numbers=(Number("water_price", "4.00"),),
+    refresh="5m",
+)

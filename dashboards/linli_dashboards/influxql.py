@@ -1,0 +1,183 @@
+"""Questions in InfluxQL, and Grafana's form of such a query, which the foundation SDK does not have.
+
+``$timeFilter``, ``$__interval`` and variables are Grafana's to fill in (as :mod:`linli_dashboards.check.grafana`
+does). Values are never put into a statement here: a place is named by its variable.
+"""
+
+from enum import Enum
+from typing import Final
+
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models.dashboard import DataSourceRef
+
+from linli_core.catalogue import Language
+from linli_dashboards.ask import Aggregate, Ask, Lived, Question, Record, Shape, Whom, Window
+
+VALUE: Final = "value"
+"""The field of every quantity."""
+
+PLACES: Final = {"area": "community", "building": "building", "dwelling": "dwelling", "device": "device"}
+"""The tag that each variable chooses from."""
+
+TITLED: Final = frozenset({"gateway", *PLACES.values()})
+"""Tags beside which the platform has one with what people call it: ``building_zh``, ``building_en``."""
+
+KEPT: Final = frozenset({"device", "gateway", "point"})
+"""Tags that a database under the platform has too."""
+
+ANY: Final = ".*"
+"""What a variable stands for while all is chosen: an area that is none matches it too."""
+
+_WINDOWS: Final = {Window.AUTO: "$__interval", Window.PERIOD: "$period", Window.HOUR: "1h", Window.DAY: "1d"}
+
+
+class Scope(Enum):
+    """What is asked, and so what it knows.
+
+    Attributes:
+        PLATFORM: The platform: every measurement and every tag.
+        DATABASE: An InfluxDB that the platform writes to: gateways, devices and points only.
+    """
+
+    PLATFORM = "platform"
+    DATABASE = "database"
+
+
+class InfluxQuery(Dataquery):
+    """A query of a data source of type InfluxDB whose language is InfluxQL."""
+
+    def __init__(self, ref: str, statement: str, source: DataSourceRef, shape: Shape, alias: str) -> None:
+        self.ref = ref
+        self.statement = statement
+        self.source = source
+        self.shape = shape
+        self.alias = alias
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as a dashboard's JSON has it."""
+        return {
+            "refId": self.ref,
+            "datasource": self.source,
+            "rawQuery": True,
+            "query": self.statement,
+            "resultFormat": self.shape.value,
+            "alias": self.alias,
+        }
+
+
+class Query(Builder[Dataquery]):
+    """A query as the SDK's panels take one."""
+
+    def __init__(self, query: Dataquery) -> None:
+        self._query = query
+
+    def build(self) -> Dataquery:
+        """Return it."""
+        return self._query
+
+
+def statement(question: Question, lang: Language, scope: Scope = Scope.PLATFORM) -> str:
+    """Return the statement that asks a question."""
+    if isinstance(question, Record):
+        return _record(question, lang)
+    if question.aggregate is Aggregate.CONSUMED or question.across:
+        return _across(question, lang, scope)
+    value = _aggregated(question)
+    window = None if question.window is Window.WHOLE else question.window
+    fill = "none" if question.aggregate is Aggregate.UNUSABLE else "null"
+    source = f'"{question.quantity}"'
+    groups = _groups(window, named(question.by, lang, scope))
+    return _select(f'{value} AS "{question.name}"', source, _conditions(question, scope), groups, fill)
+
+
+def named(by: tuple[str, ...], lang: Language, scope: Scope = Scope.PLATFORM) -> tuple[str, ...]:
+    """Return tags to group by, each followed by the one that holds what people call it."""
+    if scope is Scope.DATABASE:
+        return tuple(tag for tag in by if tag in KEPT)
+    return tuple(name for tag in by for name in ((tag, f"{tag}_{lang}") if tag in TITLED else (tag,)))
+
+
+def alias(by: tuple[str, ...], lang: Language, scope: Scope = Scope.PLATFORM) -> str:
+    """Return Grafana's pattern of a series' name."""
+    tags = by if scope is Scope.PLATFORM else tuple(tag for tag in by if tag in KEPT)
+    titled = scope is Scope.PLATFORM
+    return " ".join(f"$tag_{tag}_{lang}" if titled and tag in TITLED else f"$tag_{tag}" for tag in tags)
+
+
+def place(whom: Whom, scope: Scope = Scope.PLATFORM) -> list[str]:
+    """Return the conditions that keep to the chosen place."""
+    if whom is Whom.ALL:
+        return []
+    chosen = {"area": PLACES["area"]} if whom is Whom.AREA else PLACES
+    known = {"device"} if scope is Scope.DATABASE else set(PLACES.values())
+    return [f'"{tag}" =~ /^${{{name}:regex}}$/' for name, tag in chosen.items() if tag in known]
+
+
+def _across(ask: Ask, lang: Language, scope: Scope) -> str:
+    """Return a statement about points that are first taken each by itself, then together."""
+    inner = ask.inner or (Window.PERIOD if ask.window is Window.WHOLE else ask.window)
+    by = named(ask.by, lang, scope)
+    each = (*by, *(tag for tag in ("gateway", "point") if tag not in by))
+    if ask.aggregate is Aggregate.CONSUMED:
+        value = f'non_negative_difference(last("{VALUE}"))'
+    else:
+        value = f'{ask.aggregate.value}("{VALUE}")'
+    conditions = _conditions(ask, scope)
+    points = _select(f'{value} AS "{VALUE}"', f'"{ask.quantity}"', conditions, _groups(inner, each), "null")
+    together = f'{ask.across or "sum"}("{VALUE}"){_times(ask)} AS "{ask.name}"'
+    window = None if ask.window is Window.WHOLE else ask.window
+    return _select(together, f"({points})", [_range(ask)], _groups(window, by), "null")
+
+
+def _aggregated(ask: Ask) -> str:
+    if ask.aggregate is Aggregate.UNUSABLE:
+        return 'count("unusable")'
+    return f'{ask.aggregate.value}("{VALUE}"){_times(ask)}'
+
+
+def _times(ask: Ask) -> str:
+    return (f" * {ask.scale}" if ask.scale else "") + (f" * ${{{ask.times}}}" if ask.times else "")
+
+
+def _range(ask: Ask) -> str:
+    if ask.earlier:
+        return f"time >= ${{__from}}ms - {ask.earlier} AND time <= ${{__to}}ms - {ask.earlier}"
+    return "$timeFilter"
+
+
+def _conditions(ask: Ask, scope: Scope) -> list[str]:
+    found = [_range(ask), *place(ask.whom, scope)]
+    if ask.plain:
+        found.append(f'"point" =~ /\\/{ask.quantity}$/')
+    if ask.lived is not Lived.ANYWHERE and scope is Scope.PLATFORM:
+        found.append(f"\"dwelling\" {'!=' if ask.lived is Lived.DWELLINGS else '='} ''")
+    return found
+
+
+def _record(record: Record, lang: Language) -> str:
+    def said(text: str) -> str:
+        return text.replace("{lang}", lang)
+
+    columns = ", ".join(
+        f'{said(it.name)} AS "{it.alias}"' if it.alias else said(it.name if "(" in it.name else f'"{it.name}"')
+        for it in record.columns
+    )
+    source = f"({said(record.inner)})" if record.inner else f'"{record.measurement}"'
+    time = [] if record.now else ["$timeFilter"]
+    where = [*time, *(place(record.place) if not record.inner else []), *map(said, record.where)]
+    window = None if record.window is Window.WHOLE else record.window
+    text = _select(columns, source, where, _groups(window, named(record.by, lang)), record.fill)
+    text += " ORDER BY time DESC" if record.newest else ""
+    return text + (f" LIMIT {record.limit}" if record.limit else "")
+
+
+def _groups(window: Window | None, by: tuple[str, ...]) -> list[str]:
+    return ([f"time({_WINDOWS[window]})"] if window else []) + [f'"{tag}"' for tag in by]
+
+
+def _select(columns: str, source: str, where: list[str], groups: list[str], fill: str) -> str:
+    text = f"SELECT {columns} FROM {source}"  # noqa: S608 - made of our own names; a reader's choice stays a variable
+    text += f" WHERE {' AND '.join(where)}" if where else ""
+    text += f" GROUP BY {', '.join(groups)}" if groups else ""
+    return text + (f" fill({fill})" if groups and groups[0].startswith("time(") else "")

@@ -1,0 +1,311 @@
+"""Panels: what each shows and asks, and how it becomes one of Grafana's.
+
+A missing value stays a gap: curves never span one. Readings that came and were BAD are marks at the foot of the curve.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    DataTransformerConfig,
+    DynamicConfigValue,
+    FieldColorModeId,
+    GridPos,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    Panel as PanelModel,
+)
+
+from linli_core.catalogue import Language
+from linli_core.catalogue import text as said
+from linli_dashboards.ask import Aggregate, Ask, Question, Shape
+from linli_dashboards.dialect import Dialect
+from linli_dashboards.links import Drill
+from linli_dashboards.palette import Shade
+from linli_dashboards.units import GRAFANA
+
+MARKS: Final = "Z"
+"""Begins the letters of the queries that ask for readings that were BAD."""
+
+
+class Look(StrEnum):
+    """What a panel looks like."""
+
+    TREND = "trend"
+    BARS = "bars"
+    FIGURE = "figure"
+    RANKING = "ranking"
+    TABLE = "table"
+    STATES = "states"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        key: Of its title; with ``_hint`` of the text behind its i, which every panel has.
+        look: What it looks like.
+        asks: What it asks.
+        width, height: In Grafana's grid.
+        limits: From which value on which colour holds, upwards; the first one's value does not count.
+        stacked: Whether curves or bars stand on each other.
+        words: What to say of a value in its place, and its colour: ``("lost", "gateway_state.lost", Shade.DANGER)``.
+        of: The column that ``words`` speak of; all if empty.
+        drill: Where a click leads.
+        lowest, highest: Of the scale, where it is known.
+        ranked: The column by which a table is ordered, the largest first.
+        joined: Whether the answers of a table's questions stand beside each other in one row for each thing.
+    """
+
+    key: str
+    look: Look
+    asks: tuple[Question, ...] = ()
+    width: int = 12
+    height: int = 8
+    limits: tuple[tuple[float, Shade], ...] = ()
+    stacked: bool = False
+    words: tuple[tuple[str, str, Shade], ...] = ()
+    of: str = ""
+    drill: tuple[Drill, ...] = ()
+    lowest: float | None = None
+    highest: float | None = None
+    ranked: str = ""
+    joined: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What its values are in."""
+        return self.asks[0].unit if self.asks else ""
+
+    def questions(self) -> list[tuple[str, Question]]:
+        """Return what is asked, by the letter of each query; after what it asks come the marks of BAD readings."""
+        found: list[tuple[str, Question]] = [(chr(ord("A") + number), ask) for number, ask in enumerate(self.asks)]
+        if self.look is Look.TREND:
+            marked = dict.fromkeys(_unusable(it) for it in self.asks if isinstance(it, Ask) and not it.earlier)
+            found += [(f"{MARKS}{number}", ask) for number, ask in enumerate(marked)]
+        return found
+
+
+def _unusable(ask: Ask) -> Ask:
+    return Ask(
+        ask.quantity,
+        Aggregate.UNUSABLE,
+        plain=ask.plain,
+        whom=ask.whom,
+        lived=ask.lived,
+        may_be_empty="board.empty.unmarked",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A heading over the panels that follow."""
+
+    key: str
+
+
+_Builder: TypeAlias = bargauge.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes panels of one board in one language.
+
+    Attributes:
+        lang: The language.
+        dialect: In which queries are said.
+        source: Whom they ask.
+    """
+
+    lang: Language
+    dialect: Dialect
+    source: DataSourceRef = field(default_factory=DataSourceRef)
+
+    def make(self, panel: Panel, number: int, left: int, top: int) -> PanelModel:
+        """Return a panel as Grafana has it."""
+        made = _LOOKS[panel.look](panel)
+        made.title(said(panel.key, self.lang)).description(said(f"{panel.key}_hint", self.lang))
+        made.grid_pos(GridPos(h=panel.height, w=panel.width, x=left, y=top)).id(number)
+        made.datasource(self.source)
+        self._queries(panel, made)
+        self._fields(panel, made)
+        return made.build()
+
+    def _queries(self, panel: Panel, made: _Builder) -> None:
+        for letter, question in panel.questions():
+            query = self.dialect.query(letter, question, self.lang, self.source)
+            if query is not None:
+                made.with_target(query)
+
+    def _fields(self, panel: Panel, made: _Builder) -> None:
+        made.unit(GRAFANA[panel.unit]).no_value("–")
+        if panel.lowest is not None:
+            made.min(panel.lowest)
+        if panel.highest is not None:
+            made.max(panel.highest)
+        if panel.limits:
+            steps = [
+                Threshold(value=None if place == 0 else limit, color=shade.value)
+                for place, (limit, shade) in enumerate(panel.limits)
+            ]
+            made.thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
+        mapping = self._words(panel)
+        if mapping and not panel.of:
+            made.mappings(mapping)
+        if panel.drill and panel.look is not Look.TABLE:
+            made.data_links([drill.link(self.lang, columns=False) for drill in panel.drill])
+        if isinstance(made, table.Panel):
+            self._columns(panel, made, mapping)
+        for letter, question in panel.questions():
+            if letter.startswith(MARKS):
+                made.override_by_query(letter, _marks(said("board.unusable", self.lang)))
+            elif question.label and question.shape is Shape.SERIES:
+                made.override_by_query(letter, [_property("displayName", said(question.label, self.lang))])
+
+    def _words(self, panel: Panel) -> list[ValueMapping]:
+        if not panel.words:
+            return []
+        results = {
+            value: ValueMappingResult(text=said(key, self.lang), color=shade.value, index=index)
+            for index, (value, key, shade) in enumerate(panel.words)
+        }
+        return [ValueMap(options=results)]
+
+    def _columns(self, panel: Panel, made: table.Panel, mapping: list[ValueMapping]) -> None:
+        """Say of a table's columns what they are called and measured in; hide those that only links need."""
+        if panel.joined:
+            # The instant of an aggregate is where the time shown begins; a lone extreme's is that of what was found.
+            untimed = {"exclude": {"pattern": "^[Tt]ime$"}}
+            made.transformations(
+                [
+                    DataTransformerConfig(id_val="filterFieldsByName", options=untimed),
+                    DataTransformerConfig(id_val="merge", options={}),
+                ]
+            )
+        if panel.ranked:
+            heading = next(
+                it[1] for ask in panel.asks for it in self.dialect.columns(ask, self.lang) if it[0] == panel.ranked
+            )
+            made.sort_by([common.TableSortByFieldState().display_name(heading).desc(True)])
+        for question in panel.asks:
+            for name, heading, unit, hidden in self.dialect.columns(question, self.lang):
+                properties = [_property("displayName", heading)] if heading else []
+                properties += [_property("unit", GRAFANA[unit])] if unit else []
+                properties += [_property("custom.hidden", value=True)] if hidden else []
+                if name == panel.of and mapping:
+                    properties.append(_property("mappings", mapping))
+                    properties.append(_property("custom.cellOptions", {"type": "color-text"}))
+                leading = [it for it in panel.drill if it.column.replace("{lang}", self.lang) in ("", name)]
+                links = [drill.link(self.lang, columns=True).build() for drill in leading]
+                if links and not hidden:
+                    properties.append(_property("links", links))
+                if properties:
+                    made.override_by_name(name, properties)
+
+
+def _property(name: str, value: object) -> DynamicConfigValue:
+    return DynamicConfigValue(id_val=name, value=value)
+
+
+def _marks(name: str) -> list[DynamicConfigValue]:
+    """Return how readings that were BAD are shown: marks at the foot, on a scale of their own that nobody sees."""
+    return [
+        _property("displayName", name),
+        _property("unit", "none"),
+        _property("color", {"mode": "fixed", "fixedColor": Shade.UNUSABLE.value}),
+        _property("custom.drawStyle", "points"),
+        _property("custom.showPoints", "always"),
+        _property("custom.pointSize", 9),
+        _property("custom.stacking", {"mode": "none"}),
+        _property("custom.axisPlacement", "hidden"),
+        _property("custom.axisSoftMin", 0),
+        _property("custom.axisSoftMax", 1_000_000),
+        _property("links", []),
+    ]
+
+
+def _curves(panel: Panel) -> timeseries.Panel:
+    made = (
+        timeseries.Panel()
+        .span_nulls(False)
+        .line_width(2)
+        .show_points(options.VisibilityMode.AUTO)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(options.LegendDisplayMode.LIST)
+            .placement(options.LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+        .tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI).sort(options.SortOrder.DESCENDING))
+        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    )
+    if panel.look is Look.BARS:
+        made = made.draw_style(options.GraphDrawStyle.BARS).fill_opacity(80).line_width(0).axis_soft_min(0)
+    if panel.stacked:
+        made = made.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL)).fill_opacity(60)
+    if panel.limits:
+        made = made.thresholds_style(common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.DASHED))
+    return made
+
+
+def _figure(panel: Panel) -> stat.Panel:
+    shown = options.BigValueColorMode.VALUE if panel.limits or panel.words else options.BigValueColorMode.NONE
+    return (
+        stat.Panel()
+        .graph_mode(options.BigValueGraphMode.NONE)
+        .color_mode(shown)
+        .text_mode(options.BigValueTextMode.AUTO if len(panel.asks) == 1 else options.BigValueTextMode.VALUE_AND_NAME)
+        .reduce_options(common.ReduceDataOptions().values(False).calcs(["lastNotNull"]))
+        .orientation(options.VizOrientation.AUTO)
+    )
+
+
+def _ranking(_panel: Panel) -> bargauge.Panel:
+    return (
+        bargauge.Panel()
+        .display_mode(options.BarGaugeDisplayMode.BASIC)
+        .orientation(options.VizOrientation.HORIZONTAL)
+        .reduce_options(common.ReduceDataOptions().values(False).calcs(["lastNotNull"]))
+        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+    )
+
+
+def _table(_panel: Panel) -> table.Panel:
+    return table.Panel().show_header(True).filterable(True).cell_height(options.TableCellHeight.SM)
+
+
+def _states(_panel: Panel) -> statetimeline.Panel:
+    return (
+        statetimeline.Panel()
+        .show_value(options.VisibilityMode.NEVER)
+        .merge_values(True)
+        .row_height(0.8)
+        .fill_opacity(80)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(options.LegendDisplayMode.LIST)
+            .placement(options.LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+    )
+
+
+_LOOKS: Final[dict[Look, Callable[[Panel], _Builder]]] = {
+    Look.TREND: _curves,
+    Look.BARS: _curves,
+    Look.FIGURE: _figure,
+    Look.RANKING: _ranking,
+    Look.TABLE: _table,
+    Look.STATES: _states,
+}
