@@ -272,9 +272,10 @@ class Community:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "registry.toml").write_text("\n".join(self._declaration()), encoding="utf-8")
         for gateway in GATEWAYS:
-            self.config(gateway).write_text("\n".join(self._configuration(gateway)), encoding="utf-8")
+            self.config(gateway).write_text("\n".join(self.configuration(gateway)), encoding="utf-8")
 
-    def _configuration(self, gateway: str) -> Iterator[str]:
+    def configuration(self, gateway: str) -> Iterator[str]:
+        """Yield a gateway's configuration, in pieces of TOML."""
         yield f'[gateway]\nid = "{gateway}"\ndata = "{gateway}"\n'
         yield f'[uplink]\nhost = "{_HOST}"\nport = {self.broker_port}\n'
         for link, driver, port, devices, interval in self._links[gateway]:

@@ -41,6 +41,7 @@ BENCHES: Final[Mapping[str, str]] = {
     "query.front_overhead": "linli_sim.bench.query",
     "query.latest5000_ms": "linli_sim.bench.query",
     "restore.readings_per_s": "linli_sim.bench.restore",
+    "store.bytes_per_billing_reading": "linli_sim.bench.store",
     "store.bytes_per_reading": "linli_sim.bench.store",
     "storm.drain_readings_per_s": "linli_sim.bench.storm",
     "storm.live_alarm_p99_ms": "linli_sim.bench.storm",
