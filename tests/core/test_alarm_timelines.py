@@ -338,3 +338,20 @@ def test_a_series_no_rule_watches_costs_nothing() -> None:
     engine = Engine([rule(WARM)])
     assert engine.observe(engine.bind(DOOR, T0), True, Quality.GOOD, T0, T0) == []
     assert (engine.evaluations, engine.next_due()) == (0, None)
+
+
+def test_devices_that_report_in_turn_and_then_rest_are_no_outage_each_time() -> None:
+    own = Absence(of=SubjectKind.GATEWAY, after=MINUTE, intervals=3, until_known=HOUR)
+    # Three readings within half a minute, then half an hour of nothing, twelve times.
+    readings = [At(start + s, 4.0) for start in range(0, 12 * 1800, 1800) for s in (0, 13, 30)]
+    found = [it.event for it in play(Engine([rule(own)]), readings, until=12 * 1800)]
+    # It is told what it is by its second rest, and a rest is an alarm no more.
+    assert found == [Event.RAISE, Event.RETURN, Event.RAISE, Event.RETURN]
+
+
+def test_what_was_learnt_is_forgotten_with_time_and_not_with_the_number_of_readings() -> None:
+    own = Absence(of=SubjectKind.GATEWAY, after=MINUTE, intervals=3, until_known=HOUR)
+    # Forty devices within ten seconds, each quarter of an hour.
+    readings = [At(0, 4.0), At(900, 4.0), At(1800, 4.0)]
+    readings += [At(start + s / 4, 4.0) for start in range(2700, 20 * 900, 900) for s in range(40)]
+    assert play(Engine([rule(own)]), readings, until=20 * 900) == []

@@ -14,7 +14,16 @@ from linli_core.instant import Instant
 from linli_core.model import Quality, Value
 
 _LEARN: Final = 2
-_FORGET: Final = 0.9
+_FORGET: Final = 0.1
+"""Of a longest gap, so much of the time that passes is forgotten."""
+
+
+def forgotten(interval: Instant, gap: Instant) -> Instant:
+    """Return the longest gap after another one: what was learnt before is forgotten with time.
+
+    Not with the number of gaps: of devices that report in turn most gaps are short, and the long one is still theirs.
+    """
+    return max(gap, interval - round(gap * _FORGET))
 
 
 class AbsenceWatch:
@@ -67,7 +76,7 @@ class AbsenceWatch:
         if gap > interval:
             return False  # a longer gap than any: a habit, or an outage
         if gap < interval:
-            interval = max(gap, round(interval * _FORGET))
+            interval = forgotten(interval, gap)
         silence = (
             max(condition.after, round(condition.intervals * interval)) if condition.intervals else condition.after
         )
@@ -110,7 +119,7 @@ class AbsenceWatch:
             if gap > interval:
                 return False
             if gap < interval:
-                interval = max(gap, round(interval * _FORGET))
+                interval = forgotten(interval, gap)
             silence = condition.after
             if condition.intervals:
                 silence = max(silence, round(condition.intervals * interval))
@@ -129,13 +138,14 @@ class AbsenceWatch:
             return True
         if memory.last_at is not None and at <= memory.last_at:
             return at == memory.last_at  # a second point of the same poll is in order, only nothing new
-        allowed = self.allowed()
-        if memory.last_at is not None:
-            self._learn(at - memory.last_at, allowed)
+        allowed, before = self.allowed(), memory.last_at
+        if before is not None:
+            self._learn(at - before, allowed)
         memory.last_at = min(at, now)
         # A backlog's old reading is no sign of life now.
         if memory.raised and at + allowed > now:
             memory.raised = False
+            self._learn_habit(before, at)
             change = move(self.rule, memory, self._return, at, now)
             if change is not None:
                 out.append(change)
@@ -148,8 +158,19 @@ class AbsenceWatch:
             return  # an outage is not the subject's habit
         if memory.gaps < _LEARN:
             memory.gaps += 1
-        known = memory.interval or 0
-        memory.interval = max(gap, round(known * _FORGET))
+        memory.interval = forgotten(memory.interval or 0, gap)
+
+    def _learn_habit(self, before: Instant | None, at: Instant) -> None:
+        """Tell outages from a subject that is always heard for shorter than it is silent: that is its way to be.
+
+        Three detectors that report within a minute and then not for half an hour are no gateway that fails.
+        """
+        memory = self.memory
+        if before is None:
+            return
+        if memory.begun_at is not None and 0 <= before - memory.begun_at < at - before:
+            memory.interval, memory.gaps = at - before, _LEARN
+        memory.begun_at = at
 
     def tick(self, now: Instant, listening_since: Instant, out: list[AlarmChange]) -> None:
         """Raise when the silence has lasted too long."""

@@ -127,7 +127,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
         value: The newest usable value.
         interval: The subject's own interval as far as learnt, µs.
         gaps: How many gaps it was learnt from, at most two.
-        begun_at: Since when the readings said so that raised it.
+        begun_at: Since when the readings said so that raised it; of a silence, since when it is over.
         raised_at: When it was last raised, by the readings.
         past: What late readings tell of an earlier time.
         kept: What a figure or a pattern was made of so far.

@@ -7,11 +7,11 @@ from typing import Final
 
 from linli_core.alarm.engine import CHINA
 from linli_core.instant import HOUR, Instant, from_datetime, to_datetime
-from linli_sim.scenarios import cold, fire, kitchen
+from linli_sim.scenarios import cold, fire, kitchen, people, tanks
 from linli_sim.scenarios.story import Scenario
 
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
-    {scenario.name: scenario for module in (cold, kitchen, fire) for scenario in module.SCENARIOS}
+    {scenario.name: scenario for module in (cold, kitchen, fire, tanks, people) for scenario in module.SCENARIOS}
 )
 
 
