@@ -152,6 +152,7 @@ class Engine:
         first: Instant,
         last: Instant,
         count: int,
+        gap: Instant,
         now: Instant,
     ) -> bool:
         """Take a run of good readings of one series at once: each within every watch's range, each later than the last.
@@ -164,6 +165,7 @@ class Engine:
             first: When the run begins.
             last: When it ends.
             count: How many there are.
+            gap: The longest time between two of them.
             now: The time of learning.
         """
         if last > now:
@@ -172,7 +174,7 @@ class Engine:
             if not level.is_at_rest(first):
                 return False
         for level in levels:
-            level.calm(value, Quality.GOOD, last, now)
+            level.rest(value, first, last, gap, now)
         self.evaluations += count * len(levels)
         return True
 

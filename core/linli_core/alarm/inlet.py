@@ -43,6 +43,10 @@ class Inlet:
         """Tell that every reading is to be observed."""
         return self.watch.is_at_rest(at)
 
+    def rest(self, value: float, first: Instant, last: Instant, gap: Instant, now: Instant) -> None:
+        """Take a run of readings that settle nothing."""
+        self.watch.rest(value, first, last, gap, now)
+
     def calm(self, value: Value, quality: Quality, at: Instant, now: Instant) -> bool:
         """Leave every reading to :meth:`observe`."""
         return self.watch.calm(value, quality, at, now)

@@ -95,20 +95,33 @@ class Kept(msgspec.Struct, omit_defaults=True):
     count: int = 0
 
 
-class Past(msgspec.Struct):
+class Piece(msgspec.Struct, array_like=True):
+    """Readings in a row that lie on one side.
+
+    Attributes:
+        first, last: Event time of the first and of the newest.
+        side: 1 beyond, -1 back, 0 in the dead band.
+        value: The newest one's.
+    """
+
+    first: Instant
+    last: Instant
+    side: int
+    value: bool | float | str | None = None
+
+
+class Past(msgspec.Struct, omit_defaults=True):
     """A run of readings that came late, older than others of their point.
 
     Attributes:
-        last_at: Event time of its newest.
-        heard_at: When that came.
-        since: Since when they lie beyond, ``None`` if they do not.
-        raised: Whether an alarm was raised by them.
+        heard_at: When the newest of them came.
+        pieces: What they say, in order of event time.
+        begun_at: Since when they lie beyond that raised the alarm which stands by them, ``None`` if none does.
     """
 
-    last_at: Instant
     heard_at: Instant
-    since: Instant | None = None
-    raised: bool = False
+    pieces: list[Piece] = []
+    begun_at: Instant | None = None
 
 
 class Memory(msgspec.Struct, omit_defaults=True):
@@ -129,6 +142,11 @@ class Memory(msgspec.Struct, omit_defaults=True):
         gaps: How many gaps it was learnt from, at most two.
         begun_at: Since when the readings said so that raised it; of a silence, since when it is over.
         raised_at: When it was last raised, by the readings.
+        usable_at: Event time of the newest usable reading, while the newest of all is not.
+        silences: Times longer than the on-delay between two usable readings, oldest first: only there can what comes
+            late have lasted long enough.
+        excursions: From when to when readings lay beyond, too shortly for an alarm, oldest first.
+        told: From when to when the condition was so that alarms were raised for, oldest first.
         past: What late readings tell of an earlier time.
         kept: What a figure or a pattern was made of so far.
     """
@@ -147,6 +165,10 @@ class Memory(msgspec.Struct, omit_defaults=True):
     gaps: int = 0
     begun_at: Instant | None = None
     raised_at: Instant | None = None
+    usable_at: Instant | None = None
+    silences: list[tuple[Instant, Instant]] = []
+    excursions: list[tuple[Instant, Instant]] = []
+    told: list[tuple[Instant, Instant]] = []
     past: Past | None = None
     kept: Kept | None = None
 

@@ -13,7 +13,8 @@ from math import isfinite
 from typing import Final
 
 from linli_core.alarm.conditions import Limit, StateIs
-from linli_core.alarm.memory import AlarmChange, Memory, Past, move
+from linli_core.alarm.memory import AlarmChange, Memory, Past, Piece, move
+from linli_core.alarm.past import UNKNOWN, Around, Episode, episodes, put, silence_around
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.states import Event, Note, State
 from linli_core.instant import MINUTE, Instant
@@ -26,6 +27,12 @@ QUIET: Final = 10 * MINUTE
 """A run of late readings is over when nothing more of it came for so long."""
 
 _LEAST: Final = float("-inf")
+_FOREVER: Final = 2**62
+_ALWAYS: Final = (UNKNOWN, _FOREVER)
+"""Without an on-delay a reading counts by itself, whatever came around it."""
+
+_MOST_SILENCES: Final = 16
+_MOST_TOLD: Final = 8
 
 
 class LevelWatch:
@@ -35,6 +42,7 @@ class LevelWatch:
         "_back",
         "_edge_at",
         "_limit",
+        "_lull",
         "_off",
         "_on",
         "_return",
@@ -57,6 +65,8 @@ class LevelWatch:
         # When the rule's schedule opens or closes next; found out with the first reading.
         self._edge_at: Instant | None = None
         self._on = level.on_delay
+        # So long a silence is worth remembering: what comes late may have lasted long enough in it.
+        self._lull = level.on_delay or _FOREVER
         self._off = level.off_delay
         self._return = Event.RETURN_LATCHED if rule.latched else Event.RETURN
         self._values = level.values if isinstance(level, StateIs) else None
@@ -90,7 +100,21 @@ class LevelWatch:
     def is_at_rest(self, at: Instant) -> bool:
         """Tell whether good readings from an instant on that lie within :attr:`calm_range` would settle nothing."""
         memory = self.memory
-        return not memory.raised and memory.since is None and (memory.last_at is None or at > memory.last_at)
+        return (
+            not (memory.raised or memory.held)
+            and memory.since is None
+            and memory.past is None
+            and (memory.last_at is None or at > memory.last_at)
+        )
+
+    def rest(self, value: float, first: Instant, last: Instant, gap: Instant, now: Instant) -> None:
+        """Take a run of readings that settle nothing; ``gap`` is the longest time between two of them."""
+        memory = self.memory
+        if first - (memory.last_at or 0) > self._lull:
+            self._listen(first)
+        if gap > self._lull:
+            self._note_silence(first, last)  # where in it nothing came is not worth knowing
+        memory.last_at, memory.lag, memory.value = last, now - last, value
 
     def calm(self, value: Value, quality: Quality, at: Instant, now: Instant) -> bool:
         """Take a reading that settles nothing, as nothing is amiss, quickly; ``False`` leaves it to :meth:`observe`.
@@ -107,10 +131,14 @@ class LevelWatch:
             or self._edge_at is not None
             or not _LEAST < self._sign * value <= self._limit
             or at > now
+            or memory.held
+            or memory.past is not None
             or (memory.last_at is not None and at <= memory.last_at)
         ):
             return False
-        memory.last_at, memory.lag, memory.held, memory.value = at, now - at, False, value
+        if at - (memory.last_at or 0) > self._lull:
+            self._listen(at)
+        memory.last_at, memory.lag, memory.value = at, now - at, value
         return True
 
     def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
@@ -123,7 +151,12 @@ class LevelWatch:
             return False
         if memory.last_at is not None and at <= memory.last_at:
             return at < memory.last_at and side is not None and self._recall(side, plain, at, now, out)
+        self._forget_stale(now, out)
         self._advance(at, now, out)
+        if side is not None:
+            self._listen(at)
+        elif not memory.held:
+            memory.usable_at = memory.last_at
         memory.last_at = at
         memory.lag = max(now - at, 0)
         memory.held = side is None
@@ -146,6 +179,9 @@ class LevelWatch:
         # While quiet only "beyond" opposes; while raised only "back" does: the dead band settles nothing.
         opposes = side < 0 if memory.raised else side > 0
         if not opposes:
+            if memory.since is not None and not memory.raised:
+                memory.excursions.append((memory.since, at))
+                del memory.excursions[:-_MOST_TOLD]
             memory.since = None
         else:
             if memory.since is None:
@@ -166,7 +202,7 @@ class LevelWatch:
         self._conclude(upto, now, out)
 
     def _recall(self, side: int, value: Value, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
-        """Take a reading older than the newest: it may disprove an alarm, or tell of one that was not seen."""
+        """Take a reading older than the newest: it may deny an alarm, or tell of one that was not seen."""
         memory = self.memory
         begun, raised = memory.begun_at, memory.raised_at
         if side <= 0 and begun is not None and raised is not None and begun <= at < raised:
@@ -174,43 +210,128 @@ class LevelWatch:
             if memory.state is not State.NORMAL:
                 self._tell(Note.DISPROVE, at, now, value, out)
             return True
-        if now - at < self.rule.retrospective or not self.rule.schedule.holds(at, self._zone):
+        if not self.rule.schedule.holds(at, self._zone):
             return False
-        past = memory.past
-        if past is not None and now - past.heard_at > QUIET:
-            self._forget(now, out)
-            past = None
-        if past is None:
-            past = memory.past = Past(at, now)
-        elif at <= past.last_at:
+        if memory.since is not None and at >= memory.since:
+            return self._deny(side, at)
+        around = silence_around(memory.silences, at) if self._on else _ALWAYS
+        if around is None:
             return False
-        self.is_substantial = True
-        past.last_at, past.heard_at = at, now
-        if not past.raised:
-            self._recall_beyond(past, side, value, now, out)
-        elif side < 0:
-            self._forget(now, out)
+        self._forget_stale(now, out)
+        past = memory.past or Past(now)
+        pieces = len(past.pieces)
+        told_upto = max((over for _, over in memory.told if over <= at), default=UNKNOWN)
+        if not put(past.pieces, Piece(at, at, side, plain_value(value, Quality.GOOD)), around, told_upto):
+            return False
+        memory.past, past.heard_at = past, now
+        # That what was quiet stays so is worth no write.
+        self.is_substantial = side > 0 or len(past.pieces) != pieces
+        self._tell_past(past, at, now, out)
         return True
 
-    def _recall_beyond(self, past: Past, side: int, value: Value, now: Instant, out: list[AlarmChange]) -> None:
-        if past.since is None and side > 0:
-            past.since = past.last_at
-        if past.since is not None and past.last_at - past.since >= self._on and not self.memory.raised:
-            told = len(out)
-            self._tell(Event.RAISE, past.since + self._on, now, value, out)
-            past.raised = len(out) > told
-            if past.raised and side < 0:
-                self._forget(now, out)
-        elif side <= 0:
-            past.since = None
+    def _deny(self, side: int, at: Instant) -> bool:
+        """Take a late reading from while those that came in time oppose what stands.
 
-    def _forget(self, now: Instant, out: list[AlarmChange]) -> None:
-        """End a run of late readings; what it raised returns, unless it stands by newer ones."""
+        Where it does not they have not opposed all along: what lasts counts from it at the earliest.
+        """
         memory = self.memory
-        past, memory.past = memory.past, None
+        if side < 0 if memory.raised else side > 0:
+            return False
+        memory.since = at
         self.is_substantial = True
-        if past is not None and past.raised and not memory.raised:
-            self._tell(self._return, past.last_at, now, None, out)
+        return True
+
+    def _tell_past(
+        self, past: Past, at: Instant, now: Instant, out: list[AlarmChange], *, is_over: bool = False
+    ) -> None:
+        """Tell of the alarms that late readings show, each once."""
+        known = Around(self.memory.silences, self.memory.excursions) if self._on else Around()
+        found = episodes(past.pieces, known, self._on, self._off, is_over=is_over)
+        standing = next((it for it in found if self._stands_by(past, it)), None)
+        if standing is not None and standing.over_at is not None:
+            self._end_past(past, standing.over_at, now, out)
+        elif standing is None and past.begun_at is not None:
+            self._tell(Note.DISPROVE, at, now, None, out)
+            self._end_past(past, at, now, out)
+        for it in found:
+            # While one alarm stands, another of the past says no more; it is told when that is over.
+            if past.begun_at is None and not self.memory.raised and self._is_news(it):
+                self._tell(Event.RAISE, it.raised_at, now, it.value, out)
+                past.begun_at = it.begun
+                if it.over_at is not None:
+                    self._end_past(past, it.over_at, now, out)
+
+    @staticmethod
+    def _stands_by(past: Past, episode: Episode) -> bool:
+        begun, over_at = past.begun_at, episode.over_at
+        return (
+            begun is not None
+            and episode.begun <= begun
+            and (over_at is None or begun < over_at or begun == episode.begun)
+        )
+
+    def _is_news(self, episode: Episode) -> bool:
+        """Tell whether no alarm stood yet at the time of one of the past, and its rule was in force."""
+        until = episode.over_at if episode.over_at is not None and self._on else episode.raised_at
+        for begun, over in self.memory.told:
+            if begun <= until and (episode.begun < over or episode.begun == begun):
+                return False
+        return self.rule.schedule.holds(episode.raised_at, self._zone)
+
+    def _end_past(self, past: Past, at: Instant, now: Instant, out: list[AlarmChange]) -> None:
+        """End an alarm that stands by late readings, unless it stands by newer ones."""
+        memory = self.memory
+        begun, past.begun_at = past.begun_at, None
+        if begun is None or memory.raised:
+            return
+        if memory.since is not None and at >= memory.since:
+            # It has lasted ever since: the alarm stands by what came in time from now on.
+            memory.begun_at, memory.raised_at = begun, begun + self._on
+            memory.raised, memory.since = True, None
+            return
+        self._remember(begun, at)
+        self._tell(self._return, at, now, None, out)
+
+    def _remember(self, begun: Instant, over: Instant) -> None:
+        """Keep from when to when an alarm stood: what comes late and lies there tells nothing new."""
+        told = self.memory.told
+        told.append((begun, over))
+        told.sort()
+        del told[:-_MOST_TOLD]
+
+    def _forget_stale(self, now: Instant, out: list[AlarmChange]) -> None:
+        """End a run of late readings of which nothing more came for a while."""
+        memory = self.memory
+        past = memory.past
+        if past is not None and now - past.heard_at >= QUIET:
+            self._advance(past.heard_at + QUIET - memory.lag, now, out)
+            self._join(past)
+            self._tell_past(past, past.heard_at, now, out, is_over=True)
+            memory.past = None
+            self.is_substantial = True
+
+    def _join(self, past: Past) -> None:
+        """Let what lies beyond now have begun with the late readings just before it."""
+        memory, last = self.memory, past.pieces[-1]
+        if memory.since is None or memory.raised or last.side <= 0 or not self._on:
+            return
+        around = silence_around(memory.silences, last.first)
+        if around is not None and around[1] == memory.since and (past.begun_at or 0) < last.first:
+            memory.since = last.first
+            del past.pieces[-1]
+
+    def _listen(self, at: Instant) -> None:
+        """Note how long no usable reading came before this one."""
+        memory = self.memory
+        before = memory.usable_at if memory.held else memory.last_at
+        memory.usable_at = None
+        if at - (before or 0) > self._lull:
+            self._note_silence(before or 0, at)
+
+    def _note_silence(self, begun: Instant, over: Instant) -> None:
+        silences = self.memory.silences
+        silences.append((begun, over))
+        del silences[:-_MOST_SILENCES]
 
     def _tell(self, event: Event | Note, at: Instant, now: Instant, value: Value, out: list[AlarmChange]) -> None:
         change = move(self.rule, self.memory, event, at, now, value=value)
@@ -227,22 +348,23 @@ class LevelWatch:
         event = self._return if memory.raised else Event.RAISE
         if not memory.raised:
             memory.begun_at, memory.raised_at = memory.since, at
+        elif memory.raised_at is not None:
+            self._remember(memory.begun_at or memory.raised_at, at)
+            if memory.past is not None:
+                memory.past.begun_at = None  # whatever it stood by
         memory.raised = not memory.raised
         memory.since = None
         self._tell(event, at, now, memory.value, out)
 
     def tick(self, now: Instant, listening_since: Instant, out: list[AlarmChange]) -> None:  # noqa: ARG002
         """Conclude what has lasted long enough by now, less the subject's lag."""
-        past = self.memory.past
-        if past is not None and past.raised and now - past.heard_at >= QUIET:
-            self._forget(now, out)
+        self._forget_stale(now, out)
         self._advance(now - self.memory.lag, now, out)
 
     def due(self, listening_since: Instant) -> Instant | None:  # noqa: ARG002
         """Return when the running delay ends, the schedule turns, or a run of late readings is over."""
         memory = self.memory
-        past = memory.past
-        due = past.heard_at + QUIET if past is not None and past.raised else None
+        due = None if memory.past is None else memory.past.heard_at + QUIET
         if memory.held:
             return due
         if memory.since is not None:

@@ -117,17 +117,20 @@ class Screening:
         begins = np.flatnonzero(np.concatenate(([True], ~again)))
         ends = np.concatenate((begins[1:], [len(rows)]))
         counts = ends - begins
+        gaps = np.zeros(len(rows), np.int64)
+        gaps[1:][again] = np.diff(time)[again]
         settle, levels = self._engine.settle, self._levels
         restless = np.array(
             [
-                not (quiet and settle(levels[number], last_value, first, last, count, now))
-                for number, quiet, last_value, first, last, count in zip(
+                not (quiet and settle(levels[number], last_value, first, last, count, gap, now))
+                for number, quiet, last_value, first, last, count, gap in zip(
                     series[begins].tolist(),
                     np.logical_and.reduceat(within, begins).tolist(),
                     value[ends - 1].tolist(),
                     time[begins].tolist(),
                     time[ends - 1].tolist(),
                     counts.tolist(),
+                    np.maximum.reduceat(gaps, begins).tolist(),
                     strict=True,
                 )
             ],
