@@ -333,6 +333,7 @@ STORIES |= {
         6 * H,
         [],
     ),
+    "balance: a bulk meter alone is no loss": (BALANCE, meter("bulk/volume", 0, 5 * H, 10.0), 6 * H, []),
     "balance: a meter that is silent is no loss": (
         BALANCE,
         [

@@ -1,6 +1,7 @@
 """Each scenario through the engine, with all packs in force: what it plants is told in time, and nothing else is."""
 
 from datetime import datetime
+from functools import cache
 
 import pytest
 
@@ -12,18 +13,30 @@ from linli_platform.alarms import load_rules
 from linli_platform.alarms.bundled import pack_names
 from linli_sim.scenarios.listed import SCENARIOS, last_start
 from linli_sim.scenarios.play import judge, play
-from linli_sim.scenarios.story import Scenario
+from linli_sim.scenarios.story import Scenario, Story
 
 RULES = load_rules(packs=pack_names())
 NOW = from_datetime(datetime(2026, 7, 2, 15, 10, tzinfo=CHINA))
 
 
+@cache
+def told(name: str) -> Story:
+    return SCENARIOS[name].tell(last_start(SCENARIOS[name], NOW), 1)
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda it: it.name)
 def test_what_it_plants_is_told_in_time_and_nothing_else(scenario: Scenario) -> None:
-    story = scenario.tell(last_start(scenario, NOW), 1)
+    story = told(scenario.name)
     verdict = judge(play(RULES, story), story.truths, story.may)
     assert story.truths
     assert (verdict.missed, verdict.late, verdict.false) == ((), (), ())
+
+
+def test_every_rule_of_the_packs_has_a_scenario_that_must_raise_it() -> None:
+    packs = {rule.id for rule in RULES} - {rule.id for rule in load_rules()}
+    planted = {truth.rule for name in SCENARIOS for truth in told(name).truths}
+    assert packs - planted == set()
+    assert {rule.id for rule in load_rules()} - planted == {"food.cold-room-warm", "food.cold-room-door-open"}
 
 
 @pytest.mark.parametrize("name", ["cold-room-door", "fire"])
@@ -34,7 +47,7 @@ def test_the_same_seed_tells_the_same_story_and_another_one_another(name: str) -
 
 
 def test_without_its_fault_a_story_has_nothing_to_tell() -> None:
-    story = SCENARIOS["cold-room-door"].tell(last_start(SCENARIOS["cold-room-door"], NOW), 1)
+    story = told("cold-room-door")
     quiet = story._replace(readings=tuple(it for it in story.readings if it.at < story.truths[0].begins))
     quiet = quiet._replace(until=story.truths[0].begins)
     verdict = judge(play(RULES, quiet), story.truths)

@@ -156,6 +156,8 @@ class BalanceWatch(EveryWatch):
     def _missing(self, number: int) -> float | None:
         """Return the share of the bulk that no sub-meter counted; ``None`` where a meter's own share is not known."""
         totals = {"bulk": 0.0, "sub": 0.0}
+        if not any(meter.startswith("sub:") for meter in self._kept.points):
+            return None  # a bulk meter alone: what it counted went to meters of another gateway, or to none
         for meter, point in self._kept.points.items():
             if not self._counts(point, number):
                 continue

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from linli_core.instant import HOUR, MINUTE, Instant
+from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_sim.coldroom_model import ColdRoom
 from linli_sim.scenarios.story import Scenario, Story, Teller, every
 
@@ -20,11 +20,11 @@ def make_room(seed: int, *, setpoint: float = CHILLED, ambient: float = 26.0) ->
     return ColdRoom(seed, setpoint=setpoint, ambient=ambient, longest_step=5.0)
 
 
-def tell_room(teller: Teller, device: str, room: ColdRoom, until: Instant, act: Act) -> None:
-    """Let a room live, by the minute, while something is done to it."""
-    for at in every(teller.start, until, MINUTE):
+def tell_room(teller: Teller, device: str, room: ColdRoom, until: Instant, act: Act, step: Instant = MINUTE) -> None:
+    """Let a room live while something is done to it, and tell it every step."""
+    for at in every(teller.start, until, step):
         act(room, at - teller.start)
-        room.step(60.0)
+        room.step(step / SECOND)
         teller.say(device, "air_temperature", at, round(room.measured_air, 1))
         teller.say(device, "product_temperature", at, round(room.goods, 1))
         teller.say(device, "evaporator_temperature", at, round(room.evaporator, 1))
@@ -46,7 +46,7 @@ def cold_room(start: Instant, seed: int) -> Story:
     def act(room: ColdRoom, since: Instant) -> None:
         room.compressor_failed = since >= 2 * HOUR
 
-    tell_room(teller, device, make_room(seed, ambient=34.0), until, act)
+    tell_room(teller, device, make_room(seed, ambient=34.0), until, act, 5 * MINUTE)
     lasts = until - fault
     for rule, quantity, hours in (
         ("food.chilled-warm", "air_temperature", 7),
@@ -104,7 +104,7 @@ def freezing(start: Instant, seed: int) -> Story:
     def act(room: ColdRoom, since: Instant) -> None:
         room.thermostat_stuck = since >= HOUR
 
-    tell_room(teller, device, make_room(seed, ambient=16.0), until, act)
+    tell_room(teller, device, make_room(seed, ambient=16.0), until, act, 2 * MINUTE)
     teller.must("food.chilled-freezing", device, "air_temperature", fault, within=3 * HOUR, lasts=9 * HOUR)
     return teller.story(until)
 
@@ -118,7 +118,7 @@ def freezer(start: Instant, seed: int) -> Story:
     def act(room: ColdRoom, since: Instant) -> None:
         room.compressor_failed = since >= 2 * HOUR
 
-    tell_room(teller, device, make_room(seed, setpoint=FROZEN, ambient=30.0), until, act)
+    tell_room(teller, device, make_room(seed, setpoint=FROZEN, ambient=30.0), until, act, 3 * MINUTE)
     teller.must("food.frozen-warm", device, "air_temperature", fault, within=4 * HOUR, lasts=lasts)
     teller.must("food.frozen-thawing", device, "air_temperature", fault, within=12 * HOUR, lasts=lasts)
     return teller.story(until, may=["food.air-warms-fast"])
@@ -148,7 +148,7 @@ def evaporator_iced(start: Instant, seed: int) -> Story:
 
     room = make_room(seed, ambient=30.0)
     room.defrost_interval = 1e9
-    tell_room(teller, device, room, until, act)
+    tell_room(teller, device, room, until, act, 3 * MINUTE)
     fault = start + HOUR
     teller.must("food.evaporator-iced", device, "evaporator_temperature", fault, within=7 * HOUR, lasts=15 * HOUR)
     return teller.story(until, may=["food.chilled-warm", "food.cold-room-warm"])

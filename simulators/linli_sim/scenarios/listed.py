@@ -7,11 +7,13 @@ from typing import Final
 
 from linli_core.alarm.engine import CHINA
 from linli_core.instant import HOUR, Instant, from_datetime, to_datetime
-from linli_sim.scenarios import cold, fire, kitchen, people, tanks
+from linli_sim.scenarios import cold, electricity, fire, kitchen, meters, people, tanks, water
 from linli_sim.scenarios.story import Scenario
 
+_GROUPS: Final = (cold, kitchen, fire, tanks, people, electricity, water, meters)
+
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
-    {scenario.name: scenario for module in (cold, kitchen, fire, tanks, people) for scenario in module.SCENARIOS}
+    {scenario.name: scenario for module in _GROUPS for scenario in module.SCENARIOS}
 )
 
 
