@@ -123,6 +123,7 @@ class Platform:
         self.upkeep = Upkeep(self.store, self.clock, self.metrics, settings.store.retention)
         self.live = LiveFeed(shown)
         self.ingest.listen(self.alarms.on_committed, RULES)
+        self.ingest.hurry(self.alarms.presses)
         self.metrics.stages.waiting(RULES, lambda: self.alarms.unwritten)
         self.ingest.listen(self.live.on_committed, LIVE)
         self.ingest.listen(self.completeness.on_committed, COMPLETENESS)

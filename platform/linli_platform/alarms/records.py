@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal_column, select, tuple_
 from sqlalchemy.orm import Session, sessionmaker
 
 from linli_core.alarm import (
@@ -33,6 +34,16 @@ _decoder = msgspec.json.Decoder(Memory)
 _RAISES = frozenset({Event.RAISE})
 _RETURNS = frozenset({Event.RETURN, Event.RETURN_LATCHED})
 _TEXT = 200
+_UNSETTLED = AlarmTable.state != literal_column(f"'{State.NORMAL}'")
+"""As the index of them says it: a parameter in its place, and no index would be used."""
+
+# Made once: every alarm waits for them, and SQLAlchemy takes longer to make one than SQLite to carry it out.
+_ACTIVE = select(AlarmTable).where(
+    _UNSETTLED, tuple_(AlarmTable.rule, AlarmTable.subject).in_(bindparam("keys", expanding=True))
+)
+_FORGET = delete(AlarmMemoryTable).where(
+    AlarmMemoryTable.rule == bindparam("rule"), AlarmMemoryTable.subject == bindparam("subject")
+)
 _HIDING = Hiding.__struct_fields__
 _NOTES = frozenset(Note)
 
@@ -76,7 +87,7 @@ class AlarmRecords:
             }
             active = {
                 (row.rule, row.subject): State(row.state)
-                for row in session.scalars(select(AlarmTable).where(AlarmTable.state != State.NORMAL))
+                for row in session.scalars(select(AlarmTable).where(_UNSETTLED))
             }
         for key in active:
             memories.setdefault(key, Memory(*key))
@@ -96,81 +107,73 @@ class AlarmRecords:
             keys: Their identities, in the same order.
         """
         with self._sessions.begin() as session:
-            touched: dict[int, AlarmTable] = {}
-            for change in changes:
-                row = self._apply(session, change)
-                touched[row.id] = row
-            for key, memory in zip(keys, memories, strict=True):
-                session.merge(AlarmMemoryTable(rule=key[0], subject=key[1], memory=memory))
+            rows = self._moved(session, changes)
+            if changes:
+                lines = [_change(change, row.id) for change, row in zip(changes, rows, strict=True)]
+                session.connection().execute(insert(AlarmChangeTable), lines)
+            _remember(session, keys, memories)
+            return [_row(row) for row in {row.id: row for row in rows}.values()]
+
+    def _moved(self, session: Session, changes: Sequence[AlarmChange]) -> list[AlarmTable]:
+        """Bring the alarms to where the changes take them, all at once; return the alarm of each change.
+
+        In turns: a new alarm must be in the table before it is moved, and the one before it of the same identity must
+        have been settled there.
+        """
+        active = _active(session, {(change.rule, change.subject) for change in changes})
+        found: dict[int, AlarmTable] = {}
+        left = list(range(len(changes)))
+        while left:
+            new: dict[Key, int] = {}
+            settled: set[Key] = set()
+            waiting = []
+            for place in left:
+                change = changes[place]
+                key = (change.rule, change.subject)
+                row = active.get(key)
+                if row is not None:
+                    found[place] = row
+                    _move(row, change)
+                    if change.after is State.NORMAL:
+                        settled.add(key)
+                        del active[key]
+                elif key in new or key in settled:
+                    waiting.append(place)
+                else:
+                    new[key] = place
             session.flush()
-            return [_row(row) for row in touched.values()]
+            if new:
+                session.connection().execute(insert(AlarmTable), [self._new(changes[place]) for place in new.values()])
+                active |= _active(session, new)
+                found |= {place: active[key] for key, place in new.items()}
+            left = waiting
+        return [found[place] for place in range(len(changes))]
 
-    def _apply(self, session: Session, change: AlarmChange) -> AlarmTable:
-        row = session.scalar(
-            select(AlarmTable).where(
-                AlarmTable.rule == change.rule, AlarmTable.subject == change.subject, AlarmTable.state != State.NORMAL
-            )
-        )
-        number, text = _split(change.value)
-        if row is None:
-            if change.event not in _RAISES:
-                raise AlarmRecordError(f"{change.rule} on {change.subject}: {change.event} without an active alarm")
-            row = self._new(change, number, text)
-            session.add(row)
-        else:
-            row.state = change.after
-            if change.event in _RAISES:
-                row.times_raised += 1
-                row.raised_again_at = change.at
-                row.returned_at = None
-                row.value, row.text = number, text
-            elif change.event in _RETURNS:
-                row.returned_at = change.at
-            elif change.event is Event.ACKNOWLEDGE:
-                row.acknowledged_at, row.acknowledged_by, row.comment = change.at, change.actor, change.comment
-        session.flush()
-        session.add(
-            AlarmChangeTable(
-                alarm=row.id,
-                event=change.event,
-                before=change.before,
-                after=change.after,
-                at=change.at,
-                learnt_at=change.learnt_at,
-                value=number,
-                text=text,
-                actor=change.actor,
-                comment=change.comment,
-            )
-        )
-        return row
-
-    def _new(self, change: AlarmChange, number: float | None, text: str | None) -> AlarmTable:
+    def _new(self, change: AlarmChange) -> dict[str, Any]:
+        if change.event not in _RAISES:
+            raise AlarmRecordError(f"{change.rule} on {change.subject}: {change.event} without an active alarm")
         rule = self._rules[change.rule]
         gateway, _, below = change.subject.partition("/")
         device, _, quantity = below.partition("/")
-        return AlarmTable(
-            rule=rule.id,
-            subject=change.subject,
-            gateway=gateway,
-            device=device,
-            point=below if quantity else "",
-            category=rule.category,
-            priority=rule.priority,
-            title=msgspec.to_builtins(rule.title),
-            consequence=msgspec.to_builtins(rule.consequence),
-            response=msgspec.to_builtins(rule.response),
-            clause=rule.clause,
-            state=change.after,
-            raised_at=change.at,
-            learnt_at=change.learnt_at,
-            times_raised=1,
-            acknowledged_by="",
-            comment="",
-            assigned_to="",
-            value=number,
-            text=text,
-        )
+        number, text = _split(change.value)
+        return {
+            "rule": rule.id,
+            "subject": change.subject,
+            "gateway": gateway,
+            "device": device,
+            "point": below if quantity else "",
+            "category": rule.category,
+            "priority": rule.priority,
+            "title": msgspec.to_builtins(rule.title),
+            "consequence": msgspec.to_builtins(rule.consequence),
+            "response": msgspec.to_builtins(rule.response),
+            "clause": rule.clause,
+            "state": change.after,
+            "raised_at": change.at,
+            "learnt_at": change.learnt_at,
+            "value": number,
+            "text": text,
+        }
 
     def close_orphans(self, orphans: Iterable[Memory], now: Instant, comment: str) -> int:
         """Settle alarms whose rule is no longer in force, with a record of it; return how many were open."""
@@ -179,9 +182,7 @@ class AlarmRecords:
             for orphan in orphans:
                 key = (orphan.rule, orphan.subject)
                 for row in session.scalars(
-                    select(AlarmTable).where(
-                        tuple_(AlarmTable.rule, AlarmTable.subject) == key, AlarmTable.state != State.NORMAL
-                    )
+                    select(AlarmTable).where(tuple_(AlarmTable.rule, AlarmTable.subject) == key, _UNSETTLED)
                 ):
                     session.add(
                         AlarmChangeTable(
@@ -207,8 +208,7 @@ class AlarmRecords:
         """Return alarms, newest first."""
         conditions: list[ColumnElement[bool]] = []
         if wanted.active is not None:
-            settled = AlarmTable.state == State.NORMAL
-            conditions.append(~settled if wanted.active else settled)
+            conditions.append(_UNSETTLED if wanted.active else AlarmTable.state == State.NORMAL)
         if wanted.category is not None:
             conditions.append(AlarmTable.category == wanted.category)
         if wanted.priority is not None:
@@ -263,7 +263,7 @@ class AlarmRecords:
             select(AlarmChangeTable, AlarmTable.rule, AlarmTable.subject, AlarmTable.priority)
             .join(AlarmTable, AlarmTable.id == AlarmChangeTable.alarm)
             .where(AlarmChangeTable.at < end, AlarmChangeTable.event.not_in(_NOTES))
-            .where(AlarmTable.id.in_(lived) | ((AlarmTable.state != State.NORMAL) & (AlarmTable.raised_at < end)))
+            .where(AlarmTable.id.in_(lived) | (_UNSETTLED & (AlarmTable.raised_at < end)))
             .order_by(AlarmChangeTable.at, AlarmChangeTable.id)
             .limit(limit)
         )
@@ -331,6 +331,50 @@ class AlarmRecords:
 def encode_memory(memory: Memory) -> bytes:
     """Return a memory as it is kept; the engine may change the original afterwards."""
     return _encoder.encode(memory)
+
+
+def _move(row: AlarmTable, change: AlarmChange) -> None:
+    row.state = change.after
+    if change.event in _RAISES:
+        row.times_raised += 1
+        row.raised_again_at = change.at
+        row.returned_at = None
+        row.value, row.text = _split(change.value)
+    elif change.event in _RETURNS:
+        row.returned_at = change.at
+    elif change.event is Event.ACKNOWLEDGE:
+        row.acknowledged_at, row.acknowledged_by, row.comment = change.at, change.actor, change.comment
+
+
+def _active(session: Session, keys: Collection[Key]) -> dict[Key, AlarmTable]:
+    """Return the alarms of some identities that are not settled."""
+    if not keys:
+        return {}
+    return {(row.rule, row.subject): row for row in session.scalars(_ACTIVE, {"keys": sorted(keys)})}
+
+
+def _change(change: AlarmChange, alarm: int) -> dict[str, Any]:
+    number, text = _split(change.value)
+    return {
+        "alarm": alarm,
+        "event": change.event,
+        "before": change.before,
+        "after": change.after,
+        "at": change.at,
+        "learnt_at": change.learnt_at,
+        "value": number,
+        "text": text,
+        "actor": change.actor,
+        "comment": change.comment,
+    }
+
+
+def _remember(session: Session, keys: Iterable[Key], memories: Iterable[bytes]) -> None:
+    """Put memories in the place of those that were there."""
+    rows = [{"rule": key[0], "subject": key[1], "memory": memory} for key, memory in zip(keys, memories, strict=True)]
+    if rows:
+        session.connection().execute(_FORGET, rows)
+        session.connection().execute(insert(AlarmMemoryTable), rows)
 
 
 def _split(value: Value) -> tuple[float | None, str | None]:

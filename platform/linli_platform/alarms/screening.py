@@ -18,6 +18,7 @@ from linli_core.alarm.inlet import Inlet
 from linli_core.alarm.watch import LevelWatch
 from linli_core.instant import Instant
 from linli_core.model import Quality, Value, quality_from_code
+from linli_platform.alarms.haste import Haste
 from linli_platform.ingest import Columns
 from linli_platform.store import SeriesInfo
 
@@ -36,15 +37,20 @@ class Screening:
     Args:
         engine: Where what is left is judged.
         bind: Resolves the rules that watch a series.
+
+    Attributes:
+        haste: Tells which readings are waited for.
     """
 
     def __init__(self, engine: Engine, bind: Callable[[SeriesInfo], Bound]) -> None:
         self._engine = engine
         self._bind = bind
+        self.haste = Haste()
         self.forget()
 
     def forget(self) -> None:
         """Resolve the rules of every series anew."""
+        self.haste.forget()
         self._levels: dict[int, tuple[LevelWatch | Inlet, ...]] = {}
         self._groups: dict[tuple[AbsenceWatch, ...], int] = {(): _NO_ONE}
         self._listeners: list[tuple[AbsenceWatch, ...]] = [()]
@@ -60,6 +66,7 @@ class Screening:
         if not len(columns.series):
             return []
         self._meet(columns)
+        self.haste.remember(columns)
         single = np.zeros(len(columns.series), np.bool_)
         limited = np.flatnonzero(self._limited[columns.series])
         if len(limited):
@@ -104,6 +111,7 @@ class Screening:
             self._high[series] = min((high for _, high in ranges), default=0.0)
             self._group[series] = self._grouped(bound.absences)
             self._known[series] = True
+            self.haste.meet(series, bound)
 
     def _restless(self, columns: Columns, limited: NDArray[np.intp], now: Instant) -> NDArray[np.intp]:
         """Settle the series whose readings all lie within their limits; return the rows of the others."""

@@ -7,6 +7,8 @@ from datetime import UTC, tzinfo
 from types import TracebackType
 from typing import Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -194,6 +196,10 @@ class AlarmService:
         due = self.engine.next_due()
         if self._pending or (due is not None and due < self._nap_until):
             self._wake.set()
+
+    def presses(self, series: NDArray[np.int32], values: NDArray[np.float64]) -> bool:
+        """Tell whether readings that are not committed yet may move an alarm at once: then somebody waits for them."""
+        return self._screening.haste.presses(series, values)
 
     def _bind(self, series: SeriesInfo) -> Bound:
         bound = self.engine.bind(

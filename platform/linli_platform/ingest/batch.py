@@ -104,6 +104,10 @@ class Rows:
             self._quality += quality
             self._quality_runs += [1] * count
 
+    def since(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return series and values of the rows from one on that one pack brought."""
+        return self._series[-1], np.array(self._values[row:], np.float64)
+
     def batch(self, received_at: Instant) -> Batch:
         """Return the rows as the store takes them."""
         return Batch(

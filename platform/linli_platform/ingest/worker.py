@@ -7,6 +7,8 @@ from time import perf_counter
 from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
 
 from linli_core.errors import RefusalReason, Refused
@@ -21,6 +23,7 @@ from linli_platform.ingest import Columns, Committed, Listener
 from linli_platform.ingest.accounts import MARK
 from linli_platform.ingest.admission import Admission
 from linli_platform.ingest.batch import Booked, Pending
+from linli_platform.ingest.company import Company
 from linli_platform.ingest.connection import BrokerAddress, Connection
 from linli_platform.ingest.door import LOG, Door, DoorClosed, Part, Writer, Written, unpack
 from linli_platform.ingest.intake import Intake
@@ -46,6 +49,9 @@ _ANSWER_S: Final = 10
 """How long a writer at the second door waits for a commit."""
 _SUSPECT_AFTER: Final = 3
 """Failed commits of one batch after which it is suspected itself."""
+
+Press = Callable[[NDArray[np.int32], NDArray[np.float64]], bool]
+"""Called on the event loop with series and values of readings taken in; tells whether somebody waits for them."""
 
 GatewayListener = Callable[[str], None]
 """Called on the event loop with a gateway whose status, refusals or ledger changed; must neither block nor raise."""
@@ -101,15 +107,13 @@ class Ingest:
         self._committing = metrics.stages.stage(COMMIT)
         self._listeners: list[tuple[Listener, Stage]] = []
         self._gateway_listeners: list[GatewayListener] = []
-        self._filled = asyncio.Event()
-        self._full = asyncio.Event()
+        self._company = Company(self._grouping)
+        self._press: Press = lambda _series, _values: False
         self._stopping = asyncio.Event()
         self._owed: set[str] = set()
         self._acks_due = asyncio.Event()
         self._failing = ""
         self._pressure = Pressure(self._grouping.under_way)
-        self._begun = 0.0
-        self._commit_s = 0.0
 
     def listen(self, listener: Listener, stage: str = "others") -> None:
         """Tell a listener of each commit that brought something new.
@@ -119,6 +123,10 @@ class Ingest:
             stage: Under which name the time it takes is counted.
         """
         self._listeners.append((listener, self._metrics.stages.stage(stage)))
+
+    def hurry(self, press: Press) -> None:
+        """Ask of the readings of each message whether somebody waits for what comes of them: then so does no commit."""
+        self._press = press
 
     def listen_to_gateways(self, listener: GatewayListener) -> None:
         """Tell a listener of each gateway whose status, refusals or ledger changed, after it was written."""
@@ -184,8 +192,7 @@ class Ingest:
     def stop(self) -> None:
         """Let :meth:`run` commit what was taken in, acknowledge it, and return."""
         self._stopping.set()
-        self._filled.set()
-        self._full.set()
+        self._company.end()
         self._connection.pause()
 
     # The event loop's side
@@ -193,19 +200,22 @@ class Ingest:
     def _on_message(self, message: Publish) -> None:
         intake = self._intake
         was_empty = intake.is_empty
+        rows = intake.pending.rows
+        known = len(rows)
         intake.take(message)
         if not intake.is_empty:
             self._arrived(was_empty=was_empty)
+        if len(rows) > known and not self._company.is_pressed and self._press(*rows.since(known)):
+            self._company.press()
 
     def _arrived(self, *, was_empty: bool) -> None:
         """Let the committer know of what was taken in."""
         intake = self._intake
         if was_empty:
-            self._begun = asyncio.get_running_loop().time()
-            self._filled.set()
+            self._company.begins()
         waiting = intake.pending.weight()
         if waiting >= self._grouping.readings:
-            self._full.set()
+            self._company.fill()
             if waiting >= self._grouping.queued_readings:
                 self._connection.pause()
                 self._metrics.paused.set(1)
@@ -297,10 +307,7 @@ class Ingest:
 
     async def _commit_all(self) -> None:
         while not self._stopping.is_set() or not self._intake.is_empty:
-            await self._filled.wait()
-            await self._linger()
-            self._filled.clear()
-            self._full.clear()
+            await self._company.gather()
             if self._intake.is_empty:
                 continue
             pending = self._intake.take_pending()
@@ -310,19 +317,6 @@ class Ingest:
             if not await self._commit_stubbornly(pending):
                 return
         self._send_acks()
-
-    async def _linger(self) -> None:
-        """Wait for company, longer where commits are dear: when all is quiet a fifth of the time goes into them."""
-        loop = asyncio.get_running_loop()
-        linger = min(self._grouping.linger_s, 4 * self._commit_s)
-        left = self._begun + linger - loop.time()
-        if left <= 0 or self._full.is_set():
-            return
-        try:
-            async with asyncio.timeout(left):
-                await self._full.wait()
-        except TimeoutError:
-            pass
 
     async def _commit_stubbornly(self, pending: Pending, marks: dict[str, bytes] | None = None) -> bool:
         """Commit, again and again if need be; ``False`` if the program is to stop before it succeeded.
@@ -361,8 +355,8 @@ class Ingest:
                 pass
             delay = min(2 * delay, _RETRY_LAST_S)
         done = loop.time()
-        self._commit_s = done - begun
-        self._pressure.worked_off(len(pending.messages), self._commit_s, done)
+        self._company.worked(begun, done)
+        self._pressure.worked_off(len(pending.messages), self._company.took_s, done)
         self._taken_again()
         await self._committed(pending, batch, appended)
         return True
@@ -462,8 +456,8 @@ class Ingest:
 
     async def _committed(self, pending: Pending, batch: Batch, appended: Appended) -> None:
         metrics = self._metrics
-        metrics.commit_seconds.observe(self._commit_s)
-        self._committing.count(len(batch), self._commit_s)
+        metrics.commit_seconds.observe(self._company.took_s)
+        self._committing.count(len(batch), self._company.took_s)
         metrics.batch_readings.observe(len(batch))
         metrics.readings.inc(len(batch))
         metrics.stored.inc(len(appended.new))

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from linli_core.alarm import CONDITION_HOLDS, Category, Event, Priority, State
 from linli_core.instant import MINUTE, Instant
 from linli_platform.alarms.models import AlarmChangeTable, AlarmTable
 from linli_platform.notify.book import silence_of
-from linli_platform.notify.judge import HAUNTS, Alarm, Reason, Scene
+from linli_platform.notify.judge import HAUNTS, Alarm, Reason, Scene, Silence
 from linli_platform.notify.models import MarkTable, MessageTable, NoticeTable, SilenceTable, TargetTable
 from linli_platform.notify.pace import Pace, back_off
 from linli_platform.notify.routes import Routes, Target, length, matches
@@ -44,7 +44,74 @@ _TEXT: Final = 300
 _MARK: Final = "alarm_change"
 _URGENCY: Final = {Priority.HIGH: 2, Priority.MEDIUM: 1, Priority.LOW: 0}
 _ENDS: Final = {Event.RETURN: Reason.OVER, Event.RESET: Reason.OVER, Event.ACKNOWLEDGE: Reason.ACKNOWLEDGED}
+_ALARM: Final = (
+    AlarmTable.id,
+    AlarmTable.rule,
+    AlarmTable.subject,
+    AlarmTable.gateway,
+    AlarmTable.device,
+    AlarmTable.category,
+    AlarmTable.priority,
+    AlarmTable.state,
+)
+"""What decides who is told; texts and values are read when a message is written."""
+
 _TOLD: Final = (Fate.WAITING, Fate.SENT)
+
+
+# Statements that every alarm waits for, made once: SQLAlchemy takes longer to make one than SQLite to carry it out.
+
+_NEW_CHANGES: Final = (
+    select(AlarmChangeTable.id, AlarmChangeTable.event, AlarmChangeTable.learnt_at - AlarmChangeTable.at, *_ALARM)
+    .join(AlarmTable, AlarmTable.id == AlarmChangeTable.alarm)
+    .where(AlarmChangeTable.id > select(MarkTable.change).where(MarkTable.name == _MARK).scalar_subquery())
+    .order_by(AlarmChangeTable.id)
+    .limit(CHANGES)
+)
+_MOVE_MARK: Final = update(MarkTable).where(MarkTable.name == _MARK).values(change=bindparam("upto"))
+_LOOSE: Final = (NoticeTable.state == Fate.WAITING, NoticeTable.message.is_(None))
+"""What waits and is in no message yet."""
+
+_WAITING: Final = select(NoticeTable.target, func.max(NoticeTable.urgency)).where(*_LOOSE).group_by(NoticeTable.target)
+_OPEN: Final = select(MessageTable.__table__).where(MessageTable.state == MessageState.OPEN)
+_GATHER: Final = (
+    update(NoticeTable).where(*_LOOSE, NoticeTable.target == bindparam("of")).values(message=bindparam("into"))
+)
+_BEGIN: Final = insert(MessageTable).values(state=MessageState.HANDING, attempts=1, doubtful=False, error="")
+_AGAIN: Final = update(MessageTable).where(MessageTable.id == bindparam("which")).values(state=MessageState.HANDING)
+_EMPTY: Final = (
+    update(MessageTable)
+    .where(MessageTable.id == bindparam("which"))
+    .values(state=MessageState.FAILED, error="nothing is left to tell")
+)
+_DUE: Final = select(TargetTable.due).where(TargetTable.id == bindparam("which"))
+_SPEND: Final = update(TargetTable).where(TargetTable.id == bindparam("which"))
+_MOST_URGENT: Final = func.max(NoticeTable.urgency)
+_BEST: Final = (
+    select(
+        NoticeTable.alarm,
+        func.count().over(),
+        func.sum(case((func.max(NoticeTable.urgency) == _URGENCY[Priority.HIGH], 1), else_=0)).over(),
+    )
+    .where(NoticeTable.message == bindparam("message"))
+    .group_by(NoticeTable.alarm)
+    .order_by(_MOST_URGENT.desc(), func.max(NoticeTable.id).desc())
+    .limit(LINES)
+)
+"""The most pressing alarms of a message; and of each how many there are in all, and how many of high priority."""
+
+_TOLD_OF: Final = (
+    select(AlarmTable.__table__, NoticeTable.kind)
+    .join(NoticeTable, NoticeTable.alarm == AlarmTable.id)
+    .where(NoticeTable.message == bindparam("message"), AlarmTable.id.in_(bindparam("alarms", expanding=True)))
+)
+_OF_MESSAGE: Final = (NoticeTable.message == bindparam("told"), NoticeTable.state == Fate.WAITING)
+_TOLD_ROUTE: Final = (
+    update(NoticeTable)
+    .where(*_OF_MESSAGE, NoticeTable.route == bindparam("over"), NoticeTable.kind != Kind.RESOLVED)
+    .values(repeat_at=bindparam("again"))
+)
+_TOLD_ALL: Final = update(NoticeTable).where(*_OF_MESSAGE).values(state=Fate.SENT, decided_at=bindparam("at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +130,7 @@ class NoticeRecords:
         self._routes = {route.id: route for route in routes.routes}
         self._targets = {target.id: target for target in routes.targets}
         self._looked_to = 0
+        self._silences: tuple[Silence, ...] = ()
         self._paces = {
             target.id: Pace(target.burst, length(target.every, "every")) for target in self._targets.values()
         }
@@ -109,55 +177,45 @@ class NoticeRecords:
         Args:
             scene: What there is now; silences and standing alarms are added here.
             idle: Targets to whom nothing is being handed over.
-            look: Look again at what is held back, and at what is to be repeated.
+            look: Look again at silences, at what is held back, and at what is to be repeated.
         """
         with self._sessions.begin() as session:
+            if look:
+                silences = session.scalars(
+                    select(SilenceTable).where(SilenceTable.until > scene.now, SilenceTable.ended_at.is_(None))
+                )
+                self._silences = tuple(silence_of(row) for row in silences)
             scene = self._completed(session, scene)
             more = self._take_in(session, scene)
             if look:
                 self._look(session, scene)
-            self._repeat(session, scene)
-            return Work(tuple(self._form(session, scene.now, idle)), more)
+                self._repeat(session, scene)
+                session.flush()
+            return Work(tuple(self._form(session.connection(), scene.now, idle)), more)
 
     def _completed(self, session: Session, scene: Scene) -> Scene:
-        silences = session.scalars(
-            select(SilenceTable).where(SilenceTable.until > scene.now, SilenceTable.ended_at.is_(None))
-        )
-        scene = replace(scene, silences=tuple(silence_of(row) for row in silences))
+        scene = replace(scene, silences=self._silences)
         if not scene.inhibitions:
             return scene
         holds = AlarmTable.state.in_(CONDITION_HOLDS)
         rules = session.scalars(select(AlarmTable.rule).where(holds).distinct())
         wanted = [rule for rule in rules if any(matches(rule, each.by) for each in scene.inhibitions)]
-        standing = session.scalars(select(AlarmTable).where(holds, AlarmTable.rule.in_(wanted)).limit(1_000))
-        return replace(scene, standing=tuple(_alarm(row) for row in standing))
+        standing = session.execute(select(*_ALARM).where(holds, AlarmTable.rule.in_(wanted)).limit(1_000))
+        return replace(scene, standing=tuple(_alarm(facts) for facts in standing))
 
     def _take_in(self, session: Session, scene: Scene) -> bool:
-        mark = session.get_one(MarkTable, _MARK)
-        changes = session.execute(
-            select(
-                AlarmChangeTable.id,
-                AlarmChangeTable.alarm,
-                AlarmChangeTable.event,
-                AlarmChangeTable.learnt_at - AlarmChangeTable.at,
-            )
-            .where(AlarmChangeTable.id > mark.change)
-            .order_by(AlarmChangeTable.id)
-            .limit(CHANGES)
-        ).all()
+        changes = session.connection().execute(_NEW_CHANGES).all()
         if not changes:
             return False
-        wanted = {alarm for _, alarm, _, _ in changes}
-        alarms = {row.id: _alarm(row) for row in session.scalars(select(AlarmTable).where(AlarmTable.id.in_(wanted)))}
         new: list[dict[str, Any]] = []
-        for change, number, event, delay in changes:
+        for change, event, delay, *facts in changes:
             if event == Event.RAISE:
-                new += self._raised(scene, change, alarms[number], delay)
+                new += self._raised(scene, change, _alarm(facts), delay)
             elif event in _ENDS or event == Event.RETURN_LATCHED:
                 _insert(session, new)
-                new = self._ended(session, scene, change, alarms[number], Event(event))
+                new = self._ended(session, scene, change, _alarm(facts), Event(event))
         _insert(session, new)
-        mark.change = changes[-1].id
+        session.connection().execute(_MOVE_MARK, {"upto": changes[-1][0]})
         return len(changes) == CHANGES
 
     def _raised(self, scene: Scene, change: int, alarm: Alarm, delay: Instant) -> list[dict[str, Any]]:
@@ -206,7 +264,7 @@ class NoticeRecords:
     def _look(self, session: Session, scene: Scene) -> None:
         """Tell what was held back and need not be any longer; hold back what waits and was hidden or silenced since."""
         open_ones = session.execute(
-            select(NoticeTable, AlarmTable)
+            select(NoticeTable, *_ALARM)
             .join(AlarmTable, AlarmTable.id == NoticeTable.alarm)
             .where(
                 or_(
@@ -221,9 +279,9 @@ class NoticeRecords:
         ).all()
         # A portion each time, then from the beginning again: thousands that wait must not take every look whole.
         self._looked_to = open_ones[-1][0].id if len(open_ones) == _LOOKED_AT else 0
-        for notice, row in open_ones:
+        for notice, *facts in open_ones:
             route = self._routes.get(notice.route)
-            alarm = _alarm(row)
+            alarm = _alarm(facts)
             if route is None or notice.target not in route.to:
                 _settle(notice, Fate.DROPPED, (Reason.ROUTE_GONE, ""), scene.now)
                 continue
@@ -241,7 +299,7 @@ class NoticeRecords:
 
     def _repeat(self, session: Session, scene: Scene) -> None:
         due = session.execute(
-            select(NoticeTable, AlarmTable)
+            select(NoticeTable, *_ALARM)
             .join(AlarmTable, AlarmTable.id == NoticeTable.alarm)
             # Told in the future: the clock was set back, and "so long after" means nothing any more.
             .where(
@@ -252,8 +310,8 @@ class NoticeRecords:
             .limit(CHANGES)
         ).all()
         new = []
-        for notice, row in due:
-            alarm, route = _alarm(row), self._routes.get(notice.route)
+        for notice, *facts in due:
+            alarm, route = _alarm(facts), self._routes.get(notice.route)
             repeat = self._repeats.get(notice.route)
             gone = route is None or repeat is None or notice.target not in route.to
             if gone or alarm.state not in HAUNTS:
@@ -268,70 +326,55 @@ class NoticeRecords:
 
     # Messages
 
-    def _form(self, session: Session, now: Instant, idle: Iterable[str]) -> list[Outgoing]:
-        waiting = {
-            target: (count, urgency)
-            for target, count, urgency in session.execute(
-                select(NoticeTable.target, func.count(), func.max(NoticeTable.urgency))
-                .where(NoticeTable.state == Fate.WAITING, NoticeTable.message.is_(None))
-                .group_by(NoticeTable.target)
-            )
-        }
-        underway = {
-            message.target: message
-            for message in session.scalars(select(MessageTable).where(MessageTable.state == MessageState.OPEN))
-        }
+    def _form(self, connection: Connection, now: Instant, idle: Iterable[str]) -> list[Outgoing]:
+        waiting = {target: int(urgency) for target, urgency in connection.execute(_WAITING)}
+        underway = {message.target: message for message in connection.execute(_OPEN)}
         found = []
         for target in idle:
             message = underway.get(target)
-            if message is None and target in waiting:
-                message = self._begun(session, now, target, urgent=waiting[target][1] == _URGENCY[Priority.HIGH])
-            if message is None or not (message.next_at <= now or (message.tried_at or 0) > now):
+            if message is None:
+                urgent = waiting.get(target) == _URGENCY[Priority.HIGH]
+                if target not in waiting or not self._may_begin(connection, now, target, urgent=urgent):
+                    continue
+                begun = connection.execute(
+                    _BEGIN, {"target": target, "created_at": now, "next_at": now, "tried_at": now}
+                )
+                (number,), attempt, doubtful = begun.inserted_primary_key or (0,), 1, False
+            elif message.next_at <= now or (message.tried_at or 0) > now:
+                number, attempt, doubtful = message.id, message.attempts + 1, message.doubtful
+                connection.execute(_AGAIN, {"which": number, "tried_at": now, "attempts": attempt})
+            else:
                 continue
-            session.execute(
-                update(NoticeTable)
-                .where(NoticeTable.state == Fate.WAITING, NoticeTable.message.is_(None), NoticeTable.target == target)
-                .values(message=message.id)
-            )
-            outgoing = _outgoing(session, message)
-            if not outgoing.lines:
-                message.state, message.error = MessageState.FAILED, "nothing is left to tell"
-                continue
-            message.state, message.tried_at = MessageState.HANDING, now
-            message.attempts += 1
-            found.append(replace(outgoing, attempt=message.attempts))
+            if target in waiting:
+                connection.execute(_GATHER, {"of": target, "into": number})
+            outgoing = _outgoing(connection, Outgoing(number, target, attempt, doubtful, (), 0, 0))
+            if outgoing.lines:
+                found.append(outgoing)
+            else:
+                connection.execute(_EMPTY, {"which": number})
         return found
 
-    def _begun(self, session: Session, now: Instant, target: str, *, urgent: bool) -> MessageTable | None:
-        """Begin a message, unless the target's pace says that what waits is to be gathered."""
-        kept = session.get(TargetTable, target)
-        if kept is None:
-            kept = TargetTable(id=target, due=0)
-            session.add(kept)
+    def _may_begin(self, connection: Connection, now: Instant, target: str, *, urgent: bool) -> bool:
+        """Tell whether a message may begin now; by the target's pace what waits may have to be gathered."""
+        kept = connection.scalar(_DUE, {"which": target})
         pace = self._paces[target]
-        if not pace.allows(kept.due, now, urgent=urgent):
-            return None
-        kept.due = pace.spent(kept.due, now)
-        message = MessageTable(
-            target=target, state=MessageState.OPEN, attempts=0, doubtful=False, created_at=now, next_at=now, error=""
-        )
-        session.add(message)
-        session.flush()
-        return message
+        if not pace.allows(kept or 0, now, urgent=urgent):
+            return False
+        due = pace.spent(kept or 0, now)
+        if kept is None:
+            connection.execute(insert(TargetTable), {"id": target, "due": due})
+        else:
+            connection.execute(_SPEND, {"which": target, "due": due})
+        return True
 
     def delivered(self, number: int, now: Instant) -> None:
         """Write down that a message was handed over."""
         with self._sessions.begin() as session:
             message = session.get_one(MessageTable, number)
             message.state, message.error = MessageState.SENT, ""
-            of_it = (NoticeTable.message == number, NoticeTable.state == Fate.WAITING)
             for name, repeat in self._repeats.items():
-                session.execute(
-                    update(NoticeTable)
-                    .where(*of_it, NoticeTable.route == name, NoticeTable.kind != Kind.RESOLVED)
-                    .values(repeat_at=now + repeat)
-                )
-            session.execute(update(NoticeTable).where(*of_it).values(state=Fate.SENT, decided_at=now))
+                session.connection().execute(_TOLD_ROUTE, {"told": number, "over": name, "again": now + repeat})
+            session.connection().execute(_TOLD_ALL, {"told": number, "at": now})
             kept = session.get(TargetTable, message.target)
             if kept is not None:
                 kept.told_at = now
@@ -363,7 +406,7 @@ class NoticeRecords:
 
 def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        session.execute(insert(NoticeTable), list(rows))
+        session.connection().execute(insert(NoticeTable), list(rows))
 
 
 def _new(
@@ -392,36 +435,24 @@ def _settle(notice: NoticeTable, fate: Fate, verdict: tuple[Reason, str] | None,
     notice.decided_at = now if now is not None or fate is Fate.WAITING else notice.decided_at
 
 
-def _outgoing(session: Session, message: MessageTable) -> Outgoing:
-    of_it = NoticeTable.message == message.id
-    best = session.execute(
-        select(NoticeTable.alarm)
-        .where(of_it)
-        .group_by(NoticeTable.alarm)
-        .order_by(func.max(NoticeTable.urgency).desc(), func.max(NoticeTable.id).desc())
-        .limit(LINES)
-    )
-    numbers = [number for (number,) in best]
+def _outgoing(connection: Connection, message: Outgoing) -> Outgoing:
+    """Return a message with what is in it."""
+    best = connection.execute(_BEST, {"message": message.id}).all()
+    numbers = [number for number, _, _ in best]
     kinds: dict[int, set[Kind]] = {}
-    for alarm, kind in session.execute(
-        select(NoticeTable.alarm, NoticeTable.kind).where(of_it, NoticeTable.alarm.in_(numbers))
-    ):
-        kinds.setdefault(alarm, set()).add(Kind(kind))
-    alarms = {row.id: row for row in session.scalars(select(AlarmTable).where(AlarmTable.id.in_(numbers)))}
-    distinct = select(func.count(NoticeTable.alarm.distinct())).where(of_it)
-    urgent = NoticeTable.urgency == _URGENCY[Priority.HIGH]
-    return Outgoing(
-        id=message.id,
-        target=message.target,
-        attempt=message.attempts,
-        doubtful=message.doubtful,
+    alarms: dict[int, Row[Any]] = {}
+    for row in connection.execute(_TOLD_OF, {"message": message.id, "alarms": numbers}) if best else ():
+        alarms[row.id] = row
+        kinds.setdefault(row.id, set()).add(Kind(row.kind))
+    return replace(
+        message,
         lines=tuple(_line(alarms[number], kinds[number]) for number in numbers),
-        alarms=session.scalar(distinct) or 0,
-        urgent=session.scalar(distinct.where(urgent)) or 0,
+        alarms=best[0][1] if best else 0,
+        urgent=best[0][2] if best else 0,
     )
 
 
-def _line(row: AlarmTable, kinds: Iterable[Kind]) -> Line:
+def _line(row: Row[Any], kinds: Iterable[Kind]) -> Line:
     return Line(
         alarm=row.id,
         kinds=frozenset(kinds),
@@ -443,14 +474,7 @@ def _line(row: AlarmTable, kinds: Iterable[Kind]) -> Line:
     )
 
 
-def _alarm(row: AlarmTable) -> Alarm:
-    return Alarm(
-        id=row.id,
-        rule=row.rule,
-        subject=row.subject,
-        gateway=row.gateway,
-        device=row.device,
-        category=Category(row.category),
-        priority=Priority(row.priority),
-        state=State(row.state),
-    )
+def _alarm(facts: Sequence[Any]) -> Alarm:
+    """Return an alarm from the columns of :data:`_ALARM`."""
+    number, rule, subject, gateway, device, category, priority, state = facts
+    return Alarm(number, rule, subject, gateway, device, Category(category), Priority(priority), State(state))

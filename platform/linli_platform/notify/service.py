@@ -187,8 +187,7 @@ class NotifyService:
     async def _deliver(self, message: Outgoing) -> None:
         target = message.target
         try:
-            title, body = await self._written(message)
-            outcome = await _in_thread(f"notify-{target}", lambda: self._sender.send(target, title, body))
+            outcome = await _in_thread(f"notify-{target}", lambda: self._hand_over(message))
             await self._note(message, outcome)
         finally:
             self._underway.pop(target, None)
@@ -199,14 +198,15 @@ class NotifyService:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
 
-    async def _written(self, message: Outgoing) -> tuple[str, str]:
-        limit = self._sender.limit(message.target)
-        while True:
-            try:
-                return await asyncio.to_thread(self._writer.write, message, self._languages[message.target], limit)
-            except OperationalError:
-                self.write_errors += 1
-                await asyncio.sleep(_RETRY_S)
+    def _hand_over(self, message: Outgoing) -> Outcome:
+        """Write a message and hand it over; blocks."""
+        target = message.target
+        try:
+            title, body = self._writer.write(message, self._languages[target], self._sender.limit(target))
+        except OperationalError as exc:
+            self.write_errors += 1
+            return Outcome(f"it could not be written: {exc.orig}")  # nothing was sent: it goes again
+        return self._sender.send(target, title, body)
 
     async def _note(self, message: Outgoing, outcome: Outcome) -> None:
         """Write down what became of an attempt, however long the database refuses: it must not be made again."""

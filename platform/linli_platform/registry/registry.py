@@ -16,7 +16,7 @@ from linli_core.wire.messages import Status
 from linli_platform.registry import ledger
 from linli_platform.registry.database import open_engine, upgrade
 from linli_platform.registry.models import AreaTable, Base, DeviceTable, GatewayTable, RefusalTable
-from linli_platform.registry.rows import Area, Device, Gateway, Loss, Refusal, State
+from linli_platform.registry.rows import Area, Device, Gateway, Loss, Refusal, State, Titles
 
 _EXAMPLE_LENGTH: Final = 500
 _AT_ONCE: Final = 500
@@ -72,6 +72,12 @@ class Registry:
         with self.sessions() as session:
             row = session.get(GatewayTable, gateway)
             return None if row is None else _gateway(row)
+
+    def device_titles(self, gateway: str, device: str) -> Titles:
+        """Return what people call a device; nothing if it has no name or is not known."""
+        with self.sessions() as session:
+            row = session.get(DeviceTable, (gateway, device))
+            return {} if row is None else row.titles
 
     def devices(self, gateway: str | None = None) -> list[Device]:
         """Return every device, or one gateway's, by gateway and id."""

@@ -19,8 +19,7 @@ class PageWords:
         row = self._registry.gateway(gateway)
         parts = [_title({} if row is None else row.titles, gateway, lang)]
         if device:
-            found = next((item for item in self._registry.devices(gateway) if item.id == device), None)
-            parts.append(_title({} if found is None else found.titles, device, lang))
+            parts.append(_title(self._registry.device_titles(gateway, device), device, lang))
         series = self._store.find(gateway, point) if point else None
         if series is not None:
             parts.append(show.title(series, lang))

@@ -142,12 +142,17 @@ async def _load(community: Installation, number: int) -> None:
     where = topic(name, Channel.TELEMETRY)
     # Ten points a device: more than 500 devices of a gateway that nobody accepted are refused.
     names = [f"d-{point // 10}/air_temperature.c{point % 10 + 1}" for point in range(_POINTS)]
-    rest = ",".join(json.dumps({"n": point, "v": 2.5}) for point in names[1:])
+    rest = ",".join(_written({"n": point, "u": "Cel", "v": 2.5}) for point in names[1:])
     await asyncio.sleep(number / _GATEWAYS)
     begun = time.monotonic()
     for seq in range(1, 1_000_000):
-        head = {"bn": f"{name}/", "bt": round(time.time(), 3), "bu": "Cel", "epoch": EPOCH, "seq": seq}
-        first = json.dumps(head | {"n": names[0], "v": 2.5})
+        head = {"bn": f"{name}/", "bt": round(time.time(), 3), "epoch": EPOCH, "seq": seq}
+        first = _written(head | {"n": names[0], "u": "Cel", "v": 2.5})
         connection.publish(where, f"[{first},{rest}]".encode())
         await connection.writer.drain()
         await asyncio.sleep(max(0.0, begun + seq - time.monotonic()))
+
+
+def _written(record: dict[str, object]) -> str:
+    """Return a record as gateways write it: its unit beside each value, and no spaces."""
+    return json.dumps(record, separators=(",", ":"))
