@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -157,6 +158,9 @@ async def _serve(settings: Settings) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, platform.stop)
+        # Programs and tables that stay for good: gone through again and again, they held up each alarm of that moment.
+        gc.collect()
+        gc.freeze()
         await platform.run(ready=lambda: print(f"linli-platform: ready on {platform.url}", flush=True))
     return 0
 

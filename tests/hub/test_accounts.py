@@ -222,6 +222,19 @@ def test_what_the_gateways_book_holds_is_remembered_in_sums_only() -> None:
     assert (book.balances(ack, [])[-1].accepted, book.balances(ack, [])[-1].unexplained) == (6_000, 0)
 
 
+def test_of_a_gateway_that_says_nothing_of_its_book_few_messages_are_remembered() -> None:
+    book = GatewayBook()
+    for seq in range(1, 1_001):
+        book.enter(Booked("g", "e", seq, TODAY, 2, 0))
+    assert book.remembered == 256
+    book.said(said(500, logged=1_000))  # of what came later some is forgotten: not called unexplained
+    balance = book.balances(Ack("e", 1_000), [])[-1]
+    assert (balance.later, balance.unexplained) == (488, 0)
+    book.said(said(1_000, logged=2_000))
+    balance = book.balances(Ack("e", 1_000), [])[-1]
+    assert (balance.later, balance.accepted, balance.unexplained) == (0, 2_000, 0)
+
+
 def test_a_gateway_that_begins_its_book_anew_does_not_explain_what_was_counted_before() -> None:
     book = GatewayBook()
     for seq in range(1, 11):

@@ -53,13 +53,13 @@ def test_what_may_be_under_way_is_what_is_worked_off_in_a_moment() -> None:
     for _ in range(100):
         now += 0.5
         pressure.worked_off(500, 0.4, now)
-    assert pressure.under_way == 400, "a thousand a second"
+    assert pressure.under_way == 250, "a thousand a second"
     pressure.heard([f"gw-{number}" for number in range(100)], now)
-    assert settled(pressure, "gw-1", now) == 4
+    assert settled(pressure, "gw-1", now) == 2
     for _ in range(100):
         now += 1.0
         pressure.worked_off(300, 0.9, now)
-    assert pressure.under_way == 120, "the machine became slow"
+    assert pressure.under_way == 75, "the machine became slow"
 
 
 def test_neither_a_quiet_hour_nor_one_slow_commit_says_what_can_be_worked_off() -> None:

@@ -242,6 +242,14 @@ def test_marks_are_folded_and_the_newest_stays(store: DuckDBStore, monkeypatch: 
     assert store._connected().execute("SELECT count(*) FROM mark_journal").fetchall()[0][0] < 3
 
 
+def test_marks_are_folded_before_they_come_to_much(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linli_platform.store.duckdb._FOLD_BYTES", 300)
+    for number in range(10):
+        store.append(batch_of([]), {f"gw-{number % 2}": b"%d" % number * 100})
+    assert store.marks() == {"gw-0": b"8" * 100, "gw-1": b"9" * 100}
+    assert store._connected().execute("SELECT count(*) FROM mark_journal").fetchall()[0][0] < 3
+
+
 def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path / "store.duckdb")
     with pytest.raises(StoreUnavailable, match="is not open"):

@@ -20,6 +20,9 @@ _RECENT: Final = 4_096
 """Messages that are remembered one by one, at most: a gateway says what it has logged every half minute, and what its
 book holds is forgotten here."""
 
+_UNSAID: Final = 256
+"""The same before it has said anything of its book. It says it before it sends: who has none, has none tomorrow."""
+
 _decoder: Final = msgspec.msgpack.Decoder(dict[int, list[int]])
 
 
@@ -28,7 +31,7 @@ class GatewayBook:
 
     def __init__(self) -> None:
         self._book: Book = {}
-        self._recent: deque[Booked] = deque(maxlen=_RECENT)
+        self._recent: deque[Booked] = deque(maxlen=_UNSAID)
         self._said: Account | None = None
         self._blind = 0
         self._forgotten = 0

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,9 +38,8 @@ class Taken:
     event: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """What one telemetry message adds to its gateway's book.
+class Booked(msgspec.Struct, frozen=True, gc=False):
+    """What one telemetry message adds to its gateway's book; hundreds of thousands of them are held.
 
     Attributes:
         gateway, epoch, seq: Which message.
@@ -235,7 +235,9 @@ class Pending:
         aside = Pending(self.received_at, waiters=self.waiters, is_aside=True)
         aside.settle(message.gateway, message.epoch, message.seq)
         readings = len(self.rows) or None
-        aside.booked += [replace(book, accepted=0, refused=book.accepted + book.refused) for book in self.booked]
+        aside.booked += [
+            msgspec.structs.replace(book, accepted=0, refused=book.accepted + book.refused) for book in self.booked
+        ]
         aside.losses.append(Loss(message.gateway, message.epoch, message.seq, message.seq, cause, readings=readings))
         aside.quarantined.append(
             Quarantined(message.gateway, message.epoch, message.seq, cause, message.payload, self.received_at)

@@ -22,7 +22,7 @@ _FIRST: Final = 2
 _UNLIMITED: Final = 512
 """A share from which on a gateway is left to its own bound."""
 
-_MOMENT_S: Final = 0.4
+_MOMENT_S: Final = 0.25
 """What is under way is worked off in about so many seconds: an alarm takes twice that at most."""
 
 _LEAST: Final = 64

@@ -2,8 +2,13 @@
 
 Late readings leave a note in the transaction that stores them: which quarter of an hour they are of. So they are
 counted once, and a day they change is found again after a crash. Quarters, for no time zone's days begin elsewhere.
+
+A note says much the same of all points of a gateway: column by column and as differences it packs to a hundredth. As it
+is in memory a backlog's notes came to as much as its readings, and each checkpoint wrote all of them anew.
 """
 
+import struct
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -19,6 +24,10 @@ from linli_platform.store.statements import registered
 
 QUARTER: Final = 15 * MINUTE
 _NOTE: Final = np.dtype([("series", "<i4"), ("quarter", "<i8"), ("readings", "<i8")])
+_PACKED: Final = struct.Struct("<ii")
+"""Begins a note that is packed: 0, which is no series' number, and how many rows. Up to version 3 none was."""
+
+_LEVEL: Final = 1
 _TOGETHER: Final = 500_000
 """So many rows of notes are added up before more are read."""
 
@@ -37,7 +46,7 @@ def note_late(batch: Batch, rows: NDArray[np.int64]) -> bytes:
     late = batch.received_at - times > LATE
     if not late.any():
         return b""
-    return _summed(batch.series[rows][late], times[late] // QUARTER, np.ones(int(late.sum()), np.int64)).tobytes()
+    return _packed(_summed(batch.series[rows][late], times[late] // QUARTER, np.ones(int(late.sum()), np.int64)))
 
 
 def insert_late(connection: duckdb.DuckDBPyConnection, number: int, body: bytes) -> None:
@@ -83,7 +92,26 @@ def _read(connection: duckdb.DuckDBPyConnection, through: int) -> Iterator[NDArr
     ).fetchall():
         for number, body in rows:
             first = number
-            yield np.frombuffer(body, _NOTE)
+            yield _unpacked(body)
+
+
+def _packed(note: NDArray[np.void]) -> bytes:
+    columns = b"".join(np.diff(note[name], prepend=note[name].dtype.type(0)).tobytes() for name in _NOTE.names or ())
+    return _PACKED.pack(0, len(note)) + zlib.compress(columns, _LEVEL)
+
+
+def _unpacked(body: bytes) -> NDArray[np.void]:
+    zero, rows = _PACKED.unpack_from(body)
+    if zero:
+        return np.frombuffer(body, _NOTE)
+    columns = zlib.decompress(memoryview(body)[_PACKED.size :], bufsize=rows * _NOTE.itemsize)
+    note = np.empty(rows, _NOTE)
+    at = 0
+    for name in _NOTE.names or ():
+        column = np.frombuffer(columns, _NOTE[name], rows, at)
+        note[name] = np.cumsum(column)
+        at += column.nbytes
+    return note
 
 
 def _together(notes: list[NDArray[np.void]]) -> NDArray[np.void]:
@@ -150,7 +178,7 @@ def write_day(
     }
     connection.execute("DELETE FROM late_journal WHERE number <= ?", [counts.through])
     if len(others := notes[~of_day]):
-        insert_late(connection, counts.through, others.tobytes())
+        insert_late(connection, counts.through, _packed(others))
     connection.execute("DELETE FROM completeness WHERE day = ?", [start])
     if not ids:
         return

@@ -43,6 +43,7 @@ from linli_platform.store import (
 )
 from linli_platform.store.arrange import Held, arrange, settle
 from linli_platform.store.aside import Aside
+from linli_platform.store.cache import Cache
 from linli_platform.store.compaction import PIECE, Compacted, Compactor, Expired
 from linli_platform.store.heads import Heads
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
@@ -53,6 +54,9 @@ from linli_platform.store.snapshot import Snapshot
 
 _BAD: Final = quality_code(Quality.BAD)
 _FOLD_AFTER: Final = 4096
+_FOLD_BYTES: Final = 2_000_000
+"""Rows and bytes of the journal of marks from which on it is folded: each checkpoint writes all of it anew."""
+
 _FENCE: Final = "fence:"
 _AGAIN_S: Final = 0.01
 """A query is interrupted until it stands: before it began, and in its last moment, it does not hear it."""
@@ -96,6 +100,8 @@ class DuckDBStore(Records):
         self._fences: dict[str, int] = {}
         self._journal = 0
         self._journal_rows = 0
+        self._journal_bytes = 0
+        self._cache = Cache(path, memory_limit)
         self._late = 0
         self._share = ""
         self._readers: set[duckdb.DuckDBPyConnection] = set()
@@ -170,6 +176,7 @@ class DuckDBStore(Records):
                 self._check(fence)
             with self._state:
                 unsaved = list(self._unsaved)
+            body = msgspec.msgpack.encode(dict(marks)) if marks else b""
             with _transaction(connection, self):
                 if unsaved:
                     statements.insert_series(connection, unsaved)
@@ -177,24 +184,20 @@ class DuckDBStore(Records):
                 filled = device_time.keep(connection, batch, rows, self._stored) if batch.device_times else None
                 new_events = statements.insert_events(connection, events)
                 statements.redo_swapped(connection, [events[number] for number in new_events])
-                if marks:
-                    connection.execute(
-                        "INSERT INTO mark_journal VALUES (?, ?)",
-                        [self._journal + 1, msgspec.msgpack.encode(dict(marks))],
-                    )
+                if body:
+                    connection.execute("INSERT INTO mark_journal VALUES (?, ?)", [self._journal + 1, body])
                 statements.insert_quarantined(connection, quarantined)
             with self._state:
                 del self._unsaved[: len(unsaved)]
                 self._heads.take(batch, rows)
                 if filled is not None:
                     self._heads.fill(batch, filled)
-            if marks:
+            if body:
                 self._journal += 1
                 self._journal_rows += 1
-            if self._journal_rows >= _FOLD_AFTER:
-                # The batch is committed whatever becomes of this; a journal that cannot be folded now grows on.
-                with suppress(StoreError):
-                    self._fold()
+                self._journal_bytes += len(body)
+            # The batch is committed whatever becomes of this.
+            self._tidy(connection)
             return Appended(appended.new, appended.duplicates, appended.conflicts, new_events)
 
     # Ownership
@@ -274,6 +277,17 @@ class DuckDBStore(Records):
                 self._recover_device_times({head[0]: head[1] for head in newest})
         return gone
 
+    def _tidy(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Do after a commit what keeps the next ones and the memory small; what fails now is done another time."""
+        if self._journal_rows >= _FOLD_AFTER or self._journal_bytes >= _FOLD_BYTES:
+            with suppress(StoreError):
+                self._fold()
+        if self._cache.was_written() and not self._readers and not self._calm:
+            try:
+                self._cache.give_back(connection)
+            except duckdb.Error:
+                self.mark_broken()
+
     def _fold(self) -> None:
         """Bring the journal of marks into the table of marks."""
         connection = self._connected()
@@ -281,9 +295,8 @@ class DuckDBStore(Records):
         with _transaction(connection, self):
             connection.execute("DELETE FROM mark")
             connection.execute("DELETE FROM mark_journal")
-            if marks:
-                connection.executemany("INSERT INTO mark VALUES (?, ?)", list(marks.items()))
-        self._journal_rows = 0
+            statements.insert_marks(connection, marks)
+        self._journal_rows = self._journal_bytes = 0
 
     def marks(self) -> dict[str, bytes]:
         """Return each gateway's mark as committed last."""

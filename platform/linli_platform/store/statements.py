@@ -1,6 +1,6 @@
 """The statements that write to the DuckDB file, and the marks' way back; each runs inside its caller's transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -163,6 +163,15 @@ def insert_quarantined(connection: duckdb.DuckDBPyConnection, quarantined: Seque
         " WHERE held > ?)",
         [QUARANTINE_BYTES],
     )
+
+
+def insert_marks(connection: duckdb.DuckDBPyConnection, marks: Mapping[str, bytes]) -> None:
+    """Write marks into a table that holds none of them."""
+    if not marks:
+        return
+    columns = {"gateway": np.array(list(marks), object), "body": np.array(list(marks.values()), object)}
+    with registered(connection, "new_mark", columns):
+        connection.execute("INSERT INTO mark SELECT gateway, body FROM new_mark")
 
 
 def read_marks(connection: duckdb.DuckDBPyConnection) -> dict[str, bytes]:

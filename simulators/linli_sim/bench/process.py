@@ -12,6 +12,7 @@ _PROC: Final = Path("/proc")
 _PEAK: Final = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 _NOW: Final = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 _LOOK_EVERY_S: Final = 0.2
+_GROWTH: Final = 1.1
 
 
 def cpu_seconds(pid: int) -> float:
@@ -40,22 +41,53 @@ def rss_bytes(pid: int) -> int:
 
 
 class Watch:
-    """Looks at a process' memory while something else goes on: is it flat, or does it grow?"""
+    """Looks at a process' memory while something else goes on: is it flat, or does it grow?
+
+    Flat is what holds in the last quarter of the time at most a tenth more than in the second: in the first one the
+    caches fill.
+    """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._seen: list[int] = []
+        self._cpu: list[float] = []
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
             self._seen.append(rss_bytes(self._pid))
+            self._cpu.append(cpu_seconds(self._pid))
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    @property
+    def peak_mb(self) -> float:
+        """The most that was seen."""
+        return max(self._seen, default=0) / 1e6
 
     def quarters_mb(self) -> list[int]:
         """Return the most that was seen in each quarter of the time, in megabytes; less if there were few looks."""
+        return [max(self._seen[first:end]) // 1_000_000 for first, end in self._quarters()]
+
+    def quarters_cpu(self) -> list[float]:
+        """Return the CPU time of each quarter, in seconds."""
+        return [self._cpu[min(end, len(self._cpu) - 1)] - self._cpu[first] for first, end in self._quarters()]
+
+    def told(self) -> str:
+        """Return both for people."""
+        cpu = ", ".join(f"{seconds:.1f}" for seconds in self.quarters_cpu())
+        return f"by quarters of the time {', '.join(map(str, self.quarters_mb()))} MB and {cpu} s of CPU"
+
+    def refuse_growth(self) -> None:
+        """Refuse a run whose memory is not flat; :class:`CannotRun`."""
+        quarters = self.quarters_mb()
+        if quarters[-1] > quarters[1] * _GROWTH:
+            raise CannotRun(
+                f"the figure is void, memory grows by more than a tenth after the second quarter: {self.told()}"
+            )
+
+    def _quarters(self) -> list[tuple[int, int]]:
         size = -(-len(self._seen) // 4)
-        return [max(self._seen[at : at + size]) // 1_000_000 for at in range(0, len(self._seen), size or 1)]
+        return [(first, first + size) for first in range(0, len(self._seen), size or 1)]
 
 
 def _memory(pid: int, what: re.Pattern[str]) -> int:
