@@ -53,6 +53,35 @@ def test_the_migrations_can_be_taken_back(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_alarms_of_earlier_times_are_of_the_past_where_they_were_learnt_a_quarter_of_an_hour_late(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "registry.sqlite"
+    with Registry(path):
+        pass
+    engine = open_engine(path)
+    with engine.begin() as connection:
+        configuration = migration_settings()
+        configuration.attributes["connection"] = connection
+        command.downgrade(configuration, "0005")
+        for number, delay in ((1, 899_999_999), (2, 900_000_000)):
+            connection.exec_driver_sql(
+                "INSERT INTO alarm VALUES (?, 'r', ?, 'gw', '', '', 'food', 'high', '{}', '{}', '{}', '', 'normal', 5,"
+                " ?, NULL, 1, NULL, NULL, '', '', NULL, NULL, '')",
+                (number, str(number), 5 + delay),
+            )
+            for kind in ("raise", "comment"):
+                connection.exec_driver_sql(
+                    "INSERT INTO alarm_change VALUES (NULL, ?, ?, 'normal', 'normal', 5, ?, NULL, NULL, '', '')",
+                    (number, kind, 5 + delay),
+                )
+        command.upgrade(configuration, "head")
+        changes = connection.exec_driver_sql("SELECT alarm, event FROM alarm_change WHERE retrospective").all()
+        assert [tuple(row) for row in changes] == [(2, "raise")]
+        assert connection.exec_driver_sql("SELECT id FROM alarm WHERE retrospective").scalars().all() == [2]
+    engine.dispose()
+
+
 def test_a_thousand_gateways_that_come_back_at_once_are_written_together(tmp_path: Path) -> None:
     path = tmp_path / "registry.sqlite"
     names = [f"gw-{number:04}" for number in range(1_001)]

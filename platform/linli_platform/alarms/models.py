@@ -1,6 +1,6 @@
 """The alarms' tables, in the registry's database."""
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from linli_platform.registry.models import Base
@@ -46,6 +46,7 @@ class AlarmTable(Base):
     assigned_to: Mapped[str] = mapped_column(String(120), default="")
     value: Mapped[float | None]
     text: Mapped[str | None] = mapped_column(String(200))
+    retrospective: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class AlarmChangeTable(Base):
@@ -64,6 +65,7 @@ class AlarmChangeTable(Base):
     text: Mapped[str | None] = mapped_column(String(200))
     actor: Mapped[str] = mapped_column(String(120), default="")
     comment: Mapped[str] = mapped_column(String(1000), default="")
+    retrospective: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class AlarmMemoryTable(Base):

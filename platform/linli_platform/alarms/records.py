@@ -173,6 +173,7 @@ class AlarmRecords:
             "learnt_at": change.learnt_at,
             "value": number,
             "text": text,
+            "retrospective": change.retrospective,
         }
 
     def close_orphans(self, orphans: Iterable[Memory], now: Instant, comment: str) -> int:
@@ -246,6 +247,7 @@ class AlarmRecords:
                     text=row.text,
                     actor=row.actor,
                     comment=row.comment,
+                    retrospective=row.retrospective,
                 )
                 for row in session.scalars(query)
             ]
@@ -340,6 +342,7 @@ def _move(row: AlarmTable, change: AlarmChange) -> None:
         row.raised_again_at = change.at
         row.returned_at = None
         row.value, row.text = _split(change.value)
+        row.retrospective = change.retrospective
     elif change.event in _RETURNS:
         row.returned_at = change.at
     elif change.event is Event.ACKNOWLEDGE:
@@ -366,6 +369,7 @@ def _change(change: AlarmChange, alarm: int) -> dict[str, Any]:
         "text": text,
         "actor": change.actor,
         "comment": change.comment,
+        "retrospective": change.retrospective,
     }
 
 
@@ -411,6 +415,7 @@ def _row(row: AlarmTable) -> AlarmRow:
         assigned_to=row.assigned_to,
         value=row.value,
         text=row.text,
+        retrospective=row.retrospective,
     )
 
 

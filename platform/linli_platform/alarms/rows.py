@@ -27,6 +27,7 @@ class AlarmRow:
         acknowledged_at, acknowledged_by, comment: The newest acknowledgement.
         assigned_to: Who is to see to it, empty for nobody yet.
         value, text: The reading that raised it.
+        retrospective: Whether its newest raise was learnt so late that it is of the past: it rings no bell by itself.
     """
 
     id: int
@@ -53,12 +54,16 @@ class AlarmRow:
     assigned_to: str
     value: float | None
     text: str | None
+    retrospective: bool
     hiding: Hiding | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """One transition of an alarm, or what else was written down of it: when it was so, when learnt, by whom and why."""
+    """One transition of an alarm, or what else was written down of it: when it was so, when learnt, by whom and why.
+
+    What is ``retrospective`` was learnt so late, by its rule, that it goes into the record and rings no bell.
+    """
 
     event: Event | Note
     before: State
@@ -69,3 +74,4 @@ class ChangeRow:
     text: str | None
     actor: str
     comment: str
+    retrospective: bool

@@ -194,6 +194,7 @@ def alarm(row: AlarmRow) -> models.Alarm:
         assigned_to=row.assigned_to,
         value=row.value,
         text=row.text,
+        retrospective=row.retrospective,
     )
 
 
@@ -226,4 +227,5 @@ def change(row: ChangeRow) -> models.Change:
         text=row.text,
         actor=row.actor,
         comment=row.comment,
+        retrospective=row.retrospective,
     )

@@ -288,6 +288,9 @@ class Change(BaseModel):
     text: str | None
     actor: str = Field(description="Empty for the platform itself.")
     comment: str
+    retrospective: bool = Field(
+        description="Learnt so late, by its rule, that it goes into the record and rings no bell."
+    )
 
 
 class Hiding(BaseModel):
@@ -334,6 +337,7 @@ class Alarm(BaseModel):
     assigned_to: str = Field(description="Who is to see to it; empty for nobody yet.")
     value: float | None
     text: str | None
+    retrospective: bool = Field(description="Its newest raise was learnt so late that it is of the past.")
 
 
 class AlarmDetail(Alarm):

@@ -33,11 +33,8 @@ LINES: Final = 20
 _ATTEMPTS: Final = 5
 """So often a message is tried at least, whatever the clock says: it may have jumped."""
 
-LATE: Final = 15 * MINUTE
-"""What is learnt so long after it was so is of the past, as long as nothing says that it still is."""
-
 PATIENCE: Final = MINUTE
-"""So long such an alarm is held back: the backlog it came with may say in the next moment that it is over."""
+"""So long an alarm of the past is held back: the backlog it came with may say in the next moment that it is over."""
 
 _LOOKED_AT: Final = 1_000
 _TEXT: Final = 300
@@ -62,7 +59,13 @@ _TOLD: Final = (Fate.WAITING, Fate.SENT)
 # Statements that every alarm waits for, made once: SQLAlchemy takes longer to make one than SQLite to carry it out.
 
 _NEW_CHANGES: Final = (
-    select(AlarmChangeTable.id, AlarmChangeTable.event, AlarmChangeTable.learnt_at - AlarmChangeTable.at, *_ALARM)
+    select(
+        AlarmChangeTable.id,
+        AlarmChangeTable.event,
+        AlarmChangeTable.retrospective,
+        AlarmChangeTable.learnt_at - AlarmChangeTable.at,
+        *_ALARM,
+    )
     .join(AlarmTable, AlarmTable.id == AlarmChangeTable.alarm)
     .where(AlarmChangeTable.id > select(MarkTable.change).where(MarkTable.name == _MARK).scalar_subquery())
     .order_by(AlarmChangeTable.id)
@@ -208,9 +211,9 @@ class NoticeRecords:
         if not changes:
             return False
         new: list[dict[str, Any]] = []
-        for change, event, delay, *facts in changes:
+        for change, event, retrospective, delay, *facts in changes:
             if event == Event.RAISE:
-                new += self._raised(scene, change, _alarm(facts), delay)
+                new += self._raised(scene, change, _alarm(facts), delay if retrospective else None)
             elif event in _ENDS or event == Event.RETURN_LATCHED:
                 _insert(session, new)
                 new = self._ended(session, scene, change, _alarm(facts), Event(event))
@@ -218,9 +221,10 @@ class NoticeRecords:
         session.connection().execute(_MOVE_MARK, {"upto": changes[-1][0]})
         return len(changes) == CHANGES
 
-    def _raised(self, scene: Scene, change: int, alarm: Alarm, delay: Instant) -> list[dict[str, Any]]:
+    def _raised(self, scene: Scene, change: int, alarm: Alarm, delay: Instant | None) -> list[dict[str, Any]]:
+        """Return who is told of an alarm; ``delay`` is how late it was learnt where that makes it one of the past."""
         found = []
-        late = (Reason.RETROSPECTIVE, f"learnt {delay // MINUTE} min later") if delay >= LATE else None
+        late = None if delay is None else (Reason.RETROSPECTIVE, f"learnt {delay // MINUTE} min later")
         for route in self._routes.values():
             if scene.concerns(route, alarm):
                 verdict = scene.judge(route, alarm) or late

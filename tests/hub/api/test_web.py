@@ -12,6 +12,7 @@ from starlette.requests import Request
 from linli_core.catalogue import Language
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_core.model import Kind
+from linli_platform.alarms import AlarmRow, Filter
 from linli_platform.api import create_app
 from linli_platform.store import SeriesInfo
 from linli_platform.web import show
@@ -104,6 +105,32 @@ async def test_all_is_well_then_an_alarm_needs_you(client: httpx.AsyncClient, fu
     assert "<Li>" not in record
     again = await client.post(f"{alarm}/acknowledge", data={}, headers={"accept": "text/html"})
     assert again.status_code == 409
+
+
+async def test_what_was_learnt_long_afterwards_says_when_it_was_and_when_it_was_learnt(
+    client: httpx.AsyncClient, furnished: Site, clock: Clock
+) -> None:
+    told: list[AlarmRow] = []
+    furnished.alarms.listen(told.append)
+    point, now = "cold-room-1/air_temperature", clock()
+    # A backlog of an hour ago: warm for half an hour, and cold again.
+    for minute, value in ((-90, 4.0), (-80, 11.0), (-60, 11.0), (-50, 4.0), (-40, 4.0)):
+        furnished.commit("gw-late", [(point, now + minute * MINUTE, value)])
+    await furnished.settle()
+    (alarm,) = [row for row in told if row.gateway == "gw-late"][:1]
+    content, chinese = await page(client, f"/alarms/{alarm.id}"), await page(client, f"/alarms/{alarm.id}", "zh")
+    assert re.search(r"occurred .*:\d\d.*, learnt .*:\d\d", content)
+    assert re.search(r"发生于 .*:\d\d.*，获知于 .*:\d\d", chinese)
+    assert "Learnt afterwards" in await page(client, "/alarms")
+    detail = (await client.get(f"/api/v1/alarms/{alarm.id}")).json()
+    assert detail["retrospective"] is True
+    assert [(change["event"], change["retrospective"]) for change in detail["changes"]] == [
+        ("raise", True),
+        ("return", True),
+    ]
+    await warm(furnished, clock)
+    (row,) = [row for row in await furnished.alarms.find(Filter(active=True)) if row.gateway == "gw-kitchen"]
+    assert not row.retrospective
 
 
 async def test_silence_is_said_at_the_top(client: httpx.AsyncClient, clock: Clock) -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from sqlalchemy import insert, select
 
 from linli_core.alarm import AlarmChange, Category, Event, Hiding, Limit, Priority, Rule, State, Text
-from linli_core.instant import SECOND, Instant
+from linli_core.instant import HOUR, SECOND, Instant
 from linli_platform.alarms import AlarmRow
 from linli_platform.alarms.models import AlarmChangeTable, AlarmTable
 from linli_platform.alarms.records import AlarmRecords, Filter
@@ -55,6 +56,7 @@ RULES = {
         rule("food.door", priority=Priority.LOW),
         rule("safety.gas", Category.SAFETY),
         rule("utility.outage", Category.UTILITY, Priority.MEDIUM),
+        msgspec.structs.replace(rule("food.core"), retrospective=3 * HOUR),
     )
 }
 
@@ -118,7 +120,8 @@ class Town:
 
     def change(self, event: Event, before: State, after: State, name: str, subject: str, late: Instant = 0) -> int:
         """Write one transition; return the alarm's number."""
-        change = AlarmChange(name, subject, event, before, after, self.now - late, self.now, 9.1)
+        past = late >= RULES[name].retrospective
+        change = AlarmChange(name, subject, event, before, after, self.now - late, self.now, 9.1, retrospective=past)
         return self.records.write([change], [], [])[0].id
 
     def raised(self, name: str = "food.warm", subject: str = "gw-1/room-1/air_temperature", late: Instant = 0) -> int:

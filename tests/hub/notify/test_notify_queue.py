@@ -413,6 +413,19 @@ async def test_a_target_that_was_taken_out_leaves_no_message_open(
         assert [state.id for state in await desk.targets()] == ["boss"]
 
 
+async def test_how_late_is_too_late_to_ring_is_for_each_rule_to_say(
+    town: Town, recorder: Recorder, routes: Parse
+) -> None:
+    async with town.desk(routes(ALL), recorder) as desk:
+        town.raised("food.core", "gw-1/room-1/core", late=2 * HOUR)
+        town.raised("food.core", "gw-1/room-2/core", late=3 * HOUR)
+        await desk.settled()
+        assert recorder.titles() == ["[High] Rule food.core: gw-1/room-1"]
+        late, in_time = await desk.find(Wanted())
+        assert (late.fate, late.reason, late.detail) == (Fate.HELD, Reason.RETROSPECTIVE, "learnt 180 min later")
+        assert in_time.fate is Fate.SENT
+
+
 async def test_what_is_learnt_hours_later_rings_nobody_unless_it_still_stands(
     town: Town, recorder: Recorder, routes: Parse
 ) -> None:
