@@ -182,7 +182,8 @@ async def test_the_command_in_json_on_a_healthy_line(run: Run) -> None:
     assert ended.status == 0, ended.err
     answer = json.loads(ended.out)
     assert (answer["healthy"], answer["asked"], answer["crc_share"]) == (True, 4, "0.0 %")
-    assert answer["histogram_ms"][0]["count"] == 4
+    # How quick an answer is is the machine's as much as the line's.
+    assert sum(bar["count"] for bar in answer["histogram_ms"]) == 4
 
 
 async def test_unplugged_in_the_middle(run: Run) -> None:
