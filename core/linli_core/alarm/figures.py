@@ -6,9 +6,10 @@ is judged with every reading, at every edge of the grid, and where a time outsid
 concluded depends on readings alone, and a restart takes up the segments where they were.
 """
 
+from collections.abc import Iterable
 from datetime import tzinfo
 from math import exp, isfinite, log, sqrt
-from typing import Final
+from typing import Final, NamedTuple
 
 from linli_core.alarm.conditions import Figure, Integral, Limit, MeanKinetic, Outside, Rate, Statistic, Window
 from linli_core.alarm.memory import AlarmChange, Memory, Segment
@@ -24,10 +25,36 @@ _WRITTEN: Final = 4
 """Pieces whose loss a restart bears no longer: a memory is written once in so many."""
 
 
+class _Sums(NamedTuple):
+    """What some pieces come to."""
+
+    covered: Instant = 0
+    total: float = 0.0
+    square: float = 0.0
+    low: float | None = None
+    high: float | None = None
+
+    def and_(self, segments: Iterable[Segment]) -> "_Sums":
+        """Return what they come to with more of them."""
+        covered, total, square, low, high = self
+        for it in segments:
+            covered += it.covered
+            total += it.total
+            square += it.square
+            if it.low is not None and (low is None or it.low < low):
+                low = it.low
+            if it.high is not None and (high is None or it.high > high):
+                high = it.high
+        return _Sums(covered, total, square, low, high)
+
+
+_NOTHING: Final = _Sums()
+
+
 class FigureWatch(EveryWatch):
     """A figure of a while, judged as a level."""
 
-    __slots__ = ("_condition", "_gap", "_kept", "_over", "_step", "_written_at")
+    __slots__ = ("_condition", "_gap", "_kept", "_over", "_past", "_step", "_written_at")
 
     def __init__(self, rule: Rule, memory: Memory, condition: Figure, zone: tzinfo) -> None:
         # A time outside is judged by itself, not by a limit.
@@ -38,6 +65,7 @@ class FigureWatch(EveryWatch):
         self._gap = condition.over if isinstance(condition, Rate) else condition.gap
         self._kept = memory.keep()
         self._written_at: Instant = 0
+        self._past: tuple[tuple[Instant, int], _Sums] = ((0, 0), _NOTHING)
 
     def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
         """Take a reading; a late, doubled or far-ahead one changes nothing and returns ``False``."""
@@ -87,8 +115,8 @@ class FigureWatch(EveryWatch):
             if at >= speaks_until + self._over + step:
                 at = upto  # nothing is left in the while, and nothing comes into it
                 break
-            end = min(at - at % step + step, upto)
-            if kept.value is not None and at < speaks_until:
+            end = min(self._edge_after(at), upto)
+            if kept.value is not None and at < speaks_until and not isinstance(self._condition, Rate):
                 self._add(kept.value, at, min(end, speaks_until), now, out)
             at = end
             if at % step == 0:
@@ -100,6 +128,42 @@ class FigureWatch(EveryWatch):
         if upto >= speaks_until + self._over + step:
             self._trim(upto)
         super()._advance(upto, now, out)
+
+    def _edge_after(self, at: Instant) -> Instant:
+        """Return the next edge of the grid at which the figure may settle something.
+
+        Between two readings a rate only fades, but where its first reading leaves the while, or where the two are far
+        enough apart to say something; so while nothing is amiss the other edges are passed over.
+        """
+        step, memory, condition = self._step, self.memory, self._condition
+        edge = at - at % step + step
+        if not isinstance(condition, Rate) or memory.raised or memory.since is not None:
+            return edge
+        if not self.rule.schedule.is_always:
+            return edge
+        first = self._first()
+        if first is None or first.first_at is None:
+            return edge
+        speaks = first.first_at + (self._over + 1) // 2
+        turns = [turn + -turn % step for turn in (speaks, first.start + step + self._over)]
+        return min((turn for turn in turns if turn > edge), default=edge) if edge not in turns else edge
+
+    def _first(self) -> Segment | None:
+        """Return the oldest piece in which there is a reading."""
+        return next((it for it in self._kept.segments if it.first_at is not None and it.first is not None), None)
+
+    def _sums(self) -> "_Sums":
+        """Return what the pieces come to. All but the newest are as they were: their part is kept."""
+        segments = self._kept.segments
+        if not segments:
+            return _NOTHING
+        key = (segments[0].start, len(segments))
+        known, past = self._past
+        if known != key:
+            # Added anew and not subtracted: a watch that was restarted must come to the same to the last bit.
+            past = _NOTHING.and_(segments[:-1])
+            self._past = (key, past)
+        return past.and_(segments[-1:])
 
     def _trim(self, at: Instant) -> None:
         segments = self._kept.segments
@@ -140,7 +204,7 @@ class FigureWatch(EveryWatch):
         return value
 
     def _total(self) -> float:
-        return sum(segment.total for segment in self._kept.segments)
+        return self._sums().total
 
     def _assess(self, at: Instant, now: Instant, out: list[AlarmChange]) -> None:
         """Judge the figure as it is at an instant."""
@@ -159,42 +223,38 @@ class FigureWatch(EveryWatch):
 
     def _figure(self, at: Instant) -> float | None:
         """Return the figure in the unit of its limit, ``None`` while too little is known."""
-        condition, segments = self._condition, self._kept.segments
+        condition = self._condition
         if isinstance(condition, Outside):
             return self._total() / SECOND
         if isinstance(condition, Integral):
             return self._total() / HOUR
         if isinstance(condition, Rate):
             return self._rate(at, condition)
-        covered = sum(segment.covered for segment in segments)
-        if not covered or covered < condition.coverage * condition.over:
+        sums = self._sums()
+        if not sums.covered or sums.covered < condition.coverage * condition.over:
             return None
-        mean = self._total() / covered
+        mean = sums.total / sums.covered
         if isinstance(condition, MeanKinetic):
             return condition.activation / -log(mean) - condition.offset if 0 < mean < 1 else None
-        return self._statistic(condition, mean, covered)
+        return self._statistic(condition, mean, sums)
 
     def _rate(self, at: Instant, condition: Rate) -> float | None:
         value = self._kept.value
-        first = next((it for it in self._kept.segments if it.first_at is not None and it.first is not None), None)
+        first = self._first()
         if value is None or first is None or first.first_at is None or first.first is None:
             return None
         span = at - first.first_at
         # Two readings close together say nothing of a while, only of the sensor's noise.
         return (value - first.first) * condition.per / span if 2 * span >= condition.over else None
 
-    def _statistic(self, condition: Window, mean: float, covered: int) -> float | None:
-        segments = self._kept.segments
+    def _statistic(self, condition: Window, mean: float, sums: "_Sums") -> float | None:
         if condition.statistic is Statistic.MEAN:
             return mean
         if condition.statistic is Statistic.STD:
-            square = sum(segment.square for segment in segments) / covered
-            return sqrt(max(square - mean * mean, 0.0))
-        lows = [segment.low for segment in segments if segment.low is not None]
-        highs = [segment.high for segment in segments if segment.high is not None]
-        if not lows or not highs:
+            return sqrt(max(sums.square / sums.covered - mean * mean, 0.0))
+        low, high = sums.low, sums.high
+        if low is None or high is None:
             return None
-        low, high = min(lows), max(highs)
         return {Statistic.MIN: low, Statistic.MAX: high}.get(condition.statistic, high - low)
 
     def due(self, listening_since: Instant) -> Instant | None:
@@ -205,7 +265,7 @@ class FigureWatch(EveryWatch):
             return due
         if kept.upto >= memory.last_at + self._gap + self._over + self._step:
             return due  # the while is empty: time alone changes nothing any more
-        due = earlier(due, kept.upto - kept.upto % self._step + self._step + memory.lag)
+        due = earlier(due, self._edge_after(kept.upto) + memory.lag)
         condition = self._condition
         if isinstance(condition, Outside) and kept.value is not None and self._weight(kept.value) and not memory.raised:
             left = condition.longest - round(self._total())
