@@ -6,7 +6,7 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
 from linli_core.catalogue import Language, text
-from linli_edge.commissioning.cjk_font import Font
+from linli_core.cjk_font import Font
 from linli_edge.commissioning.labels import as_png, label_text
 from linli_edge.commissioning.sheet import DeviceSheet, PointLine, Sheet
 from linli_edge.commissioning.sheet_html import beside, counts, facts, keys_of, reached

@@ -12,6 +12,7 @@ from linli_platform.alarms import Filter
 from linli_platform.api import answers, models
 from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import PROBLEMS, Problem
+from linli_platform.days import zone_name
 from linli_platform.registry import NotFound
 from linli_platform.store import SeriesInfo
 
@@ -47,6 +48,7 @@ def community_routes(context: ApiContext) -> APIRouter:
     router = APIRouter(responses=PROBLEMS)
     for path, endpoint, tag, summary in (
         ("/health", routes.health, "platform", "How the platform fares"),
+        ("/areas", routes.areas, "platform", "The tree of areas"),
         ("/gateways", routes.gateways, "gateways", "Every gateway"),
         ("/gateways/{gateway}", routes.gateway, "gateways", "One gateway"),
         ("/devices", routes.devices, "devices", "Every device"),
@@ -78,10 +80,18 @@ class _Routes:
             state=worst,
             version=self._context.version,
             time=to_rfc3339(self._context.clock()),
+            zone=zone_name(self._context.zone),
             parts=parts,
             open_alarms=len(await self._context.alarms.find(Filter(active=True), 10_000)),
             live_clients=self._context.live.clients,
         )
+
+    async def areas(self) -> list[models.Area]:
+        """Return every area: communities, buildings, dwellings, and what lies around them."""
+        areas = await asyncio.to_thread(self._context.registry.areas)
+        return [
+            models.Area(id=row.id, parent=row.parent, kind=row.kind, titles=answers.titles(row.titles)) for row in areas
+        ]
 
     async def gateways(self) -> list[models.Gateway]:
         """Return every gateway, those pending too."""

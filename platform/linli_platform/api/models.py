@@ -29,6 +29,7 @@ class Health(BaseModel):
     state: str = Field(description="The worst of its parts: `ok`, `degraded` or `down`.")
     version: str
     time: Rfc3339
+    zone: str = Field(description="The community's time zone, where its days begin; empty where only its offset is known.")
     parts: dict[str, PartHealth] = Field(description="`broker`, `store`, …")
     open_alarms: int = Field(description="Alarms not settled yet.")
     live_clients: int = Field(description="Clients of the live feed.")
@@ -178,6 +179,15 @@ class Loss(BaseModel):
     readings: int | None = Field(description="How many readings they held; `null` if not known.")
     booked_at: Rfc3339
     amended_at: Rfc3339 | None
+
+
+class Area(BaseModel):
+    """A place in the tree of areas."""
+
+    id: Id
+    parent: str | None = Field(description="The area it lies in; `null` at the top.")
+    kind: str = Field(description="`community`, `building`, `dwelling`, …")
+    titles: Titles
 
 
 class Gateway(BaseModel):

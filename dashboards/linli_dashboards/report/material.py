@@ -1,0 +1,397 @@
+"""What a report is made of, as the platform answers it. Nothing is reckoned here."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from linli_core.catalogue import Language
+from linli_core.errors import ConfigError
+from linli_core.vocabulary import vocabulary
+from linli_dashboards.report.client import Platform
+from linli_dashboards.report.month import Month
+
+UTILITIES: Final[Mapping[str, tuple[str, str]]] = {
+    "electricity": ("energy_import", "kWh"),
+    "water": ("water_volume", "m3"),
+    "hot_water": ("hot_water_volume", "m3"),
+    "gas": ("gas_volume", "m3"),
+    "heat": ("heat_energy", "kWh"),
+}
+"""The register that tells what was consumed of each utility, and the unit in which people read it."""
+
+COLD: Final = ("air_temperature", "product_temperature")
+"""What is watched of food that must stay cold."""
+
+_COMPLETE_ROWS: Final = 10_000
+_ALARMS: Final = 1_000
+_LOSSES: Final = 10_000
+
+
+class Titles(msgspec.Struct, frozen=True):
+    """A text in both languages."""
+
+    zh: str = ""
+    en: str = ""
+
+    def of(self, lang: Language, fallback: str) -> str:
+        """Return the text; the other language's, or ``fallback``, where there is none."""
+        return (self.zh or self.en if lang == "zh" else self.en or self.zh) or fallback
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the platform fares."""
+
+    version: str
+    time: datetime
+    zone: str = ""
+
+
+class Area(msgspec.Struct, frozen=True):
+    """A place in the tree of areas."""
+
+    id: str
+    kind: str
+    titles: Titles
+    parent: str | None = None
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """A gateway."""
+
+    id: str
+    state: str
+    titles: Titles
+    area: str | None = None
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device."""
+
+    gateway: str
+    id: str
+    state: str
+    kind: str
+    titles: Titles
+    area: str | None = None
+
+
+class CompleteDay(msgspec.Struct, frozen=True):
+    """How complete one day of one point is."""
+
+    point: str
+    day: date
+    expected: int | None
+    received: int
+    good: int
+    late: int
+    missing: int | None
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    """An alarm."""
+
+    id: int
+    rule: str
+    gateway: str
+    device: str
+    point: str
+    category: str
+    priority: str
+    title: Titles
+    raised_at: datetime
+    learnt_at: datetime
+    returned_at: datetime | None
+    acknowledged_at: datetime | None
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A rule in force."""
+
+    id: str
+    quantity: str
+    title: Titles
+    respond_within: float
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """An entry of the loss ledger."""
+
+    gateway: str
+    messages: int
+    cause: str
+    readings: int | None
+    booked_at: datetime
+    observed_from: datetime | None = None
+    observed_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """An hour of a point.
+
+    Attributes:
+        start: When it begins.
+        first, last: Of its readings.
+    """
+
+    start: datetime
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class ColdDay:
+    """A day of a point that must stay cold."""
+
+    day: date
+    lowest: float
+    mean: float
+    highest: float
+
+
+PointKey = tuple[str, str, str]
+"""Gateway, device, point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that a report is made of.
+
+    Attributes:
+        month: Of which month.
+        made_at: When the platform was asked.
+        version: Of the platform.
+        area: Id of the area; empty for all.
+        areas, gateways, devices: Those of the area and below it.
+        complete: Days of each point of these devices.
+        alarms: Raised in the month.
+        rules: Those in force, by id.
+        registers: Hours of each register, by utility; of the month before them.
+        registers_before: The same a year earlier.
+        cold: Days of each cold point.
+        cold_hours: Means of its hours, in degrees Celsius.
+        losses: Of the month.
+    """
+
+    month: Month
+    made_at: datetime
+    version: str
+    area: str
+    areas: Mapping[str, Area]
+    gateways: Mapping[str, Gateway]
+    devices: Mapping[tuple[str, str], Device]
+    complete: Sequence[CompleteDay] = field(repr=False)
+    alarms: Sequence[Alarm] = field(repr=False)
+    rules: Mapping[str, Rule] = field(repr=False)
+    registers: Mapping[str, Mapping[PointKey, Sequence[Hour]]] = field(repr=False)
+    registers_before: Mapping[str, Mapping[PointKey, Sequence[Hour]]] = field(repr=False)
+    cold: Mapping[PointKey, Sequence[ColdDay]] = field(repr=False)
+    cold_hours: Mapping[PointKey, Sequence[float]] = field(repr=False)
+    losses: Sequence[Loss] = field(repr=False)
+
+    def place_of(self, device: Device) -> str | None:
+        """Return the area in which a device lies."""
+        gateway = self.gateways.get(device.gateway)
+        return device.area or (gateway.area if gateway is not None else None)
+
+
+def gather(
+    platform: Platform, area: str, month_of: Callable[[Health], Month], tell: Callable[[str], None] = lambda _: None
+) -> Material:
+    """Ask the platform for a month of an area.
+
+    Args:
+        platform: The platform.
+        area: Id of the area; empty for all.
+        month_of: Returns the month, by the platform's clock and zone.
+        tell: Is told what is being asked.
+
+    Raises:
+        ConfigError: It does not answer, refuses, or there is no such area.
+    """
+    health = platform.get("health", Health)
+    month = month_of(health)
+    tell("areas, gateways, devices")
+    areas = {each.id: each for each in platform.get("areas", list[Area])}
+    if area and area not in areas:
+        found = f"no area is called {area[:63]!r}"
+        known = ", ".join(sorted(areas)[:10]) or "none: declare them (linli-platform registry)"
+        raise ConfigError("--area", found, f"known are {known}")
+    within = _below(area, areas)
+    gateways = {each.id: each for each in platform.get("gateways", list[Gateway])}
+    devices = {}
+    for each in platform.get("devices", list[Device]):
+        place = each.area or (gateways[each.gateway].area if each.gateway in gateways else None)
+        if each.state == "active" and (not area or place in within):
+            devices[each.gateway, each.id] = each
+    own_gateways = {key for key, each in gateways.items() if not area or each.area in within}
+    busy = sorted({gateway for gateway, _ in devices})
+    tell("completeness")
+    complete = [day for key in sorted(devices) for day in _complete(platform, key, month.days)]
+    tell("alarms")
+    alarms = [
+        alarm
+        for alarm in _alarms(platform, month)
+        if not area or (alarm.gateway, alarm.device) in devices or (not alarm.device and alarm.gateway in own_gateways)
+    ]
+    rules = {rule.id: rule for rule in platform.get("rules", list[Rule])}
+    tell("registers")
+    registers = {name: _registers(platform, UTILITIES[name][0], month, devices, busy) for name in UTILITIES}
+    before = {name: _registers(platform, UTILITIES[name][0], month.last_year, devices, busy) for name in UTILITIES}
+    tell("cold stores")
+    cold: dict[PointKey, list[ColdDay]] = {}
+    hours: dict[PointKey, list[float]] = {}
+    for quantity in COLD:
+        _cold(platform, quantity, month, devices, busy, cold, hours)
+    tell("losses")
+    told = platform.get("losses", list[Loss], limit=_LOSSES)
+    losses = [loss for loss in told if (loss.gateway in own_gateways or loss.gateway in busy) and _is_of(loss, month)]
+    return Material(
+        month=month,
+        made_at=health.time,
+        version=health.version,
+        area=area,
+        areas={key: each for key, each in areas.items() if not area or key in within},
+        gateways={key: each for key, each in gateways.items() if key in own_gateways or key in busy},
+        devices=devices,
+        complete=complete,
+        alarms=alarms,
+        rules=rules,
+        registers=registers,
+        registers_before=before,
+        cold=cold,
+        cold_hours=hours,
+        losses=losses,
+    )
+
+
+def _below(root: str, areas: Mapping[str, Area]) -> frozenset[str]:
+    within = {root}
+    while True:
+        more = {each.id for each in areas.values() if each.parent in within} - within
+        if not more:
+            return frozenset(within)
+        within |= more
+
+
+def _complete(platform: Platform, key: tuple[str, str], days: Sequence[date]) -> Iterator[CompleteDay]:
+    rows = platform.get(
+        "completeness",
+        list[CompleteDay],
+        gateway=key[0],
+        device=key[1],
+        from_=days[0],
+        to=days[-1],
+        limit=_COMPLETE_ROWS,
+    )
+    if len(rows) < _COMPLETE_ROWS or len(days) == 1:
+        yield from rows
+        return
+    half = len(days) // 2
+    yield from _complete(platform, key, days[:half])
+    yield from _complete(platform, key, days[half:])
+
+
+def _alarms(platform: Platform, month: Month) -> Iterator[Alarm]:
+    before: int | None = None
+    since = month.start.isoformat().replace("+00:00", "Z")
+    while True:
+        page = platform.get("alarms", list[Alarm], since=since, before=before, limit=_ALARMS)
+        yield from (alarm for alarm in page if month.start <= alarm.raised_at < month.end)
+        if len(page) < _ALARMS:
+            return
+        before = page[-1].id
+
+
+def _is_of(loss: Loss, month: Month) -> bool:
+    # What was lost lies in the month; where nobody knows when it was made, what was learnt in it.
+    begin, end = loss.observed_from or loss.booked_at, loss.observed_to or loss.booked_at
+    return begin < month.end and end >= month.start
+
+
+def _asked(
+    platform: Platform, fields: str, quantity: str, span: tuple[datetime, datetime], gateway: str, group: str
+) -> Iterator[tuple[PointKey, list[dict[str, float | str | bool | None]]]]:
+    if quantity not in vocabulary():
+        # No figure is better than one that silently is none.
+        raise ConfigError("report", f"no quantity is called {quantity!r}", "name one of docs/vocabulary.md")
+    start, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in span)
+    # Ids of gateways hold no quotation mark: lower case, digits, hyphens.
+    statement = (
+        f'SELECT {fields} FROM "{quantity}" WHERE time >= \'{start}\' AND time < \'{end}\' '  # noqa: S608
+        f"AND gateway = '{gateway}' GROUP BY {group}, device, point fill(none)"
+    )
+    for tags, rows in platform.query(statement):
+        yield (gateway, tags["device"], tags["point"]), rows
+
+
+def _registers(
+    platform: Platform,
+    quantity: str,
+    month: Month,
+    devices: Mapping[tuple[str, str], Device],
+    gateways: Sequence[str],
+) -> dict[PointKey, list[Hour]]:
+    """Return the hours around each midnight: what stood on a register then is read off them."""
+    span = (month.begin(month.days[0] - timedelta(days=1)), month.end + timedelta(hours=1))
+    found: dict[PointKey, list[Hour]] = {}
+    for gateway in gateways:
+        fields = "first(value) AS first, last(value) AS last"
+        for key, rows in _asked(platform, fields, quantity, span, gateway, "time(1h)"):
+            if key[:2] not in devices:
+                continue
+            hours = [
+                Hour(datetime.fromtimestamp(float(row["time"] or 0) / 1000, month.start.tzinfo), first, last)
+                for row in rows
+                if isinstance(first := row["first"], float | int) and isinstance(last := row["last"], float | int)
+            ]
+            found[key] = hours
+    return _totals(found)
+
+
+def _totals(found: dict[PointKey, list[Hour]]) -> dict[PointKey, list[Hour]]:
+    """Leave out tariffs, phases and stored values where the total is there too."""
+    whole = {key[:2] for key in found if "." not in key[2]}
+    return {
+        key: hours
+        for key, hours in found.items()
+        if "." not in key[2] or (key[:2] not in whole and key[2].partition(".")[2][:1] == "t")
+    }
+
+
+def _cold(
+    platform: Platform,
+    quantity: str,
+    month: Month,
+    devices: Mapping[tuple[str, str], Device],
+    gateways: Sequence[str],
+    days: dict[PointKey, list[ColdDay]],
+    hours: dict[PointKey, list[float]],
+) -> None:
+    span = (month.start, month.end)
+    fields = "min(value) AS lowest, mean(value) AS mean, max(value) AS highest"
+    for gateway in gateways:
+        for key, rows in _asked(platform, fields, quantity, span, gateway, "time(1h)"):
+            if key[:2] not in devices:
+                continue
+            by_day: dict[date, list[tuple[float, float, float]]] = {}
+            for row in rows:
+                low, mean, high = row["lowest"], row["mean"], row["highest"]
+                if isinstance(low, float | int) and isinstance(mean, float | int) and isinstance(high, float | int):
+                    start = datetime.fromtimestamp(float(row["time"] or 0) / 1000, month.start.tzinfo)
+                    by_day.setdefault(month.day_of(start), []).append((low, mean, high))
+            if not by_day:
+                continue
+            hours[key] = [mean for parts in by_day.values() for _, mean, _ in parts]
+            days[key] = [
+                ColdDay(
+                    day,
+                    min(low for low, _, _ in parts),
+                    sum(mean for _, mean, _ in parts) / len(parts),
+                    max(high for _, _, high in parts),
+                )
+                for day, parts in sorted(by_day.items())
+            ]
