@@ -13,11 +13,11 @@ from linli_dashboards.grafana.connection import check_url
 from linli_dashboards.grafana.secret import read_secret
 from linli_dashboards.report.client import Platform
 from linli_dashboards.report.figures import reckon
-from linli_dashboards.report.html import as_html
 from linli_dashboards.report.material import Health, gather
 from linli_dashboards.report.month import Month, parse_month, parse_zone
 from linli_dashboards.report.pdf import as_pdf
 from linli_dashboards.report.story import tell
+from linli_dashboards.report.web_page import as_html
 
 DEFAULT_PLATFORM: Final = "http://127.0.0.1:8080"
 
@@ -27,8 +27,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser(
         "report",
         help="write a month of an area as HTML and PDF",
-        description="Write a month of an area as HTML and PDF: devices, completeness, alarms and how they were answered, "
-        "consumption against last year, cold chain, losses.",
+        description="Write a month of an area as HTML and PDF: devices, completeness, alarms and how they were "
+        "answered, consumption against last year, cold chain, losses.",
     )
     parser.add_argument("--area", default="", metavar="ID", help="the area, and all below it [everything]")
     parser.add_argument("--month", default="", metavar="YYYY-MM", help="the month [the last whole one]")
@@ -36,7 +36,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--html", action="store_true", help="write HTML [both, if neither is asked for]")
     parser.add_argument("--pdf", action="store_true", help="write PDF")
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where [this folder]")
-    parser.add_argument("--platform", default=DEFAULT_PLATFORM, metavar="URL", help=f"the platform [{DEFAULT_PLATFORM}]")
+    parser.add_argument(
+        "--platform", default=DEFAULT_PLATFORM, metavar="URL", help=f"the platform [{DEFAULT_PLATFORM}]"
+    )
     parser.add_argument("--token", metavar="WHERE", help="its token: a file whose first line it is, or env:NAME")
     parser.add_argument("--zone", default="", help="the community's time zone [as the platform says]")
     parser.add_argument(

@@ -55,6 +55,7 @@ COMMANDS: Final = {
     "p1": Entry("linli_sim.p1", "a customer port (P1) behind a TCP converter, plain or encrypted"),
     "dlms": Entry("linli_sim.dlms", "a DLMS meter that pushes, plain or ciphered"),
     "iec62056": Entry("linli_sim.iec62056", "an IEC 62056-21 meter at a pseudo-terminal, with its change of speed"),
+    "past": Entry("linli_sim.past", "two communities with a month behind them, in a platform's folder"),
     "replay": Entry("linli_sim.replay", "recorded frames of real meters, played back"),
 }
 

@@ -64,10 +64,10 @@ class Frame:
         return self.height - _BOTTOM - axis.part(value) * (self.height - _TOP - _BOTTOM)
 
 
-def stacked(frame: Frame, layers: Sequence[Layer], *, highest: float | None = None) -> Drawing:
+def stacked(frame: Frame, layers: Sequence[Layer], *, highest: float | None = None, whole: bool = False) -> Drawing:
     """Return bars, the layers upon each other."""
     totals = [sum(value for value in column if value is not None) for column in _columns(layers)]
-    axis = scale(0.0, highest if highest is not None else max(totals, default=0.0) or 1.0)
+    axis = scale(0.0, highest if highest is not None else max(totals, default=0.0) or 1.0, whole=whole)
     shapes = list(_frame(frame, axis))
     voids = False
     for day, column in enumerate(_columns(layers)):
@@ -108,14 +108,14 @@ def against(frame: Frame, now: Layer, before: Layer) -> Drawing:
     return Drawing(WIDTH, frame.height, tuple(shapes), frame.told)
 
 
-def ranges(
-    frame: Frame, lowest: Layer, highest: Layer, mean: Layer, marks: Mapping[int, str], marked: str
-) -> Drawing:
+def ranges(frame: Frame, lowest: Layer, highest: Layer, mean: Layer, marks: Mapping[int, str], marked: str) -> Drawing:
     """Return for each day a column from its lowest to its highest value, and its mean.
 
     Args:
         frame: What all charts have.
-        lowest, highest, mean: Of each day.
+        lowest: Of each day.
+        highest: Of each day.
+        mean: Of each day.
         marks: Colours of days that are marked, by their place.
         marked: What a mark means.
     """

@@ -85,16 +85,16 @@ class Platform:
         error = results.error or next((result.error for result in results.results if result.error), "")
         if error:
             raise PlatformAnswer(f"{self.url}: query", f"refused: {error[:300]}", "ask for a smaller area or a month")
-        return [
-            (series.tags, list(_rows(series))) for result in results.results for series in result.series
-        ]
+        return [(series.tags, list(_rows(series))) for result in results.results for series in result.series]
 
     def _formed(self, path: str, kind: type[T], body: bytes) -> T:
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.DecodeError as exc:
             found = f"an answer that is no platform's ({exc})"
-            raise PlatformAnswer(f"{self.url}: {path}", found, "is this the platform's address, and its release ours?") from exc
+            raise PlatformAnswer(
+                f"{self.url}: {path}", found, "is this the platform's address, and its release ours?"
+            ) from exc
 
     def _ask(self, path: str, form: bytes | None) -> bytes:
         where = f"{self.url}: {path.partition('?')[0]}"

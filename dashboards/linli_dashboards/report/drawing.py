@@ -1,4 +1,4 @@
-"""A drawing: boxes, lines and words, in millimetres from its upper left corner. The same one goes to HTML and to PDF."""
+"""A drawing: boxes, lines and words, in millimetres from its upper left corner; the same for HTML and PDF."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The figures of a report, reckoned from what the platform answered. Nothing is asked here; what is not known is ``None``."""
+"""The figures of a report, reckoned from what the platform answered; what is not known is ``None``."""
 
 import math
 from collections import Counter, defaultdict
@@ -41,6 +41,7 @@ class Share:
     Attributes:
         expected: As far as known.
         good: Good ones among those of which that is known.
+        unusable: That came, and were no values: the device did not answer, or was out of order.
         missing: That never came.
         late: That came later.
         unknown: Days of points of which nobody can say what should have come.
@@ -48,6 +49,7 @@ class Share:
 
     expected: int = 0
     good: int = 0
+    unusable: int = 0
     missing: int = 0
     late: int = 0
     unknown: int = 0
@@ -132,7 +134,8 @@ class Use:
         change: Against last year, 0.1 for a tenth more, of the meters that counted in both; ``None`` where none did.
         both: How many did.
         partial, broken: How many did not count the whole month, or went back.
-        days, days_before: Sums of each day; ``None`` where no meter told.
+        dayless: How many told a total and are in no sum of days.
+        days, days_before: Sums of each day, of the same meters; ``None`` where too few of them told.
         largest: The ten meters that counted most.
     """
 
@@ -145,6 +148,7 @@ class Use:
     both: int
     partial: int
     broken: int
+    dayless: int
     days: tuple[float | None, ...] = field(repr=False)
     days_before: tuple[float | None, ...] = field(repr=False)
     largest: tuple[tuple[PointKey, float], ...] = ()
@@ -238,7 +242,7 @@ def reckon(material: Material, left_out: Collection[tuple[str, str]] = ()) -> Fi
     by_device: dict[tuple[str, str], list[CompleteDay]] = defaultdict(list)
     for day in material.complete:
         by_device[_device_of(day.point)].append(day)
-    heard = {key for key, days in by_device.items() if any(day.received for day in days)}
+    heard = {key for key, days in by_device.items() if any(day.good for day in days)}
     shares = {key: share_of(days) for key, days in by_device.items()}
     ranked = sorted(
         ((key, share) for key, share in shares.items() if share.part is not None and share.part < 1.0),
@@ -267,16 +271,17 @@ def reckon(material: Material, left_out: Collection[tuple[str, str]] = ()) -> Fi
 
 def share_of(days: Iterable[CompleteDay]) -> Share:
     """Return what came of what should have."""
-    expected = good = missing = late = unknown = 0
+    expected = good = unusable = missing = late = unknown = 0
     for day in days:
         late += day.late
         if day.expected is None:
             unknown += 1
         else:
             expected += day.expected
-            good += min(day.good, day.expected)
             missing += day.missing or 0
-    return Share(expected, good, missing, late, unknown)
+            good += min(day.good, day.expected)
+            unusable += max(0, day.expected - (day.missing or 0) - day.good)
+    return Share(expected, good, unusable, missing, late, unknown)
 
 
 def reckoned(hours: Sequence[Hour], month: Month) -> Reckoned:
@@ -364,11 +369,7 @@ def _lies_in(material: Material, device: Device, root: str) -> bool:
 
 def _response(priority: str, material: Material) -> Response:
     alarms = [alarm for alarm in material.alarms if alarm.priority == priority]
-    waits = sorted(
-        (alarm.acknowledged_at - alarm.learnt_at).total_seconds()
-        for alarm in alarms
-        if alarm.acknowledged_at is not None
-    )
+    waits = sorted(wait for alarm in alarms if (wait := _wait(alarm)) is not None)
     timed = [(alarm, rule.respond_within) for alarm in alarms if (rule := material.rules.get(alarm.rule)) is not None]
     asked = [(alarm, within) for alarm, within in timed if within > 0]
     return Response(
@@ -377,16 +378,17 @@ def _response(priority: str, material: Material) -> Response:
         acknowledged=len(waits),
         middle=median(waits) if waits else None,
         ninth=waits[min(len(waits) - 1, math.ceil(len(waits) * 0.9) - 1)] if waits else None,
-        in_time=sum(_answered_within(alarm, within) for alarm, within in asked),
+        in_time=sum((wait := _wait(alarm)) is not None and wait <= within for alarm, within in asked),
         timed=len(asked),
         standing=sum(alarm.returned_at is None for alarm in alarms),
     )
 
 
-def _answered_within(alarm: Alarm, seconds: float) -> bool:
+def _wait(alarm: Alarm) -> float | None:
+    """Return the seconds until a person acknowledged an alarm; clocks that were set back make no negative ones."""
     if alarm.acknowledged_at is None:
-        return False
-    return (alarm.acknowledged_at - alarm.learnt_at).total_seconds() <= seconds
+        return None
+    return max(0.0, (alarm.acknowledged_at - alarm.learnt_at).total_seconds())
 
 
 def _alarm_days(priority: str, material: Material) -> tuple[int | None, ...]:
@@ -413,6 +415,9 @@ def _use(utility: str, material: Material, left_out: Collection[tuple[str, str]]
         if not any(it.partial or it.broken for it in (now[key], before[key]))
     ]
     base = sum(earlier[key] for key in both)
+    # Days are compared of the same meters too; where last year is not known at all, this year's are shown alone.
+    with_days = {key for key, it in now.items() if it.days}
+    charted = {key for key in with_days if key in before and before[key].days} or with_days
     largest = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
     return Use(
         utility=utility,
@@ -424,15 +429,16 @@ def _use(utility: str, material: Material, left_out: Collection[tuple[str, str]]
         both=len(both),
         partial=sum(it.partial for it in now.values() if it.total is not None),
         broken=sum(it.broken for it in now.values()),
-        days=_sums(now.values(), month, factor),
-        days_before=_sums(before.values(), month.last_year, factor),
+        dayless=len(totals.keys() - charted),
+        days=_sums([now[key] for key in charted], month, factor),
+        days_before=_sums([before[key] for key in charted if key in before], month.last_year, factor),
         largest=tuple(largest[:_WORST]),
     )
 
 
 def _sums(registers: Iterable[Reckoned], month: Month, factor: float) -> tuple[float | None, ...]:
-    """Return what all registers counted on each day; ``None`` where more than a few of them did not tell."""
-    known = [register for register in registers if register.total is not None]
+    """Return what registers counted on each day; ``None`` where more than a few of them did not tell."""
+    known = list(registers)
     sums: list[float | None] = []
     for day in month:
         told = [register.days[day] for register in known if day in register.days]

@@ -321,7 +321,7 @@ def _asked(
     start, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in span)
     # Ids of gateways hold no quotation mark: lower case, digits, hyphens.
     statement = (
-        f'SELECT {fields} FROM "{quantity}" WHERE time >= \'{start}\' AND time < \'{end}\' '  # noqa: S608
+        f"SELECT {fields} FROM \"{quantity}\" WHERE time >= '{start}' AND time < '{end}' "  # noqa: S608
         f"AND gateway = '{gateway}' GROUP BY {group}, device, point fill(none)"
     )
     for tags, rows in platform.query(statement):

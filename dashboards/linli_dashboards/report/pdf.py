@@ -19,6 +19,7 @@ from linli_dashboards.report.document import (
     Tone,
 )
 from linli_dashboards.report.drawing import Box, Drawing, Line, Shape, Words
+from linli_dashboards.report.wrap import lines_of
 
 _MARGIN: Final = 16.0
 _FOOT: Final = 18.0
@@ -33,6 +34,7 @@ _RULE: Final = (215, 221, 227)
 _ROW: Final = 5.6
 _TILE: Final = (42.0, 23.0)
 _ACROSS: Final = 4
+_WHOLE: Final = 12
 _KEPT_TOGETHER: Final = 45.0
 """A part's head does not stand alone at the foot of a page."""
 
@@ -44,6 +46,7 @@ class _Paper(FPDF):
         super().__init__(format="A4")
         self.foot = foot
         self.set_margins(_MARGIN, _MARGIN)
+        self.c_margin = 0.0
         self.set_auto_page_break(auto=True, margin=_FOOT)
         self.add_font("report", "", font.regular, collection_font_number=font.number)
         self.add_font("report", "B", font.bold, collection_font_number=font.number)
@@ -63,7 +66,8 @@ class _Paper(FPDF):
     def write_lines(self, words: str, tone: Tone, size: float, *, bold: bool = False) -> None:
         """Write a paragraph over the whole width."""
         self.ink(tone, size, bold=bold)
-        self.multi_cell(0, size * 0.52, words, new_x=XPos.LMARGIN, new_y=YPos.NEXT, align="L")
+        for line in lines_of(words, self.epw, self.get_string_width):
+            self.cell(0, size * 0.52, line, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def rule(self) -> None:
         """Draw a thin line over the whole width."""
@@ -161,7 +165,8 @@ def _tiles(paper: _Paper, tiles: Tiles) -> None:
 def _table(paper: _Paper, table: Table) -> None:
     whole = sum(column.share for column in table.columns)
     widths = [paper.epw * column.share / whole for column in table.columns]
-    paper.room(_ROW * 3)
+    # What fits on a page is not broken over two; of a long table at least some rows stand under their heads.
+    paper.room(_ROW * (len(table.rows) + 1 if len(table.rows) <= _WHOLE else 3))
     _heads(paper, table.columns, widths)
     for row in table.rows:
         if paper.will_page_break(_ROW):

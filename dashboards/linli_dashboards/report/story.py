@@ -96,7 +96,11 @@ class _Teller:
             Tile(self._say("tile_answer"), self.span(high.middle) if high.raised else self._say("none"), answered),
         ]
         tiles += [
-            Tile(text(f"report.utility_of.{use.utility}", self._lang), self.amount(use.total, use.unit), self._against(use))
+            Tile(
+                text(f"report.utility_of.{use.utility}", self._lang),
+                self.amount(use.total, use.unit),
+                self._against(use),
+            )
             for use in figures.uses
             if use.total is not None
         ]
@@ -104,7 +108,9 @@ class _Teller:
             out = figures.out
             note = self._say("tile_cold_note", units=len(figures.cold))
             tone = Tone.ILL if out else Tone.WELL
-            tiles.append(Tile(self._say("tile_cold"), self.span(out.total_seconds()) if out else self._say("none"), note, tone))
+            tiles.append(
+                Tile(self._say("tile_cold"), self.span(out.total_seconds()) if out else self._say("none"), note, tone)
+            )
         lost = figures.lost_messages
         tone = Tone.ILL if lost else Tone.WELL
         tiles.append(Tile(self._say("tile_losses"), f"{lost:,}", self._say("tile_losses_note") if lost else "", tone))
@@ -115,16 +121,14 @@ class _Teller:
         yield Heading(self._say("coverage"))
         yield Paragraph(self._say("coverage_text", devices=figures.devices, heard=figures.heard))
         heads = (Column(self._say("kind"), 3), *self._figure_heads("devices", "heard", "silent"))
-        rows = [
-            (Cell(self.kind(kind.name)), *self._heard(kind.devices, kind.heard)) for kind in figures.kinds
-        ]
+        rows = [(Cell(self.kind(kind.name)), *self._heard(kind.devices, kind.heard)) for kind in figures.kinds]
         if rows:
             yield Table(heads, tuple(rows))
         if len(figures.communities) > 1:
             heads = (
                 Column(self._say("community"), 3),
                 *self._figure_heads("devices", "heard", "silent", "share", "alarms"),
-                Column(text("priority.high", self._lang), 1, is_figure=True),
+                Column(self._say("high"), 1, is_figure=True),
             )
             yield Table(
                 heads,
@@ -147,7 +151,9 @@ class _Teller:
         if share.part is None:
             yield Paragraph(self._say("complete_none"))
         else:
-            counted = {name: f"{getattr(share, name):,}" for name in ("good", "expected", "missing", "late")}
+            counted = {
+                name: f"{getattr(share, name):,}" for name in ("good", "expected", "unusable", "missing", "late")
+            }
             yield Paragraph(self._say("complete_text", **counted))
         if share.unknown:
             yield Paragraph(self._say("complete_unknown", count=f"{share.unknown:,}"), Tone.SOFT)
@@ -163,7 +169,7 @@ class _Teller:
         heads = (
             Column(self._say("worst_devices"), 3),
             Column(self._say("place"), 3),
-            *self._figure_heads("share", "missing", "late"),
+            *self._figure_heads("share", "unusable", "missing", "late"),
         )
         yield Table(
             heads,
@@ -172,6 +178,7 @@ class _Teller:
                     Cell(self.device(key)),
                     Cell(self.where(key), Tone.SOFT),
                     self._share(one),
+                    Cell(f"{one.unusable:,}"),
                     Cell(f"{one.missing:,}"),
                     Cell(f"{one.late:,}"),
                 )
@@ -207,7 +214,7 @@ class _Teller:
             for priority in reversed(PRIORITIES)
         ]
         title = self._say("alarms_days")
-        yield Picture(title, stacked(self._frame("", title), layers))
+        yield Picture(title, stacked(self._frame("", title), layers, whole=True))
         yield Table(
             (Column(self._say("worst_rules"), 5), *self._figure_heads("raised", "subjects")),
             tuple(
@@ -224,7 +231,9 @@ class _Teller:
             return
         yield Paragraph(self._say("use_text"))
         if left_out:
-            yield Paragraph(self._say("left_out", devices="、".join(left_out) if self._lang == "zh" else ", ".join(left_out)))
+            yield Paragraph(
+                self._say("left_out", devices="、".join(left_out) if self._lang == "zh" else ", ".join(left_out))
+            )
         heads = (
             Column(self._say("utility"), 1.6),
             *self._figure_heads("meters", "this_year", "last_year", "change", "compared"),
@@ -244,9 +253,9 @@ class _Teller:
             ),
         )
         yield Paragraph(self._say("use_change"), Tone.SOFT)
-        for key, count in (("use_partial", sum(u.partial for u in uses)), ("use_broken", sum(u.broken for u in uses))):
-            if count:
-                yield Paragraph(self._say(key, count=count), Tone.SOFT)
+        for what in ("partial", "broken", "dayless"):
+            if count := sum(getattr(use, what) for use in uses):
+                yield Paragraph(self._say(f"use_{what}", count=count), Tone.SOFT)
         for use in uses:
             yield from self._use(use)
 
@@ -288,11 +297,11 @@ class _Teller:
                 )
             )
             marks = {
-                number: Shade.DANGER.value
-                for number, day in enumerate(self._material.month)
-                if unit.out_days.get(day)
+                number: Shade.DANGER.value for number, day in enumerate(self._material.month) if unit.out_days.get(day)
             }
-            yield Picture(title, ranges(self._frame("°C", title, 36.0), lowest, highest, mean, marks, self._say("cold_out")))
+            yield Picture(
+                title, ranges(self._frame("°C", title, 36.0), lowest, highest, mean, marks, self._say("cold_out"))
+            )
 
     def losses(self) -> Iterator[Block]:
         lost = self._figures.lost
@@ -452,4 +461,3 @@ def _tone(share: float | None) -> Tone:
 
 def _signed(change: float | None) -> str:
     return "" if change is None else f"{change * 100:+.1f} %".replace("-", "−")
-

@@ -29,7 +29,9 @@ class Health(BaseModel):
     state: str = Field(description="The worst of its parts: `ok`, `degraded` or `down`.")
     version: str
     time: Rfc3339
-    zone: str = Field(description="The community's time zone, where its days begin; empty where only its offset is known.")
+    zone: str = Field(
+        description="The community's time zone, where its days begin; empty where only its offset is known."
+    )
     parts: dict[str, PartHealth] = Field(description="`broker`, `store`, …")
     open_alarms: int = Field(description="Alarms not settled yet.")
     live_clients: int = Field(description="Clients of the live feed.")

@@ -20,7 +20,8 @@ _STYLE: Final = """
 :root { color-scheme: light; --ink: #16202A; --soft: #5B6875; --rule: #D7DDE3; --well: #0A6B3D; --ill: #B3261E }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 56rem; color: var(--ink); background: #fff;
-  font: 15px/1.55 "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei", sans-serif }
+  font: 15px/1.55
+    "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei", sans-serif }
 header p, .soft, footer { color: var(--soft) }
 .mark { letter-spacing: .06em; margin: 0 }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: .1rem 0 }
@@ -33,7 +34,8 @@ p { margin: .3rem 0 .6rem; max-width: 46rem }
 .tiles b { display: block; font-size: 1.5rem; line-height: 1.3 }
 .tiles small { display: block; color: var(--soft) }
 .scroll { overflow-x: auto }
-table { border-collapse: collapse; width: 100%; margin: .4rem 0 .8rem; font-size: .92em; font-variant-numeric: tabular-nums }
+table { border-collapse: collapse; width: 100%; margin: .4rem 0 .8rem; font-size: .92em;
+  font-variant-numeric: tabular-nums }
 th { text-align: left; font-weight: 600; color: var(--soft) }
 th, td { padding: .28rem .5rem .28rem 0; border-bottom: 1px solid var(--rule); vertical-align: top }
 .figure { text-align: right; white-space: nowrap }
@@ -49,11 +51,14 @@ def as_html(document: Document) -> str:
     """Return a report as the text of an HTML file."""
     lang = "zh-CN" if document.lang == "zh" else "en"
     title, subtitle = escape(document.title), escape(document.subtitle)
-    parts = (
+    head = (
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body>"
-        f'<header><p class="mark">邻里 Linli</p><h1>{title}</h1><p>{subtitle}</p></header><main>',
+        f'<header><p class="mark">邻里 Linli</p><h1>{title}</h1><p>{subtitle}</p></header><main>'
+    )
+    parts = (
+        head,
         *(_block(block) for block in document.blocks),
         f"</main><footer><p>{escape(document.foot)}</p></footer></body></html>\n",
     )
