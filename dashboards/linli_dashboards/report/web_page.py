@@ -29,7 +29,7 @@ h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; padding-top: .5rem; border-top:
 h3 { font-size: .95rem; margin: 1.1rem 0 .2rem }
 p { margin: .3rem 0 .6rem; max-width: 46rem }
 .well { color: var(--well) } .ill { color: var(--ill) }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .6rem; margin: 1rem 0 }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .6rem; margin: 1rem 0 }
 .tiles div { border: 1px solid var(--rule); border-radius: 6px; padding: .6rem .8rem }
 .tiles b { display: block; font-size: 1.5rem; line-height: 1.3 }
 .tiles small { display: block; color: var(--soft) }
@@ -40,9 +40,10 @@ th { text-align: left; font-weight: 600; color: var(--soft) }
 th, td { padding: .28rem .5rem .28rem 0; border-bottom: 1px solid var(--rule); vertical-align: top }
 .figure { text-align: right; white-space: nowrap }
 th:last-child, td:last-child { padding-right: 0 }
-figure { margin: 1rem 0 } figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .2rem }
-svg { width: 100%; height: auto; display: block; font-family: inherit }
-@media print { body { max-width: none; padding: 0; font-size: 10pt } figure, tr, .tiles { break-inside: avoid }
+figure { margin: 1rem 0; overflow-x: auto } figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .2rem }
+svg { width: 100%; min-width: 34rem; height: auto; display: block; font-family: inherit }
+@media print { body { max-width: none; padding: 0; font-size: 10pt } svg { min-width: 0 }
+  figure, tr, .tiles { break-inside: avoid }
   h2, h3, figcaption { break-after: avoid } @page { size: A4; margin: 16mm } }
 """
 

@@ -1,0 +1,261 @@
+"""``linli-boards report`` over a served platform that has a month behind it."""
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from html import unescape
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from linli_core.catalogue import LANGUAGES
+from linli_core.cjk_font import FOLDERS, PATTERN, choose
+from linli_core.errors import ConfigError
+from linli_core.instant import MINUTE, Instant, from_datetime
+from linli_dashboards.cli import main
+from linli_dashboards.report import material
+from linli_dashboards.report.charts import VOID, Frame, Layer, against, stacked
+from linli_dashboards.report.client import Platform, PlatformRefused
+from linli_dashboards.report.drawing import Box, Drawing
+from linli_dashboards.report.figures import Figures, reckon
+from linli_dashboards.report.material import gather
+from linli_dashboards.report.month import Month
+from linli_dashboards.report.pdf import as_pdf
+from linli_dashboards.report.story import tell
+from linli_dashboards.report.svg import as_svg
+from linli_dashboards.report.web_page import as_html
+from linli_platform.tokens import Reads, Token, Tokens, make_secret
+from linli_sim.past import ZONE, Past
+from linli_sim.served import served
+
+NOW: Instant = from_datetime(datetime(2026, 10, 31, 16, 0, tzinfo=UTC)) + 5 * MINUTE
+Report = Callable[..., int]
+COLD_ROOM_ZH = "1 号冷库 1.7 3.1 3.1 13.9 4 小时 45 分 2 100 %"
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("past")
+    asyncio.run(Past(folder, date(2026, 10, 1)).make())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def secrets() -> dict[str, tuple[str, str]]:
+    return {area: make_secret() for area in ("jasmine-garden", "willow-court")}
+
+
+@pytest.fixture(scope="module")
+def platform(past: Path, secrets: dict[str, tuple[str, str]]) -> Iterator[str]:
+    tokens = Tokens([Token(area, digest, reads=Reads(areas=(area,))) for area, (_, digest) in secrets.items()])
+    with served(past, NOW, ZONE, token="of-the-platform", tokens=tokens) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def district(platform: str) -> Figures:
+    found = gather(Platform(platform, "of-the-platform"), "district", lambda _: Month(2026, 10, ZONE))
+    return reckon(found, {("gw-jasmine", "meter-main")})
+
+
+@pytest.fixture
+def report(platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
+    monkeypatch.setenv("LINLI_TOKEN", "of-the-platform")
+    fixed = ("report", "--platform", platform, "--token", "env:LINLI_TOKEN", "--out", str(tmp_path))
+    return lambda *words: main([*fixed, *words])
+
+
+def text_of(page: str) -> str:
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)))
+
+
+def test_a_district_in_chinese_and_english(district: Figures) -> None:
+    chinese, english = (text_of(as_html(tell(district, lang, ["gw-jasmine/meter-main"]))) for lang in LANGUAGES)
+    for said in (
+        "Monthly report: East District",
+        "October 2026, by the clock of Asia/Shanghai.",
+        "Of 26 devices in service, 25 brought readings in this month.",
+        "43,104 of 43,896 readings came as they should. 792 came without a usable value",
+        "Stair 2, electricity Willow Court 0.0 % 744 0 0",
+        "Jasmine Garden 22 22 0 99.9 %",
+        "Cold room 1 1.7 3.1 3.1 13.9 4 h 45 min 2 100 %",
+        "Gateway, Willow Court evicted: the gateway's log was full 1 63 512",
+        "Gateway, canteen lost at salvage: the gateway's log was damaged 1 1 not known",
+        "Left out: gw-jasmine/meter-main.",
+        "Registers that went back (swap or reset): 1.",
+        "Cold room too warm 3 2",
+    ):
+        assert said in english
+    for said in (
+        "月度报告：城东街道",
+        "2026 年 10 月",
+        COLD_ROOM_ZH,
+        "同比",
+        "冷库温度过高",
+    ):
+        assert said in chinese
+    # The same figures in both.
+    assert re.findall(r"\d[\d,.]+ (?:kWh|m³)", english) == re.findall(r"\d[\d,.]+ (?:kWh|m³)", chinese)
+
+
+def test_the_page_needs_nothing_from_elsewhere(report: Report, tmp_path: Path) -> None:
+    assert report("--area", "willow-court", "--html") == 0
+    page = (tmp_path / "linli-willow-court-2026-10-zh.html").read_text()
+    assert "<script" not in page
+    assert set(re.findall(r"https?://[^\"'< ]+", page)) == {"http://www.w3.org/2000/svg"}
+    assert page.count("<svg") >= 4
+    assert "茉莉花园" not in page
+
+
+def test_the_pdf_holds_its_words_and_draws_its_charts(district: Figures, tmp_path: Path) -> None:
+    try:
+        font = choose(path for folder in FOLDERS for path in folder.rglob(PATTERN))
+    except ConfigError as exc:
+        pytest.skip(str(exc))
+    path = tmp_path / "report.pdf"
+    path.write_bytes(as_pdf(tell(district, "zh"), font))
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed (poppler-utils)")
+    words = subprocess.run(["pdftotext", "-layout", path, "-"], check=True, capture_output=True).stdout.decode()
+    for said in ("月度报告：城东街道", "4 小时 45 分", "抢修日志时丢失", "更少的表计之和", "逐日用电（kWh）"):
+        assert said in words
+    pictures = subprocess.run(["pdfimages", "-list", path], check=True, capture_output=True).stdout.decode()
+    assert len(pictures.splitlines()) == 2  # heads only: no picture, vectors alone
+    assert path.stat().st_size < 400_000
+
+
+def test_without_last_year_it_is_said_and_nothing_is_made_of_it(district: Figures) -> None:
+    alone = replace(district.material, registers_before={name: {} for name in material.UTILITIES})
+    page = text_of(as_html(tell(reckon(alone), "en")))
+    assert "Water 7 94.9 m³ not known not known 0" in page
+    assert "last year is not known" in page
+
+
+def test_an_area_without_devices_has_a_report_that_says_so(report: Report, tmp_path: Path) -> None:
+    # Its gateways hang in the buildings, so the canteen has no meters.
+    assert report("--area", "jasmine-canteen", "--html", "--lang", "en") == 0
+    page = text_of((tmp_path / "linli-jasmine-canteen-2026-10-en.html").read_text())
+    assert "No meter was read twice in this month." in page
+
+
+def test_a_month_of_which_nothing_is_known(report: Report, tmp_path: Path) -> None:
+    assert report("--area", "willow-court", "--month", "2026-03", "--html", "--lang", "en") == 0
+    page = text_of((tmp_path / "linli-willow-court-2026-03-en.html").read_text())
+    for said in (
+        "Nobody can say for this month how many readings should have come.",
+        "No alarm was raised.",
+        "No meter was read twice in this month.",
+        "No cold point brought a reading in this month.",
+        "The ledger lists nothing for this month",
+    ):
+        assert said in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--area", "nowhere"),
+            (
+                "--area: no area is called 'nowhere'; known are district, jasmine-1, jasmine-canteen, jasmine-garden, "
+                "willow-court"
+            ),
+        ),
+        (("--month", "2027-01"), "--month: 2027-01 lies ahead; name one that has begun"),
+        (("--zone", "Mars"), "--zone: no time zone is called 'Mars'; write one such as Asia/Shanghai"),
+        (("--leave-out", "meter"), "--leave-out: 'meter' names no device; write GATEWAY/DEVICE"),
+        (
+            ("--leave-out", "gw-x/meter"),
+            "--leave-out: no device is called gw-x/meter in this area; see the list of devices: /api/v1/devices",
+        ),
+        (
+            ("--token", "env:NOT_THERE"),
+            "--token: the variable 'NOT_THERE' holds nothing; export NOT_THERE=… first",
+        ),
+    ],
+)
+def test_what_cannot_be_reported(
+    report: Report, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report("--html", "--area", "willow-court", *words) == 2
+    assert capsys.readouterr().err == f"linli-boards: {said}\n"
+
+
+def test_a_wrong_token_and_a_platform_that_is_away(
+    platform: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LINLI_TOKEN", "of-nobody")
+    assert main(["report", "--html", "--platform", platform, "--token", "env:LINLI_TOKEN"]) == 2
+    assert capsys.readouterr().err == (
+        f"linli-boards: {platform}: /api/v1/health: refused (401: no valid token); "
+        "give the platform's own token: --token\n"
+    )
+    assert main(["report", "--html", "--platform", "http://127.0.0.1:1"]) == 2
+    assert capsys.readouterr().err == (
+        "linli-boards: http://127.0.0.1:1: /api/v1/health: no answer (Connection refused); "
+        "is the platform running, and is this its address?\n"
+    )
+
+
+def test_a_quantity_that_left_the_vocabulary_is_named(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(material, "UTILITIES", {"electricity": ("energy_imported", "kWh")})
+    with pytest.raises(ConfigError, match=r"no quantity is called 'energy_imported'; name one of docs/vocabulary\.md"):
+        gather(Platform(platform, "of-the-platform"), "", lambda _: Month(2026, 10, ZONE))
+
+
+def ask(url: str, token: str, statement: str) -> str:
+    request = urllib.request.Request(
+        f"{url}/query", urlencode({"q": statement, "db": "linli"}).encode(), {"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return str(answer.read().decode())
+
+
+def test_each_communitys_token_sees_its_own_community_alone(platform: str, secrets: dict[str, tuple[str, str]]) -> None:
+    """As their data sources in one Grafana ask; whatever they ask for."""
+    own = {"jasmine-garden": ("gw-canteen", "gw-jasmine"), "willow-court": ("gw-willow",)}
+    for area, (secret, _) in secrets.items():
+        for statement in (
+            "SHOW TAG VALUES WITH KEY = gateway",
+            "SHOW SERIES",
+            "SELECT last(value) FROM air_temperature GROUP BY *",
+            "SELECT last(value) FROM /.*/ WHERE community =~ /.*/ GROUP BY gateway",
+            "SELECT last(value) FROM energy_import WHERE gateway =~ /willow|jasmine/ GROUP BY gateway",
+        ):
+            told = ask(platform, secret, statement)
+            assert "error" not in json.loads(told)
+            seen = set(re.findall(r"gw-[a-z]+", told))
+            assert seen <= set(own[area]), statement
+            assert seen, statement
+        with pytest.raises(PlatformRefused):
+            Platform(platform, secret).get("devices", list[material.Device])
+
+
+def drawn(drawing: Drawing, fill: str) -> list[Box]:
+    return [shape for shape in drawing.shapes if isinstance(shape, Box) and shape.fill == fill and shape.width > 3.3]
+
+
+def test_a_missing_day_is_a_grey_column_and_never_a_bar_of_no_height() -> None:
+    frame = Frame(tuple(map(str, range(1, 5))), "kWh", "use", "not known")
+    layer = Layer("this year", "#0072B2", (5.0, None, 0.0, 7.0))
+    for drawing in (stacked(frame, [layer]), against(frame, layer, Layer("last year", "#000000", (None,) * 4))):
+        grey = drawn(drawing, VOID)
+        assert [round(box.x) for box in grey] == [round(frame.x(1))]
+        assert grey[0].height > 20
+        assert 'fill="#EEF1F4"' in as_svg(drawing)
+        assert "not known" in as_svg(drawing)
+
+
+def test_a_drawing_escapes_what_people_called_their_things() -> None:
+    frame = Frame(("1",), "<b>", 'he said "x"', "n")
+    told = as_svg(stacked(frame, [Layer("a & b", "#000000", (1.0,)), Layer("<i>", "#111111", (1.0,))]))
+    assert "<b>" not in told
+    assert "&lt;i&gt;" in told
+    assert 'aria-label="he said &quot;x&quot;"' in told
