@@ -21,9 +21,15 @@ GATEWAY_WRITES: Final = (
 PLATFORM_WRITES: Final = (Channel.ACK.value, Channel.TWIN_DESIRED.value, f"{Channel.COMMAND}/+")
 """What the platform says to a gateway, and all that a gateway may read."""
 
+NODE_WRITES: Final = ("telemetry", "status")
+"""What a node says to its gateway, below its own ``node/{node}/``."""
+
+NODE_READS: Final = ("ack", "confirm", "config", "update")
+"""What it hears."""
+
 
 def render_acl(access: Access) -> str:
-    """Return the ACL file: the platform, then the gateways in alphabetical order."""
+    """Return the ACL file: the platform, then the gateways and the nodes, each in alphabetical order."""
     return "\n".join(_lines(access)) + "\n"
 
 
@@ -42,3 +48,10 @@ def _lines(access: Access) -> Iterator[str]:
             yield f"topic write {own}/{channel}"
         for channel in PLATFORM_WRITES:
             yield f"topic read {own}/{channel}"
+    for node in sorted(access.nodes):
+        yield ""
+        yield f"user {node}"
+        for channel in NODE_WRITES:
+            yield f"topic write node/{node}/{channel}"
+        for channel in NODE_READS:
+            yield f"topic read node/{node}/{channel}"

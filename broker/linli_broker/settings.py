@@ -15,6 +15,7 @@
     [access]
     platform = "linli-platform"     # common name of the platform's certificate
     gateways = ["gw-electric"]      # common names of the gateways' certificates, which are their ids
+    nodes = []                      # on a gateway: its boards, likewise
 """
 
 import difflib
@@ -95,10 +96,12 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         platform: Reads everything, writes acknowledgements, wanted configuration and commands.
         gateways: Each writes and reads its own topics only; a name that is not listed may do nothing.
+        nodes: Boards at a gateway's local broker; each writes and reads its own topics only.
     """
 
     platform: str = "linli-platform"
     gateways: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,14 +203,17 @@ def _check_limits(limits: Limits) -> None:
 
 def _check_access(settings: Settings) -> None:
     access = settings.access
-    for number, gateway in enumerate(access.gateways):
-        where = f"access.gateways[{number}]"
-        if not is_id(gateway):
-            raise ConfigError(where, f"{gateway!r} is no gateway id", "use lower case, digits and hyphens, 63 at most")
-        if gateway == access.platform:
-            raise ConfigError(where, f"{gateway!r} is the platform's name too", "give the gateway another name")
-        if gateway in access.gateways[:number]:
-            raise ConfigError(where, f"{gateway!r} is listed twice", "list each gateway once")
+    seen: set[str] = set()
+    for kind, names in (("gateway", access.gateways), ("node", access.nodes)):
+        for number, name in enumerate(names):
+            where = f"access.{kind}s[{number}]"
+            if not is_id(name):
+                raise ConfigError(where, f"{name!r} is no {kind} id", "use lower case, digits and hyphens, 63 at most")
+            if name == access.platform:
+                raise ConfigError(where, f"{name!r} is the platform's name too", f"give the {kind} another name")
+            if name in seen:
+                raise ConfigError(where, f"{name!r} is listed twice", f"list each {kind} once")
+            seen.add(name)
     if not is_id(access.platform):
         raise ConfigError(
             "access.platform", f"{access.platform!r} is no id", "use lower case, digits and hyphens, 63 at most"

@@ -23,6 +23,8 @@ from linli_edge.commands.local import door
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.config.left_out import LeftOut
 from linli_edge.link import DeviceLeftOut, Link
+from linli_edge.nodes.marks import MarksFile
+from linli_edge.nodes.relay import Relay
 from linli_edge.outbox import Outbox
 from linli_edge.pipeline import Bounds, Pipeline
 from linli_edge.plan_teller import PlanTeller
@@ -67,6 +69,7 @@ class Gateway:
         self._links: list[Link] = []
         self._pipeline: Pipeline | None = None
         self._outbox: Outbox | None = None
+        self._relay: Relay | None = None
         self._wear = Wear(config.outbox.endurance)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -113,6 +116,8 @@ class Gateway:
                 on_command=partial(_queued, received) if remote else None,
                 times=clock,
             )
+            if config.nodes is not None:
+                self._relay = Relay(config.nodes, pipeline, outbox, MarksFile(config.data / "nodes.json"), clock)
             async with asyncio.TaskGroup() as group:
                 carrying = group.create_task(uplink.run(), name="uplink")
                 packing = group.create_task(pipeline.run(), name="pipeline")
@@ -126,6 +131,8 @@ class Gateway:
                     for settings in config.links
                     if settings.spec.serve is not None
                 ]
+                if self._relay is not None:
+                    serving.append(group.create_task(self._relay.run(), name="nodes"))
                 if desk is not None:
                     reading.append(group.create_task(_command(desk, received, uplink), name="commands"))
                     reading.append(group.create_task(_local(config.data, desk), name="local commands"))
@@ -180,7 +187,11 @@ class Gateway:
         counters["polls"] = sum(link.polls for link in self._links)
         counters["polls_failed"] = sum(link.failed for link in self._links)
         counters["polls_missed"] = sum(load.missed for load in loads)
-        links = with_left_out([link.state() for link in self._links], self.config.left_out)
+        states = [link.state() for link in self._links]
+        if self._relay is not None:
+            states.append(self._relay.state())
+            counters |= {f"node_packs_{name}": count for name, count in self._relay.counters.items()}
+        links = with_left_out(states, self.config.left_out)
         disk = self._wear.watch(bytes_written(), self._clock.time.steady())
         return GatewayHealth(self._version, self._clock.state(), links, counters, disk)
 

@@ -188,6 +188,19 @@ class Pipeline:
             self._news.set()
         self.tell_of_registers()
 
+    def relay(self, readings: list[Reading], label: bytes) -> bool:
+        """Send readings that others have stamped and kept, as one message of their own; tell whether the log took it.
+
+        Args:
+            readings: What one message of theirs holds.
+            label: Fields for the first record, each followed by a comma: where it came from.
+        """
+        admitted = self._admitted(readings)
+        priority = min((self._watches[reading.point.name].priority for reading in admitted), default=NORMAL)
+        taken = not admitted or self._send(admitted, priority, label)
+        self.tell_of_registers()
+        return taken
+
     def tell_of_registers(self) -> bool:
         """Send what has become of registers, after the readings that show it; tell whether the log took it all."""
         if self._registers is None:
@@ -305,13 +318,14 @@ class Pipeline:
         self._watches[point.name] = watch
         return watch
 
-    def _send(self, readings: list[Reading], priority: int) -> None:
+    def _send(self, readings: list[Reading], priority: int, label: bytes = b"") -> bool:
         body = self._encode(self._gateway, readings)
         if len(body) > self._packs.bytes and len(readings) > 1:
             half = len(readings) // 2
-            self._send(readings[:half], priority)
-            self._send(readings[half:], priority)
-            return
+            first = self._send(readings[:half], priority, label)
+            return self._send(readings[half:], priority, label) and first
+        if label:
+            body = b"[{%b%b" % (label, body[2:])
         times = [reading.observed_at for reading in readings]
         counters = self.counters
         filtered, refused = (
@@ -327,13 +341,16 @@ class Pipeline:
             polled=len(readings) + filtered + refused,
             filtered=filtered,
             refused=refused,
+            own_times=bool(label),
         )
-        if self._append(message):
+        taken = self._append(message)
+        if taken:
             counters.packs += 1
             counters.logged += len(readings)
             self._booked = counters.filtered, counters.refused
         else:
             counters.refused += len(readings)
+        return taken
 
     def _append(self, message: Message) -> bool:
         try:

@@ -87,7 +87,7 @@ def test_core_reads_the_packs_that_a_node_writes_digit_by_digit(machine: Machine
     dice = random.Random(2)
     lots = [_readings(dice) for _ in range(60)]
     cases = [
-        {"node": "node-7", "records": [_of_a_node(reading) for reading in lot], "place": ["ab12", number, 1]}
+        {"node": "node-7", "records": [_of_a_node(reading) for reading in lot], "place": ["ab12", number, 1, "b0"]}
         for number, lot in enumerate(lots, 1)
     ]
     for number, (lot, text) in enumerate(zip(lots, _work(machine, "pack", cases), strict=True), 1):

@@ -43,7 +43,7 @@ class MarkedLog:
 
     def append(self, message: Message) -> int:
         """Take a message, marked with the present era; raise ``OutboxFull`` or ``MessageTooLarge``."""
-        if era := self._era():
+        if (era := self._era()) and not message.own_times:
             message = msgspec.structs.replace(message, body=mark(message.kind, message.body, era))
         return self._append(message)
 
@@ -101,6 +101,11 @@ class ClockKeeper:
     def provisional(self) -> bool:
         """Whether stamps are provisional: nobody has told the time since the machine's boot."""
         return bool(self._discipline.era)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is still waited for somebody who tells the time."""
+        return self._discipline.undecided
 
     def state(self) -> ClockState:
         """Return how far the time can be trusted, for the status."""

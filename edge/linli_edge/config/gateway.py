@@ -25,6 +25,7 @@ from linli_edge.config.table import ConfigErrors, Table, reading
 from linli_edge.eviction import LAST, EvictionRule
 from linli_edge.link import LinkSettings
 from linli_edge.local_time import LocalTime
+from linli_edge.nodes.settings import NodeSettings, read_nodes
 from linli_edge.outbox.message import NORMAL, OutboxLimits
 from linli_edge.pipeline import PackSettings
 from linli_edge.registers.billing import BillingSettings
@@ -55,6 +56,7 @@ class GatewayConfig:
         commands: What may be written to devices: nothing unless it says so.
         eviction: What leaves a full log first.
         left_out: What is wrong and therefore not read; empty unless that was asked for.
+        nodes: Boards of our own, at the local broker; ``None`` where there are none.
     """
 
     id: str
@@ -69,6 +71,7 @@ class GatewayConfig:
     commands: CommandSettings = field(default_factory=CommandSettings)
     eviction: tuple[EvictionRule, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    nodes: NodeSettings | None = None
 
 
 def load_config(path: Path, *, leave_out: bool = False) -> GatewayConfig:
@@ -135,13 +138,17 @@ def _parse(
         uplink = _uplink(root.table("uplink", required=True), folder)
         outbox = _outbox(root.table("outbox"))
         links, devices = _links(root, drivers, local, left_out)
+        nodes = read_nodes(root.table("nodes"), devices)
+        devices = {**devices, **dict.fromkeys(nodes.boards if nodes else (), "nodes")}
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
         billing = _billing(gateway.table("billing"), local)
         eviction = tuple(_eviction(rule, devices) for rule in root.table("outbox").tables("priority"))
         commands = read_commands(root.table("commands"), devices)
     expected, unknown = _expected(links)
     registers = RegisterSettings(frozenset(devices), expected, unknown, _moduli(links), billing)
-    return GatewayConfig(name, data, local, packs, uplink, outbox, report, links, registers, commands, eviction)
+    return GatewayConfig(
+        name, data, local, packs, uplink, outbox, report, links, registers, commands, eviction, nodes=nodes
+    )
 
 
 def _billing(table: Table, local: LocalTime) -> BillingSettings | None:
@@ -296,7 +303,8 @@ def _links(
     left: list[LeftOut] = []
     ids: dict[str, str] = {}
     devices: dict[str, str] = {}
-    for table in root.tables("links", required=True):
+    # A gateway may have nodes only.
+    for table in root.tables("links", required="nodes" not in root):
         name = table.ident("id")
         if name and (first := ids.setdefault(name, table.where)) != table.where:
             table.problem("id", f'"{name}" is taken by {first}', "give each link its own id")

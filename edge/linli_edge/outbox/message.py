@@ -40,6 +40,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         readings: How many readings it holds.
         polled, filtered, refused: Readings that came from the lines, were left out, or were not taken by the log, since
             the message before: they are booked with this one.
+        own_times: Its times are not the gateway's: they stay when the gateway's are put right.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     polled: int = 0
     filtered: int = 0
     refused: int = 0
+    own_times: bool = False
 
 
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):

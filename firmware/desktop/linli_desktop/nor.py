@@ -9,6 +9,20 @@ ERASE = 256
 """What erasing a block counts for, in bytes written."""
 
 
+_BLANK = b"\xff" * SIZE
+
+
+def _opened(path, blocks):
+    """Return a file that holds so many blocks, new or of an earlier life."""
+    try:
+        return open(path, "r+b")
+    except OSError:
+        with open(path, "wb") as file:
+            for _ in range(blocks):
+                file.write(_BLANK)
+        return open(path, "r+b")
+
+
 class PowerCut(BaseException):
     """The power is gone: nothing of the program goes on."""
 
@@ -60,26 +74,27 @@ class Nor:
         self.worn = set()
         self.erased = [0] * blocks
         self._bits = bits
-        self._path = path
-        self._data = bytearray(b"\xff" * (SIZE * blocks))
-        if path:
-            try:
-                with open(path, "rb") as file:
-                    file.readinto(self._data)
-            except OSError:
-                with open(path, "wb") as file:
-                    file.write(self._data)
+        self._file = _opened(path, blocks) if path else None
+        self._data = None if path else bytearray(b"\xff" * (SIZE * blocks))
 
-    def _keep(self, start, end):
-        if self._path:
-            with open(self._path, "r+b") as file:
-                file.seek(start)
-                file.write(memoryview(self._data)[start:end])
+    def _get(self, start, buffer):
+        if self._file is None:
+            buffer[:] = memoryview(self._data)[start : start + len(buffer)]
+        else:
+            self._file.seek(start)
+            self._file.readinto(buffer)
+
+    def _put(self, start, data):
+        if self._file is None:
+            self._data[start : start + len(data)] = data
+        else:
+            self._file.seek(start)
+            self._file.write(data)
+            self._file.flush()
 
     def readblocks(self, block, buffer, offset=0):
         """Fill a buffer."""
-        start = block * SIZE + offset
-        buffer[:] = memoryview(self._data)[start : start + len(buffer)]
+        self._get(block * SIZE + offset, buffer)
 
     def writeblocks(self, block, buffer, offset=None):
         """Clear bits; without an offset the blocks are erased first."""
@@ -90,32 +105,35 @@ class Nor:
         start = block * SIZE + offset
         if block in self.worn:
             return
+        held = bytearray(len(buffer))
+        self._get(start, held)
         for place, byte in enumerate(buffer):
             if self.budget == 0:
                 # The byte under way: some of its bits are cleared.
-                self._data[start + place] &= byte | self._bits(8)
-                self._keep(start, start + place + 1)
+                held[place] &= byte | self._bits(8)
+                self._put(start, memoryview(held)[: place + 1])
                 raise PowerCut
             self.budget -= self.budget > 0
-            self._data[start + place] &= byte
-        self._keep(start, start + len(buffer))
+            held[place] &= byte
+        self._put(start, held)
 
     def _erase(self, block):
-        start, end = block * SIZE, block * SIZE + SIZE
+        start = block * SIZE
         self.erased[block] += 1
         if block in self.worn:
             return
         if 0 <= self.budget < ERASE:
             # Half erased: anything may stand there.
-            for place in range(start, end):
-                self._data[place] |= self._bits(8)
+            held = bytearray(SIZE)
+            self._get(start, held)
+            for place in range(SIZE):
+                held[place] |= self._bits(8)
             self.budget = 0
-            self._keep(start, end)
+            self._put(start, held)
             raise PowerCut
         if self.budget > 0:
             self.budget -= ERASE
-        self._data[start:end] = b"\xff" * SIZE
-        self._keep(start, end)
+        self._put(start, _BLANK)
 
     def ioctl(self, operation, argument):
         """Answer what a block device is asked."""

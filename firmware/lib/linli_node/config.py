@@ -20,6 +20,8 @@ _GATEWAY = {
     "host": ("text", 1, 253, REQUIRED),
     "port": ("whole", 1, 65535, 8884),
     "tls": ("truth", None, None, True),
+    # Seconds the gateway may take to acknowledge; then it is sent again, three times before the connection is given up.
+    "answer_s": ("whole", 1, 60, 10),
 }
 _NODE = {
     "node": ("id", 1, 63, REQUIRED),

@@ -50,7 +50,8 @@ def pack(node, records, place=None):
     Args:
         node: The node's id; names are relative to it.
         records: At least one.
-        place: ``(epoch, seq, since)`` in the node's log: its number, and the number after the one before.
+        place: ``(epoch, seq, since, board)``: its number in the node's log, the number after the one before, and which
+            board it is.
     """
     base = min(record[3] for record in records) // 1000
     parts = []
@@ -71,8 +72,9 @@ def pack(node, records, place=None):
         parts.append(",".join(fields))
     head = '"bver":26,"bn":' + json.dumps(node + "/") + ',"bt":' + str(base) + ","
     if place is not None:
-        epoch, seq, since = place
-        head = '"epoch":' + json.dumps(epoch) + ',"seq":' + str(seq) + ',"since":' + str(since) + "," + head
+        epoch, seq, since, board = place
+        numbers = ',"seq":' + str(seq) + ',"since":' + str(since)
+        head = '"epoch":' + json.dumps(epoch) + numbers + ',"board":' + json.dumps(board) + "," + head
     return ("[{" + head + "},{".join(parts) + "}]").encode()
 
 

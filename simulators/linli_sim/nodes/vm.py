@@ -67,7 +67,7 @@ class Machine:
         return json.loads(lines[-1])
 
 
-def environment(parts: Sequence[str] = ("lib", "desktop", "checks")) -> dict[str, str]:
+def environment(parts: Sequence[str] = ("lib", "node", "desktop", "checks")) -> dict[str, str]:
     """Return the environment in which the unix port finds the firmware's modules."""
     return {**os.environ, "MICROPYPATH": ":".join([".frozen", *(str(FIRMWARE / part) for part in parts)])}
 

@@ -1,0 +1,253 @@
+"""The shell around the receiver: one MQTT client at the gateway's local broker, and the gateway's log behind it.
+
+A node is acknowledged after its record is durable in the gateway's log and the mark is on the disk, never before. The
+answer to a node's status tells it the time. A node that says nothing for three of its intervals is silent: that is
+reported, and its points become BAD.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import aiomqtt
+
+from linli_core.errors import Refused
+from linli_core.instant import MINUTE, SECOND, Instant
+from linli_core.model import Point, Quality, Reading, Reason, missing
+from linli_core.wire.messages import Ack, LinkState, encode_message
+from linli_edge.link import Report
+from linli_edge.nodes.marks import Kept, MarksFile
+from linli_edge.nodes.receiver import Receiver, Status, Verdict, WrongBoard, label, points_of
+from linli_edge.nodes.settings import NodeSettings
+from linli_edge.outbox import Outbox
+from linli_edge.scheduler import DeviceBack, DeviceSilent
+
+LINK: Final = "nodes"
+"""What the nodes are called among the gateway's links."""
+
+LOOK_EVERY: Final = 5.0
+"""Seconds between two looks at who is silent."""
+PATIENCE: Final = 3
+"""Intervals after which a node is silent, and half a minute more."""
+_FIRST_PATIENCE: Final = 15 * MINUTE
+_RECONNECT: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+_PAYLOAD: Final = 64 * 1024
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Pipe(Protocol):
+    """The way into the gateway's log."""
+
+    def relay(self, readings: list[Reading], label: bytes, /) -> bool:
+        """Take the readings of one pack; tell whether the log took them."""
+        ...
+
+    def take(self, readings: list[Reading], /) -> None:
+        """Take readings of the gateway's own."""
+        ...
+
+    def tell(self, name: str, subject: str, data: dict[str, object], /) -> bool:
+        """Send an event."""
+        ...
+
+    def report(self, link: str, report: Report, /) -> None:
+        """Send what became of a device."""
+        ...
+
+
+class Clocks(Protocol):
+    """The gateway's time."""
+
+    @property
+    def provisional(self) -> bool:
+        """Whether nobody has told the time."""
+        ...
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is still waited for."""
+        ...
+
+    def now(self) -> Instant:
+        """Return the time."""
+        ...
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a node was last heard to say."""
+
+    at: Instant
+    patience: int = _FIRST_PATIENCE
+    silent: bool = False
+    points: dict[str, Point] = field(default_factory=dict)
+
+
+class Relay:
+    """Takes what nodes say into the gateway's log.
+
+    Attributes:
+        counters: Running totals of this start: packs taken, known already, early, refused.
+    """
+
+    def __init__(self, settings: NodeSettings, pipe: Pipe, outbox: Outbox, marks: MarksFile, clock: Clocks) -> None:
+        self._settings = settings
+        self._pipe = pipe
+        self._outbox = outbox
+        self._marks = marks
+        self._clock = clock
+        self._receiver = Receiver(settings.boards, {})
+        self._heard: dict[str, _Heard] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._kept = Kept()
+        self._error = "not connected yet"
+        self.counters = {"taken": 0, "known": 0, "early": 0, "refused": 0}
+
+    async def open(self) -> None:
+        """Read what was taken before."""
+        outbox = self._outbox.stats()
+        self._kept = await self._marks.load(self._outbox, outbox.first_seq, outbox.next_seq)
+        self._receiver = Receiver(self._settings.boards, self._kept.nodes)
+        self._heard = {node: _Heard(self._clock.now()) for node in self._settings.boards}
+
+    async def run(self) -> None:
+        """Take what nodes say, and look who is silent, for ever."""
+        await self.open()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._looking(), name="nodes: who is silent")
+            group.create_task(self._connecting(), name="nodes: the local broker")
+
+    def state(self) -> LinkState:
+        """Return how the nodes fare, as a link."""
+        silent = tuple(sorted(node for node, heard in self._heard.items() if heard.silent))
+        state = LinkState(LINK, "nodes", "up", len(self._settings.boards), silent)
+        if self._error:
+            return LinkState(LINK, "nodes", "down", len(self._settings.boards), silent, error=self._error)
+        return LinkState(LINK, "nodes", "degraded", state.devices, silent) if silent else state
+
+    async def _connecting(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with aiomqtt.Client(self._settings.host, self._settings.port, identifier="linli-edge") as client:
+                    failures = 0
+                    await client.subscribe([("node/+/status", 1), ("node/+/telemetry", 1)])
+                    if self._error:
+                        _LOG.info("the local broker is there: nodes are heard")
+                    self._error = ""
+                    async for message in client.messages:
+                        await self._take(client, message)
+            except aiomqtt.MqttError as exc:
+                text = f"the local broker at {self._settings.host}:{self._settings.port}: {exc}"
+                if text != self._error:
+                    _LOG.warning("%s; nodes keep what they have", text)
+                self._error = text
+            await asyncio.sleep(_RECONNECT[min(failures, len(_RECONNECT) - 1)])
+            failures += 1
+
+    async def _take(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
+        _, node, channel = str(message.topic).split("/")
+        payload = message.payload
+        if not isinstance(payload, bytes | bytearray) or len(payload) > _PAYLOAD:
+            return
+        await self.take(node, channel, bytes(payload), client.publish)
+
+    async def take(
+        self, node: str, channel: str, payload: bytes, publish: Callable[[str, bytes, int], Awaitable[object]]
+    ) -> None:
+        """Take one message of a node; answer it where it is one that is answered."""
+        try:
+            if channel == "status":
+                epoch = self._status(node, payload)
+            else:
+                epoch = await self._pack(node, payload)
+        except Refused as exc:
+            self._refuse(node, exc)
+            return
+        # A gateway that waits for the time itself lets nodes wait: what they keep is stamped better later.
+        if epoch and not self._clock.undecided:
+            ack = Ack(epoch, self._receiver.mark(node, epoch), sent_at=self._clock.now())
+            await publish(f"node/{node}/ack", encode_message(ack), 1)
+
+    def _status(self, node: str, payload: bytes) -> str:
+        status = self._receiver.status(node, payload)
+        if status.state == "lost":
+            return ""
+        self._hear(node, status)
+        return status.epoch if status.state == "online" else ""
+
+    async def _pack(self, node: str, payload: bytes) -> str:
+        taken = self._receiver.pack(node, payload)
+        if taken.verdict is not Verdict.TAKE:
+            self.counters[taken.verdict.value if taken.verdict is Verdict.EARLY else "known"] += 1
+            return taken.epoch
+        if self._clock.undecided:
+            return ""
+        readings = [_doubted(reading) for reading in taken.readings] if self._clock.provisional else taken.readings
+        if not self._pipe.relay(readings, label(node, taken.epoch, taken.seq)):
+            return ""
+        await self._outbox.flush()
+        self._receiver.took(node, taken.epoch, taken.seq)
+        self._kept.nodes[node] = self._receiver.nodes[node]
+        self._kept.through = self._outbox.sender.next_seq - 1
+        if not await asyncio.to_thread(self._marks.save, self._kept):
+            return ""
+        self.counters["taken"] += 1
+        self._hear(node, None).points |= points_of(readings)
+        for refused in taken.refused:
+            self._refuse(node, refused)
+        if taken.missing is not None:
+            first, last = taken.missing
+            self._pipe.tell("linli.node.gap", node, {"log": taken.epoch, "first": first, "last": last})
+        return taken.epoch
+
+    def _hear(self, node: str, status: Status | None) -> _Heard:
+        now = self._clock.now()
+        heard = self._heard[node]
+        if heard.silent:
+            heard.silent = False
+            self._pipe.report(LINK, DeviceBack(node, heard.at))
+        heard.at = now
+        if status is not None:
+            heard.patience = PATIENCE * status.interval * SECOND + MINUTE // 2
+        return heard
+
+    def _refuse(self, node: str, error: Refused) -> None:
+        self.counters["refused"] += 1
+        kind = "linli.node.wrong-board" if isinstance(error, WrongBoard) else "linli.node.refused"
+        text = str(error)
+        # Said once for each, not with each pack: a node repeats itself.
+        if (node, text) in self._told:
+            return
+        if len(self._told) < 1_000:
+            self._told.add((node, text))
+        _LOG.warning("node %s: %s", node, text)
+        self._pipe.tell(kind, node, {"error": text})
+
+    async def _looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            self.look()
+
+    def look(self) -> None:
+        """Report who has become silent; the points of one that has are BAD from now on."""
+        now = self._clock.now()
+        for node, heard in self._heard.items():
+            # Where the clock was set back, silence is counted anew.
+            heard.at = min(heard.at, now)
+            if heard.silent or now - heard.at < heard.patience:
+                continue
+            heard.silent = True
+            self._pipe.report(LINK, DeviceSilent(node, heard.at, "it has not been heard of for three of its intervals"))
+            self._pipe.take([missing(point, now, Reason.NO_COMMUNICATION) for point in heard.points.values()])
+
+
+def _doubted(reading: Reading) -> Reading:
+    """Return a reading whose time rests on a gateway that nobody has told the time."""
+    if reading.quality is not Quality.GOOD:
+        return reading
+    return Reading(
+        reading.point, reading.value, reading.observed_at, Quality.UNCERTAIN, Reason.CLOCK_DOUBT, reading.device_time
+    )

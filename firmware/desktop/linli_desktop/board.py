@@ -1,0 +1,272 @@
+"""The desktop in place of a board: lines on standard input move its pins and pulses, its flash lies in a folder.
+
+::
+
+    pin 4 1          pin 4 is high now
+    pulse 5 10       ten pulses on pin 5
+    adc 3 20000      what an analogue input reads
+    battery 2900     millivolts
+    cut 5000         the power goes after so many more bytes of flash
+    end              stop in good order
+"""
+
+import asyncio
+import gc
+import json
+import random
+import sys
+import time
+
+from linli_desktop.nor import Life, Nor, PowerCut
+from linli_node.errors import LinkError
+from linli_node.flash import BlockFlash
+
+
+class Pin:
+    """One pin."""
+
+    def __init__(self, number, say):
+        self._number = number
+        self._say = say
+        self.level = 1
+        self.pulses = 0
+
+    def value(self, level=None):
+        """Return the level, or set it."""
+        if level is None:
+            return self.level
+        if level != self.level:
+            self._say("pin " + str(self._number) + " " + str(level))
+        self.level = level
+        return None
+
+    def read_u16(self):
+        """Return what an analogue input reads."""
+        return self.level
+
+    def take(self):
+        """Return the pulses since the last time."""
+        pulses, self.pulses = self.pulses, 0
+        return pulses
+
+
+class Memory:
+    """What outlasts deep sleep, and no power cut."""
+
+    def __init__(self):
+        self._held = b""
+
+    def get(self):
+        """Return what was set."""
+        return self._held
+
+    def set(self, content):
+        """Hold bytes."""
+        self._held = content
+
+
+class Board:
+    """The board. One object lives through all the sleeps of one power-up.
+
+    Args:
+        folder: Holds ``node.json``, ``keys/`` and the flash.
+        config: The node's configuration, for the gateway's address.
+        uid: The board's own name.
+
+    Attributes:
+        heap_peak: Most bytes of heap that were in use after a collection.
+    """
+
+    log_size = (64, 4096)
+    goes_on = False
+    reset_cause = "power-on"
+
+    def __init__(self, folder, config, uid):
+        self._folder = folder
+        self._gateway = config["gateway"]
+        self._pins = {}
+        self._nors = {}
+        self._memories = {}
+        self._battery = None
+        self._context = None
+        self.uid = uid
+        self.woke = False
+        self.woken_pins = ()
+        self.slept_ms = 0
+        self.heap_peak = 0
+        self.ended = False
+
+    def say(self, text):
+        """Tell whoever looks on."""
+        print(text)
+
+    def count(self):
+        """Return milliseconds; they go on through sleep."""
+        return time.time_ns() // 1000000
+
+    def random32(self):
+        """Return 32 random bits."""
+        return random.getrandbits(32)
+
+    def feed(self):
+        """Show the watchdog that the program lives."""
+        gc.collect()
+        self.heap_peak = max(self.heap_peak, gc.mem_alloc())
+
+    def flash(self, name, blocks, _size):
+        """Return a piece of flash; it is there again at the next start."""
+        if name not in self._nors:
+            self._nors[name] = Nor(blocks, self._folder + "/" + name + ".bin", random.getrandbits)
+        return BlockFlash(Life(self._nors[name]))
+
+    def memory(self, name):
+        """Return memory that outlasts deep sleep."""
+        return self._memories.setdefault(name, Memory())
+
+    def _pin(self, number):
+        if number not in self._pins:
+            self._pins[number] = Pin(number, self.say)
+        return self._pins[number]
+
+    def pin_in(self, number, pull_up=False):  # noqa: ARG002 - a board's pins have resistors
+        """Return an input."""
+        return self._pin(number)
+
+    def pin_out(self, number):
+        """Return an output."""
+        return self._pin(number)
+
+    adc = pin_out
+
+    def pulses(self, number, _debounce_ms):
+        """Return a counter of pulses."""
+        return self._pin(number)
+
+    def battery_mv(self):
+        """Return the battery's millivolts; ``None`` on mains."""
+        return self._battery
+
+    def signal(self):
+        """Return the radio's strength; a desktop has no radio."""
+        return
+
+    async def connect(self, _wifi):
+        """Join the network: the desktop is in it."""
+
+    async def streams(self):
+        """Return a reader and a writer to the gateway's broker."""
+        gateway = self._gateway
+        if not gateway["tls"]:
+            return await asyncio.open_connection(gateway["host"], gateway["port"])
+        if self._context is None:
+            self._context = _context(self._folder + "/keys/")
+        return await asyncio.open_connection(
+            gateway["host"], gateway["port"], ssl=self._context, server_hostname="linli-gateway"
+        )
+
+    def confirmed(self):
+        """Somebody has confirmed the button's call."""
+        self.say("confirmed")
+
+    def received(self, channel, _payload):
+        """Take what came on a channel that the program leaves to the board."""
+        self.say("received " + channel)
+
+    def sleep(self, milliseconds, wakes):
+        """Note how long to sleep; the program has come to its end."""
+        self.slept_ms, self.wakes = milliseconds, wakes
+
+    async def sleeping(self):
+        """Sleep as long as was asked for, or until a pin wakes."""
+        end = self.count() + self.slept_ms
+        while not self.ended and self.count() < end:
+            for pin, level in self.wakes:
+                if self._pin(pin).level == level or self._pin(pin).pulses:
+                    self.woken_pins = (pin,)
+                    return
+            await asyncio.sleep_ms(20)
+
+    async def obey(self):
+        """Do what standard input says, for ever."""
+        lines = asyncio.StreamReader(sys.stdin)
+        while True:
+            line = (await lines.readline()).decode()
+            if not line:
+                return
+            words = line.split()
+            if not words:
+                continue
+            if words[0] in ("pin", "adc"):
+                self._pin(int(words[1])).level = int(words[2])
+            elif words[0] == "pulse":
+                self._pin(int(words[1])).pulses += int(words[2])
+            elif words[0] == "battery":
+                self._battery = int(words[1])
+            elif words[0] == "cut":
+                for nor in self._nors.values():
+                    nor.budget = int(words[1])
+            elif words[0] == "end":
+                self.ended = True
+
+
+def _context(folder):
+    import ssl  # noqa: PLC0415 - only where it is used: it is large
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    held = {}
+    for name in ("ca.der", "node.der", "node.key"):
+        try:
+            with open(folder + name, "rb") as file:
+                held[name] = file.read()
+        except OSError:
+            raise LinkError("no " + folder + name + ": linli-edge node provision writes it") from None
+    context.load_verify_locations(cadata=held["ca.der"])
+    context.load_cert_chain(held["node.der"], held["node.key"])
+    return context
+
+
+def load(folder):
+    """Return the configuration in a folder."""
+    from linli_app.sensors.fields import ACTIONS, FIELDS  # noqa: PLC0415 - thrown away again after the start
+    from linli_node import config  # noqa: PLC0415
+
+    with open(folder + "/node.json", "rb") as file:
+        return config.load(file.read(), FIELDS, ACTIONS)
+
+
+async def live(folder, uid):
+    """Run the node in a folder until standard input says ``end``; return how it stands."""
+    from linli_app.program import Node  # noqa: PLC0415 - after the configuration was checked
+
+    config = load(folder)
+    board = Board(folder, config, uid)
+    obeying = asyncio.create_task(board.obey())
+    board.say("ready")
+    while not board.ended:
+        node = Node(config, board)
+        node.open()
+        running = asyncio.create_task(node.run())
+        while not running.done() and not board.ended:
+            await asyncio.sleep_ms(20)
+        node.ended = True
+        await running
+        board.feed()
+        if config["power"] == "battery":
+            await board.sleeping()
+            board.woke = board.goes_on = True
+            board.reset_cause = "sleep"
+    obeying.cancel()
+    state = node.state()
+    state["heap_peak"] = board.heap_peak
+    return state
+
+
+def main(folder, uid):
+    """Run a node; a power cut ends the process at once."""
+    try:
+        state = asyncio.run(live(folder, uid))
+    except PowerCut:
+        print("power cut")
+        sys.exit(9)
+    print(json.dumps(state))

@@ -1,0 +1,49 @@
+"""What a node does by itself, whether anybody hears it or not: a buzzer, a light, a relay that shuts a valve."""
+
+from linli_node.threshold import Threshold
+
+
+class Action:
+    """One pin that follows one point's limit.
+
+    Attributes:
+        when: The point it follows: ``water_leak`` or ``temperature.c2``.
+        on: Whether it is on.
+    """
+
+    def __init__(self, config, board):
+        self._pin = board.pin_out(config["pin"])
+        self._level = 1 if config["active"] == "high" else 0
+        self._longest = config["longest_s"] * 1000
+        above, below = config["above"], config["below"]
+        self._threshold = Threshold(
+            # A state without a limit of its own: true is 1.
+            0.5 if above is None and below is None else below if above is None else above,
+            above=below is None,
+            hysteresis=config["hysteresis"],
+            on_delay=config["on_delay_s"] * 1000,
+        )
+        self.kind = config["kind"]
+        self.when = config["when"]
+        self.on = False
+        self._since = 0
+        self._set(False)
+
+    def _set(self, on):
+        self.on = on
+        self._pin.value(self._level if on else 1 - self._level)
+
+    def update(self, value, count):
+        """Follow a value at a count of milliseconds; ``None`` (the sensor failed) leaves everything as it is."""
+        if value is True or value is False:
+            value = 1 if value else 0
+        elif isinstance(value, tuple):
+            value = value[0] / 10 ** value[1]
+        if self._threshold.update(value, count):
+            self._since = count
+            self._set(self._threshold.tripped)
+
+    def tick(self, count):
+        """Switch off what has been on for its longest time; it comes on again only after it has cleared."""
+        if self.on and self._longest and count - self._since >= self._longest:
+            self._set(False)

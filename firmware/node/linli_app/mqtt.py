@@ -1,0 +1,220 @@
+"""MQTT 3.1.1, as much of it as a node needs: QoS 0 and 1, one last will, nothing kept by the broker.
+
+:class:`Packets` is the codec and touches nothing; :class:`Client` moves its bytes over an asyncio stream. The client of
+micropython-lib (``umqtt.simple``) blocks while it waits, and would keep a valve from being shut; ``mqtt_as`` brings a
+Wi-Fi policy of its own and 36 KB.
+"""
+
+import asyncio
+import struct
+
+from linli_node.errors import LinkError
+
+MAX_PACKET = 8192
+_CONNACK, _PUBLISH, _PUBACK, _SUBACK, _PINGRESP = 2, 3, 4, 9, 13
+_CONNECT_FLAGS_CLEAN = 0x02
+_WILL_QOS1 = 0x0C
+
+
+def _text(text):
+    data = text.encode()
+    return struct.pack(">H", len(data)) + data
+
+
+def packet(head, body):
+    """Return a control packet (MQTT 3.1.1 §2.2): type and flags, remaining length, body."""
+    length, rest = bytearray(), len(body)
+    while True:
+        byte, rest = rest % 128, rest // 128
+        length.append(byte | 0x80 if rest else byte)
+        if not rest:
+            return bytes([head]) + length + body
+
+
+def connect(client, keepalive, will=None):
+    """Return CONNECT (§3.1) with a clean session; ``will`` is a topic and a payload, for QoS 1."""
+    flags = _CONNECT_FLAGS_CLEAN
+    body = _text(client)
+    if will is not None:
+        flags |= _WILL_QOS1
+        body += _text(will[0]) + struct.pack(">H", len(will[1])) + will[1]
+    return packet(0x10, _text("MQTT") + struct.pack(">BBH", 4, flags, keepalive) + body)
+
+
+def publish(topic, payload, number=0):
+    """Return PUBLISH (§3.3); with a number at QoS 1, else at QoS 0."""
+    body = _text(topic) + (struct.pack(">H", number) if number else b"") + payload
+    return packet(0x32 if number else 0x30, body)
+
+
+def subscribe(number, topics):
+    """Return SUBSCRIBE (§3.8), each topic at QoS 1."""
+    return packet(0x82, struct.pack(">H", number) + b"".join(_text(topic) + b"\x01" for topic in topics))
+
+
+def puback(number):
+    """Return PUBACK (§3.4)."""
+    return packet(0x40, struct.pack(">H", number))
+
+
+PING = b"\xc0\x00"
+DISCONNECT = b"\xe0\x00"
+
+
+class Packets:
+    """What the broker sends, put together of bytes as they come."""
+
+    def __init__(self):
+        self._data = bytearray()
+
+    def feed(self, data):
+        """Take bytes; return the packets that are whole, each a tuple that begins with its kind.
+
+        Raises:
+            LinkError: This is no MQTT, or too long.
+        """
+        self._data.extend(data)
+        found = []
+        while True:
+            length = self._length()
+            if length is None:
+                return found
+            start, end = length
+            if len(self._data) < end:
+                return found
+            found.append(_parsed(self._data[0], bytes(self._data[start:end])))
+            self._data = self._data[end:]
+
+    def _length(self):
+        """Return where the body begins and ends; ``None`` while that is not known (§2.2.3)."""
+        value = 0
+        for place in range(4):
+            if len(self._data) < place + 2:
+                return None
+            byte = self._data[place + 1]
+            value |= (byte & 0x7F) << 7 * place
+            if not byte & 0x80:
+                if value > MAX_PACKET:
+                    raise LinkError("a packet of " + str(value) + " bytes; " + str(MAX_PACKET) + " at most")
+                return place + 2, place + 2 + value
+        raise LinkError("the broker speaks no MQTT")
+
+
+def _parsed(head, body):
+    kind = head >> 4
+    try:
+        if kind == _CONNACK:
+            return ("connack", body[1])
+        if kind == _PUBACK:
+            return ("puback", struct.unpack(">H", body)[0])
+        if kind == _SUBACK:
+            return ("suback", struct.unpack(">H", body[:2])[0], max(body[2:]))
+        if kind == _PINGRESP:
+            return ("pingresp",)
+        if kind == _PUBLISH:
+            length = struct.unpack(">H", body[:2])[0]
+            topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
+            if len(body) >= 2 + length and head & 0x06:
+                return ("publish", topic, rest[2:], struct.unpack(">H", rest[:2])[0])
+            if len(body) >= 2 + length:
+                return ("publish", topic, rest, 0)
+    except (ValueError, IndexError, UnicodeError):
+        pass
+    raise LinkError("the broker sent a packet that no broker sends")
+
+
+class Client:
+    """One connection to the gateway's broker.
+
+    Args:
+        streams: Returns a reader and a writer, connected: ``await streams()``.
+        take: Called with topic and payload of each message.
+    """
+
+    def __init__(self, streams, take):
+        self._streams = streams
+        self._take = take
+        self._reader = self._writer = None
+        self._number = 0
+        self._awaited = {}
+        self._events = None
+
+    async def open(self, client, topics, keepalive=60, will=None, limit=10):
+        """Connect and subscribe; raise :class:`LinkError` where that fails within ``limit`` seconds."""
+        try:
+            await asyncio.wait_for(self._open(client, topics, keepalive, will), limit)
+        except asyncio.TimeoutError:
+            await self.close()
+            raise LinkError("the broker does not answer within " + str(limit) + " s") from None
+        except (OSError, ValueError) as exc:
+            await self.close()
+            # What TLS has to say comes with line ends of its own.
+            raise LinkError("no connection: " + " ".join(str(exc).split())) from None
+
+    async def _open(self, client, topics, keepalive, will):
+        self._reader, self._writer = await self._streams()
+        self._events = Packets()
+        await self._send(connect(client, keepalive, will))
+        waiting = await self._first()
+        if waiting[0] != "connack" or waiting[1]:
+            raise LinkError("the broker refuses this node (code " + str(waiting[-1]) + ")")
+        self._number += 1
+        await self._send(subscribe(self._number, topics))
+
+    async def _first(self):
+        while True:
+            data = await self._reader.read(512)
+            if not data:
+                raise LinkError("the broker closed the connection: is this node's key known there?")
+            found = self._events.feed(data)
+            if found:
+                return found[0]
+
+    async def _send(self, data):
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def run(self):
+        """Take what comes, for ever; raise :class:`LinkError` when the connection ends."""
+        while True:
+            try:
+                data = await self._reader.read(1024)
+            except OSError as exc:
+                raise LinkError("the connection broke: " + str(exc)) from None
+            if not data:
+                raise LinkError("the broker closed the connection")
+            for event in self._events.feed(data):
+                if event[0] == "publish":
+                    if event[3]:
+                        await self._send(puback(event[3]))
+                    self._take(event[1], event[2])
+                elif event[0] == "suback" and event[2] > 2:
+                    raise LinkError("the broker lets this node subscribe to nothing: is its name the key's?")
+
+    async def publish(self, topic, payload):
+        """Hand a message over at QoS 1; that it arrived is what the gateway's own answer tells, not the broker's."""
+        self._number = self._number % 65535 + 1
+        try:
+            await self._send(publish(topic, payload, self._number))
+        except OSError as exc:
+            raise LinkError("the connection broke: " + str(exc)) from None
+
+    async def ping(self):
+        """Show that this end lives."""
+        await self._send(PING)
+
+    async def close(self):
+        """End the connection in good order; one that is broken is just dropped."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            writer.write(DISCONNECT)
+            await writer.drain()
+        except OSError:
+            pass
+        try:
+            writer.close()
+            await writer.wait_closed()
+        except OSError:
+            return

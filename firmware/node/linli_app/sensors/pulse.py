@@ -1,0 +1,43 @@
+"""The pulse output of a meter: counted by interrupt, debounced, through sleep, and kept on flash."""
+
+from linli_node.counter import Counter
+from linli_node.saved import Saved
+
+_UNITS = {"water_volume": "m3", "gas_volume": "m3", "energy_import": "Wh", "heat_energy": "Wh", "pulse_count": "count"}
+
+
+class Pulse:
+    """One meter's pulses; its reading is the register."""
+
+    def __init__(self, config, board):
+        self._config = config
+        self.quantities = (config["quantity"],)
+        name = "count" + str(config["pin"])
+        self._counter = Counter(Saved(board.flash(name, 2, 4096)), config["window"], board.memory(name))
+        self._counter.load()
+        self._pulses = board.pulses(config["pin"], config["debounce_ms"])
+
+    def wakes(self):
+        """Return the pin and level that wake a sleeping board: a closing contact pulls it low."""
+        return self._config["pin"], 0
+
+    def poll(self, _count):
+        """Note the pulses since the last time. A count is no event: it goes out with the next reading."""
+        pulses = self._pulses.take()
+        if pulses:
+            self._counter.add(pulses)
+        return False
+
+    def keep(self):
+        """Write the count down: the supply falls."""
+        self.poll(0)
+        self._counter.keep()
+
+    async def read(self):
+        """Return the register, once it is on flash."""
+        self.poll(0)
+        config = self._config
+        whole = config["initial"] + self._counter.keep() * config["per_pulse"]
+        return [
+            (config["quantity"], _UNITS[config["quantity"]], (whole, config["places"]) if config["places"] else whole)
+        ]

@@ -1,0 +1,174 @@
+"""The way of the node's log to the gateway: one MQTT connection, its status first, then what is not acknowledged.
+
+A record counts as delivered when the gateway says so on ``node/{node}/ack``, never before: the broker's own
+acknowledgement frees nothing. The gateway answers every status, with the time too; until it has, nothing is sent.
+"""
+
+import asyncio
+import json
+
+from linli_app import VERSION, mqtt
+from linli_node import senml
+from linli_node.errors import LinkError
+
+WINDOW = 8
+"""Records under way at once: what they hold must fit the heap twice."""
+KEEPALIVE_S = 60
+STATUS_S = 900
+"""A connection that lasts says its status again so often: the time comes with the answer."""
+
+
+async def ended(task):
+    """Cancel a task and wait until it is over, whatever it ends with that is expected here."""
+    task.cancel()
+    try:
+        await task
+    except (asyncio.CancelledError, LinkError):
+        return
+
+
+class Uplink:
+    """Carries one node's log.
+
+    Args:
+        config: The node's configuration.
+        board: Names this board, and opens streams to the gateway.
+        log, clock: The node's.
+        told: Returns what the status says beside where the log stands.
+        take: Called with the last part of the topic and the payload of what is not an acknowledgement.
+    """
+
+    def __init__(self, config, board, log, clock, *, told, take):
+        self._node = config["node"]
+        self._answer_s = config["gateway"]["answer_s"]
+        self._board = board
+        self._log = log
+        self._clock = clock
+        self._told = told
+        self._take_other = take
+        self._sent = 0
+        self._heard = False
+        self._time_due = False
+        self._news = asyncio.Event()
+        self.sessions = 0
+
+    def wake(self):
+        """Say that the log has something new."""
+        self._news.set()
+
+    def _topic(self, channel):
+        return "node/" + self._node + "/" + channel
+
+    def _status(self, state):
+        log = self._log
+        told = {
+            "state": state,
+            "board": self._board.uid,
+            "version": VERSION,
+            "epoch": log.epoch,
+            "next_seq": log.next_seq,
+            "backlog": log.backlog,
+            "damaged": log.damaged,
+            "evicted": log.evicted,
+            "worn": log.worn,
+        }
+        told.update(self._told())
+        return json.dumps(told).encode()
+
+    async def session(self, *, until_empty):
+        """Connect, deliver, and go on delivering; return once nothing is left if ``until_empty``.
+
+        Raises:
+            LinkError: The connection, or the gateway behind it, is gone.
+        """
+        client = mqtt.Client(self._board.streams, self._take)
+        self._heard, self._sent = False, self._log.acked
+        will = (self._topic("status"), self._status("lost"))
+        # The board's own name beside the node's: two boards of one name do not throw each other out, and are noticed.
+        name = self._node + "-" + self._board.uid
+        topics = [self._topic(channel) for channel in ("ack", "confirm", "config", "update")]
+        await client.open(name, topics, KEEPALIVE_S, will)
+        reading = asyncio.create_task(client.run())
+        try:
+            await self._deliver(client, reading, until_empty)
+        finally:
+            await ended(reading)
+            await client.close()
+
+    async def _deliver(self, client, reading, until_empty):  # noqa: C901 - one loop, told from top to bottom
+        board, log = self._board, self._log
+        tries, said_at, moved_at = 0, None, board.count()
+        self.sessions += 1
+        while True:
+            if reading.done():
+                await reading  # raises what ended it
+            if said_at is None or board.count() - said_at >= STATUS_S * 1000:
+                self._time_due, said_at = True, board.count()
+                await client.publish(self._topic("status"), self._status("online"))
+            if self._heard:
+                await self._send(client)
+                if until_empty and not log.backlog:
+                    await client.publish(self._topic("status"), self._status("asleep"))
+                    return
+            acked, waits = log.acked, not self._heard or log.backlog
+            if not waits:
+                moved_at = board.count()
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), self._answer_s if waits else KEEPALIVE_S // 2)
+            except asyncio.TimeoutError:
+                await client.ping()
+            if self._log.acked != acked:
+                tries, moved_at = 0, board.count()
+            # New records may come all the time: it is the gateway's answers that are missed.
+            elif waits and board.count() - moved_at >= self._answer_s * 1000:
+                tries, moved_at = tries + 1, board.count()
+                if tries >= 3:
+                    raise LinkError("the gateway does not answer")
+                # Whatever was under way may be lost: it goes again, and the status before it.
+                self._sent, self._heard, said_at = acked, False, None
+
+    async def _send(self, client):
+        for seq, since, payload in self._log.pending(self._sent):
+            if seq > self._log.acked + WINDOW:
+                return
+            pack = self._pack(seq, since, payload)
+            if pack is None:
+                return
+            self._sent = seq
+            await client.publish(self._topic("telemetry"), pack)
+
+    def _pack(self, seq, since, payload):
+        """Return a record of the log as it goes out; ``None`` while nobody knows when it was."""
+        era, count, records = json.loads(payload)
+        at, doubtful = self._clock.time_of(era, count)
+        if at is None:
+            return None
+        found = []
+        for name, unit, value, quality in records:
+            if doubtful and not quality:
+                quality = "uncertain/clock_doubt"  # noqa: PLW2901 - what is sent, not what was kept
+            found.append((name, unit, tuple(value) if isinstance(value, list) else value, at, quality))
+        return senml.pack(self._node, found, (self._log.epoch, seq, since, self._board.uid))
+
+    def _take(self, topic, payload):
+        channel = topic[topic.rfind("/") + 1 :]
+        if channel != "ack":
+            self._take_other(channel, payload)
+            return
+        try:
+            ack = json.loads(payload)
+            epoch, seq, sent_at = ack["epoch"], ack["seq"], ack.get("sent_at")
+        except (ValueError, KeyError, TypeError):
+            return
+        if epoch != self._log.epoch or not isinstance(seq, int):
+            return
+        if isinstance(sent_at, int) and self._time_due:
+            # The answer to a status that has just been said: it took no time to speak of.
+            self._time_due = False
+            self._clock.set(sent_at // 1000)
+        if seq < self._log.acked:
+            self._sent = seq
+        self._log.ack(seq)
+        self._heard = True
+        self._news.set()

@@ -1,0 +1,229 @@
+"""The relay with a real log: acknowledged is what is durable, and a gateway that dies takes nothing twice."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from linli_core.instant import SECOND, Instant
+from linli_core.vocabulary import vocabulary
+from linli_core.wire import senml
+from linli_core.wire.messages import decode_ack
+from linli_edge.link import Report
+from linli_edge.nodes.marks import MarksFile
+from linli_edge.nodes.receiver import labels
+from linli_edge.nodes.relay import Relay
+from linli_edge.nodes.settings import NodeSettings
+from linli_edge.outbox import Message, Outbox, OutboxFull, OutboxLimits
+from linli_edge.pipeline import Pipeline
+from linli_edge.scheduler import DeviceBack, DeviceSilent
+from linli_edge.timekeeping import SYSTEM, Timekeeper
+
+EPOCH = "0123abcd"
+START = 1_760_000_000 * SECOND
+
+
+class Clock:
+    provisional = False
+    undecided = False
+    instant: Instant = START
+
+    def now(self) -> Instant:
+        return self.instant
+
+
+class Bench:
+    """A relay over a log in a folder; what it publishes and tells is noted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.acks: list[tuple[str, int, Instant | None]] = []
+        self.full = False
+        self.reports: list[Report] = []
+
+    async def opened(self) -> AsyncIterator["Bench"]:
+        async with Outbox.open(self.folder / "outbox.db", OutboxLimits(), self.clock.now) as outbox:
+            self.outbox = outbox
+            self.pipeline = Pipeline(
+                "gw-1",
+                self,
+                encode_pack=senml.encode,
+                bounds=lambda quantity: (vocabulary()[quantity].minimum, vocabulary()[quantity].maximum),
+                time=Timekeeper(self.clock.now, SYSTEM.steady, SYSTEM.wait),
+            )
+            report = self.pipeline.report
+
+            def noted(link: str, what: Report) -> None:
+                self.reports.append(what)
+                report(link, what)
+
+            self.pipeline.report = noted  # type: ignore[method-assign, assignment]
+            self.marks = MarksFile(self.folder / "nodes.json")
+            settings = NodeSettings(boards={"door-1": "b0b0"})
+            self.relay = Relay(settings, self.pipeline, outbox, self.marks, self.clock)
+            await self.relay.open()
+            yield self
+
+    def append(self, message: Message) -> int:
+        if self.full:
+            raise OutboxFull("the disk is full")
+        return self.outbox.append(message)
+
+    async def publish(self, topic: str, payload: bytes, qos: int) -> None:
+        assert (topic, qos) == ("node/door-1/ack", 1)
+        ack = decode_ack(payload)
+        self.acks.append((ack.epoch, ack.seq, ack.sent_at))
+
+    async def say(self, channel: str, payload: bytes, node: str = "door-1") -> None:
+        await self.relay.take(node, channel, payload, self.publish)
+
+    async def messages(self) -> list[bytes]:
+        await self.outbox.flush()
+        stats = self.outbox.stats()
+        found = await self.outbox.read(list(range(stats.first_seq, stats.next_seq)))
+        return [message.body for message in found]
+
+
+def pack(seq: int, value: str = '"vb":true', *, since: int | None = None, board: str = "b0b0") -> bytes:
+    place = f'"epoch":"{EPOCH}","seq":{seq},"since":{since or seq},"board":"{board}",'
+    return f'[{{{place}"bver":26,"bn":"door-1/","bt":{1_760_000_000 + seq},"n":"door_open",{value}}}]'.encode()
+
+
+def status(state: str = "online", board: str = "b0b0", interval: int = 900) -> bytes:
+    return json.dumps({"state": state, "board": board, "epoch": EPOCH, "interval": interval, "extra": 1}).encode()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async for opened in Bench(tmp_path).opened():
+        yield opened
+
+
+async def test_a_status_is_answered_with_where_the_log_stands_and_with_the_time(bench: Bench) -> None:
+    await bench.say("status", status())
+    assert bench.acks == [(EPOCH, 0, START)]
+    await bench.say("status", status("asleep"))
+    await bench.say("status", status("lost"))
+    assert len(bench.acks) == 1
+
+
+async def test_a_pack_is_in_the_log_before_it_is_acknowledged_and_only_once(bench: Bench) -> None:
+    await bench.say("telemetry", pack(1))
+    stats = bench.outbox.stats()
+    assert (bench.acks, stats.messages, stats.queued) == ([(EPOCH, 1, START)], 1, 0)
+    await bench.say("telemetry", pack(1))
+    await bench.say("telemetry", pack(2))
+    await bench.say("telemetry", pack(4, since=4))  # early: what was before it is not there
+    assert [seq for _, seq, _ in bench.acks] == [1, 1, 2, 2]
+    bodies = await bench.messages()
+    assert list(labels(iter(bodies))) == [("door-1", EPOCH, 1), ("door-1", EPOCH, 2)]
+    (record,), refused = senml.resolve(senml.decode(senml.stamp(bodies[0], "e", 1)), 0)
+    assert refused == []
+    assert (record.name, record.value, record.time) == ("gw-1/door-1/door_open", True, START + SECOND)
+    assert bench.relay.counters == {"taken": 2, "known": 1, "early": 1, "refused": 0}
+
+
+async def test_a_gateway_that_died_between_log_and_mark_takes_nothing_twice(tmp_path: Path) -> None:
+    async for bench in Bench(tmp_path).opened():
+        await bench.say("telemetry", pack(1))
+        kept = (tmp_path / "nodes.json").read_bytes()
+        await bench.say("telemetry", pack(2))
+    (tmp_path / "nodes.json").write_bytes(kept)
+    async for bench in Bench(tmp_path).opened():
+        await bench.say("telemetry", pack(2))
+        assert [seq for _, seq, _ in bench.acks] == [2]
+        assert len(await bench.messages()) == 2
+    # A file that is gone or damaged: the log itself knows.
+    for content in (b"", b"{", b'{"through":"x"}'):
+        (tmp_path / "nodes.json").write_bytes(content)
+        async for bench in Bench(tmp_path).opened():
+            await bench.say("telemetry", pack(2))
+            assert len(await bench.messages()) == 2
+
+
+async def test_what_the_log_does_not_take_is_not_acknowledged(bench: Bench) -> None:
+    bench.full = True
+    await bench.say("telemetry", pack(1))
+    assert bench.acks == []
+    bench.full = False
+    await bench.say("telemetry", pack(1))
+    assert [seq for _, seq, _ in bench.acks] == [1]
+    assert len(await bench.messages()) == 1
+
+
+async def test_a_mark_that_cannot_be_written_is_not_acknowledged(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "nodes.json").mkdir()
+    await bench.say("telemetry", pack(1))
+    assert bench.acks == []
+    (tmp_path / "nodes.json").rmdir()
+    # It is in the log already: sent again, it is known, and acknowledged once the disk takes the mark of another.
+    await bench.say("telemetry", pack(1))
+    assert [seq for _, seq, _ in bench.acks] == [1]
+    assert len(await bench.messages()) == 1
+
+
+async def test_while_the_gateway_waits_for_the_time_nodes_wait_too(bench: Bench) -> None:
+    bench.clock.undecided = bench.clock.provisional = True
+    await bench.say("status", status())
+    await bench.say("telemetry", pack(1))
+    assert (bench.acks, await bench.messages()) == ([], [])
+    # Nobody will tell it: what is stamped by such a gateway is doubtful.
+    bench.clock.undecided = False
+    await bench.say("telemetry", pack(1))
+    (body,) = await bench.messages()
+    assert b'"q":"uncertain/clock_doubt"' in body
+    assert [seq for _, seq, _ in bench.acks] == [1]
+
+
+async def test_two_boards_of_one_name_are_reported_and_the_second_is_not_answered(bench: Bench) -> None:
+    await bench.say("telemetry", pack(1))
+    await bench.say("status", status(board="c0c0"))
+    await bench.say("telemetry", pack(7, since=1, board="c0c0"))
+    await bench.say("telemetry", pack(7, since=1, board="c0c0"))
+    assert [seq for _, seq, _ in bench.acks] == [1]
+    events = [json.loads(body) for body in await bench.messages() if body.startswith(b"{")]
+    assert [event["type"] for event in events] == ["linli.node.wrong-board"]
+    assert "board c0c0 calls itself door-1, which is board b0b0" in events[0]["data"]["error"]
+    assert bench.relay.counters["refused"] == 3
+
+
+@pytest.mark.parametrize("payload", [b"", b"garbage", b"[" * 200, b'[{"n":1}]', b"\xff\xfe", pack(1)[:-3]])
+async def test_garbage_is_refused_and_said_once(bench: Bench, payload: bytes) -> None:
+    for channel in ("telemetry", "status"):
+        for _ in range(2):
+            await bench.say(channel, payload)
+    await bench.say("telemetry", payload, node="stranger")
+    assert bench.acks == []
+    events = [json.loads(body) for body in await bench.messages() if body.startswith(b"{")]
+    assert len(events) <= 3
+    assert {event["type"] for event in events} == {"linli.node.refused"}
+
+
+async def test_a_silent_node_is_reported_once_and_its_points_are_bad(bench: Bench) -> None:
+    await bench.say("status", status(interval=10))
+    await bench.say("telemetry", pack(1))
+    bench.clock.instant += 59 * SECOND
+    bench.relay.look()
+    assert bench.relay.state().silent == ()
+    bench.clock.instant += 2 * SECOND
+    for _ in range(3):
+        bench.relay.look()
+    assert bench.relay.state().silent == ("door-1",)
+    bench.pipeline.flush()
+    bodies = b"\n".join(await bench.messages())
+    assert len(re.findall(b"bad/no_communication", bodies)) == 1
+    await bench.say("telemetry", pack(2))
+    assert bench.relay.state().silent == ()
+    assert [type(report) for report in bench.reports] == [DeviceSilent, DeviceBack]
+
+
+async def test_numbers_that_never_came_are_told(bench: Bench) -> None:
+    await bench.say("telemetry", pack(1))
+    await bench.say("telemetry", pack(9, since=1))
+    events = [json.loads(body) for body in await bench.messages() if body.startswith(b"{")]
+    assert [(event["type"], event["data"]) for event in events] == [
+        ("linli.node.gap", {"log": EPOCH, "first": 2, "last": 8})
+    ]
