@@ -188,7 +188,7 @@ def _registry(args: argparse.Namespace, settings: Settings) -> int:
             for gateway in gateways:
                 print(f"{gateway.id}  {gateway.state}")
                 for device in registry.devices(gateway.id):
-                    print(f"  {device.id}  {device.state}  {device.kind}".rstrip())
+                    print("  ".join(("", device.id, device.state, device.kind, *device.tags)).rstrip())
     return 0
 
 

@@ -229,6 +229,7 @@ titles = { en = "Switch room" }
 id = "meter-1"
 kind = "electricity_meter"
 area = "building-1"
+tags = ["care-agreed", "fire-water", "care-agreed"]
 [[gateways.devices]]
 id = "meter-2"
 state = "retired"
@@ -249,7 +250,7 @@ def test_a_declaration_names_and_accepts_and_keeps_what_was_seen(registry: Regis
     ]
     assert registry.gateways() == [Gateway(GW, State.ACTIVE, {"en": "Switch room"}, "garden", 5, 5)]
     assert registry.devices() == [
-        Device(GW, "meter-1", State.ACTIVE, "electricity_meter", {}, "building-1", 5),
+        Device(GW, "meter-1", State.ACTIVE, "electricity_meter", {}, "building-1", 5, ("care-agreed", "fire-water")),
         Device(GW, "meter-2", State.RETIRED, "", {}, "garden", None),
     ]
 
@@ -261,6 +262,10 @@ def test_a_declaration_names_and_accepts_and_keeps_what_was_seen(registry: Regis
         (
             '[[gateways]]\nid = "a"\n[[gateways.devices]]\nid = "d"\nkin = "x"',
             'gateways[0].devices[0].kin: unknown key; did you mean "kind"?',
+        ),
+        (
+            '[[gateways]]\nid = "gw"\n[[gateways.devices]]\nid = "m"\ntags = ["Fire Water"]',
+            "gateways[0].devices[0].tags[0]: 'Fire Water' is no tag; use lower case",
         ),
         ('[[gateways]]\nid = "A"', "gateways[0].id: 'A' is no id; use lower case, digits and hyphens, 63 at most"),
         (

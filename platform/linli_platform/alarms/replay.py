@@ -81,6 +81,7 @@ def replay(
     zone: tzinfo,
     *,
     areas: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType({}),
+    tags: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType({}),
     go_on: Callable[[], bool] = lambda: True,
 ) -> Replay:
     """Judge the readings with ``start <= time < end`` by two sets of rules; blocks.
@@ -94,6 +95,7 @@ def replay(
         end: When it ends.
         zone: Of the community.
         areas: Areas of devices, as the alarm service has them.
+        tags: Tags of devices, the same.
         go_on: Asked now and then; ``False`` ends it.
 
     Raises:
@@ -106,7 +108,7 @@ def replay(
     changed = [rule for rule in (*before, *tried) if rule not in tried or rule not in before]
     disputed = {name for rule in changed for name in rule.supersedes}
     same = [rule for rule in tried if rule in before and rule.id not in disputed]
-    places = _Places(kinds, areas, zone)
+    places = _Places(kinds, areas, tags, zone)
     courses = [
         _Course(rules, beside, places, first, end)
         for rules, beside in (
@@ -138,10 +140,11 @@ def reach(rule: Rule) -> Instant:
 
 
 class _Places(NamedTuple):
-    """Kinds and areas of devices, that rules choose by, and the community's zone, by which their days go."""
+    """Kinds, areas and tags of devices, that rules choose by, and the community's zone, by which their days go."""
 
     kinds: Mapping[tuple[str, str], str]
     areas: Mapping[tuple[str, str], frozenset[str]]
+    tags: Mapping[tuple[str, str], frozenset[str]]
     zone: tzinfo
 
 
@@ -169,7 +172,8 @@ class _Track:
     def _series(self, info: SeriesInfo) -> Series:
         key = (info.gateway, info.device)
         kind, areas = self._places.kinds.get(key, ""), self._places.areas.get(key, frozenset())
-        return Series(info.gateway, info.device, info.name, info.quantity, kind, areas=areas)
+        tags = self._places.tags.get(key, frozenset())
+        return Series(info.gateway, info.device, info.name, info.quantity, kind, tags, areas=areas)
 
     def watches(self, info: SeriesInfo) -> bool:
         """Tell whether any rule watches a series, and remember it."""

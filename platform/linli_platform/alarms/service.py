@@ -117,6 +117,7 @@ class AlarmService:
         self._screening = Screening(self.engine, self._bind)
         self._kinds: dict[tuple[str, str], str] = {}
         self._areas: dict[tuple[str, str], frozenset[str]] = {}
+        self._tags: dict[tuple[str, str], frozenset[str]] = {}
         self._listeners: list[AlarmListener] = []
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -161,19 +162,24 @@ class AlarmService:
         self._listeners.append(listener)
 
     async def refresh(self) -> None:
-        """Read the devices' kinds and areas again; rules are resolved anew where one changed."""
+        """Read the devices' kinds, areas and tags again; rules are resolved anew where one changed."""
         devices = await asyncio.to_thread(self._registry.devices)
         above = areas_above(await asyncio.to_thread(self._registry.areas))
         kinds = {(device.gateway, device.id): device.kind for device in devices if device.kind}
         areas = {(device.gateway, device.id): above[device.area] for device in devices if device.area in above}
-        if kinds != self._kinds or areas != self._areas:
-            self._kinds, self._areas = kinds, areas
+        tags = {(device.gateway, device.id): frozenset(device.tags) for device in devices if device.tags}
+        if (kinds, areas, tags) != (self._kinds, self._areas, self._tags):
+            self._kinds, self._areas, self._tags = kinds, areas, tags
             self._bound.clear()
             self._screening.forget()
 
     def kinds(self) -> Mapping[tuple[str, str], str]:
         """Return the kinds of devices, by gateway and device, that rules may choose by."""
         return dict(self._kinds)
+
+    def tags(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """Return the tags of devices, by gateway and device, that rules may choose by."""
+        return dict(self._tags)
 
     def areas(self) -> Mapping[tuple[str, str], frozenset[str]]:
         """Return the areas of devices, those above them included, by gateway and device, that rules may choose by."""
@@ -209,6 +215,7 @@ class AlarmService:
                 name=series.name,
                 quantity=series.quantity,
                 kind=self._kinds.get((series.gateway, series.device), ""),
+                tags=self._tags.get((series.gateway, series.device), frozenset()),
                 areas=self._areas.get((series.gateway, series.device), frozenset()),
             ),
             self._clock(),

@@ -57,6 +57,7 @@ def rule_routes(context: ApiContext) -> APIRouter:
                     end,
                     context.zone,
                     areas=context.alarms.areas(),
+                    tags=context.alarms.tags(),
                     go_on=lambda: not gone,
                 )
             )

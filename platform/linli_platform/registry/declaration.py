@@ -49,6 +49,7 @@ class DeviceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     area: str | None = None
     titles: dict[Language, str] = {}
     state: State = State.ACTIVE
+    tags: tuple[str, ...] = ()
 
 
 class GatewayEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +91,10 @@ def check(declaration: Declaration, known_areas: frozenset[str] = frozenset()) -
         for index, device in enumerate(gateway.devices):
             _check_id(device.id, f"{where}.devices[{index}]", devices)
             _check_area(device.area, f"{where}.devices[{index}].area", areas)
+            for place, tag in enumerate(device.tags):
+                if not is_id(tag):
+                    remedy = "use lower case, digits and hyphens, 63 at most"
+                    raise ConfigError(f"{where}.devices[{index}].tags[{place}]", f"{tag!r} is no tag", remedy)
 
 
 def apply(declaration: Declaration, registry: Registry) -> None:
@@ -99,7 +104,15 @@ def apply(declaration: Declaration, registry: Registry) -> None:
         [Area(area.id, area.parent, area.kind, _titles(area.titles)) for area in _parents_first(declaration.areas)],
         [Gateway(item.id, item.state, _titles(item.titles), item.area) for item in declaration.gateways],
         [
-            Device(gateway.id, item.id, item.state, item.kind, _titles(item.titles), item.area or gateway.area)
+            Device(
+                gateway.id,
+                item.id,
+                item.state,
+                item.kind,
+                _titles(item.titles),
+                item.area or gateway.area,
+                tags=tuple(dict.fromkeys(item.tags)),
+            )
             for gateway in declaration.gateways
             for item in gateway.devices
         ],

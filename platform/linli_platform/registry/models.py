@@ -55,6 +55,7 @@ class DeviceTable(Base):
     id: Mapped[str] = mapped_column(String(63), primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     kind: Mapped[str] = mapped_column(String(32), default="")
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
     titles: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     area: Mapped[str | None] = mapped_column(ForeignKey("area.id"))
     first_seen: Mapped[int | None] = mapped_column(BigInteger)

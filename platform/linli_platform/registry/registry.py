@@ -83,14 +83,23 @@ class Registry:
         """Return every device, or one gateway's, by gateway and id."""
         # As columns: all of them are asked for every few seconds, and objects of the session would cost several times.
         table = DeviceTable
-        columns = (table.gateway, table.id, table.state, table.kind, table.titles, table.area, table.first_seen)
-        query = select(*columns).order_by(table.gateway, table.id)
+        what = (
+            table.gateway,
+            table.id,
+            table.state,
+            table.kind,
+            table.titles,
+            table.area,
+            table.first_seen,
+            table.tags,
+        )
+        query = select(*what).order_by(table.gateway, table.id)
         if gateway is not None:
             query = query.where(table.gateway == gateway)
         with self.sessions() as session:
             return [
-                Device(gateway=of, id=name, state=State(state), kind=kind, titles=titles, area=area, first_seen=seen)
-                for of, name, state, kind, titles, area, seen in session.execute(query)
+                Device(of, name, State(state), kind, titles, area, seen, tuple(tags))
+                for of, name, state, kind, titles, area, seen, tags in session.execute(query)
             ]
 
     def areas(self) -> list[Area]:
@@ -163,7 +172,7 @@ class Registry:
     # Declarations
 
     def declare(self, areas: Iterable[Area], gateways: Iterable[Gateway], devices: Iterable[Device]) -> None:
-        """Write what an operator declared: state, titles, kind and area; what was seen stays as it was.
+        """Write what an operator declared: state, titles, kind, tags and area; what was seen stays as it was.
 
         Areas must come parents first.
         """
@@ -185,6 +194,7 @@ class Registry:
                         kind=device.kind,
                         titles=dict(device.titles),
                         area=device.area,
+                        tags=list(device.tags),
                     )
                 )
 
@@ -277,7 +287,7 @@ def _hold(session: Session, held: Mapping[str, Iterable[str]], now: Instant) -> 
         for device in wanted:
             found = known.get(device)
             if found is None:
-                found = DeviceTable(gateway=gateway, id=device, state=State.PENDING, kind="", titles={})
+                found = DeviceTable(gateway=gateway, id=device, state=State.PENDING, kind="", titles={}, tags=[])
                 session.add(found)
             if found.first_seen is None:
                 found.first_seen = now

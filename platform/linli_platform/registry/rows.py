@@ -52,7 +52,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device of a gateway. ``kind`` is free: ``electricity_meter``, ``cold_room``, as the registry file says."""
+    """A device of a gateway. ``kind`` and ``tags`` are free: ``electricity_meter``, ``fire-water``, as declared."""
 
     gateway: str
     id: str
@@ -61,6 +61,7 @@ class Device:
     titles: Titles = field(default_factory=dict)
     area: str | None = None
     first_seen: Instant | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from linli_platform.alarms import AlarmRow, AlarmService, Filter, NoSuchAlarm, N
 from linli_platform.alarms.models import AlarmTable
 from linli_platform.alarms.records import AlarmRecordError, AlarmRecords, encode_memory
 from linli_platform.alarms.service import areas_above
-from linli_platform.registry import Area
+from linli_platform.registry import Area, Device, Gateway
+from linli_platform.registry import State as Life
 
 if TYPE_CHECKING:
     from tests.hub.api.conftest import Clock, Site
@@ -248,3 +249,20 @@ def test_a_device_stands_in_its_area_and_in_all_that_lie_above() -> None:
     assert areas_above([garden, house, flat])["1-1"] == {"1-1", "house-1", "garden"}
     # Nobody can declare a ring; a registry that holds one must not hold up the alarms.
     assert areas_above([Area("a", "b", ""), Area("b", "a", "")]) == {"a": {"a", "b"}, "b": {"a", "b"}}
+
+
+async def test_a_rule_finds_devices_by_the_tags_of_the_registry(tmp_path: Path, clock: Clock) -> None:
+    rules = [rule for rule in load_rules(packs=["safety"]) if rule.id in {"safety.fire-tank-low", "safety.tank-low"}]
+    async with open_site(tmp_path, clock, rules=rules) as site:
+        devices = [
+            Device("gw", "tank-1", Life.ACTIVE, "tank", tags=("fire-water",)),
+            Device("gw", "tank-2", Life.ACTIVE, "tank"),
+        ]
+        site.registry.declare([], [Gateway("gw", Life.ACTIVE)], devices)
+        await site.alarms.refresh()
+        for _ in range(2):
+            site.commit("gw", [(f"tank-{number}/tank_fill", clock(), 80.0) for number in (1, 2)])
+            clock.forward(11 * MINUTE)
+        await site.settle()
+        (alarm,) = await site.alarms.find(Filter(active=True))
+        assert (alarm.rule, alarm.device) == ("safety.fire-tank-low", "tank-1")
