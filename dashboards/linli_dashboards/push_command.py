@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +14,7 @@ from linli_dashboards.grafana.connection import Grafana, check_url
 from linli_dashboards.grafana.push import Wanted, plan, take, tried
 from linli_dashboards.grafana.secret import read_secret
 from linli_dashboards.grafana.step import Action, Step
-from linli_dashboards.grafana.wanted import Community, read_boards, read_communities
-
-GENERATED: Final = Path(__file__).parents[1] / "generated"
-"""The boards as ``linli-boards build`` writes them."""
+from linli_dashboards.grafana.wanted import Board, Community, read_boards, read_communities
 
 KEPT: Final = 1
 """Exit code: something was not pushed, since it is a person's by now, or the platform is not reached."""
@@ -54,8 +51,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--communities", type=Path, metavar="FILE", help="a set of boards for each: docs/boards-in-grafana.md"
     )
-    parser.add_argument("--lang", choices=LANGUAGES, default="zh", help="of boards, folders and this report [zh]")
-    parser.add_argument("--boards", type=Path, default=GENERATED, metavar="DIR", help="the boards that were built")
+    parser.add_argument("--lang", choices=(*LANGUAGES, "both"), default="zh", help="of the boards [zh]; both: two sets")
+    parser.add_argument("--console", metavar="URL", help="the platform's address, as people's browsers reach it")
+    parser.add_argument("--boards", type=Path, metavar="DIR", help="boards that were built, or made otherwise [ours]")
     parser.add_argument("--dry-run", action="store_true", help="change nothing, tell what would be")
     parser.add_argument("--replace-edited", action="store_true", help="replace our boards that a person saved, too")
     parser.add_argument(
@@ -70,13 +68,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(args: argparse.Namespace) -> int:
     """Push, or tell what would be pushed; return the exit code."""
-    lang: Language = args.lang
+    languages: tuple[Language, ...] = LANGUAGES if args.lang == "both" else (args.lang,)
+    lang = languages[0]
     check_url(args.url, "--url", bears_secret=not args.plain_http)
     bears_secret = bool(args.platform_token or args.communities) and not args.plain_http
     check_url(args.platform, "--platform", bears_secret=bears_secret)
     wanted = Wanted(
         communities=_communities(args),
-        boards=read_boards(args.boards / lang),
+        boards=_boards(args, languages),
         lang=lang,
         platform=args.platform.rstrip("/"),
         replace_edited=args.replace_edited,
@@ -100,6 +99,16 @@ def run(args: argparse.Namespace) -> int:
         key = "boards.empty" if reach.reached else "boards.unreached"
         print(text(key, lang, source=reach.community.uid, message=reach.found or "?"), file=sys.stderr)
     return KEPT if kept or wrong else 0
+
+
+def _boards(args: argparse.Namespace, languages: Sequence[Language]) -> tuple[Board, ...]:
+    if args.boards is not None:
+        return tuple(board for lang in languages for board in read_boards(args.boards / lang))
+    # Grafana's SDK takes half a second to import: not for --help.
+    from linli_dashboards.build import made  # noqa: PLC0415
+
+    console = (args.console or args.platform).rstrip("/")
+    return tuple(each.dashboard for each in made(console=console) if each.lang in languages)
 
 
 def _communities(args: argparse.Namespace) -> tuple[Community, ...]:

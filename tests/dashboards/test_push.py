@@ -1,6 +1,7 @@
 """``linli-boards push`` against a Grafana that keeps what it is told."""
 
 import json
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -479,6 +480,38 @@ def test_a_file_that_is_no_board_is_refused(
     (generated / "en" / "x.json").write_text(content)
     assert push() == 2
     assert organisation.asked == []
+
+
+@pytest.fixture
+def push_ours(grafana: str, monkeypatch: pytest.MonkeyPatch) -> Push:
+    monkeypatch.setenv("GRAFANA_TOKEN", "admin-token")
+    fixed = ("push", "--url", grafana, "--platform", "http://127.0.0.1:8080")
+    return lambda *words: main([*fixed, *words])
+
+
+def test_our_own_boards_in_both_languages_for_each_community(
+    push_ours: Push, organisation: Organisation, communities: Path
+) -> None:
+    words = ("--lang", "both", "--communities", str(communities), "--console", "https://console.example")
+    assert push_ours(*words) == 0
+    count = len(list((Path(__file__).parents[2] / "dashboards" / "generated").glob("*/*.json")))
+    assert count > 20
+    for area in ("spring", "lake"):
+        uids = set(organisation.boards(f"linli-{area}"))
+        assert len(uids) == count
+        assert max(map(len, uids)) <= 40
+        for uid in uids:
+            _, pushed, _ = organisation.versions[uid][-1]
+            told = json.dumps(pushed)
+            sources = set(re.findall(r'"type": "influxdb", "uid": "([^"]*)"', told))
+            assert sources == {f"linli-{area}"}, uid
+            assert set(re.findall(r"/d/([a-z0-9-]+)", told)) <= uids
+            lists = {tag for link in pushed["links"] for tag in link["tags"]}  # type: ignore[attr-defined]
+            assert lists <= {f"linli-zh-{area}", f"linli-en-{area}"}
+            assert lists <= set(pushed["tags"])  # type: ignore[call-overload]
+    organisation.asked.clear()
+    assert push_ours(*words) == 0
+    assert organisation.writes() == []
 
 
 def test_long_names_are_cut_to_what_grafana_takes_and_stay_apart() -> None:

@@ -143,7 +143,7 @@ def copies(boards: Sequence[Board], community: Community) -> tuple[Board, ...]:
 
 
 def _copy(board: Board, uids: Mapping[str, str], community: Community) -> Board:
-    copied = _rewritten(board, uids, community.uid)
+    copied = _rewritten(board, uids, community)
     assert isinstance(copied, dict)
     tags = [tag for tag in copied.get("tags") or [] if tag != TAG]
     return {**copied, "id": None, "uid": uids[str(board["uid"])], "tags": [TAG, *tags]}
@@ -152,16 +152,27 @@ def _copy(board: Board, uids: Mapping[str, str], community: Community) -> Board:
 _LINK: Final = re.compile(r"(?<=/d/)[a-z0-9-]{1,40}")
 
 
-def _rewritten(node: object, uids: Mapping[str, str], source: str) -> object:
+def _rewritten(node: object, uids: Mapping[str, str], community: Community) -> object:
     if isinstance(node, dict):
         if node.get("type") == "influxdb" and node.get("uid") == ROOT:
-            return {**node, "uid": source}
-        return {key: _rewritten(value, uids, source) for key, value in node.items()}
+            return {**node, "uid": community.uid}
+        # A list of boards is made by tag: each community's lists its own.
+        return {
+            key: [_tag(tag, community) for tag in value]
+            if key == "tags" and isinstance(value, list)
+            else _rewritten(value, uids, community)
+            for key, value in node.items()
+        }
     if isinstance(node, list):
-        return [_rewritten(value, uids, source) for value in node]
+        return [_rewritten(value, uids, community) for value in node]
     if isinstance(node, str) and "/d/" in node:
         return _LINK.sub(lambda link: uids.get(link[0], link[0]), node)
     return node
+
+
+def _tag(tag: object, community: Community) -> object:
+    is_ours = isinstance(tag, str) and tag.startswith(f"{TAG}-")
+    return f"{tag}-{community.area}" if is_ours and community.area else tag
 
 
 def digest(board: Board) -> str:
