@@ -1,1 +1,1 @@
-"""Mutants of the alarm engine: small faults in its source that the tests must notice. Slow: ``make mutants``."""
+"""Mutants of the alarm engine: small faults in its source that the tests must notice. Minutes: ``make mutants``."""

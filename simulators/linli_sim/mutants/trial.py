@@ -1,0 +1,129 @@
+"""The tests of the engine, collected once: each mutant is tried in a fork of the process, by those that reach it."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from linli_sim.mutants.faults import Mutant
+from linli_sim.mutants.graft import functions_of, graft
+
+PATIENCE_S: Final = 4.0
+"""CPU time a mutant has besides twice what its tests take: one that never ends is noticed too."""
+
+_EXAMPLES: Final = 40
+_KILLED: Final = 1
+
+
+class Trial:
+    """A pytest plugin that tries mutants instead of running the tests.
+
+    Attributes:
+        survivors: The mutants no test noticed.
+        is_sound: Whether all tests pass without a mutant.
+    """
+
+    def __init__(self, package: str, mutants: Sequence[Mutant], say: Callable[[str], None]) -> None:
+        self._say = say
+        self._package = package
+        self._mutants = mutants
+        self._folder = str(Path(sys.modules[package].__file__ or "").parent)
+        self._reached: dict[tuple[str, int], set[int]] = {}
+        self._took: list[float] = []
+        self.survivors: list[Mutant] = []
+        self.is_sound = True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Let hypothesis find faults, but not the simplest example of each."""
+        # Pytest must have seen it first, to rewrite its assertions.
+        from hypothesis import Phase, settings  # noqa: PLC0415
+
+        settings.register_profile(
+            "mutants", settings.default, phases=(Phase.explicit, Phase.generate), database=None, max_examples=_EXAMPLES
+        )
+        settings.load_profile("mutants")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run each test once and note the lines it reaches; then try the mutants."""
+        for number, item in enumerate(session.items):
+            began = time.process_time()
+            if not self._passes(item):
+                self._say(f"fails without any mutant: {item.nodeid}")
+                self.is_sound = False
+                return True
+            self._took.append(time.process_time() - began)
+            self._trace(item, number)
+        functions = functions_of(self._package)
+        for place, mutant in enumerate(self._mutants):
+            chosen = self._chosen(mutant, len(session.items))
+            if self._survives(
+                mutant, [session.items[it] for it in chosen], sum(self._took[it] for it in chosen), functions
+            ):
+                self.survivors.append(mutant)
+                self._say(f"survived: {mutant}")
+            if place % 100 == 99:
+                self._say(f"{place + 1 - len(self.survivors)} of {place + 1} so far")
+        return True
+
+    def _trace(self, item: pytest.Item, number: int) -> None:
+        folder, reached = self._folder, self._reached
+
+        def local(frame: FrameType, event: str, _argument: Any) -> Any:
+            if event == "line":
+                reached.setdefault((frame.f_code.co_filename, frame.f_lineno), set()).add(number)
+            return local
+
+        def trace(frame: FrameType, _event: str, _argument: Any) -> Any:
+            return local if frame.f_code.co_filename.startswith(folder) else None
+
+        sys.settrace(trace)
+        try:
+            self._passes(item)
+        finally:
+            sys.settrace(None)
+
+    @staticmethod
+    def _passes(item: pytest.Item) -> bool:
+        function = item if isinstance(item, pytest.Function) else None
+        given = function.callspec.params if function is not None and hasattr(function, "callspec") else {}
+        if function is None or set(function.fixturenames) - set(given):
+            return all(report.passed or report.skipped for report in runtestprotocol(item, log=False, nextitem=None))
+        # Nothing is to be set up: the test itself, without what surrounds it, is a hundred times as quick.
+        try:
+            function.obj(**given)
+        except BaseException:  # noqa: BLE001 - whatever a fault in the source leads to
+            return False
+        return True
+
+    def _chosen(self, mutant: Mutant, count: int) -> list[int]:
+        """Return the tests that reach a mutant, the quickest first; all where nobody knows, as of a constant."""
+        if not mutant.is_inside:
+            found = set(range(count))
+        else:
+            lines = [(mutant.code.co_filename, line) for line in range(mutant.first, mutant.last + 1)]
+            found = set().union(*(self._reached.get(line, ()) for line in lines))
+        return sorted(found, key=lambda it: self._took[it])
+
+    def _survives(self, mutant: Mutant, items: Sequence[pytest.Item], took: float, functions: Any) -> bool:
+        child = os.fork()
+        if not child:
+            signal.setitimer(signal.ITIMER_PROF, PATIENCE_S + 2 * took)
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - its descriptor is wanted
+                os.dup2(nowhere.fileno(), 1)
+                os.dup2(nowhere.fileno(), 2)
+            try:
+                graft(mutant, self._package, functions)
+                os._exit(0 if all(self._passes(item) for item in items) else _KILLED)
+            finally:
+                os._exit(_KILLED)
+        _, status = os.waitpid(child, 0)
+        return status == 0
