@@ -281,6 +281,14 @@ class Engine:
             self._plan(self._add(rule, memory))
         return orphans
 
+    @staticmethod
+    def unwritten(bound: Bound) -> Instant:
+        """Return how far before the last write of memories a restart must read a series again, so that none is missing.
+
+        What was judged before says nothing new when it comes again.
+        """
+        return max((level.unwritten for level in bound.levels), default=0)
+
     def resume(self, now: Instant) -> None:
         """Say that the engine was deaf until ``now``: no silence is counted from before."""
         self._listening_since = now

@@ -22,7 +22,7 @@ PIECES: Final = 60
 """Into so many pieces a while is cut: what leaves it leaves by the piece."""
 
 _WRITTEN: Final = 4
-"""Pieces whose loss a restart bears no longer: a memory is written once in so many."""
+"""A memory is written once in so many pieces: what came since, a restart reads again."""
 
 
 class _Sums(NamedTuple):
@@ -93,6 +93,11 @@ class FigureWatch(EveryWatch):
         segment.high = number if segment.high is None else max(segment.high, number)
         self._assess(at, now, out)
         return True
+
+    @property
+    def unwritten(self) -> Instant:
+        """For how long readings may be missing in what is written."""
+        return (_WRITTEN + 1) * self._step
 
     def _segment(self, at: Instant) -> Segment:
         """Return the piece an instant lies in; it is the newest."""

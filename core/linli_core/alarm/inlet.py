@@ -39,6 +39,11 @@ class Inlet:
         """No value settles nothing."""
         return self.watch.calm_range
 
+    @property
+    def unwritten(self) -> Instant:
+        """For how long readings may be missing in what is written."""
+        return self.watch.unwritten
+
     def is_at_rest(self, at: Instant) -> bool:
         """Tell that every reading is to be observed."""
         return self.watch.is_at_rest(at)

@@ -142,6 +142,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
         gaps: How many gaps it was learnt from, at most two.
         begun_at: Since when the readings said so that raised it; of a silence, since when it is over.
         raised_at: When it was last raised, by the readings.
+        edge_at: When the rule's schedule opens or closes next, as far as it was followed.
         usable_at: Event time of the newest usable reading, while the newest of all is not.
         silences: Times longer than the on-delay between two usable readings, oldest first: only there can what comes
             late have lasted long enough.
@@ -165,6 +166,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
     gaps: int = 0
     begun_at: Instant | None = None
     raised_at: Instant | None = None
+    edge_at: Instant | None = None
     usable_at: Instant | None = None
     silences: list[tuple[Instant, Instant]] = []
     excursions: list[tuple[Instant, Instant]] = []

@@ -72,6 +72,11 @@ class BaselineWatch(_SeasonalWatch):
         super().__init__(rule, memory, Limit(high=condition.deviations), zone, counts=condition.cumulative)
         self._condition = condition
 
+    @property
+    def unwritten(self) -> Instant:
+        """For how long readings may be missing in what is written."""
+        return HOUR + self._condition.gap
+
     def _pass(
         self, before: Instant | None, at: Instant, number: float | None, now: Instant, out: list[AlarmChange]
     ) -> None:
@@ -130,6 +135,11 @@ class NightFlowWatch(_SeasonalWatch):
     def __init__(self, rule: Rule, memory: Memory, condition: NightFlow, zone: tzinfo) -> None:
         super().__init__(rule, memory, condition.level, zone, counts=condition.cumulative)
         self._condition = condition
+
+    @property
+    def unwritten(self) -> Instant:
+        """For how long readings may be missing in what is written."""
+        return self._condition.slot + HOUR
 
     def _pass(
         self, before: Instant | None, at: Instant, number: float | None, now: Instant, out: list[AlarmChange]

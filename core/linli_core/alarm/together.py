@@ -97,6 +97,11 @@ class BalanceWatch(EveryWatch):
         self._condition = condition
         self._kept = memory.keep()
 
+    @property
+    def unwritten(self) -> Instant:
+        """For how long readings may be missing in what is written: it is written at the edges of periods."""
+        return self._condition.over
+
     def take(
         self,
         series: str,

@@ -40,7 +40,6 @@ class LevelWatch:
 
     __slots__ = (
         "_back",
-        "_edge_at",
         "_limit",
         "_lull",
         "_off",
@@ -62,8 +61,8 @@ class LevelWatch:
         # Whether the last reading changed what a restart could not learn from the store.
         self.is_substantial = False
         self._zone = zone
-        # When the rule's schedule opens or closes next; found out with the first reading.
-        self._edge_at: Instant | None = None
+        if memory.edge_at is not None and not self._turns(memory.edge_at):
+            memory.edge_at = None  # of a schedule that the rule had once
         self._on = level.on_delay
         # So long a silence is worth remembering: what comes late may have lasted long enough in it.
         self._lull = level.on_delay or _FOREVER
@@ -78,6 +77,11 @@ class LevelWatch:
             edge = level.high if level.high is not None else level.low
             self._limit = self._sign * (0.0 if edge is None else edge)
             self._back = self._limit - level.hysteresis
+
+    def _turns(self, at: Instant) -> bool:
+        """Tell whether the rule's schedule opens or closes at an instant."""
+        schedule = self.rule.schedule
+        return schedule.holds(at, self._zone) is not schedule.holds(at - 1, self._zone)
 
     def _side(self, value: bool | float | str) -> int | None:
         """Return 1 beyond, -1 back, 0 in the dead band, ``None`` where the value cannot be judged."""
@@ -96,6 +100,11 @@ class LevelWatch:
         if self._values is not None or not self.rule.schedule.is_always:
             return -_LEAST, _LEAST
         return (_LEAST, self._limit) if self._sign > 0 else (-self._limit, -_LEAST)
+
+    @property
+    def unwritten(self) -> Instant:
+        """For how long readings may be missing in what is written: memories are not written with each."""
+        return 0
 
     def is_at_rest(self, at: Instant) -> bool:
         """Tell whether good readings from an instant on that lie within :attr:`calm_range` would settle nothing."""
@@ -128,7 +137,7 @@ class LevelWatch:
             or memory.raised
             or memory.since is not None
             or self._values is not None
-            or self._edge_at is not None
+            or self.memory.edge_at is not None
             or not _LEAST < self._sign * value <= self._limit
             or at > now
             or memory.held
@@ -172,8 +181,8 @@ class LevelWatch:
         if not self.rule.schedule.is_always:
             # What lies beyond while the rule is not in force is substance: it counts from when the rule opens.
             self.is_substantial = True
-            if self._edge_at is None or self._edge_at <= at:
-                self._edge_at = self.rule.schedule.next_edge(at, self._zone)
+            if self.memory.edge_at is None or self.memory.edge_at <= at:
+                self.memory.edge_at = self.rule.schedule.next_edge(at, self._zone)
             if not self.rule.schedule.holds(at, self._zone):
                 side = -1
         # While quiet only "beyond" opposes; while raised only "back" does: the dead band settles nothing.
@@ -193,9 +202,9 @@ class LevelWatch:
         memory = self.memory
         if memory.held:
             return
-        if self._edge_at is None and memory.last_at is not None and not self.rule.schedule.is_always:
-            self._edge_at = self.rule.schedule.next_edge(memory.last_at, self._zone)
-        while (edge := self._edge_at) is not None and edge <= upto:
+        if self.memory.edge_at is None and memory.last_at is not None and not self.rule.schedule.is_always:
+            self.memory.edge_at = self.rule.schedule.next_edge(memory.last_at, self._zone)
+        while (edge := self.memory.edge_at) is not None and edge <= upto:
             self._conclude(edge, now, out)
             side = None if memory.value is None else self._side(memory.value)
             self._judge(side or 0, edge, now, out)
@@ -369,7 +378,7 @@ class LevelWatch:
             return due
         if memory.since is not None:
             due = earlier(due, memory.since + (self._off if memory.raised else self._on) + memory.lag)
-        edge = self._edge_at
+        edge = self.memory.edge_at
         return due if edge is None else earlier(due, edge + memory.lag)
 
 

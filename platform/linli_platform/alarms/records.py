@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal_column, select, tuple_
@@ -34,6 +34,8 @@ _decoder = msgspec.json.Decoder(Memory)
 _RAISES = frozenset({Event.RAISE})
 _RETURNS = frozenset({Event.RETURN, Event.RETURN_LATCHED})
 _TEXT = 200
+_MARK: Final = ("", "")
+"""The memory of no rule: until when all that was judged is written."""
 _UNSETTLED = AlarmTable.state != literal_column(f"'{State.NORMAL}'")
 """As the index of them says it: a parameter in its place, and no index would be used."""
 
@@ -83,7 +85,7 @@ class AlarmRecords:
         with self._sessions() as session:
             memories = {
                 (row.rule, row.subject): _decoder.decode(row.memory)
-                for row in session.scalars(select(AlarmMemoryTable))
+                for row in session.scalars(select(AlarmMemoryTable).where(AlarmMemoryTable.rule != _MARK[0]))
             }
             active = {
                 (row.rule, row.subject): State(row.state)
@@ -95,16 +97,32 @@ class AlarmRecords:
             # The alarms' own rows are the record: a memory written ahead of its change gives way.
             state = active.get(key, State.NORMAL)
             if memory.state is not state:
-                memory.state, memory.raised, memory.since = state, state in CONDITION_HOLDS, None
+                memory.state, memory.raised, memory.since, memory.past = state, state in CONDITION_HOLDS, None, None
+                if memory.kept is None:
+                    # What is read again is judged anew, and not as old news.
+                    memory.last_at, memory.held = None, False
         return list(memories.values())
 
-    def write(self, changes: Sequence[AlarmChange], memories: Iterable[bytes], keys: Iterable[Key]) -> list[AlarmRow]:
+    def mark(self) -> Instant | None:
+        """Return until when all that was judged is written, ``None`` where nothing ever was."""
+        with self._sessions() as session:
+            row = session.get(AlarmMemoryTable, _MARK)
+            return None if row is None else _decoder.decode(row.memory).last_at
+
+    def write(
+        self,
+        changes: Sequence[AlarmChange],
+        memories: Iterable[bytes],
+        keys: Iterable[Key],
+        mark: Instant | None = None,
+    ) -> list[AlarmRow]:
         """Write changes, oldest first, and the engine's memories; return each changed alarm as it now is.
 
         Args:
             changes: The transitions.
             memories: Memories as :func:`encode_memory` made them.
             keys: Their identities, in the same order.
+            mark: Until when all that was judged is written with them, if it is.
         """
         with self._sessions.begin() as session:
             rows = self._moved(session, changes)
@@ -112,6 +130,8 @@ class AlarmRecords:
                 lines = [_change(change, row.id) for change, row in zip(changes, rows, strict=True)]
                 session.connection().execute(insert(AlarmChangeTable), lines)
             _remember(session, keys, memories)
+            if mark is not None:
+                _remember(session, [_MARK], [encode_memory(Memory("", "", last_at=mark))])
             return [_row(row) for row in {row.id: row for row in rows}.values()]
 
     def _moved(self, session: Session, changes: Sequence[AlarmChange]) -> list[AlarmTable]:

@@ -17,17 +17,14 @@ from numpy.typing import NDArray
 
 from linli_core.alarm import Absence, AlarmChange, Bound, Engine, Event, Key, Rule, Series
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from linli_platform.alarms.history import chunks
 from linli_platform.alarms.screening import Screening
 from linli_platform.days import day_of
 from linli_platform.ingest import Columns
 from linli_platform.store import SeriesInfo, Store
-from linli_platform.store.query import Scan, TooManyReadings
 
 WARM_UP: Final = DAY
 """What is judged before the span that is told, so that what began before it is no alarm of its first minute."""
-
-AT_ONCE: Final = 2_000_000
-"""Readings that are held at one time."""
 
 _OVER: Final = frozenset({Event.RETURN, Event.RETURN_LATCHED})
 
@@ -119,7 +116,7 @@ def replay(
     ]
     watched = {info.id: info for info in store.all_series() if any([course.watches(info) for course in courses])}  # noqa: C419
     readings = 0
-    for columns, at, until in _chunks(store, watched, first, end):
+    for columns, at, until in chunks(store, watched, first, end):
         readings += len(columns.series)
         for course in courses:
             if not go_on():
@@ -245,44 +242,6 @@ class _Course:
         still = [Episode(*key, raised.at) for key, raised in self._standing.items()]
         found = [episode for episode in (*self._over, *still) if episode.raised_at >= start]
         return sorted(found, key=lambda it: (it.raised_at, it.rule, it.subject))
-
-
-def _chunks(
-    store: Store, watched: Mapping[int, SeriesInfo], first: Instant, end: Instant
-) -> Iterator[tuple[Columns, Instant, Instant]]:
-    """Yield what was observed in order of time, and from when to when; chunks without readings too."""
-    series = sorted(watched)
-    at, span = first, HOUR
-    while at < end:
-        until = min(at + span, end)
-        try:
-            scan = store.scan(series, at, until, limit=AT_ONCE)
-        except TooManyReadings:
-            if span <= SECOND:
-                raise
-            span = max(SECOND, span // 4)
-            continue
-        yield _by_time(scan, watched), at, until
-        at = until
-        if len(scan) < AT_ONCE // 4:
-            span = min(2 * span, 7 * DAY)
-
-
-def _by_time(scan: Scan, watched: Mapping[int, SeriesInfo]) -> Columns:
-    order = np.argsort(scan.time, kind="stable")
-    texts: dict[int, str] = {}
-    if scan.texts:
-        places = np.empty(len(order), np.intp)
-        places[order] = np.arange(len(order))
-        texts = {int(places[row]): text for row, text in scan.texts.items()}
-    return Columns(
-        scan.series[order],
-        scan.time[order],
-        scan.value[order],
-        scan.quality[order],
-        dict(sorted(texts.items())),
-        watched.__getitem__,
-    )
 
 
 def _rows(columns: Columns, wanted: NDArray[np.bool_]) -> Columns:

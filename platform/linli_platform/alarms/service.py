@@ -29,9 +29,11 @@ from linli_core.alarm import (
     Suppression,
 )
 from linli_core.alarm.health import Health, health
+from linli_core.alarm.watch import AHEAD
 from linli_core.errors import LinliError
-from linli_core.instant import SECOND, Instant
+from linli_core.instant import MINUTE, SECOND, Instant
 from linli_platform.alarms.hiding import HidingDesk, HidingRefused
+from linli_platform.alarms.history import chunks
 from linli_platform.alarms.records import AlarmRecords, Filter, encode_memory
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
 from linli_platform.alarms.screening import QUALITY, Screening
@@ -56,6 +58,9 @@ _RETRY_S: Final = 1.0
 _LONGEST_NAP_S: Final = 1.0
 _FLUSH_S: Final = 5.0
 _BATCH: Final = 2_000
+
+_COMES_WITHIN: Final = 15 * MINUTE
+"""So late most readings come at the latest: what came later just before a kill is in the record of readings only."""
 
 
 class NoSuchAlarm(LinliError):
@@ -123,6 +128,7 @@ class AlarmService:
         self._writing = asyncio.Lock()
         self._behind = False
         self._nap_until: Instant = 0
+        self._marked_at: Instant = 0
         self._standing: dict[tuple[str, str], set[Key]] = {}
         self._hidden: set[int] = set()
         self._silence_rules = [
@@ -147,6 +153,9 @@ class AlarmService:
             self._note(row)
         self._hidden = {row.id for row in self.hiding.seen(standing, now) if row.hiding is not None}
         await self.refresh()
+        mark = await asyncio.to_thread(self._records.mark)
+        if mark is not None:
+            await self._read_again(mark)
         await self._catch_up()
         return self
 
@@ -232,6 +241,23 @@ class AlarmService:
             value = row.value if row.text is None else row.text
             self._pending.extend(self.engine.observe(bound, value, QUALITY[row.quality], row.time, now))
 
+    async def _read_again(self, mark: Instant) -> None:
+        """Judge what came after the last write of memories, or a little before: nobody knows when a reading came.
+
+        What was judged before says nothing new; what was not, as the process was killed, is taken up where it was.
+        """
+        now = self._clock()
+        spans: dict[Instant, dict[int, SeriesInfo]] = {}
+        for info in await asyncio.to_thread(self._store.all_series):
+            bound = self._bound.get(info.id) or self._bind(info)
+            if bound.levels:
+                spans.setdefault(self.engine.unwritten(bound), {})[info.id] = info
+        for unwritten, series in spans.items():
+            parts = chunks(self._store, series, mark - _COMES_WITHIN - unwritten, now + AHEAD + 1)
+            while (part := await asyncio.to_thread(next, parts, None)) is not None:
+                columns, _, _ = part
+                self._pending.extend(self._screening.observe(columns, now))
+
     # Writing and the clock
 
     async def run(self) -> None:
@@ -286,16 +312,21 @@ class AlarmService:
     async def _write_some(self) -> bool:
         """Write what a batch holds; tell whether there was anything."""
         changes = [self._pending[index] for index in range(min(len(self._pending), _BATCH))]
+        # What was judged until now is in these memories; where more waits, it is not all written with them.
+        now = self._clock()
+        is_all = len(changes) == len(self._pending) and not self._behind
+        mark = now if is_all and now - self._marked_at >= _FLUSH_S * SECOND else None
         memories = self.engine.take_touched()
-        if not changes and not memories:
+        if not changes and not memories and mark is None:
             return False
         keys = [(memory.rule, memory.subject) for memory in memories]
         encoded = [encode_memory(memory) for memory in memories]
         try:
-            rows = await asyncio.to_thread(self._records.write, changes, encoded, keys)
+            rows = await asyncio.to_thread(self._records.write, changes, encoded, keys, mark)
         except BaseException:
             self.engine.touch(keys)
             raise
+        self._marked_at = self._marked_at if mark is None else mark
         for change in changes:
             self._pending.popleft()
             self.raised += change.event is Event.RAISE

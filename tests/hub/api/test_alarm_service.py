@@ -7,13 +7,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 from tests.hub.api.conftest import open_site
 
-from linli_core.alarm import AlarmChange, Event, Memory, State
-from linli_core.instant import MINUTE, SECOND
+from linli_core.alarm import AlarmChange, Event, Memory, State, parse_rules
+from linli_core.instant import HOUR, MINUTE, SECOND
 from linli_platform.alarms import AlarmRow, AlarmService, Filter, NoSuchAlarm, NothingToAcknowledge, load_rules
 from linli_platform.alarms.models import AlarmTable
 from linli_platform.alarms.records import AlarmRecordError, AlarmRecords, encode_memory
@@ -266,3 +267,54 @@ async def test_a_rule_finds_devices_by_the_tags_of_the_registry(tmp_path: Path, 
         await site.settle()
         (alarm,) = await site.alarms.find(Filter(active=True))
         assert (alarm.rule, alarm.device) == ("safety.fire-tank-low", "tank-1")
+
+
+AFTER_A_KILL = """
+[[rules]]
+id = "test.pressed"
+category = "safety"
+priority = "high"
+quantity = "emergency_button"
+condition = { kind = "state", values = [true] }
+title = { zh = "按", en = "Pressed" }
+consequence = { zh = "果", en = "Bad" }
+response = { zh = "应", en = "Do" }
+
+[[rules]]
+id = "test.outside"
+category = "food"
+priority = "low"
+quantity = "air_temperature"
+unit = "Cel"
+condition = { kind = "outside", high = 8.0, for = "2 h", over = "10 h" }
+title = { zh = "外", en = "Outside" }
+consequence = { zh = "果", en = "Bad" }
+response = { zh = "应", en = "Do" }
+"""
+
+
+async def test_what_was_stored_but_not_judged_before_a_kill_is_judged_after_it(tmp_path: Path, clock: Clock) -> None:
+    """A press that is over already, and the minutes of a window that no memory on disk holds yet."""
+    async with open_site(tmp_path, clock, rules=parse_rules(AFTER_A_KILL, "test")) as site:
+        start = clock()
+        site.commit("gw", [("lobby/emergency_button", start, 0.0)])
+        for minute in range(60):
+            site.commit("gw", [(ROOM, start + minute * MINUTE, 9.0)])
+            clock.forward(MINUTE)
+            await site.settle()
+        with patch.object(site.alarms, "on_committed"):  # the process is killed between the store's commit and this
+            for minute in range(60, 110):
+                site.commit("gw", [(ROOM, start + minute * MINUTE, 9.0)])
+                clock.forward(MINUTE)
+            pressed = clock()
+            site.commit("gw", [("lobby/emergency_button", pressed, 1.0)])
+            site.commit("gw", [("lobby/emergency_button", pressed + SECOND, 0.0)])
+        clock.forward(10 * SECOND)
+        async with AlarmService(site.registry, site.store, site.rules, clock) as second:
+            await second.settled()
+            (button,) = await second.find(Filter())
+            assert (button.rule, button.raised_at, button.returned_at) == ("test.pressed", pressed, pressed + SECOND)
+            clock.forward(12 * MINUTE)
+            await second.settled()
+            (warm_room, _) = await second.find(Filter())
+            assert (warm_room.rule, warm_room.raised_at) == ("test.outside", start + 2 * HOUR)
