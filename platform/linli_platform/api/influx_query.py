@@ -13,17 +13,19 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from linli_core.instant import SECOND, Instant
+from linli_core.instant import SECOND
 from linli_platform.api.context import ApiContext
 from linli_platform.api.influx_errors import InfluxError
-from linli_platform.api.influx_tokens import Caller, caller_of, sight
+from linli_platform.api.influx_tokens import Caller, Subject, caller_of, sight
 from linli_platform.api.influx_write import VERSION
 from linli_platform.influxql.catalogue import Catalogue, Places
 from linli_platform.influxql.encode import EPOCHS, to_csv, to_json
 from linli_platform.influxql.execute import execute
+from linli_platform.influxql.joined import Joined
 from linli_platform.influxql.parameters import read_parameters
 from linli_platform.influxql.parse import QuerySyntaxError, parse
 from linli_platform.influxql.store_source import StoreSource
+from linli_platform.influxql.told import Known, told
 from linli_platform.store import StoreError, rollup
 
 _AT_ONCE: Final = 2
@@ -62,7 +64,7 @@ class _Door:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
         self._turn = asyncio.Semaphore(_AT_ONCE)
-        self._catalogues: dict[tuple[str, bool], tuple[Instant, int, Catalogue]] = {}
+        self._known: dict[tuple[str, bool], tuple[int, Known]] = {}
 
     async def answer(self, request: Request, caller: Caller) -> Response:
         """Answer one request, of one statement or several."""
@@ -88,25 +90,38 @@ class _Door:
     def _work(self, query: _Query, *, as_csv: bool) -> tuple[bytes, set[int]]:
         """Return the answer, and the lengths of the rollups it was put together from."""
         statements = parse(query.text, read_parameters(query.parameters))
-        source = StoreSource(self._context.store, self._catalogue(query.caller))
-        results = execute(statements, source, self._context.clock() * 1000, query.database)
+        known = self._known_to(query.caller)
+        source = StoreSource(self._context.store, known.catalogue)
+        results = execute(statements, Joined(source, told(known)), self._context.clock() * 1000, query.database)
         body = to_csv(results, query.unit).encode() if as_csv else to_json(results, query.unit)
         return body, source.rollups
 
-    def _catalogue(self, caller: Caller) -> Catalogue:
+    def _known_to(self, caller: Caller) -> Known:
         """Return what a caller may see: made anew when there are new points, or after a little time."""
-        now, store, registry = self._context.clock(), self._context.store, self._context.registry
+        context = self._context
+        now, store, registry = context.clock(), context.store, context.registry
         key = (caller.name, caller.reads.everything)
-        known = store.all_series()
-        found = self._catalogues.get(key)
-        if found is not None and 0 <= now - found[0] < _FRESH and found[1] == len(known):
-            return found[2]
+        series = store.all_series()
+        found = self._known.get(key)
+        if found is not None and 0 <= now - found[1].now < _FRESH and found[0] == len(series):
+            return found[1]
         places = Places(registry.areas(), registry.gateways(), registry.devices())
-        catalogue = Catalogue.of(known, places, sight(caller, registry))
-        if len(self._catalogues) >= _CALLERS:
-            self._catalogues.clear()
-        self._catalogues[key] = (now, len(known), catalogue)
-        return catalogue
+        sees = sight(caller, registry)
+        known = Known(
+            store=store,
+            registry=registry,
+            alarms=context.alarms,
+            balances=context.balances,
+            catalogue=Catalogue.of(series, places, sees),
+            places=places,
+            sees=lambda gateway, device: sees(Subject(gateway, device)),
+            everything=caller.reads.everything,
+            now=now,
+        )
+        if len(self._known) >= _CALLERS:
+            self._known.clear()
+        self._known[key] = (len(series), known)
+        return known
 
 
 async def _parameters(request: Request) -> Mapping[str, str]:

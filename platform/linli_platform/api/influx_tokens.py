@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import Request
 
@@ -17,7 +17,6 @@ from linli_platform.api.influx_errors import InfluxError
 from linli_platform.api.security import same_token
 from linli_platform.registry import Area, Device, Gateway, Registry
 from linli_platform.registry.areas import line_of
-from linli_platform.store import SeriesInfo
 from linli_platform.tokens import Reads, Token
 
 _EVERYTHING: Final = Reads(everything=True)
@@ -44,8 +43,30 @@ class Caller:
         return "" if self.token is None else self.token.writes_as
 
 
-Sight = Callable[[SeriesInfo], bool]
-"""Tells whether a series may be seen."""
+class Located(Protocol):
+    """Something of a gateway's device, or with an empty device of the gateway as a whole."""
+
+    @property
+    def gateway(self) -> str:
+        """The gateway."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """The device."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A gateway's device; a gateway, if ``device`` is empty."""
+
+    gateway: str
+    device: str = ""
+
+
+Sight = Callable[[Located], bool]
+"""Tells whether a series, or what else is told of a device or gateway, may be seen."""
 
 
 def caller_of(context: ApiContext) -> Callable[[Request], Awaitable[Caller]]:
@@ -109,7 +130,7 @@ def visible(reads: Reads, areas: Iterable[Area], gateways: Iterable[Gateway], de
     of_gateway = {gateway.id: gateway.area for gateway in gateways}
     of_device = {(device.gateway, device.id): device.area for device in devices}
 
-    def sees(info: SeriesInfo) -> bool:
+    def sees(info: Located) -> bool:
         if info.gateway in whole:
             return True
         area = of_device.get((info.gateway, info.device)) or of_gateway.get(info.gateway)

@@ -9,8 +9,11 @@ from linli_platform.influxql.source import Series
 from linli_platform.registry import Area, Device, Gateway
 from linli_platform.store import SeriesInfo
 
-OWN_TAGS: Final = frozenset({"device", "gateway", "kind", "point", "unit"})
+OWN_TAGS: Final = frozenset({"area", "device", "device_kind", "gateway", "kind", "point", "quantity", "unit"})
 """Tags that are not areas; an area of such a kind has no tag."""
+
+LANGUAGES: Final = ("en", "zh")
+"""Beside each place there is a tag with what people call it in each of these: ``building_zh``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,7 @@ class Catalogue:
         for info in known:
             if not sees(info):
                 continue
-            place = places.of(info.gateway, info.device)
-            tags = {"device": info.device, "gateway": info.gateway, "point": info.name} | dict(place.kinds)
+            tags = places.tags(info.gateway, info.device) | {"point": info.name}
             if (quantity := words.get(info.quantity)) is not None:
                 tags |= {"kind": quantity.kind.value} | ({"unit": quantity.unit} if quantity.unit else {})
             found.setdefault(info.quantity, []).append(Series(info.id, dict(sorted(tags.items()))))
@@ -62,13 +64,48 @@ class Places:
 
     def __init__(self, areas: Iterable[Area], gateways: Iterable[Gateway], devices: Iterable[Device]) -> None:
         self._areas = {area.id: area for area in areas}
-        self._gateways = {gateway.id: gateway.area for gateway in gateways}
-        self._devices = {(device.gateway, device.id): device.area for device in devices}
+        self._gateways = {gateway.id: gateway for gateway in gateways}
+        self._devices = {(device.gateway, device.id): device for device in devices}
         self._places: dict[str | None, Place] = {None: Place()}
+        self._tags: dict[tuple[str, str], dict[str, str]] = {}
+
+    def areas(self) -> list[Area]:
+        """Return all areas."""
+        return list(self._areas.values())
+
+    def areas_of(self, sees: Callable[[str, str], bool]) -> frozenset[str]:
+        """Return the areas in which, or below which, there is anything that may be seen."""
+        here = [(gateway, "") for gateway in self._gateways if sees(gateway, "")]
+        here += [key for key in self._devices if sees(*key)]
+        return frozenset(area for key in here for area in self.of(*key).areas)
 
     def of(self, gateway: str, device: str) -> Place:
-        """Return where a device is: in its own area, or in its gateway's."""
-        return self._place(self._devices.get((gateway, device)) or self._gateways.get(gateway))
+        """Return where a device is: in its own area, or in its gateway's; where a gateway is, without a device."""
+        own = self._devices.get((gateway, device))
+        whole = self._gateways.get(gateway)
+        return self._place((own.area if own else None) or (whole.area if whole else None))
+
+    def tags(self, gateway: str, device: str = "") -> dict[str, str]:
+        """Return what a device, or a gateway, is called and where it is; by their ids where nobody named them."""
+        found = self._tags.get((gateway, device))
+        if found is None:
+            whole, own = self._gateways.get(gateway), self._devices.get((gateway, device))
+            found = {"gateway": gateway, **_named("gateway", gateway, whole.titles if whole else {})}
+            if device:
+                found |= {"device": device, **_named("device", device, own.titles if own else {})}
+                found |= {"device_kind": own.kind} if own and own.kind else {}
+            self._tags[gateway, device] = found = found | self._tags_of(self.of(gateway, device))
+        return dict(found)
+
+    def tags_of_area(self, area: str) -> dict[str, str]:
+        """Return an area and those around it by their kinds, with what people call them."""
+        return self._tags_of(self._place(area))
+
+    def _tags_of(self, place: Place) -> dict[str, str]:
+        found = dict(place.kinds)
+        for kind, area in place.kinds.items():
+            found |= _named(kind, area, self._areas[area].titles)
+        return found
 
     def _place(self, area: str | None) -> Place:
         found = self._places.get(area)
@@ -84,3 +121,7 @@ class Places:
                     kinds.setdefault(here.kind, here.id)
             found = self._places[area] = Place(tuple(here.id for here in chain), kinds)
         return found
+
+
+def _named(tag: str, identity: str, titles: Mapping[str, str]) -> dict[str, str]:
+    return {f"{tag}_{lang}": titles.get(lang) or identity for lang in LANGUAGES}

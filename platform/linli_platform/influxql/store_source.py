@@ -2,7 +2,8 @@
 
 A reading is a row of its quantity's measurement. Fields: ``value`` if its number is usable, ``raw`` if a BAD reading
 has a number all the same, ``text``, and ``quality``, which every reading has. Where nothing was read there is no row;
-where nothing usable was read there is a row without ``value``.
+where nothing usable was read there is a row without ``value``. ``unusable`` is the quality of BAD readings and of no
+other: alone it is asked of the store so that no other reading is brought.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,14 @@ VALUE: Final = "value"
 RAW: Final = "raw"
 TEXT: Final = "text"
 QUALITY: Final = "quality"
-FIELDS: Final = {QUALITY: Kind.INTEGER, RAW: Kind.FLOAT, TEXT: Kind.STRING, VALUE: Kind.FLOAT}
+UNUSABLE: Final = "unusable"
+FIELDS: Final = {
+    QUALITY: Kind.INTEGER,
+    RAW: Kind.FLOAT,
+    TEXT: Kind.STRING,
+    UNUSABLE: Kind.INTEGER,
+    VALUE: Kind.FLOAT,
+}
 
 MOST_READINGS: Final = 4_000_000
 """Readings that one statement may bring here: what the store takes together itself does not count."""
@@ -71,7 +79,9 @@ class StoreSource:
         """Return the readings of points within a range."""
         start, end = _microseconds(reach)
         texts = fields is None or TEXT in fields
-        scan = self._store.scan([one.id for one in series], start, end, texts=texts, limit=MOST_READINGS)
+        only_bad = fields is not None and fields <= {UNUSABLE}
+        numbers = [one.id for one in series]
+        scan = self._store.scan(numbers, start, end, texts=texts, only_bad=only_bad, limit=MOST_READINGS)
         if not len(scan):
             return []
         first = np.flatnonzero(np.r_[True, np.diff(scan.series) != 0])
@@ -143,6 +153,8 @@ def _columns(scan: Scan, fields: AbstractSet[str] | None) -> dict[str, Vector]:
         found[QUALITY] = vector(Kind.INTEGER, scan.quality)
     if is_wanted(RAW):
         found[RAW] = Vector(Kind.FLOAT, numbers, there & ~usable)
+    if is_wanted(UNUSABLE):
+        found[UNUSABLE] = Vector(Kind.INTEGER, scan.quality.astype(np.int64), ~usable)
     if is_wanted(VALUE):
         found[VALUE] = Vector(Kind.FLOAT, numbers, there & usable)
     if is_wanted(TEXT):

@@ -388,11 +388,13 @@ class Store(Protocol):
         end: Instant,
         *,
         texts: bool = True,
+        only_bad: bool = False,
         limit: int = MOST_READINGS,
     ) -> "Scan":
         """Return the readings of series with ``start <= time < end``, by series in the order asked, then by time.
 
-        Without ``texts`` readings that are text have no value. With more than ``limit`` readings it is
+        Without ``texts`` readings that are text have no value; ``only_bad`` asks for those that are BAD, without
+        texts. With more than ``limit`` readings it is
         :class:`linli_platform.store.query.TooManyReadings`, and no memory is taken for them.
         """
         ...

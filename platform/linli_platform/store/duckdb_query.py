@@ -91,15 +91,20 @@ def scan(
     *,
     texts: bool,
     limit: int,
+    least: int = 0,
 ) -> Scan:
-    """Return the readings of series with ``start <= time < end``; see :meth:`linli_platform.store.Store.scan`."""
+    """Return the readings of series with ``start <= time < end``; see :meth:`linli_platform.store.Store.scan`.
+
+    Only those whose quality is ``least`` or worse are looked for.
+    """
     asked = {"series": series, "place": np.arange(len(series), dtype=np.int32)}
     text = "r.text" if texts else "NULL"
+    worse = f" AND r.quality >= {least}" if least else ""
     with registered(cursor, "asked", asked):
         columns = cursor.execute(
             f"SELECT r.series, r.time, coalesce(r.value, 'NaN'::DOUBLE) AS value, r.quality, {text} AS text"  # noqa: S608 - from above
             " FROM readings r JOIN asked ON r.series = asked.series WHERE r.time >= ? AND r.time < ?"
-            " ORDER BY asked.place, r.time LIMIT ?",
+            f"{worse} ORDER BY asked.place, r.time LIMIT ?",
             [start, end, limit + 1],
         ).fetchnumpy()
     found = len(columns["series"])

@@ -307,10 +307,18 @@ class ServedStore(DuckDBStore, ABC):
         end: Instant,
         *,
         texts: bool = True,
+        only_bad: bool = False,
         limit: int = MOST_READINGS,
     ) -> Scan:
         """Return the readings of many series with ``start <= time < end``."""
-        return self.fetch([Span(number, start, end) for number in series], texts=texts, limit=limit)
+        spans = [Span(number, start, end) for number in series]
+        if not only_bad:
+            return self.fetch(spans, texts=texts, limit=limit)
+        found = self.fetch(spans, texts=False)
+        bad = found.quality >= BAD
+        if bad.sum() > limit:
+            raise TooManyReadings(f"more than {limit} readings: ask for a shorter time or for fewer series")
+        return Scan(found.series[bad], found.time[bad], found.value[bad], found.quality[bad], {})
 
     def steps(self, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure]) -> Steps:
         """Return what groups of series come to in each window that holds any usable number."""

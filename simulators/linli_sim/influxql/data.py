@@ -53,6 +53,8 @@ class World:
             name, tags = places[reading.series]
             key = ",".join([name, *(f"{tag}={_escaped(value)}" for tag, value in tags.items())])
             fields = [f"quality={reading.quality}i"]
+            if reading.quality >= _BAD_FROM:
+                fields.append(f"unusable={reading.quality}i")
             if reading.value is not None:
                 fields.append(f"{'raw' if reading.quality >= _BAD_FROM else 'value'}={reading.value!r}")
             if reading.text is not None:

@@ -27,7 +27,8 @@ def test_measurements_are_quantities(ask: Asked) -> None:
 def test_tags_are_the_place_and_the_point(ask: Asked) -> None:
     ((name, columns, keys),) = rows(ask("SHOW TAG KEYS FROM active_power"))
     assert (name, columns) == ("active_power", ["tagKey"])
-    assert [key for (key,) in keys] == ["building", "community", "device", "gateway", "kind", "point", "unit"]
+    titled = [f"{key}{lang}" for key in ("building", "community", "device", "gateway") for lang in ("", "_en", "_zh")]
+    assert [key for (key,) in keys] == [*titled, "kind", "point", "unit"]
 
 
 def test_values_of_tags(ask: Asked) -> None:
@@ -38,12 +39,18 @@ def test_values_of_tags(ask: Asked) -> None:
         ("active_power", ["key", "value"], [["building", "b2"], ["device", "m2"]])
     ]
     assert rows(ask("SHOW TAG VALUES WITH KEY =~ /^comm/ WHERE device = 'm3'")) == [
-        ("temperature", ["key", "value"], [["community", "yard"]])
+        ("temperature", ["key", "value"], [["community", "yard"], ["community_en", "yard"], ["community_zh", "yard"]])
     ]
 
 
 def test_fields_are_the_same_for_every_quantity(ask: Asked) -> None:
-    expected = [["quality", "integer"], ["raw", "float"], ["text", "string"], ["value", "float"]]
+    expected = [
+        ["quality", "integer"],
+        ["raw", "float"],
+        ["text", "string"],
+        ["unusable", "integer"],
+        ["value", "float"],
+    ]
     assert rows(ask("SHOW FIELD KEYS FROM temperature")) == [("temperature", ["fieldKey", "fieldType"], expected)]
 
 
@@ -54,7 +61,11 @@ def test_databases_policies_and_series(ask: Asked) -> None:
     assert policies[0][0] == "autogen"
     ((_, _, keys),) = rows(ask("SHOW SERIES FROM temperature"))
     assert keys == [
-        ["temperature,building=b1,community=yard,device=m3,gateway=gw-1,kind=gauge,point=m3/temperature,unit=Cel"]
+        [
+            "temperature,building=b1,building_en=b1,building_zh=b1,community=yard,community_en=yard,community_zh=yard,"
+            "device=m3,device_en=m3,device_zh=m3,gateway=gw-1,gateway_en=gw-1,gateway_zh=gw-1,"
+            "kind=gauge,point=m3/temperature,unit=Cel"
+        ]
     ]
     (refused,) = ask("SHOW TAG KEYS ON other")
     assert "database not found: other" in refused["error"]

@@ -1,0 +1,208 @@
+"""What the platform tells of itself in InfluxQL, and to whom."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+import pytest
+
+from linli_core.instant import DAY, HOUR, MINUTE
+from linli_core.log.account import Balance
+from linli_core.vocabulary import vocabulary
+from linli_core.wire.messages import DiskState, Status
+from linli_platform.api import create_app
+from linli_platform.influxql.told import TOLD
+from linli_platform.registry import Area, Device, Gateway, Loss, State
+from linli_platform.store import Batch, EventRow
+from linli_platform.tokens import Reads, Token, Tokens, make_secret
+
+if TYPE_CHECKING:
+    from tests.hub.api.conftest import Site
+
+NOTHING = Batch(
+    series=np.empty(0, np.int32),
+    time=np.empty(0, np.int64),
+    value=np.empty(0, np.float64),
+    quality=np.empty(0, np.uint8),
+    received_at=0,
+)
+SECRET, DIGEST = make_secret()
+NAMES = sorted([*(table.name for table in TOLD), "completeness"])
+ROWS = {name: f'SELECT * FROM "{name}"' for name in NAMES}
+
+
+def balance(day: int | None, unexplained: int = 0) -> Balance:
+    return Balance(day, 10, 0, 0, 10, 10 - unexplained, 0, {}, 0, {}, 0, 0, 0, 0, unexplained)
+
+
+@pytest.fixture
+def told(furnished: Site) -> Site:
+    """A community of two buildings, of which each thing that is told of can be told apart."""
+    now, registry = furnished.clock(), furnished.registry
+    registry.declare(
+        [
+            Area("yard", None, "community", {"zh": "茉莉花园", "en": "Jasmine Garden"}),
+            Area("b1", "yard", "building", {"zh": "一号楼", "en": "Building 1"}),
+            Area("b2", "yard", "building"),
+            Area("empty", None, "community"),
+        ],
+        [
+            Gateway("gw-kitchen", State.ACTIVE, {"zh": "厨房", "en": "Kitchen"}, area="b1"),
+            Gateway("gw-electric", State.ACTIVE, {}, area="yard"),
+            Gateway("gw-old", State.RETIRED, {}, area="b1"),
+        ],
+        [
+            Device("gw-kitchen", "cold-room-1", State.ACTIVE, "cold_room", {"zh": "一号冷库", "en": "Cold room 1"}),
+            Device("gw-electric", "meter-1", State.ACTIVE, "electricity_meter", area="b1"),
+            Device("gw-electric", "meter-2", State.ACTIVE, "electricity_meter", area="b2"),
+        ],
+    )
+    registry.set_status(
+        "gw-kitchen",
+        Status(gateway="gw-kitchen", state="lost", version="1.2", disk=DiskState(2_000_000, 900)),
+        now - HOUR,
+    )
+    registry.book([Loss("gw-kitchen", "k1", 3, 4, "age", now - 3 * HOUR, now - 2 * HOUR, 80)], now)
+    events = [
+        EventRow(gateway, f"{gateway}-1", now - MINUTE, kind, subject, json.dumps({}), now)
+        for gateway, kind, subject in (
+            ("gw-electric", "linli.link.down", "bus-1"),
+            ("gw-electric", "linli.device.swapped", "meter-1"),
+            ("gw-kitchen", "linli.device.silent", "cold-room-1"),
+        )
+    ]
+    events[1] = replace(events[1], id="gw-electric-2")
+    furnished.store.append(NOTHING, {}, events=events)
+    series = furnished.store.all_series()
+    today = now // DAY * DAY
+    counts = furnished.store.count_readings(today, today + DAY)
+    furnished.store.complete(today, today + DAY, {one.id: 120 for one in series}, counts, now)
+    books = {
+        "gw-kitchen": [balance(now // DAY), balance(None)],
+        "gw-electric": [balance(now // DAY, 2), balance(None, 2)],
+    }
+    furnished.context = replace(furnished.context, balances=lambda _losses, _day: books)
+    return furnished
+
+
+async def asked(site: Site, text: str, reads: Reads | None = None) -> list[dict[str, Any]]:
+    """Return the rows of an answer, by their columns and tags."""
+    tokens = Tokens([Token("one", DIGEST, reads=reads or Reads(everything=True))])
+    transport = httpx.ASGITransport(create_app(replace(site.context, tokens=tokens)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        given = {"db": "linli", "epoch": "ms", "q": text}
+        response = await client.get("/query", params=given, headers={"Authorization": f"Token {SECRET}"})
+    assert response.status_code == 200, response.text
+    (result,) = response.json()["results"]
+    assert "error" not in result, result
+    return [
+        one.get("tags", {}) | dict(zip(one["columns"], values, strict=True))
+        for one in result.get("series", [])
+        for values in one["values"]
+    ]
+
+
+def test_no_quantity_has_the_name_of_what_is_told() -> None:
+    assert vocabulary().keys().isdisjoint(NAMES)
+    assert len(set(NAMES)) == len(NAMES)
+
+
+async def test_all_of_it_is_listed_beside_the_quantities(told: Site) -> None:
+    names = [row["name"] for row in await asked(told, "SHOW MEASUREMENTS")]
+    assert set(NAMES) <= set(names)
+    assert "active_power" in names
+    assert names == sorted(names)
+    keys = {row["fieldKey"] for row in await asked(told, 'SHOW FIELD KEYS FROM "gateway_state"')}
+    assert keys >= {"age", "away", "backlog", "online", "state"}
+
+
+async def test_a_pattern_of_all_measurements_brings_no_value_of_what_is_told(told: Site) -> None:
+    found = await asked(told, "SELECT last(value) FROM /.*/ GROUP BY point")
+    assert {row["point"] for row in found} <= {one.name for one in told.store.all_series()}
+    assert len(found) == len({row["point"] for row in found})
+
+
+async def test_areas_can_be_chosen_by_what_people_call_them(told: Site) -> None:
+    found = await asked(told, 'SHOW TAG VALUES FROM "area" WITH KEY = "label_zh" WHERE area_kind = \'building\'')
+    assert [row["value"] for row in found] == ["b2 [b2]", "一号楼 [b1]"]
+    found = await asked(told, 'SHOW TAG VALUES FROM "area" WITH KEY = "label_en" WHERE community =~ /^yard$/')
+    assert {row["value"] for row in found} == {"Jasmine Garden [yard]", "Building 1 [b1]", "b2 [b2]"}
+
+
+async def test_gateways_tell_how_they_fare(told: Site) -> None:
+    rows = {row["gateway"]: row for row in await asked(told, ROWS["gateway_state"])}
+    assert rows.keys() == {"gw-kitchen", "gw-electric"}, "a retired one has nothing to tell"
+    kitchen, electric = rows["gw-kitchen"], rows["gw-electric"]
+    assert (kitchen["state"], kitchen["online"], kitchen["away"]) == ("lost", 0, 1)
+    assert (kitchen["card_days"], kitchen["card_bytes"], kitchen["version"]) == (900, 2_000_000, "1.2")
+    assert (kitchen["gateway_zh"], kitchen["building_en"]) == ("厨房", "Building 1")
+    assert (electric["state"], electric["backlog"], electric["doubtful"]) == ("online", 12, 1)
+    assert electric["card_days"] is None, "what it did not tell is no value"
+
+
+async def test_lines_and_devices_on_them(told: Site) -> None:
+    (link,) = await asked(told, ROWS["link_state"])
+    assert (link["link"], link["state"], link["use"], link["silent"]) == ("bus-1", "degraded", 0.31, 1)
+    units = {row["device"]: row for row in await asked(told, ROWS["unit_state"])}
+    assert (units["meter-2"]["timeouts"], units["meter-2"]["late"], units["meter-2"]["median"]) == (9, 2, None)
+    assert units["meter-1"]["median"] == 0.042
+
+
+async def test_devices_and_their_points(told: Site) -> None:
+    rows = {row["device"]: row for row in await asked(told, ROWS["device_state"])}
+    assert rows["cold-room-1"]["label_en"] == "Cold room 1 [cold-room-1]"
+    assert rows["cold-room-1"]["device_kind"] == "cold_room"
+    assert rows["meter-1"]["silent"] == 0
+    points = {row["point"]: row for row in await asked(told, "SELECT * FROM point_state WHERE device = 'meter-2'")}
+    (power,) = points.values()
+    assert (power["state"], power["number"], power["quantity_zh"]) == ("bad", None, "有功功率")
+
+
+async def test_the_books(told: Site) -> None:
+    rows = {row["gateway"]: row for row in await asked(told, ROWS["account"])}
+    assert (rows["gw-electric"]["polled"], rows["gw-electric"]["unexplained"]) == (10, 2)
+    assert rows["gw-electric"]["time"] % (DAY // 1000) == 0
+    loss = next(row for row in await asked(told, ROWS["loss"]) if row["gateway"] == "gw-kitchen")
+    assert (loss["cause"], loss["messages"], loss["readings"]) == ("age", 2, 80)
+
+
+async def test_completeness_by_day(told: Site) -> None:
+    now = told.clock()
+    rows = await asked(told, f"SELECT * FROM completeness WHERE time >= {now * 1000} - 2d AND time <= {now * 1000}")
+    assert {row["point"] for row in rows} == {one.name for one in told.store.all_series()}
+    room = next(row for row in rows if row["quantity"] == "air_temperature")
+    assert (room["expected"], room["received"] + room["missing"]) == (120, 120)
+    assert room["share"] == pytest.approx(room["good"] / 120)
+    assert await asked(told, f"SELECT * FROM completeness WHERE time < {now * 1000} - 5d") == []
+
+
+async def test_events_say_whose_they_are(told: Site) -> None:
+    rows = {row["type"]: row for row in await asked(told, ROWS["event"])}
+    assert rows["linli.device.silent"]["said_zh"] == "一号冷库: device.silent"
+    assert rows["linli.link.down"]["said_en"] == "bus-1: link.down"
+    assert rows["linli.device.swapped"]["device"] == "meter-1"
+
+
+async def test_nobody_is_told_of_what_it_may_not_see(told: Site) -> None:
+    """Whoever sees one building sees of every measurement what lies in it, and no word of anything else."""
+    for name in NAMES:
+        window = f" WHERE time >= {told.clock() * 1000} - 2d AND time <= {told.clock() * 1000}"
+        text = ROWS[name] + (window if name == "completeness" else "")
+        only_link = name == "link_state"
+        assert len(await asked(told, text)) > (0 if only_link else 1), name
+        kitchen = await asked(told, text, Reads(areas=("b1",)))
+        said = json.dumps(kitchen, ensure_ascii=False)
+        for hidden in ("b2", "meter-2", '"empty"'):
+            assert hidden not in said, name
+        assert {(row.get("gateway"), row.get("device")) for row in kitchen} <= {
+            (None, None),
+            ("gw-kitchen", None),
+            ("gw-kitchen", "cold-room-1"),
+            ("gw-electric", "meter-1"),
+        }, name
+        assert bool(kitchen) is not only_link, name
+        assert await asked(told, text, Reads()) == [], name
