@@ -62,9 +62,11 @@ def test_databases_policies_and_series(ask: Asked) -> None:
     ((_, _, keys),) = rows(ask("SHOW SERIES FROM temperature"))
     assert keys == [
         [
-            "temperature,building=b1,building_en=b1,building_zh=b1,community=yard,community_en=yard,community_zh=yard,"
-            "device=m3,device_en=m3,device_zh=m3,gateway=gw-1,gateway_en=gw-1,gateway_zh=gw-1,"
-            "kind=gauge,point=m3/temperature,unit=Cel"
+            (
+                "temperature,building=b1,building_en=b1,building_zh=b1,community=yard,community_en=yard,community_zh=yard,"
+                "device=m3,device_en=m3,device_zh=m3,gateway=gw-1,gateway_en=gw-1,gateway_zh=gw-1,"
+                "kind=gauge,point=m3/temperature,unit=Cel"
+            )
         ]
     ]
     (refused,) = ask("SHOW TAG KEYS ON other")
