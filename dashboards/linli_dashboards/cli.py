@@ -10,12 +10,13 @@ from importlib.metadata import version
 from typing import Final
 
 from linli_core.errors import LinliError
-from linli_dashboards import build_command, provisioning_command, push_command, report_command
+from linli_dashboards import build_command, check_command, provisioning_command, push_command, report_command
 
 WRONG: Final = 2
 
 COMMANDS: Final[tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...]] = (
     build_command.add,
+    check_command.add,
     push_command.add,
     provisioning_command.add,
     report_command.add,
