@@ -79,9 +79,9 @@ class StoreSource:
         """Return the readings of points within a range."""
         start, end = _microseconds(reach)
         texts = fields is None or TEXT in fields
-        only_bad = fields is not None and fields <= {UNUSABLE}
+        least = _BAD if fields is not None and fields <= {UNUSABLE} else 0
         numbers = [one.id for one in series]
-        scan = self._store.scan(numbers, start, end, texts=texts, only_bad=only_bad, limit=MOST_READINGS)
+        scan = self._store.scan(numbers, start, end, texts=texts, least=least, limit=MOST_READINGS)
         if not len(scan):
             return []
         first = np.flatnonzero(np.r_[True, np.diff(scan.series) != 0])

@@ -388,13 +388,13 @@ class Store(Protocol):
         end: Instant,
         *,
         texts: bool = True,
-        only_bad: bool = False,
+        least: int = 0,
         limit: int = MOST_READINGS,
     ) -> "Scan":
         """Return the readings of series with ``start <= time < end``, by series in the order asked, then by time.
 
-        Without ``texts`` readings that are text have no value; ``only_bad`` asks for those that are BAD, without
-        texts. With more than ``limit`` readings it is
+        Without ``texts`` readings that are text have no value. Only those are brought whose quality's code is ``least``
+        or worse. With more than ``limit`` readings it is
         :class:`linli_platform.store.query.TooManyReadings`, and no memory is taken for them.
         """
         ...

@@ -333,15 +333,13 @@ class DuckDBStore(Records):
         end: Instant,
         *,
         texts: bool = True,
-        only_bad: bool = False,
+        least: int = 0,
         limit: int = MOST_READINGS,
     ) -> Scan:
         """Return the readings of many series with ``start <= time < end``."""
         start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
-        least = _BAD if only_bad else 0
-        numbers, texts = np.array(series, np.int32), texts and not only_bad
         with self._reader() as cursor:
-            return duckdb_query.scan(cursor, numbers, start, end, texts=texts, limit=limit, least=least)
+            return duckdb_query.scan(cursor, np.array(series, np.int32), start, end, least, texts=texts, limit=limit)
 
     def steps(self, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure]) -> Steps:
         """Return what groups of series come to in each window that holds any usable number."""

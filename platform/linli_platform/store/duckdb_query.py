@@ -88,10 +88,10 @@ def scan(
     series: NDArray[np.int32],
     start: Instant,
     end: Instant,
+    least: int = 0,
     *,
     texts: bool,
     limit: int,
-    least: int = 0,
 ) -> Scan:
     """Return the readings of series with ``start <= time < end``; see :meth:`linli_platform.store.Store.scan`.
 

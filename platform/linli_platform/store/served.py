@@ -307,18 +307,20 @@ class ServedStore(DuckDBStore, ABC):
         end: Instant,
         *,
         texts: bool = True,
-        only_bad: bool = False,
+        least: int = 0,
         limit: int = MOST_READINGS,
     ) -> Scan:
         """Return the readings of many series with ``start <= time < end``."""
         spans = [Span(number, start, end) for number in series]
-        if not only_bad:
+        if not least:
             return self.fetch(spans, texts=texts, limit=limit)
-        found = self.fetch(spans, texts=False)
-        bad = found.quality >= BAD
-        if bad.sum() > limit:
+        found = self.fetch(spans, texts=texts)
+        kept = found.quality >= least
+        if kept.sum() > limit:
             raise TooManyReadings(f"more than {limit} readings: ask for a shorter time or for fewer series")
-        return Scan(found.series[bad], found.time[bad], found.value[bad], found.quality[bad], {})
+        rows = {old: new for new, old in enumerate(np.flatnonzero(kept).tolist())}
+        words = {rows[row]: text for row, text in found.texts.items() if row in rows}
+        return Scan(found.series[kept], found.time[kept], found.value[kept], found.quality[kept], words)
 
     def steps(self, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure]) -> Steps:
         """Return what groups of series come to in each window that holds any usable number."""

@@ -397,10 +397,10 @@ def test_a_scan_is_by_series_as_asked_then_by_time(store: DuckDBStore, batch: Ba
     assert len(store.scan([one, two, three], *ALWAYS, limit=5)) == 5
     with pytest.raises(TooManyReadings, match="more than 4 readings"):
         store.scan([one, two, three], *ALWAYS, limit=4)
-    bad = store.scan([three, two, one], *ALWAYS, only_bad=True, limit=1)
+    bad = store.scan([three, two, one], *ALWAYS, least=BAD, limit=1)
     assert (bad.series.tolist(), bad.time.tolist(), bad.quality.tolist()) == ([two], [at(4)], [BAD])
     with pytest.raises(TooManyReadings, match="more than 0 readings"):
-        store.scan([two], *ALWAYS, only_bad=True, limit=0)
+        store.scan([two], *ALWAYS, least=BAD, limit=0)
 
 
 @pytest.mark.parametrize(
