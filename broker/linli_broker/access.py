@@ -21,10 +21,10 @@ GATEWAY_WRITES: Final = (
 PLATFORM_WRITES: Final = (Channel.ACK.value, Channel.TWIN_DESIRED.value, f"{Channel.COMMAND}/+")
 """What the platform says to a gateway, and all that a gateway may read."""
 
-NODE_WRITES: Final = ("telemetry", "status")
+NODE_WRITES: Final = ("telemetry", "status", "wants")
 """What a node says to its gateway, below its own ``node/{node}/``."""
 
-NODE_READS: Final = ("ack", "confirm", "config", "update")
+NODE_READS: Final = ("ack", "confirm", "update")
 """What it hears."""
 
 

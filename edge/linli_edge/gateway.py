@@ -24,6 +24,7 @@ from linli_edge.config.gateway import GatewayConfig
 from linli_edge.config.left_out import LeftOut
 from linli_edge.link import DeviceLeftOut, Link
 from linli_edge.nodes.marks import MarksFile
+from linli_edge.nodes.offers import Offers
 from linli_edge.nodes.relay import Relay
 from linli_edge.outbox import Outbox
 from linli_edge.pipeline import Bounds, Pipeline
@@ -117,7 +118,14 @@ class Gateway:
                 times=clock,
             )
             if config.nodes is not None:
-                self._relay = Relay(config.nodes, pipeline, outbox, MarksFile(config.data / "nodes.json"), clock)
+                self._relay = Relay(
+                    config.nodes,
+                    pipeline,
+                    outbox,
+                    MarksFile(config.data / "nodes.json"),
+                    clock,
+                    Offers(config.data / "node-updates"),
+                )
             async with asyncio.TaskGroup() as group:
                 carrying = group.create_task(uplink.run(), name="uplink")
                 packing = group.create_task(pipeline.run(), name="pipeline")

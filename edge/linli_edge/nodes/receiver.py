@@ -56,6 +56,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 0
     reset: str = ""
     starts: int = 0
+    number: int = 0
+    running: int = 0
+    trial: str | None = None
+    kind: str = ""
     damaged: int = 0
     evicted: int = 0
     worn: int = 0

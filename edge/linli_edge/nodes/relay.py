@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import aiomqtt
+import msgspec
 
-from linli_core.errors import Refused
+from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason, missing
 from linli_core.wire.messages import Ack, LinkState, encode_message
 from linli_edge.link import Report
 from linli_edge.nodes.marks import Kept, MarksFile
+from linli_edge.nodes.offers import Offers, Wanted
 from linli_edge.nodes.receiver import Receiver, Status, Verdict, WrongBoard, label, points_of
 from linli_edge.nodes.settings import NodeSettings
 from linli_edge.outbox import Outbox
@@ -92,12 +94,31 @@ class Relay:
         counters: Running totals of this start: packs taken, known already, early, refused.
     """
 
-    def __init__(self, settings: NodeSettings, pipe: Pipe, outbox: Outbox, marks: MarksFile, clock: Clocks) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        pipe: Pipe,
+        outbox: Outbox,
+        marks: MarksFile,
+        clock: Clocks,
+        offers: Offers | None = None,
+    ) -> None:
+        """Store; :meth:`open` reads.
+
+        Args:
+            settings: Which nodes there are.
+            pipe: The way into the log.
+            outbox: The log.
+            marks: What was taken before.
+            clock: The gateway's time.
+            offers: Programs that nodes are to take; ``None``: there are none.
+        """
         self._settings = settings
         self._pipe = pipe
         self._outbox = outbox
         self._marks = marks
         self._clock = clock
+        self._offers = offers
         self._receiver = Receiver(settings.boards, {})
         self._heard: dict[str, _Heard] = {}
         self._told: set[tuple[str, str]] = set()
@@ -133,7 +154,7 @@ class Relay:
             try:
                 async with aiomqtt.Client(self._settings.host, self._settings.port, identifier="linli-edge") as client:
                     failures = 0
-                    await client.subscribe([("node/+/status", 1), ("node/+/telemetry", 1)])
+                    await client.subscribe([("node/+/status", 1), ("node/+/telemetry", 1), ("node/+/wants", 1)])
                     if self._error:
                         _LOG.info("the local broker is there: nodes are heard")
                     self._error = ""
@@ -158,9 +179,14 @@ class Relay:
         self, node: str, channel: str, payload: bytes, publish: Callable[[str, bytes, int], Awaitable[object]]
     ) -> None:
         """Take one message of a node; answer it where it is one that is answered."""
+        offer = None
         try:
+            if channel == "wants":
+                if (piece := await self._wanted(node, payload)) is not None:
+                    await publish(f"node/{node}/update", piece, 1)
+                return
             if channel == "status":
-                epoch = self._status(node, payload)
+                epoch, offer = await self._status(node, payload)
             else:
                 epoch = await self._pack(node, payload)
         except Refused as exc:
@@ -170,13 +196,37 @@ class Relay:
         if epoch and not self._clock.undecided:
             ack = Ack(epoch, self._receiver.mark(node, epoch), sent_at=self._clock.now())
             await publish(f"node/{node}/ack", encode_message(ack), 1)
+        if offer is not None:
+            await publish(f"node/{node}/update", offer, 1)
 
-    def _status(self, node: str, payload: bytes) -> str:
+    async def _status(self, node: str, payload: bytes) -> tuple[str, bytes | None]:
+        """Return the epoch to be answered, and the program the node is offered."""
         status = self._receiver.status(node, payload)
         if status.state == "lost":
-            return ""
+            return "", None
         self._hear(node, status)
-        return status.epoch if status.state == "online" else ""
+        if status.state != "online":
+            return "", None
+        if status.running < status.number and status.trial is None:
+            self._once(
+                node, "linli.node.rolled-back", f"update {status.number} did not prove itself: {status.running} runs"
+            )
+        offer = None if self._offers is None else await asyncio.to_thread(self._offers.of, node)
+        newer = offer is not None and offer.manifest.number > status.number
+        return status.epoch, offer.message() if offer is not None and newer else None
+
+    async def _wanted(self, node: str, payload: bytes) -> bytes | None:
+        """Return the piece of a program that a node asks for."""
+        if node not in self._settings.boards or self._offers is None:
+            return None
+        try:
+            wanted = msgspec.json.decode(payload, type=Wanted)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            raise Refused(RefusalReason.MALFORMED, f"what {node} wants: {exc}") from exc
+        if wanted.refused:
+            self._once(node, "linli.node.update-refused", wanted.refused)
+            return None
+        return await asyncio.to_thread(self._offers.piece, node, wanted)
 
     async def _pack(self, node: str, payload: bytes) -> str:
         taken = self._receiver.pack(node, payload)
@@ -217,8 +267,10 @@ class Relay:
     def _refuse(self, node: str, error: Refused) -> None:
         self.counters["refused"] += 1
         kind = "linli.node.wrong-board" if isinstance(error, WrongBoard) else "linli.node.refused"
-        text = str(error)
-        # Said once for each, not with each pack: a node repeats itself.
+        self._once(node, kind, str(error))
+
+    def _once(self, node: str, kind: str, text: str) -> None:
+        """Tell something once in each start of the gateway, not with each message: a node repeats itself."""
         if (node, text) in self._told:
             return
         if len(self._told) < 1_000:

@@ -20,6 +20,11 @@ import time
 from linli_desktop.nor import Life, Nor, PowerCut
 from linli_node.errors import LinkError
 from linli_node.flash import BlockFlash
+from linli_node.slots import Slots
+
+CUT = 9
+RESTART = 3
+"""Exit status of a node that wants to start another program."""
 
 
 class Pin:
@@ -77,6 +82,7 @@ class Board:
         heap_peak: Most bytes of heap that were in use after a collection.
     """
 
+    kind = "desktop"
     log_size = (64, 4096)
     goes_on = False
     reset_cause = "power-on"
@@ -95,6 +101,13 @@ class Board:
         self.slept_ms = 0
         self.heap_peak = 0
         self.ended = False
+        self.restarts = False
+        self.slots = Slots(folder)
+        try:
+            with open(folder + "/keys/update.pub", "rb") as file:
+                self.update_key = file.read()
+        except OSError:
+            self.update_key = b""
 
     def say(self, text):
         """Tell whoever looks on."""
@@ -164,13 +177,13 @@ class Board:
             gateway["host"], gateway["port"], ssl=self._context, server_hostname="linli-gateway"
         )
 
+    def restart(self):
+        """Start the program that was put into the other slot."""
+        self.restarts = self.ended = True
+
     def confirmed(self):
         """Somebody has confirmed the button's call."""
         self.say("confirmed")
-
-    def received(self, channel, _payload):
-        """Take what came on a channel that the program leaves to the board."""
-        self.say("received " + channel)
 
     def sleep(self, milliseconds, wakes):
         """Note how long to sleep; the program has come to its end."""
@@ -259,6 +272,7 @@ async def live(folder, uid):
     obeying.cancel()
     state = node.state()
     state["heap_peak"] = board.heap_peak
+    state["restarts"] = board.restarts
     return state
 
 
@@ -268,5 +282,6 @@ def main(folder, uid):
         state = asyncio.run(live(folder, uid))
     except PowerCut:
         print("power cut")
-        sys.exit(9)
+        sys.exit(CUT)
     print(json.dumps(state))
+    sys.exit(RESTART if state["restarts"] else 0)

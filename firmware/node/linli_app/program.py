@@ -11,6 +11,7 @@ import json
 
 from linli_app.actions import Action
 from linli_app.sensors import make
+from linli_app.updates import Updates
 from linli_app.uplink import Uplink, ended
 from linli_node.clock import Clock
 from linli_node.errors import LinkError, NodeError, SensorError
@@ -48,7 +49,10 @@ class Node:
         self._restarts = Saved(board.flash("starts", 2, 4096))
         self._sensors = []
         self._actions = []
-        self._uplink = Uplink(config, board, self._log, self._clock, told=self._told, take=self._take)
+        self._uplink = Uplink(
+            config, board, self._log, self._clock, told=self._told, take=self._take, heard=self._heard_of
+        )
+        self._updates = Updates(board.slots, board.update_key, board.kind, ask=self._want, done=board.restart)
         self._starts = 0
         self._called_at = None
         self._noted_call = board.memory("call")
@@ -76,12 +80,19 @@ class Node:
         return {"epoch": log.epoch, "next_seq": log.next_seq, "acked": log.acked, "backlog": log.backlog}
 
     def _told(self):
-        return {
-            "interval": self._config["interval"],
-            "revision": self._config["revision"],
-            "reset": self._board.reset_cause,
-            "starts": self._starts,
-        }
+        told = self._updates.told()
+        told["interval"] = self._config["interval"]
+        told["revision"] = self._config["revision"]
+        told["reset"] = self._board.reset_cause
+        told["starts"] = self._starts
+        return told
+
+    def _heard_of(self):
+        """The gateway has answered: this program can be reached, and may stay."""
+        self._updates.proven()
+
+    def _want(self, wanted):
+        self._uplink.say("wants", json.dumps(wanted).encode())
 
     def _point(self, config, quantity):
         return quantity if config["channel"] < 0 else quantity + ".c" + str(config["channel"])
@@ -194,8 +205,8 @@ class Node:
             self._act(quiet)
             self._keep(quiet)
             self._board.confirmed()
-        elif channel in ("config", "update"):
-            self._board.received(channel, payload)
+        elif channel == "update":
+            self._updates.take(payload)
 
     async def run(self):
         """Run until told to stop (``ended``), or, on a battery, until it is time to sleep."""
@@ -226,7 +237,7 @@ class Node:
             before = self._uplink.sessions
             try:
                 await self._board.connect(self._config["wifi"])
-                await self._uplink.session(until_empty=False)
+                await self._uplink.session(until_empty=lambda: False)
             except LinkError as exc:
                 self._board.say(str(exc))
             self._failures = 0 if self._uplink.sessions > before else self._failures + 1
@@ -255,4 +266,4 @@ class Node:
 
     async def _deliver_once(self):
         await self._board.connect(self._config["wifi"])
-        await self._uplink.session(until_empty=True)
+        await self._uplink.session(until_empty=lambda: not self._updates.busy)

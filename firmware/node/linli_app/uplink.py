@@ -36,9 +36,10 @@ class Uplink:
         log, clock: The node's.
         told: Returns what the status says beside where the log stands.
         take: Called with the last part of the topic and the payload of what is not an acknowledgement.
+        heard: Called when the gateway has answered for the first time in a connection.
     """
 
-    def __init__(self, config, board, log, clock, *, told, take):
+    def __init__(self, config, board, log, clock, *, told, take, heard):
         self._node = config["node"]
         self._answer_s = config["gateway"]["answer_s"]
         self._board = board
@@ -50,10 +51,17 @@ class Uplink:
         self._heard = False
         self._time_due = False
         self._news = asyncio.Event()
+        self._outgoing = []
+        self._heard_first = heard
         self.sessions = 0
 
     def wake(self):
         """Say that the log has something new."""
+        self._news.set()
+
+    def say(self, channel, payload):
+        """Send something that is not of the log, as long as there is a connection."""
+        self._outgoing.append((channel, payload))
         self._news.set()
 
     def _topic(self, channel):
@@ -76,17 +84,17 @@ class Uplink:
         return json.dumps(told).encode()
 
     async def session(self, *, until_empty):
-        """Connect, deliver, and go on delivering; return once nothing is left if ``until_empty``.
+        """Connect, deliver, and go on delivering; return once ``until_empty()`` says so and nothing is left.
 
         Raises:
             LinkError: The connection, or the gateway behind it, is gone.
         """
         client = mqtt.Client(self._board.streams, self._take)
-        self._heard, self._sent = False, self._log.acked
+        self._heard, self._sent, self._outgoing = False, self._log.acked, []
         will = (self._topic("status"), self._status("lost"))
         # The board's own name beside the node's: two boards of one name do not throw each other out, and are noticed.
         name = self._node + "-" + self._board.uid
-        topics = [self._topic(channel) for channel in ("ack", "confirm", "config", "update")]
+        topics = [self._topic(channel) for channel in ("ack", "confirm", "update")]
         await client.open(name, topics, KEEPALIVE_S, will)
         reading = asyncio.create_task(client.run())
         try:
@@ -105,9 +113,12 @@ class Uplink:
             if said_at is None or board.count() - said_at >= STATUS_S * 1000:
                 self._time_due, said_at = True, board.count()
                 await client.publish(self._topic("status"), self._status("online"))
+            while self._outgoing:
+                channel, payload = self._outgoing.pop(0)
+                await client.publish(self._topic(channel), payload)
             if self._heard:
                 await self._send(client)
-                if until_empty and not log.backlog:
+                if until_empty() and not log.backlog and not self._outgoing:
                     await client.publish(self._topic("status"), self._status("asleep"))
                     return
             acked, waits = log.acked, not self._heard or log.backlog
@@ -170,5 +181,7 @@ class Uplink:
         if seq < self._log.acked:
             self._sent = seq
         self._log.ack(seq)
-        self._heard = True
+        if not self._heard:
+            self._heard = True
+            self._heard_first()
         self._news.set()

@@ -8,7 +8,7 @@ from typing import Final
 from linli_core.errors import LinliError
 from linli_sim.nodes.vm import unix
 
-_PARTS: Final = (("ring", "raw"), ("ring", "folder"), ("counter", "raw"), ("counter", "folder"))
+_PARTS: Final = (("ring", "raw"), ("ring", "folder"), ("counter", "raw"), ("counter", "folder"), ("update", "folder"))
 SUMMED: Final = ("cuts", "lost", "doubled", "bricked")
 
 

@@ -13,6 +13,8 @@ from linli_sim.nodes.vm import FIRMWARE, CheckFailed, environment, unix
 
 CUT: Final = 9
 """Exit status of a node whose power was cut."""
+RESTART: Final = 3
+"""Exit status of one that wants to start another program."""
 _PARTS: Final = ("lib", "node", "desktop")
 
 

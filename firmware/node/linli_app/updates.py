@@ -1,0 +1,99 @@
+"""Updates over the connection to the gateway: it offers a manifest, the node asks for what it lacks, piece by piece.
+
+An offer is JSON, ``{"manifest": "…", "signature": "…"}``; a piece is a byte 1, the length of the name, the name, the
+offset (u32, little-endian) and the data. What the node asks for goes out on ``node/{node}/wants``: ``{"name": "…",
+"offset": 0}``, or why it refuses: ``{"refused": "…"}``.
+"""
+
+import binascii
+import json
+import struct
+
+from linli_node.errors import UpdateError
+
+_PIECE = 1
+
+
+class Updates:
+    """Takes one update at a time.
+
+    Args:
+        slots: Where programs are kept.
+        key: The public key of whoever may update; empty: nobody may.
+        kind: Which kind of board this is.
+        ask: Sends on ``wants``.
+        done: Called when the update is complete: start it.
+
+    Attributes:
+        busy: Whether one is under way.
+    """
+
+    def __init__(self, slots, key, kind, *, ask, done):
+        self._slots = slots
+        self._key = key
+        self._kind = kind
+        self._ask = ask
+        self._done = done
+        self.busy = False
+
+    def told(self):
+        """Return what the status says of programs."""
+        state = self._slots.state()
+        return {
+            "kind": self._kind,
+            "number": state["number"],
+            "running": self._slots.running(),
+            "trial": state["trial"],
+        }
+
+    def proven(self):
+        """Note that the gateway has heard this program."""
+        self._slots.proven()
+
+    def take(self, payload):
+        """Take an offer or a piece."""
+        try:
+            if payload[:1] == b"{":
+                self._offer(payload)
+            elif payload[:1] == bytes([_PIECE]) and self.busy:
+                self._piece(payload)
+        except UpdateError as exc:
+            self.busy = False
+            self._ask({"refused": str(exc)})
+        except OSError as exc:
+            self.busy = False
+            self._ask({"refused": "the flash takes it not: " + str(exc)})
+
+    def _offer(self, payload):
+        if self.busy:
+            return
+        try:
+            offer = json.loads(payload)
+            manifest, signature = offer["manifest"].encode(), binascii.unhexlify(offer["signature"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UpdateError("the offer cannot be read") from None
+        self._slots.begin(manifest, signature, self._key, self._kind)
+        self.busy = True
+        self._next()
+
+    def _piece(self, payload):
+        end = 2 + payload[1] if len(payload) > 1 else 0
+        if len(payload) < end + 5 or not end:
+            raise UpdateError("a piece that ends too soon")
+        name = payload[2:end].decode()
+        if self._slots.chunk(name, struct.unpack("<I", payload[end : end + 4])[0], payload[end + 4 :]):
+            self._next()
+        else:
+            self._want(name)
+
+    def _want(self, name):
+        self._ask({"name": name, "offset": self._slots.held(name)})
+
+    def _next(self):
+        missing = self._slots.missing()
+        if missing:
+            self._ask({"name": missing[0][0], "offset": missing[0][1]})
+            return
+        self._slots.finish()
+        self.busy = False
+        self._done()
