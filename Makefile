@@ -15,7 +15,7 @@ CUTS ?= 500
 # Some images ask Python to keep nothing compiled: every process of the tests would compile Linli anew, for 2 s each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench vectors fuzz faults soak mutants setup-firmware test-firmware lock format
+.PHONY: help setup demo test check bench grafana-api vectors fuzz faults soak mutants setup-firmware test-firmware lock format
 
 help:
 	@echo "make demo    a community, live: open the printed address"
@@ -27,6 +27,7 @@ help:
 	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours, then memory at a steady load  [HOURS=N] [STEADY=MINUTES]"
 	@echo "make mutants small faults in the alarm engine, and whether the tests notice (hours)  [EVERY=N]"
 	@echo "make test-firmware  the nodes' programs on MicroPython's own ports, with 500 power cuts  [CUTS=N]"
+	@echo "make grafana-api  what a push asks of Grafana, against the description of its API (needs go; fetches a module)"
 	@echo "make setup   install into $(VENV) (the others call it)"
 
 # The stamp holds the lock's name: a changed lock or pyproject.toml installs again.
@@ -51,6 +52,10 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m linli_sim.bench --only '$(ONLY)'
+
+grafana-api: setup
+	$(BIN)/python -m linli_sim.grafana_api
+	$(BIN)/pytest tests/dashboards/test_push.py tests/dashboards/test_grafana_api.py
 
 vectors: setup
 	$(BIN)/python -m linli_sim.vectors

@@ -1,7 +1,9 @@
 """A Grafana that keeps what it is told, in memory: folders, teams, permissions, data sources, boards with versions.
 
-It is none: it keeps the rules of Grafana's HTTP API that ``linli-boards push`` leans on (who may what, which version a
-save may replace, that secrets never come back), so that a test sees what became of an organisation, and every request.
+It is none: given Grafana's published description (:mod:`linli_sim.grafana_api`) it refuses whatever that does not have,
+as a mock server made of it does, and holds its own answers against it. And it keeps the rules that no description
+tells and ``linli-boards push`` leans on (who may what, which version a save may replace, that secrets never come back),
+so that a test sees what became of an organisation, and every request.
 """
 
 import json
@@ -15,6 +17,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
+
+from linli_sim.grafana_api import Description
 
 Json = dict[str, object]
 
@@ -56,6 +60,8 @@ class Organisation:
         unreachable: Data sources that do not reach their server.
         failing: Paths at which everything fails.
         asked: All requests.
+        description: What requests and answers are held against; nothing if it is not here.
+        complaints: What of them it does not have.
     """
 
     release: str = "12.2.0"
@@ -71,6 +77,8 @@ class Organisation:
     unreachable: dict[str, str] = field(default_factory=dict)
     failing: frozenset[str] = frozenset()
     asked: list[Asked] = field(default_factory=list)
+    description: Description | None = field(default=None, repr=False)
+    complaints: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def save_by_hand(self, uid: str, message: str = "", **changes: object) -> None:
@@ -107,19 +115,32 @@ def answer(organisation: Organisation, token: str, asked: Asked) -> tuple[HTTPSt
         match = pattern.fullmatch(asked.path)
         if method != asked.method or match is None:
             continue
-        given = organisation.roles.get(token)
-        if role and given is None:
-            return HTTPStatus.UNAUTHORIZED, {"message": "Invalid API key"}
-        if role == _ADMIN and given != _ADMIN:
-            return HTTPStatus.FORBIDDEN, {"message": "You'll need additional permissions to perform this action."}
-        if asked.path in organisation.failing:
-            return HTTPStatus.INTERNAL_SERVER_ERROR, {"message": "database is locked"}
+        if (refused := _refused(organisation, token, role, asked)) is not None:
+            return refused
         try:
             with organisation.lock:
-                return HTTPStatus.OK, handler(organisation, asked, match)
+                told = handler(organisation, asked, match)
         except _Refusal as exc:
             return exc.code, exc.body
+        if organisation.description is not None:
+            organisation.complaints += organisation.description.judge_answer(asked.method, asked.path, told)
+        return HTTPStatus.OK, told
     return HTTPStatus.NOT_FOUND, "404 page not found"
+
+
+def _refused(organisation: Organisation, token: str, role: str, asked: Asked) -> tuple[HTTPStatus, object] | None:
+    given = organisation.roles.get(token)
+    if role and given is None:
+        return HTTPStatus.UNAUTHORIZED, {"message": "Invalid API key"}
+    if role == _ADMIN and given != _ADMIN:
+        return HTTPStatus.FORBIDDEN, {"message": "You'll need additional permissions to perform this action."}
+    if asked.path in organisation.failing:
+        return HTTPStatus.INTERNAL_SERVER_ERROR, {"message": "database is locked"}
+    if organisation.description is None:
+        return None
+    found = list(organisation.description.judge(asked.method, asked.path, asked.query, asked.body))
+    organisation.complaints += found
+    return (HTTPStatus.BAD_REQUEST, {"message": "; ".join(found)}) if found else None
 
 
 def _body(asked: Asked) -> Json:
@@ -258,7 +279,7 @@ def _source_health(org: Organisation, _asked: Asked, match: re.Match[str]) -> ob
         raise _absent("Data source")
     if match[1] in org.unreachable:
         raise _Refusal(HTTPStatus.BAD_REQUEST, org.unreachable[match[1]], status="ERROR")
-    return {"status": "OK", "message": f"datasource is working. {org.measurements} measurements found"}
+    return {"message": f"datasource is working. {org.measurements} measurements found"}
 
 
 @_route("GET", "/search", _VIEWER)
@@ -323,7 +344,11 @@ def _board_versions(org: Organisation, _asked: Asked, match: re.Match[str]) -> o
 @_route("GET", "/serviceaccounts/search")
 def _accounts(org: Organisation, asked: Asked, _match: re.Match[str]) -> object:
     query = asked.query.get("query", [""])[0]
-    found = [{"id": number, **each} for number, each in org.accounts.items() if query in str(each["name"])]
+    found = [
+        {"id": number, "name": each["name"], "role": each["role"], "isDisabled": each["isDisabled"]}
+        for number, each in org.accounts.items()
+        if query in str(each["name"])
+    ]
     return {"totalCount": len(found), "serviceAccounts": found, "page": 1, "perPage": 100}
 
 

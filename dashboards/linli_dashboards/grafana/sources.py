@@ -111,7 +111,8 @@ class Sources:
             # A way that is broken is answered as a request that failed.
             return Reach(community, reached=False, found=exc.found)
         told = " ".join(health.message.split())[:300]
-        reached = health.status == "OK"
+        # The description of Grafana's API has a message only; releases add a state.
+        reached = health.status in {"", "OK"}
         return Reach(community, reached=reached, found=told, empty=reached and _NOTHING.search(told) is not None)
 
     def _body(self, community: Community) -> dict[str, object]:
