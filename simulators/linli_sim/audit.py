@@ -154,5 +154,11 @@ def _read_registry(registry: Path, found: Audit) -> None:
         ]
 
 
+def raised_alarms(registry: Path) -> set[tuple[str, str]]:
+    """Return rule and subject of every alarm that was ever raised."""
+    with contextlib.closing(_open(registry)) as database:
+        return set(database.execute("SELECT rule, subject FROM alarm"))
+
+
 def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)

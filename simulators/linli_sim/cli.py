@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "demo": Entry("linli_sim.demo", "a whole community: broker, platform, gateways and devices"),
     "modbus": Entry("linli_sim.modbus", "electricity meters with daily load curves, over Modbus TCP"),
     "line": Entry("linli_sim.line.command", "electricity meters on a serial bus with a speed, also behind a converter"),
+    "scenario": Entry("linli_sim.scenarios.command", "the devices of a scenario that goes wrong, over Modbus TCP"),
     "coldroom": Entry("linli_sim.coldroom", "a cold room with a door and a compressor, over Modbus TCP"),
     "mbus": Entry("linli_sim.mbus", "M-Bus meters behind a TCP converter"),
     "wmbus": Entry("linli_sim.wmbus", "a receiver of radio meters, behind a TCP port"),

@@ -21,18 +21,25 @@ from types import TracebackType
 from typing import Final, Self
 
 from linli_core.codecs.dlt645 import Edition
+from linli_edge.outbox import Outbox, OutboxLimits
+from linli_platform.alarms.bundled import pack_names
 from linli_sim import coldroom
 from linli_sim.cjt188_meter import make_meters as make_cjt188_meters
 from linli_sim.mbus_meters import make_meters
 from linli_sim.meter_line import dlt645_meters
+from linli_sim.modbus import wall_clock
 from linli_sim.nodes import three
 from linli_sim.processes import Program, command, free_ports
 from linli_sim.replay import replayed
+from linli_sim.scenarios.devices import devices_of
+from linli_sim.scenarios.stage import Scene, messages
+from linli_sim.scenarios.story import GATEWAY as STORY_GATEWAY
 from linli_sim.vectors.mbus_recordings import load
 
 ELECTRIC: Final = "gw-electric"
 HEAT: Final = "gw-heat"
 GATEWAYS: Final = (ELECTRIC, HEAT)
+SCENE: Final = STORY_GATEWAY
 COLD_ROOM: Final = "cold-room-1"
 SIMULATED_MBUS_METERS: Final = 9
 COURTYARD_METERS: Final = 4
@@ -57,6 +64,7 @@ class Device:
         kind: For the registry.
         zh, en: Its title.
         settings: Its line in the link's table, beside the id.
+        tags: For the registry.
     """
 
     id: str
@@ -64,7 +72,11 @@ class Device:
     zh: str
     en: str
     settings: str
+    tags: tuple[str, ...] = ()
 
+
+_Link = tuple[str, str, int, tuple[Device, ...], str]
+"""Id, driver, port, devices and interval."""
 
 _SWITCH_ROOM: Final = (
     Device("meter-main", "electricity_meter", "总表", "Main meter", 'unit = 1\nprofile = "eastron-sdm630"'),
@@ -121,6 +133,14 @@ def _courtyard_188(seed: int) -> tuple[Device, ...]:
     return tuple(found)
 
 
+def _scene_devices(scene: Scene) -> tuple[Device, ...]:
+    """Return the devices of a scenario; their ids are their titles."""
+    return tuple(
+        Device(it.device, it.kind, it.device, it.device, it.settings(), it.tags)
+        for it in devices_of(scene.story).values()
+    )
+
+
 class Community:
     """Broker, platform, gateways and devices as processes; ``async with`` starts and ends them.
 
@@ -134,6 +154,7 @@ class Community:
         devices: Of each gateway.
         nodes: Boards of our own at the gateway of the switch room; none where there is no machine to run them.
         cold_room_port: Where the door can be opened.
+        scene: A scenario that goes on beside the daily life.
     """
 
     def __init__(
@@ -144,6 +165,7 @@ class Community:
         port: int | None = None,
         vectors: Path | None = None,
         engine: str = "auto",
+        scene: Scene | None = None,
     ) -> None:
         """Plan a community; nothing is written or started.
 
@@ -153,8 +175,10 @@ class Community:
             port: Of the platform's page; any free one if left out.
             vectors: Folder of recorded M-Bus frames.
             engine: The broker's.
+            scene: A scenario that goes on beside the daily life, on a gateway of its own.
         """
-        broker, page, switch_room, flats, cold_room, mbus, dlt645, cjt188 = free_ports(8)
+        broker, page, switch_room, flats, cold_room, mbus, dlt645, cjt188, stage = free_ports(9)
+        self.scene = scene
         self.folder = folder
         self.vectors = vectors
         self.broker_port = broker
@@ -162,7 +186,7 @@ class Community:
         self.cold_room_port = cold_room
         bus, power, supplies = _mbus_devices(vectors, seed), _courtyard_645(seed), _courtyard_188(seed)
         self.devices = {ELECTRIC: (*_SWITCH_ROOM, *_FLATS, *_COLD_ROOMS), HEAT: (*bus, *power, *supplies)}
-        self._links = {
+        self._links: dict[str, tuple[_Link, ...]] = {
             ELECTRIC: (
                 ("switch-room", "modbus", switch_room, _SWITCH_ROOM, "1 s"),
                 ("flats", "modbus", flats, _FLATS, "1 s"),
@@ -177,6 +201,10 @@ class Community:
         }
         self.nodes = _NODES if three.installed() else ()
         self._nodes = three.ThreeNodes(folder / "nodes", broker, seed)
+        if scene is not None:
+            told = _scene_devices(scene)
+            self.devices[SCENE] = told
+            self._links[SCENE] = (("story", "modbus", stage, told, "2 s"),)
         self._stack = AsyncExitStack()
         self.broker = self._program(
             "broker",
@@ -186,7 +214,7 @@ class Community:
         )
         self.platform = self._program(
             "platform",
-            ("linli-platform", "serve", "--data", str(folder / "platform"), "--mqtt", f"{_HOST}:{broker}"),
+            ("linli-platform", "serve", "--config", str(folder / "platform.toml"), "--mqtt", f"{_HOST}:{broker}"),
             ("--listen", f"{_HOST}:{port or page}"),
             ready=r"linli-platform: ready on ",
         )
@@ -201,11 +229,14 @@ class Community:
             "dlt645": self._simulator("dlt645", ("linli-sim", "dlt645", *seeded, *courtyard), dlt645),
             "cjt188": self._simulator("cjt188", ("linli-sim", "cjt188", *seeded, *courtyard), cjt188),
         }
+        if scene is not None:
+            story = ("linli-sim", "scenario", scene.scenario.name, *seeded, "--start", str(scene.story.begins))
+            self.simulators["scenario"] = self._simulator("scenario", story, stage)
         self.gateways = {
             gateway: self._program(
                 gateway, ("linli-edge", "run", str(self.config(gateway))), ready=rf"gateway {gateway}: \d+ links"
             )
-            for gateway in GATEWAYS
+            for gateway in self.devices
         }
 
     @property
@@ -226,7 +257,7 @@ class Community:
     @property
     def outboxes(self) -> dict[str, Path]:
         """Each gateway's log."""
-        return {gateway: self.folder / gateway / "outbox.db" for gateway in GATEWAYS}
+        return {gateway: self.folder / gateway / "outbox.db" for gateway in self.devices}
 
     def config(self, gateway: str) -> Path:
         """Return the path of a gateway's configuration."""
@@ -234,6 +265,8 @@ class Community:
 
     async def __aenter__(self) -> Self:
         self._write()
+        if self.scene is not None:
+            await self._remember(self.scene)
         async with AsyncExitStack() as stack:
             for program in self.programs:
                 # The last started is the first ended: gateways go before what they need.
@@ -278,7 +311,7 @@ class Community:
         declared = self._program(
             "registry",
             ("linli-platform", "registry", "import", str(self.folder / "registry.toml")),
-            ("--data", str(self.folder / "platform")),
+            ("--config", str(self.folder / "platform.toml")),
             ready=r"\d+ areas",
         )
         async with declared:
@@ -295,8 +328,27 @@ class Community:
     def _write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "registry.toml").write_text("\n".join(self._declaration()), encoding="utf-8")
-        for gateway in GATEWAYS:
+        (self.folder / "platform.toml").write_text("\n".join(self._settings()), encoding="utf-8")
+        for gateway in self.devices:
             self.config(gateway).write_text("\n".join(self.configuration(gateway)), encoding="utf-8")
+
+    def _settings(self) -> Iterator[str]:
+        yield f"data = {json.dumps(str(self.folder / 'platform'))}"
+        if self.scene is not None:
+            # All that can go wrong is watched, by the clock of the stories.
+            yield f'packs = {json.dumps(pack_names())}\nzone = "Asia/Shanghai"'
+
+    async def _remember(self, scene: Scene) -> None:
+        """Give the scenario's gateway its past: what it read while its line was down."""
+        path = self.outboxes[SCENE]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        limits = OutboxLimits()
+        async with Outbox.open(path, limits, wall_clock, gateway=SCENE) as outbox:
+            for number, message in enumerate(messages(scene), 1):
+                outbox.append(message)
+                if number % (limits.queue_messages // 2) == 0:
+                    await outbox.flush()
+            await outbox.flush()
 
     def configuration(self, gateway: str) -> Iterator[str]:
         """Yield a gateway's configuration, in pieces of TOML."""
@@ -314,11 +366,16 @@ class Community:
     def _declaration(self) -> Iterator[str]:
         area = "jasmine-garden"
         yield f'[[areas]]\nid = "{area}"\nkind = "community"\n{_titles("茉莉花园", "Jasmine Garden")}'
-        for gateway, zh, en in ((ELECTRIC, "配电间网关", "Switch room"), (HEAT, "换热站网关", "Heat station")):
+        gateways = [(ELECTRIC, "配电间网关", "Switch room"), (HEAT, "换热站网关", "Heat station")]
+        if self.scene is not None:
+            gateways.append((SCENE, self.scene.scenario.title("zh"), self.scene.scenario.title("en")))
+        for gateway, zh, en in gateways:
             yield f'[[gateways]]\nid = "{gateway}"\narea = "{area}"\n{_titles(zh, en)}'
             for device in (*self.devices[gateway], *(self.nodes if gateway == ELECTRIC else ())):
                 titles = _titles(device.zh, device.en)
                 yield f'[[gateways.devices]]\nid = "{device.id}"\nkind = "{device.kind}"\n{titles}'
+                if device.tags:
+                    yield f"tags = {json.dumps(device.tags)}"
 
 
 async def _together(*starts: Coroutine[object, object, object]) -> None:

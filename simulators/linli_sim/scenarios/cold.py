@@ -293,11 +293,11 @@ def _cooled(first: float, around: float, hours: float, constant: float) -> float
 
 
 SCENARIOS: Final = (
-    Scenario("cold-room", cold_room, hour=6.0),
+    Scenario("cold-room", cold_room),
     Scenario("cold-room-door", door, hour=11.0),
     Scenario("cold-room-door-at-night", door_at_night, hour=22.5),
     Scenario("cold-room-freezes", freezing),
-    Scenario("freezer", freezer, hour=16.0),
+    Scenario("freezer", freezer),
     Scenario("defrost-stuck", defrost_stuck),
     Scenario("evaporator-iced", evaporator_iced),
     Scenario("compressor-short-cycles", short_cycles),

@@ -257,5 +257,5 @@ SCENARIOS: Final = (
     Scenario("camera", camera),
     Scenario("living-alone", living_alone, hour=6.0),
     Scenario("detector-silent", detector_silent),
-    Scenario("silent-gateway", silent_gateway),
+    Scenario("silent-gateway", silent_gateway, dies_after=HOUR),
 )

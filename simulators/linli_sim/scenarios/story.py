@@ -101,12 +101,14 @@ class Scenario(NamedTuple):
         tell: Makes the story of a start and a seed.
         hour: Local hour at which it must start, ``None`` where that does not matter.
         summer: Whether it tells of something that is only amiss outside the heating season.
+        dies_after: When the gateway itself loses its power, after the story's start.
     """
 
     name: str
     tell: Callable[[Instant, int], Story]
     hour: float | None = None
     summer: bool = False
+    dies_after: Instant | None = None
 
     def title(self, lang: Language) -> str:
         """Return what it is, for people."""
