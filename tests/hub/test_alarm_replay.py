@@ -172,6 +172,33 @@ def test_it_is_what_live_readings_would_have_raised(
     assert sorted(replayed) == sorted(expected)
 
 
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from([1, 1, 1, 1, 3, 7, 12, 30, 90]), min_size=5, max_size=60), st.sampled_from([0.0, 3.0]))
+def test_silences_are_those_of_signs_that_came_in_time(pauses: list[int], intervals: float) -> None:
+    """A device that speaks up for a minute within an hour of silence was heard, and silent again after it."""
+    said = Absence(SubjectKind.DEVICE, after=8 * MINUTE, intervals=intervals, until_known=20 * MINUTE)
+    rule = Rule("a.rule", Category.SYSTEM, Priority.LOW, said)
+    told: list[Row] = []
+    at = T0
+    for pause in pauses:
+        at += pause * MINUTE
+        told.append((at, 4.0, 0))
+    engine = Engine([rule])
+    bound = engine.bind(Series("gw", "room-1", "room-1/air_temperature", "air_temperature"), told[0][0])
+    changes = []
+    for at, value, _ in told:
+        while (due := engine.next_due()) is not None and due <= at:
+            changes += engine.tick(due)
+        assert isinstance(value, float)
+        changes += engine.observe(bound, value, QUALITY[0], at, at)
+    changes += engine.tick(T0 + 2 * DAY)
+    store = cast("Store", InMemory("room-1/air_temperature", told))
+    found = replay(store, [], [rule], {}, T0, T0 + 2 * DAY, UTC)
+    replayed = [(it.raised_at, Event.RAISE) for it in found.appear]
+    replayed += [(it.returned_at, Event.RETURN) for it in found.appear if it.returned_at is not None]
+    assert sorted(replayed) == sorted((change.at, change.event) for change in changes)
+
+
 RULES = """
 [[rules]]
 id = "food.cold-room-warm"

@@ -90,7 +90,7 @@ class AbsenceWatch:
         """Whether a BAD reading is a sign of life too."""
         return self._condition.bad_counts
 
-    def hear(self, times: Sequence[Instant], now: Instant, listening_since: Instant) -> bool:
+    def hear(self, times: Sequence[Instant], now: Instant, listening_since: Instant, *, came_in_time: bool) -> bool:
         """Take a run of signs of life, none earlier than the one before it.
 
         ``False``, and nothing is taken, if they may settle something: they are to be observed one by one then.
@@ -100,18 +100,26 @@ class AbsenceWatch:
             return False
         if not memory.raised:
             return self._put_off(memory.last_at, times, listening_since)
+        if came_in_time:
+            return False  # each of them was a sign when it came
         # A backlog's old readings are no signs of life now, and nothing is learnt from them.
         is_history = times[-1] + self.allowed() <= now
         if is_history:
             memory.last_at = times[-1]
         return is_history
 
+    def _silence(self, interval: Instant) -> Instant:
+        """Return the longest silence that is normal for an interval."""
+        condition = self._condition
+        return max(condition.after, round(condition.intervals * interval)) if condition.intervals else condition.after
+
     def _put_off(self, last: Instant, times: Sequence[Instant], listening_since: Instant) -> bool:
         """Take signs that only put the next look off, as :meth:`calm` takes one."""
-        memory, condition, queued = self.memory, self._condition, self.queued_at
+        memory, queued = self.memory, self.queued_at
         interval = memory.interval
         if queued is None or interval is None or memory.gaps < _LEARN:
             return False
+        silence = self._silence(interval)
         for at in times:
             gap = at - last
             if not gap:
@@ -120,10 +128,8 @@ class AbsenceWatch:
                 return False
             if gap < interval:
                 interval = forgotten(interval, gap)
-            silence = condition.after
-            if condition.intervals:
-                silence = max(silence, round(condition.intervals * interval))
-            if max(at, listening_since) + silence < queued:
+                silence = self._silence(interval)
+            if at + silence < queued and listening_since + silence < queued:
                 return False
             last = at
         memory.last_at, memory.interval = last, interval

@@ -178,7 +178,9 @@ class Engine:
         self.evaluations += count * len(levels)
         return True
 
-    def hear(self, absence: AbsenceWatch, times: Sequence[Instant], now: Instant) -> bool:
+    def hear(
+        self, absence: AbsenceWatch, times: Sequence[Instant], now: Instant, *, came_in_time: bool = False
+    ) -> bool:
         """Take a run of signs of life of one subject at once.
 
         ``False``, and nothing is taken, if they may settle something: they are to be observed one by one then.
@@ -187,8 +189,11 @@ class Engine:
             absence: The watch of its silence.
             times: When the readings were made that count as signs, in order of arrival.
             now: The time of learning.
+            came_in_time: Whether each came when it was made, though it is learnt of only now.
         """
-        if times != sorted(times) or not absence.hear(times, now, self._listening_since):
+        if times != sorted(times):
+            return False
+        if not absence.hear(times, now, self._listening_since, came_in_time=came_in_time):
             return False
         self.evaluations += len(times)
         return True

@@ -190,12 +190,39 @@ class _Track:
             yield from self._engine.tick(begin)
             self._now = now
             if len(part.series):
-                yield from self._screening.observe(part, now)
+                yield from self._judge(part, begin, now)
             yield from self._engine.tick(now)
+
+    def _judge(self, part: Columns, begin: Instant, now: Instant) -> Iterator[AlarmChange]:  # noqa: ARG002
+        """Judge a step's readings."""
+        yield from self._screening.observe(part, now)
 
     def close(self, end: Instant) -> Iterator[AlarmChange]:
         """Conclude what the readings before the end allow."""
         yield from self._engine.tick(end + self.step)
+
+
+class _SilenceTrack(_Track):
+    """Rules about silence: what a stretch of signs of life only puts off is settled at once, the rest in fine steps."""
+
+    def __init__(
+        self, rules: Sequence[Rule], beside: Sequence[Rule], places: _Places, first: Instant, finely: Instant
+    ) -> None:
+        super().__init__(rules, beside, places, first, HOUR)
+        self._finely = finely
+
+    def _judge(self, part: Columns, begin: Instant, now: Instant) -> Iterator[AlarmChange]:
+        engine = self._engine
+        rows, bounds = self._screening.put_off(part, now)
+        values, qualities, times = self._screening.values(part, rows)
+        ends = [*range(begin + self._finely, now, self._finely), now]
+        cuts = [0, *np.searchsorted(part.time[rows], ends, "left").tolist()]
+        for number, end in enumerate(ends):
+            these = slice(cuts[number], cuts[number + 1])
+            if these.start < these.stop:
+                yield from engine.tick(ends[number - 1] if number else begin)
+                yield from engine.observe_all(bounds[these], values[these], qualities[these], times[these], end)
+                yield from engine.tick(end)
 
 
 class _Course:
@@ -211,7 +238,10 @@ class _Course:
             (silences if isinstance(rule.condition, Absence) else others).append(rule)
         shortest = min((rule.condition.after for rule in silences if isinstance(rule.condition, Absence)), default=0)
         finely = max(SECOND, min(MINUTE, shortest // 4))
-        self._tracks = [_Track(others, beside, places, first, HOUR), _Track(silences, beside, places, first, finely)]
+        self._tracks = [
+            _Track(others, beside, places, first, HOUR),
+            _SilenceTrack(silences, beside, places, first, finely),
+        ]
         self._standing: dict[Key, AlarmChange] = {}
         self._over: list[Episode] = []
 

@@ -84,10 +84,31 @@ class Screening:
                     strict=True,
                 )
             ],
+            *self.values(columns, rows),
+            now,
+        )
+
+    def put_off(self, columns: Columns, now: Instant) -> tuple[NDArray[np.intp], list[Bound]]:
+        """Settle the silences that a stretch of readings only puts off.
+
+        Args:
+            columns: The readings, in order of time, and none later than ``now``.
+            now: The time of learning.
+
+        Returns:
+            The rows that may settle something, with who is to be told of each: one by one, while time passes.
+        """
+        self._meet(columns)
+        signs, left = self._signs(columns, now, came_in_time=True)
+        rows = np.flatnonzero(signs)
+        return rows, [Bound((), left[group]) for group in self._group[columns.series[rows]].tolist()]
+
+    def values(self, columns: Columns, rows: NDArray[np.intp]) -> tuple[list[Value], list[Quality], list[Instant]]:
+        """Return of some rows what was read, its quality and when."""
+        return (
             self._values(columns, rows),
             [QUALITY[code] for code in columns.quality[rows].tolist()],
             columns.time[rows].tolist(),
-            now,
         )
 
     def _meet(self, columns: Columns) -> None:
@@ -114,7 +135,7 @@ class Screening:
             self.haste.meet(series, bound)
 
     def _restless(self, columns: Columns, limited: NDArray[np.intp], now: Instant) -> NDArray[np.intp]:
-        """Settle the series whose readings all lie within their limits; return the rows of the others."""
+        """Settle of each series what comes before the first reading that may move something; return the other rows."""
         order = np.argsort(columns.series[limited], kind="stable")
         rows = limited[order]
         series, time, value = columns.series[rows], columns.time[rows], columns.value[rows]
@@ -124,27 +145,27 @@ class Screening:
         within[1:] &= ~again | (time[1:] > time[:-1])
         begins = np.flatnonzero(np.concatenate(([True], ~again)))
         ends = np.concatenate((begins[1:], [len(rows)]))
+        places = np.arange(len(rows))
+        stops = np.minimum(np.minimum.reduceat(np.where(within, len(rows), places), begins), ends)
         counts = ends - begins
         gaps = np.zeros(len(rows), np.int64)
         gaps[1:][again] = np.diff(time)[again]
+        gaps[places >= np.repeat(stops, counts)] = 0
         settle, levels = self._engine.settle, self._levels
-        restless = np.array(
-            [
-                not (quiet and settle(levels[number], last_value, first, last, count, gap, now))
-                for number, quiet, last_value, first, last, count, gap in zip(
-                    series[begins].tolist(),
-                    np.logical_and.reduceat(within, begins).tolist(),
-                    value[ends - 1].tolist(),
-                    time[begins].tolist(),
-                    time[ends - 1].tolist(),
-                    counts.tolist(),
-                    np.maximum.reduceat(gaps, begins).tolist(),
-                    strict=True,
-                )
-            ],
-            np.bool_,
-        )
-        found: NDArray[np.intp] = rows[np.repeat(restless, counts)]
+        settled = [
+            stop if stop > begin and settle(levels[number], last_value, first, last, stop - begin, gap, now) else begin
+            for number, begin, stop, last_value, first, last, gap in zip(
+                series[begins].tolist(),
+                begins.tolist(),
+                stops.tolist(),
+                value[stops - 1].tolist(),
+                time[begins].tolist(),
+                time[stops - 1].tolist(),
+                np.maximum.reduceat(gaps, begins).tolist(),
+                strict=True,
+            )
+        ]
+        found: NDArray[np.intp] = rows[places >= np.repeat(np.array(settled, np.intp), counts)]
         return found
 
     def _grouped(self, absences: tuple[AbsenceWatch, ...]) -> int:
@@ -154,7 +175,9 @@ class Screening:
             self._listeners.append(absences)
         return number
 
-    def _signs(self, columns: Columns, now: Instant) -> tuple[NDArray[np.bool_], dict[int, tuple[AbsenceWatch, ...]]]:
+    def _signs(
+        self, columns: Columns, now: Instant, *, came_in_time: bool = False
+    ) -> tuple[NDArray[np.bool_], dict[int, tuple[AbsenceWatch, ...]]]:
         """Settle the silences that are only put off.
 
         Returns:
@@ -176,7 +199,12 @@ class Screening:
         for number, run in runs.items():
             for watch in self._listeners[number]:
                 heard_by.setdefault(watch, []).append(run)
-        restless = {watch for watch, parts in heard_by.items() if not self._hear(watch, parts, time, unusable, now)}
+        restless = {
+            watch
+            for watch, parts in heard_by.items()
+            if (times := self._times(watch, parts, time, unusable, once=came_in_time))
+            and not self._engine.hear(watch, times, now, came_in_time=came_in_time)
+        }
         left = {
             number: tuple(watch for watch in self._listeners[number] if watch in restless)
             for number in (runs if restless else ())
@@ -184,19 +212,24 @@ class Screening:
         left = {number: watches for number, watches in left.items() if watches}
         return signs & np.isin(group, list(left)), left
 
-    def _hear(
-        self,
+    @staticmethod
+    def _times(
         watch: AbsenceWatch,
         parts: list[NDArray[np.intp]],
         time: NDArray[np.int64],
         unusable: NDArray[np.bool_],
-        now: Instant,
-    ) -> bool:
+        *,
+        once: bool,
+    ) -> list[Instant]:
+        """Return the times of the signs of life that a watch hears, each once if they are in order."""
         rows = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
         if not watch.bad_counts:
             rows = rows[~unusable[rows]]
-        times = time[rows].tolist()
-        return not times or self._engine.hear(watch, times, now)
+        heard = time[rows]
+        if once and len(heard) > 1:
+            heard = heard[np.concatenate(([True], heard[1:] != heard[:-1]))]
+        times: list[Instant] = heard.tolist()
+        return times
 
     @staticmethod
     def _values(columns: Columns, rows: NDArray[Any]) -> list[Value]:
