@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, tzinfo
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -19,7 +20,7 @@ from linli_core.wire.plan import PLAN, to_data
 from linli_platform.completeness import CompletenessService
 from linli_platform.days import bounds, day_of
 from linli_platform.ingest import Committed
-from linli_platform.store import Batch, EventRow, StoreError
+from linli_platform.store import Batch, DayCounts, EventRow, StoreError
 from linli_platform.store import completeness as notes
 from linli_platform.store.duckdb import DuckDBStore
 
@@ -225,20 +226,53 @@ async def test_late_readings_of_other_days_wait_for_their_own(world: World) -> N
     assert world.store.late_days() == []
 
 
-def test_a_backlogs_notes_are_added_up_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "_TOGETHER", 50)
+def test_of_a_backlogs_notes_each_day_takes_what_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notes, "_AT_ONCE", 3)
     counted: Counter[tuple[int, int]] = Counter()
     rng = np.random.default_rng(5)
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE late_journal (number BIGINT, body BLOB)")
+        connection.execute(
+            "CREATE TABLE completeness (series INTEGER, day BIGINT, expected BIGINT, received BIGINT, good BIGINT,"
+            " late BIGINT, computed BIGINT)"
+        )
         for number, most in enumerate((5, 5, 5, 30_000, 5, 5, 30_000), 1):
             series, quarters = rng.integers(1, most, 40), rng.integers(1_000, 1_004, 40)
             counted.update(zip(series.tolist(), quarters.tolist(), strict=True))
             late = notes._summed(series, quarters, np.ones(40, np.int64))
             # Up to version 3 of the file notes were not packed.
             notes.insert_late(connection, number, late.tobytes() if number % 2 else notes._packed(late))
-        found = {(series, quarter): readings for series, quarter, readings in notes._notes(connection, 7).tolist()}
-        assert found == counted
         assert notes.late_days(connection) == sorted({quarter * notes.QUARTER for _, quarter in counted})
-        assert len(notes._notes(connection, 0)) == 0
+        assert notes.late_of_day(connection, 0, 0, 2_000 * notes.QUARTER).spent == []
+        for first, last in ((1_000, 1_001), (1_003, 1_003), (1_002, 1_002), (1_000, 1_003)):
+            span = (first * notes.QUARTER, (last + 1) * notes.QUARTER)
+            found = notes.make_day(connection, *span, {}, DayCounts({}, 7))
+            expected: Counter[int] = Counter()
+            for series_id, quarter in [place for place in counted if first <= place[1] <= last]:
+                expected[series_id] += counted.pop((series_id, quarter))
+            assert {one: int(found.late.counts[one]) for one in np.flatnonzero(found.late.counts).tolist()} == expected
+            notes.write_day(connection, found, 9)
+            assert notes.late_days(connection) == sorted({quarter * notes.QUARTER for _, quarter in counted})
+        assert connection.execute("SELECT count(*) FROM late_journal").fetchall() == [(0,)]
+        # The last began where the first did, and holds what that held.
+        assert connection.execute("SELECT sum(late) FROM completeness").fetchall() == [(280,)]
+
+
+async def test_commits_do_not_wait_while_a_backlogs_notes_are_added_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.now = MIDNIGHT + DAY
+    world.commit([MIDNIGHT])
+    made = notes.make_day
+
+    def slow(*args: Any) -> notes.Day:
+        day = made(*args)
+        assert not world.store._write.locked()
+        world.commit([MIDNIGHT + HOUR])
+        return day
+
+    with monkeypatch.context() as patched:
+        patched.setattr(notes, "make_day", slow)
+        start, end = bounds(TODAY, UTC)
+        world.store.complete(start, end, {}, world.store.count_readings(start, end), world.now)
+    assert await world.day(TODAY) == Completeness(None, 2, 2, 2)

@@ -10,6 +10,7 @@ is in memory a backlog's notes came to as much as its readings, and each checkpo
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
@@ -24,18 +25,17 @@ from linli_platform.store.statements import registered
 
 QUARTER: Final = 15 * MINUTE
 _NOTE: Final = np.dtype([("series", "<i4"), ("quarter", "<i8"), ("readings", "<i8")])
-_PACKED: Final = struct.Struct("<ii")
-"""Begins a note that is packed: 0, which is no series' number, and how many rows. Up to version 3 none was."""
+_PACKED: Final = struct.Struct("<iiqq")
+"""Begins a note that is packed: 0, which is no series' number, how many rows, and its first and last quarter. Up to
+version 3 of the file none was."""
 
 _LEVEL: Final = 1
-_TOGETHER: Final = 500_000
-"""So many rows of notes are added up before more are read."""
-
+_EVER: Final = 2**62
 _DENSE: Final = 8
 """Up to so many cells for each row are counted in place."""
 
-_AT_ONCE: Final = 32
-"""Notes read at a time; one holds at most a commit's rows."""
+_AT_ONCE: Final = 128
+"""Notes read at a time, as they are packed."""
 
 _UNCERTAIN: Final = quality_code(Quality.UNCERTAIN)
 
@@ -63,45 +63,75 @@ def newest_note(connection: duckdb.DuckDBPyConnection) -> int:
 def late_days(connection: duckdb.DuckDBPyConnection) -> list[Instant]:
     """Return the beginning of each quarter of an hour of which late readings wait to be counted."""
     quarters: set[int] = set()
-    for note in _read(connection, newest_note(connection)):
-        quarters.update(np.unique(note["quarter"]).tolist())
+    for _, body in _read(connection, newest_note(connection)):
+        quarters.update(np.unique(_unpacked(body)["quarter"]).tolist())
     return [quarter * QUARTER for quarter in sorted(quarters)]
 
 
-def _notes(connection: duckdb.DuckDBPyConnection, through: int) -> NDArray[np.void]:
-    """Return all notes up to a number, as one; a backlog leaves millions of rows that come to a few."""
-    parts: list[NDArray[np.void]] = []
-    held = 0
-    limit = _TOGETHER
-    for note in _read(connection, through):
-        parts.append(note)
-        held += len(note)
-        if held >= limit:
-            parts = [_together(parts)]
-            held = len(parts[0])
-            limit = held + max(held, _TOGETHER)
-    return _together(parts) if parts else np.empty(0, _NOTE)
+@dataclass(frozen=True, slots=True)
+class LateOfDay:
+    """What notes say of one day.
+
+    Attributes:
+        counts: Late readings by series; as long as it must be.
+        spent: Numbers of the notes that say anything of it.
+        left: What these say of other days, by number.
+    """
+
+    counts: NDArray[np.int64]
+    spent: list[int]
+    left: dict[int, bytes]
 
 
-def _read(connection: duckdb.DuckDBPyConnection, through: int) -> Iterator[NDArray[np.void]]:
+def late_of_day(connection: duckdb.DuckDBPyConnection, through: int, start: Instant, end: Instant) -> LateOfDay:
+    """Add up what notes up to a number say of a day. A backlog leaves thousands of them with millions of rows."""
+    first, last = start // QUARTER, -(-end // QUARTER) - 1
+    counts = np.zeros(0, np.int64)
+    spent: list[int] = []
+    left: dict[int, bytes] = {}
+    for number, body in _read(connection, through):
+        begins, ends = _span(body)
+        if ends < first or begins > last:
+            continue
+        note = _unpacked(body)
+        of_day = (note["quarter"] >= first) & (note["quarter"] <= last)
+        mine = note[of_day]
+        if not len(mine):
+            continue
+        size = max(len(counts), int(mine["series"].max()) + 1)
+        found = np.bincount(mine["series"], weights=mine["readings"], minlength=size)
+        counts = np.pad(counts, (0, size - len(counts))) + found.astype(np.int64)
+        spent.append(number)
+        if len(others := note[~of_day]):
+            left[number] = _packed(others)
+    return LateOfDay(counts, spent, left)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, through: int) -> Iterator[tuple[int, bytes]]:
     """Yield the notes up to a number, a few in memory at a time."""
     first = -1
     while rows := connection.execute(
         "SELECT number, body FROM late_journal WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
         [first, through, _AT_ONCE],
     ).fetchall():
-        for number, body in rows:
-            first = number
-            yield _unpacked(body)
+        yield from rows
+        first = rows[-1][0]
 
 
 def _packed(note: NDArray[np.void]) -> bytes:
     columns = b"".join(np.diff(note[name], prepend=note[name].dtype.type(0)).tobytes() for name in _NOTE.names or ())
-    return _PACKED.pack(0, len(note)) + zlib.compress(columns, _LEVEL)
+    quarters = note["quarter"]
+    return _PACKED.pack(0, len(note), quarters.min(), quarters.max()) + zlib.compress(columns, _LEVEL)
+
+
+def _span(body: bytes) -> tuple[int, int]:
+    """Return the first and the last quarter of a note that is packed, and for ever of one that is not."""
+    zero, _, first, last = _PACKED.unpack_from(body)
+    return (-_EVER, _EVER) if zero else (first, last)
 
 
 def _unpacked(body: bytes) -> NDArray[np.void]:
-    zero, rows = _PACKED.unpack_from(body)
+    zero, rows, _, _ = _PACKED.unpack_from(body)
     if zero:
         return np.frombuffer(body, _NOTE)
     columns = zlib.decompress(memoryview(body)[_PACKED.size :], bufsize=rows * _NOTE.itemsize)
@@ -112,11 +142,6 @@ def _unpacked(body: bytes) -> NDArray[np.void]:
         note[name] = np.cumsum(column)
         at += column.nbytes
     return note
-
-
-def _together(notes: list[NDArray[np.void]]) -> NDArray[np.void]:
-    whole = np.concatenate(notes)
-    return _summed(whole["series"], whole["quarter"], whole["readings"])
 
 
 def _summed(series: NDArray[Any], quarters: NDArray[np.int64], readings: NDArray[Any]) -> NDArray[np.void]:
@@ -148,24 +173,35 @@ def count_readings(connection: duckdb.DuckDBPyConnection, start: Instant, end: I
     return DayCounts({series: (received, good) for series, received, good in rows}, through)
 
 
-def write_day(
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day as it will be written.
+
+    Attributes:
+        start: When it begins.
+        columns: Its rows.
+        late: What was counted in from notes.
+    """
+
+    start: Instant
+    columns: dict[str, NDArray[Any]]
+    late: LateOfDay
+
+
+def make_day(
     connection: duckdb.DuckDBPyConnection,
     start: Instant,
     end: Instant,
     expected: Mapping[int, int | None],
     counts: DayCounts,
-    now: Instant,
-) -> None:
-    """Write a day anew; runs inside its caller's transaction."""
+) -> Day:
+    """Return a day as it is to be written. This may take seconds, and needs no transaction: nobody waits for it."""
     late: dict[int, int] = dict(
         connection.execute("SELECT series, late FROM completeness WHERE day = ?", [start]).fetchall()
     )
-    notes = _notes(connection, counts.through)
-    of_day = (notes["quarter"] >= start // QUARTER) & (notes["quarter"] < -(-end // QUARTER))
-    if of_day.any():
-        sums = np.bincount(notes["series"][of_day], weights=notes["readings"][of_day]).astype(np.int64)
-        for series in np.flatnonzero(sums).tolist():
-            late[series] = late.get(series, 0) + int(sums[series])
+    noted = late_of_day(connection, counts.through, start, end)
+    for series in np.flatnonzero(noted.counts).tolist():
+        late[series] = late.get(series, 0) + int(noted.counts[series])
     ids = sorted(expected.keys() | counts.readings.keys() | late.keys())
     found = [counts.readings.get(series, (0, 0)) for series in ids]
     due = [expected.get(series) for series in ids]
@@ -176,17 +212,26 @@ def write_day(
         "good": np.array([good for _, good in found], np.int64),
         "late": np.array([late.get(series, 0) for series in ids], np.int64),
     }
-    connection.execute("DELETE FROM late_journal WHERE number <= ?", [counts.through])
-    if len(others := notes[~of_day]):
-        insert_late(connection, counts.through, _packed(others))
-    connection.execute("DELETE FROM completeness WHERE day = ?", [start])
-    if not ids:
+    return Day(start, columns, noted)
+
+
+def write_day(connection: duckdb.DuckDBPyConnection, day: Day, now: Instant) -> None:
+    """Write a day anew; runs inside its caller's transaction. Between its making and this no other may be written."""
+    if day.late.spent:
+        with registered(connection, "spent", {"number": np.array(day.late.spent, np.int64)}):
+            connection.execute("DELETE FROM late_journal WHERE number IN (SELECT number FROM spent)")
+    if left := day.late.left:
+        columns = {"number": np.array(list(left), np.int64), "body": np.array(list(left.values()), object)}
+        with registered(connection, "left_over", columns):
+            connection.execute("INSERT INTO late_journal SELECT number, body FROM left_over")
+    connection.execute("DELETE FROM completeness WHERE day = ?", [day.start])
+    if not len(day.columns["series"]):
         return
-    with registered(connection, "new_day", columns):
+    with registered(connection, "new_day", day.columns):
         connection.execute(
             "INSERT INTO completeness SELECT series, ?, CASE WHEN due >= 0 THEN due END, received, good, late, ?"
             " FROM new_day",
-            [start, now],
+            [day.start, now],
         )
 
 

@@ -89,6 +89,7 @@ class DuckDBStore(Records):
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._broken = False
         self._write = threading.Lock()
+        self._completing = threading.Lock()
         self._state = threading.Lock()
         self._aside = Aside(self._write)
         self._compactor = Compactor(path, self._aside, self._cursor)
@@ -283,10 +284,8 @@ class DuckDBStore(Records):
             with suppress(StoreError):
                 self._fold()
         if self._cache.was_written() and not self._readers and not self._calm:
-            try:
+            with suppress(duckdb.Error):  # a file that is of no more use says so to the next commit
                 self._cache.give_back(connection)
-            except duckdb.Error:
-                self.mark_broken()
 
     def _fold(self) -> None:
         """Bring the journal of marks into the table of marks."""

@@ -1,5 +1,6 @@
 """What the DuckDB file holds beside readings and marks: events, quarantine, how complete days are."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -12,6 +13,9 @@ from linli_platform.store import CompleteDay, DayCounts, EventRow, Quarantined, 
 
 class Records(ABC):
     """Reads and writes them, through connections of whoever has the file open."""
+
+    _completing: threading.Lock
+    """Held while a day is made and written."""
 
     @abstractmethod
     def _reader(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
@@ -55,8 +59,11 @@ class Records(ABC):
         self, start: Instant, end: Instant, expected: Mapping[int, int | None], counts: DayCounts, now: Instant
     ) -> None:
         """Write how complete a day is, in place of what was written of it."""
-        with self._changes() as connection:
-            completeness.write_day(connection, start, end, expected, counts, now)
+        with self._completing:
+            with self._reader() as cursor:
+                day = completeness.make_day(cursor, start, end, expected, counts)
+            with self._changes() as connection:
+                completeness.write_day(connection, day, now)
 
     def completeness(self, series: Iterable[int], start: Instant, end: Instant) -> list[CompleteDay]:
         """Return the days with ``start <= day < end`` of series, by series and day."""

@@ -29,6 +29,7 @@ _FULL: Final = 24 * 60
 _SHORT: Final = 3 * 60
 _ALARM_EVERY_S: Final = 0.25
 _LIMIT_S: Final = 900.0
+_KNOWN_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,9 @@ async def _run(minutes: int) -> _Storm:
         names = [f"gw-{number:03}" for number in range(_GATEWAYS)]
         gateways = [_gateway(name) for name in names]
         # Before the outage each said something: its devices and series are known.
-        for start in range(0, _GATEWAYS, 20):
-            await asyncio.gather(*(_bring(each, community.broker_port, 1) for each in gateways[start : start + 20]))
+        async with asyncio.timeout(_KNOWN_S):
+            for start in range(0, _GATEWAYS, 20):
+                await asyncio.gather(*(_bring(each, community.broker_port, 1) for each in gateways[start : start + 20]))
         alarms = Alarms(community, _ALARM_EVERY_S)
         async with asyncio.TaskGroup() as group:
             raising = group.create_task(alarms.raise_all(), name="storm.alarms")
