@@ -90,23 +90,23 @@ class Target(AnnotationTarget):
         }
 
 
-def annotations(lang: Language, source: DataSourceRef) -> list[AnnotationQuery]:
-    """Return all kinds of marks."""
+def annotations(lang: Language, source: DataSourceRef, whom: Whom = Whom.PLACE) -> list[AnnotationQuery]:
+    """Return all kinds of marks, of the place that a board's reader chooses."""
     return [
         AnnotationQuery(
             name=text(f"board.mark.{mark.name}", lang),
             datasource=source,
             enable=mark.shown,
             icon_color=mark.shade.value,
-            target=Target(asked(mark, lang), mark.says.replace("{lang}", lang), ",".join(mark.tags)),
+            target=Target(asked(mark, lang, whom), mark.says.replace("{lang}", lang), ",".join(mark.tags)),
         )
         for mark in MARKS
     ]
 
 
-def asked(mark: Mark, lang: Language) -> str:
+def asked(mark: Mark, lang: Language, whom: Whom) -> str:
     """Return the statement that asks for marks of a kind."""
     says = mark.says.replace("{lang}", lang)
     columns = ", ".join(f'"{name}"' for name in (says, *mark.tags))
-    where = " AND ".join(["$timeFilter", *place(Whom.PLACE), *mark.where])
+    where = " AND ".join(["$timeFilter", *place(whom), *mark.where])
     return f'SELECT {columns} FROM "{mark.measurement}" WHERE {where}'  # noqa: S608 - made of our own names

@@ -74,7 +74,8 @@ class Ask:
         across: How the points of a series are brought together (``sum``, ``mean``, ``min``, ``max``); where it is empty
             the aggregate goes over the readings of all of them at once.
         window: Of each value.
-        inner: Window of the points before they are brought together, where that is another.
+        inner: Window of the points before they are brought together, where that is another; of all the time that is
+            shown, hundredths of it.
         whom: For whom.
         lived: In dwellings or not.
         plain: Only points without phase, tariff, channel or storage: the totals.

@@ -22,6 +22,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from linli_core.catalogue import Language, text
 from linli_dashboards.annotations import annotations
+from linli_dashboards.ask import Whom
 from linli_dashboards.dialect import Dialect, InfluxQL
 from linli_dashboards.grid import COLUMNS, placed
 from linli_dashboards.influxql import PLACES
@@ -73,6 +74,7 @@ class Board:
         console: str = CONSOLE,
     ) -> Dashboard:
         """Return it as Grafana has it."""
+        whom = Whom.PLACE if len(self.places) > 1 else Whom.AREA
         maker = Maker(lang, dialect or InfluxQL(), source)
         return Dashboard(
             uid=uid(self.name, lang),
@@ -92,7 +94,7 @@ class Board:
                     console_at(console),
                 ]
             ),
-            annotations=AnnotationContainer(list_val=annotations(lang, source)),
+            annotations=AnnotationContainer(list_val=annotations(lang, source, whom)),
             links=[
                 DashboardLink(
                     title=text("board.link.boards", lang),

@@ -29,6 +29,9 @@ KEPT: Final = frozenset({"device", "gateway", "point"})
 ANY: Final = ".*"
 """What a variable stands for while all is chosen: an area that is none matches it too."""
 
+_EXTREMES: Final = frozenset({Aggregate.MINIMUM, Aggregate.MAXIMUM})
+"""What answers with the instant of what it picked, where no windows are asked for: every reading would be looked at."""
+
 _WINDOWS: Final = {Window.AUTO: "$__interval", Window.PERIOD: "$period", Window.HOUR: "1h", Window.DAY: "1d"}
 
 
@@ -81,7 +84,8 @@ def statement(question: Question, lang: Language, scope: Scope = Scope.PLATFORM)
     """Return the statement that asks a question."""
     if isinstance(question, Record):
         return _record(question, lang)
-    if question.aggregate is Aggregate.CONSUMED or question.across:
+    lone = question.window is Window.WHOLE and question.aggregate in _EXTREMES
+    if question.aggregate is Aggregate.CONSUMED or question.across or lone:
         return _across(question, lang, scope)
     value = _aggregated(question)
     window = None if question.window is Window.WHOLE else question.window
@@ -116,7 +120,7 @@ def place(whom: Whom, scope: Scope = Scope.PLATFORM) -> list[str]:
 
 def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     """Return a statement about points that are first taken each by itself, then together."""
-    inner = ask.inner or (Window.PERIOD if ask.window is Window.WHOLE else ask.window)
+    inner = ask.inner or (Window.AUTO if ask.window is Window.WHOLE else ask.window)
     by = named(ask.by, lang, scope)
     each = (*by, *(tag for tag in ("gateway", "point") if tag not in by))
     if ask.aggregate is Aggregate.CONSUMED:
@@ -125,7 +129,8 @@ def _across(ask: Ask, lang: Language, scope: Scope) -> str:
         value = f'{ask.aggregate.value}("{VALUE}")'
     conditions = _conditions(ask, scope)
     points = _select(f'{value} AS "{VALUE}"', f'"{ask.quantity}"', conditions, _groups(inner, each), "null")
-    together = f'{ask.across or "sum"}("{VALUE}"){_times(ask)} AS "{ask.name}"'
+    across = ask.across or ("sum" if ask.aggregate is Aggregate.CONSUMED else ask.aggregate.value)
+    together = f'{across}("{VALUE}"){_times(ask)} AS "{ask.name}"'
     window = None if ask.window is Window.WHOLE else ask.window
     return _select(together, f"({points})", [_range(ask)], _groups(window, by), "null")
 

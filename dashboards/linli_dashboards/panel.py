@@ -38,6 +38,10 @@ MARKS: Final = "Z"
 """Begins the letters of the queries that ask for readings that were BAD."""
 
 
+SUMMED: Final = 100
+"""Into how many windows the time shown is parted where only what they come to is shown."""
+
+
 class Look(StrEnum):
     """What a panel looks like."""
 
@@ -138,6 +142,8 @@ class Maker:
         made.title(said(panel.key, self.lang)).description(said(f"{panel.key}_hint", self.lang))
         made.grid_pos(GridPos(h=panel.height, w=panel.width, x=left, y=top)).id(number)
         made.datasource(self.source)
+        if panel.look in _SUMS:
+            made.max_data_points(SUMMED)
         self._queries(panel, made)
         self._fields(panel, made)
         return made.build()
@@ -301,6 +307,7 @@ def _states(_panel: Panel) -> statetimeline.Panel:
     )
 
 
+_SUMS: Final = frozenset({Look.FIGURE, Look.RANKING, Look.TABLE})
 _LOOKS: Final[dict[Look, Callable[[Panel], _Builder]]] = {
     Look.TREND: _curves,
     Look.BARS: _curves,

@@ -17,6 +17,12 @@ from linli_core.catalogue import Language, text
 from linli_dashboards.influxql import ANY, PLACES
 
 _PERIODS: Final = ("15m", "1h", "1d", "7d")
+AUTO: Final = "$__auto_interval_"
+"""Begins what stands for a length that follows the time shown."""
+
+AUTO_COUNT: Final = 30
+"""Into how many periods the time shown is parted then."""
+
 _ORDER: Final = tuple(PLACES)
 _PART: Final = r"/^(?<text>.*) \[(?<value>[^\[\]]*)\]$/"
 """What people call a place, and its id in brackets behind: the first is shown, the second is asked for."""
@@ -68,14 +74,18 @@ def place(name: str, lang: Language, source: DataSourceRef) -> VariableModel:
 
 def period(lang: Language) -> VariableModel:
     """Return the choice of how long a period is, over which consumption is summed up."""
+    choices = {"auto": f"{AUTO}period"} | {each: each for each in _PERIODS}
+    options = [VariableOption(selected=each == "auto", text=each, value=value) for each, value in choices.items()]
     return VariableModel(
         type_val=VariableType.INTERVAL,
         name="period",
         label=text("board.variable.period", lang),
         query=",".join(_PERIODS),
-        current=VariableOption(selected=True, text="1h", value="1h"),
-        options=[VariableOption(selected=each == "1h", text=each, value=each) for each in _PERIODS],
-        auto=False,
+        current=options[0],
+        options=options,
+        auto=True,
+        auto_count=AUTO_COUNT,
+        auto_min=_PERIODS[0],
     )
 
 

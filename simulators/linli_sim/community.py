@@ -41,6 +41,8 @@ HEAT: Final = "gw-heat"
 GATEWAYS: Final = (ELECTRIC, HEAT)
 SCENE: Final = STORY_GATEWAY
 COLD_ROOM: Final = "cold-room-1"
+AREA: Final = "jasmine-garden"
+BUILDING: Final = "building-1"
 SIMULATED_MBUS_METERS: Final = 9
 COURTYARD_METERS: Final = 4
 """Of each: by DL/T 645, and by CJ/T 188."""
@@ -65,6 +67,7 @@ class Device:
         zh, en: Its title.
         settings: Its line in the link's table, beside the id.
         tags: For the registry.
+        dwelling: The dwelling it is in; empty if it is in none.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Device:
     en: str
     settings: str
     tags: tuple[str, ...] = ()
+    dwelling: str = ""
 
 
 _Link = tuple[str, str, int, tuple[Device, ...], str]
@@ -90,6 +94,7 @@ _FLATS: Final = tuple(
         f"{100 + unit} 室电表",
         f"Flat {100 + unit}",
         f'unit = {unit}\nprofile = "eastron-sdm120"',
+        dwelling=f"flat-{100 + unit}",
     )
     for unit in range(1, 5)
 )
@@ -166,6 +171,8 @@ class Community:
         vectors: Path | None = None,
         engine: str = "auto",
         scene: Scene | None = None,
+        settings: str = "",
+        besides: str = "",
     ) -> None:
         """Plan a community; nothing is written or started.
 
@@ -176,9 +183,13 @@ class Community:
             vectors: Folder of recorded M-Bus frames.
             engine: The broker's.
             scene: A scenario that goes on beside the daily life, on a gateway of its own.
+            settings: More of the platform, as its configuration has them.
+            besides: What the registry's file declares besides the devices here.
         """
         broker, page, switch_room, flats, cold_room, mbus, dlt645, cjt188, stage = free_ports(9)
         self.scene = scene
+        self._more = settings
+        self._besides = besides
         self.folder = folder
         self.vectors = vectors
         self.broker_port = broker
@@ -337,6 +348,7 @@ class Community:
         if self.scene is not None:
             # All that can go wrong is watched, by the clock of the stories.
             yield f'packs = {json.dumps(pack_names())}\nzone = "Asia/Shanghai"'
+        yield self._more
 
     async def _remember(self, scene: Scene) -> None:
         """Give the scenario's gateway its past: what it read while its line was down."""
@@ -364,18 +376,25 @@ class Community:
                 yield f'[[nodes.boards]]\nid = "{node.id}"\nboard = "{three.BOARDS[node.id]}"\n'
 
     def _declaration(self) -> Iterator[str]:
-        area = "jasmine-garden"
-        yield f'[[areas]]\nid = "{area}"\nkind = "community"\n{_titles("茉莉花园", "Jasmine Garden")}'
+        yield f'[[areas]]\nid = "{AREA}"\nkind = "community"\n{_titles("茉莉花园", "Jasmine Garden")}'
+        yield f'[[areas]]\nid = "{BUILDING}"\nparent = "{AREA}"\nkind = "building"\n{_titles("一号楼", "Building 1")}'
+        for flat in _FLATS:
+            number = flat.dwelling.removeprefix("flat-")
+            titles = _titles(f"{number} 室", f"Flat {number}")
+            yield f'[[areas]]\nid = "{flat.dwelling}"\nparent = "{BUILDING}"\nkind = "dwelling"\n{titles}'
         gateways = [(ELECTRIC, "配电间网关", "Switch room"), (HEAT, "换热站网关", "Heat station")]
         if self.scene is not None:
             gateways.append((SCENE, self.scene.scenario.title("zh"), self.scene.scenario.title("en")))
         for gateway, zh, en in gateways:
-            yield f'[[gateways]]\nid = "{gateway}"\narea = "{area}"\n{_titles(zh, en)}'
+            yield f'[[gateways]]\nid = "{gateway}"\narea = "{AREA}"\n{_titles(zh, en)}'
             for device in (*self.devices[gateway], *(self.nodes if gateway == ELECTRIC else ())):
                 titles = _titles(device.zh, device.en)
                 yield f'[[gateways.devices]]\nid = "{device.id}"\nkind = "{device.kind}"\n{titles}'
+                if device.dwelling:
+                    yield f'area = "{device.dwelling}"'
                 if device.tags:
                     yield f"tags = {json.dumps(device.tags)}"
+        yield self._besides
 
 
 async def _together(*starts: Coroutine[object, object, object]) -> None:

@@ -228,4 +228,5 @@ def test_variables_are_put_in_as_grafana_does() -> None:
 def test_a_board_opens_with_all_chosen(boards: list[Made]) -> None:
     found = presets(boards[0].dashboard)
     assert found["area"] == found["device"] == ".*"
-    assert found["period"] == "1h"
+    assert filled("$period", Shown.until(NOW, "30d"), found) == "86400s"
+    assert filled("$period", Shown.until(NOW, "24h"), found) == "3600s"

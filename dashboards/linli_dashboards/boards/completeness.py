@@ -33,7 +33,7 @@ COMPLETENESS: Final = Board(
         Panel(
             "board.completeness.share",
             Look.FIGURE,
-            (_of('sum("good") / sum("expected")', "share", Window.WHOLE),),
+            (_of('1 - sum("missing") / sum("expected")', "share", Window.WHOLE),),
             width=6,
             height=5,
             limits=_SHARE,

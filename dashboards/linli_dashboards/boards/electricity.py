@@ -4,7 +4,7 @@ from typing import Final
 
 from linli_dashboards.ask import Aggregate, Ask, Lived, Shape, Window
 from linli_dashboards.board import Board
-from linli_dashboards.boards.parts import TO_DEVICE, by_device, compared, consumed, trend
+from linli_dashboards.boards.parts import TO_DEVICE, compared, consumed
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
@@ -24,6 +24,25 @@ def _of_device(aggregate: Aggregate, quantity: str, shown: str, name: str, *, pl
         name=name,
         label=f"board.column.{name}",
     )
+
+
+_VOLTAGE: Final = ((0.0, Shade.DANGER), (198.0, Shade.GOOD), (235.4, Shade.CAUTION), (242.0, Shade.DANGER))
+"""From -10 % to +7 % of 220 V is sound."""
+
+
+def _by_building(
+    key: str,
+    quantity: str,
+    aggregate: Aggregate,
+    shown: str = "",
+    *,
+    plain: bool = True,
+    width: int = 12,
+    limits: tuple[tuple[float, Shade], ...] = (),
+) -> Panel:
+    """Return a curve for each building: of a thousand meters no eye tells one from another."""
+    ask = Ask(quantity, aggregate, shown, by=("building",), plain=plain)
+    return Panel(key, Look.TREND, (ask,), width, limits=limits, drill=(Drill(Goal.BUILDING, "electricity"),))
 
 
 ELECTRICITY: Final = Board(
@@ -75,14 +94,10 @@ ELECTRICITY: Final = Board(
             ),
             drill=(Drill(Goal.DWELLING, "electricity"),),
         ),
-        trend("board.electricity.power", by_device("active_power", Aggregate.MEAN, "kW"), width=24),
+        _by_building("board.electricity.power", "active_power", Aggregate.MEAN, "kW", width=24),
         Row("board.electricity.quality"),
-        trend(
-            "board.electricity.voltage",
-            Ask("voltage", Aggregate.MINIMUM, by=("device",), plain=False),
-            limits=((0.0, Shade.DANGER), (198.0, Shade.GOOD), (235.4, Shade.CAUTION), (242.0, Shade.DANGER)),
-        ),
-        trend("board.electricity.factor", by_device("power_factor", Aggregate.MEAN)),
+        _by_building("board.electricity.voltage", "voltage", Aggregate.MINIMUM, plain=False, limits=_VOLTAGE),
+        _by_building("board.electricity.factor", "power_factor", Aggregate.MEAN),
         Row("board.electricity.meters"),
         Panel(
             "board.electricity.table",

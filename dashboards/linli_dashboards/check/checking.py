@@ -11,9 +11,8 @@ from linli_dashboards.annotations import MARKS
 from linli_dashboards.ask import Aggregate, Ask, Question, Record
 from linli_dashboards.build import Made, read
 from linli_dashboards.check.asking import Answer, Platform, Refused
-from linli_dashboards.check.grafana import NoSuchVariable, Shown, filled, presets
+from linli_dashboards.check.grafana import POINTS, NoSuchVariable, Shown, filled, presets
 from linli_dashboards.check.schema import mistakes
-from linli_dashboards.dialect import InfluxQL
 from linli_dashboards.influxql import named
 from linli_dashboards.panel import Look, Panel
 from linli_dashboards.units import GRAFANA, factor, unit_of
@@ -114,7 +113,8 @@ def _asked(board: Made, dashboard: dict[str, Any], platform: Platform, shown: Sh
             made = panels[number]
             for target, (letter, question) in zip(made["targets"], part.questions(), strict=False):
                 where = f"{platform.name}: {board.uid} {made['title']!r} {letter}"
-                yield from _of_panel(asker, where, target["query"], question, board)
+                asked = asker.ask(target["query"], made.get("maxDataPoints") or POINTS)
+                yield from _of_panel(asked, where, question, board, platform)
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
             yield from _listed(asker, f"{platform.name}: {board.uid} variable {variable['name']}", variable["query"])
@@ -123,30 +123,33 @@ def _asked(board: Made, dashboard: dict[str, Any], platform: Platform, shown: Sh
         yield from _listed(asker, where, query, may_be_empty=bool(mark.may_be_empty))
 
 
+_Asked = tuple[list[Answer], str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Asker:
     platform: Platform
     shown: Shown
     variables: Mapping[str, str | list[str]]
 
-    def ask(self, query: str) -> tuple[list[Answer], str]:
+    def ask(self, query: str, points: int = POINTS) -> _Asked:
         """Return an answer, and what is wrong with the query."""
         try:
-            return self.platform.ask(filled(query, self.shown, self.variables)), ""
+            return self.platform.ask(filled(query, self.shown, self.variables, points)), ""
         except Refused as exc:
             return [], f"refused: {exc}"
         except NoSuchVariable as exc:
             return [], f"its board has no variable {exc}"
 
 
-def _of_panel(asker: _Asker, where: str, query: str, question: Question, board: Made) -> Iterator[_Finding]:
-    answers, wrong = asker.ask(query)
+def _of_panel(asked: _Asked, where: str, question: Question, board: Made, platform: Platform) -> Iterator[_Finding]:
+    answers, wrong = asked
     if wrong:
         yield _Finding(f"{where}: {wrong}")
     elif not _values(answers, question, board):
         yield _Finding(f"{where}: no answer", may_be=bool(question.may_be_empty))
     else:
-        for mistake in _judge(answers, question, board, asker.platform):
+        for mistake in _judge(answers, question, board, platform):
             yield _Finding(f"{where}: {mistake}")
 
 
@@ -162,9 +165,7 @@ def _names(question: Question, board: Made) -> list[str]:
     """Return the columns in which values are."""
     if isinstance(question, Ask):
         return [question.name]
-    headings = InfluxQL().columns(question, board.lang)
-    tags = named(question.by, board.lang)
-    return [name for name, *_ in headings if name != "Time" and name not in tags]
+    return [column.key.replace("{lang}", board.lang) for column in question.columns]
 
 
 def _values(answers: Iterable[Answer], question: Question, board: Made) -> list[Any]:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from linli_dashboards.variables import AUTO, AUTO_COUNT
+
 _PLACE: Final = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)")
 _ESCAPED: Final = re.compile(r"[\\^$*+?.()|\[\]{}/]")
-_WINDOWS: Final = (1, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400)
-_POINTS: Final = 800
+_WINDOWS: Final = (1, 5, 10, 30, 60, 300, 900, 3600, 2 * 3600, 6 * 3600, 12 * 3600, 86400)
+POINTS: Final = 800
 """As wide as half a screen."""
 
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
@@ -26,10 +28,9 @@ class Shown:
         """Return the time of a length (``24h``, ``7d``) that ends now (s)."""
         return cls((now - int(length[:-1]) * _UNITS[length[-1]]) * 1000, now * 1000)
 
-    @property
-    def interval(self) -> str:
-        """The width of a window that makes as many points as a panel is wide."""
-        wanted = (self.end - self.start) / 1000 / _POINTS
+    def interval(self, points: int = POINTS) -> str:
+        """Return the width of windows of which there are at most so many: as many as a panel is wide."""
+        wanted = (self.end - self.start) / 1000 / points
         return f"{next((each for each in _WINDOWS if each >= wanted), _WINDOWS[-1])}s"
 
 
@@ -37,11 +38,11 @@ class NoSuchVariable(LookupError):
     """A query names a variable that its board does not have: Grafana would leave the name standing."""
 
 
-def filled(query: str, shown: Shown, variables: Mapping[str, str | list[str]]) -> str:
-    """Return a query as Grafana sends it."""
+def filled(query: str, shown: Shown, variables: Mapping[str, str | list[str]], points: int = POINTS) -> str:
+    """Return a query as Grafana sends it; ``points`` is how many its panel wants at most."""
     builtin = {
         "timeFilter": f"time >= {shown.start}ms and time <= {shown.end}ms",
-        "__interval": shown.interval,
+        "__interval": shown.interval(points),
         "__from": str(shown.start),
         "__to": str(shown.end),
         "__range_s": str((shown.end - shown.start) // 1000),
@@ -53,6 +54,8 @@ def filled(query: str, shown: Shown, variables: Mapping[str, str | list[str]]) -
             return builtin[name]
         if name not in variables:
             raise NoSuchVariable(name)
+        if variables[name] == f"{AUTO}{name}":
+            return shown.interval(AUTO_COUNT)
         return _formed(variables[name], form)
 
     return _PLACE.sub(put, query)

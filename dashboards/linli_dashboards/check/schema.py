@@ -2,8 +2,7 @@
 
 The SDK's classes are generated from that schema, with the type of each field. A board is read into them and written
 again: what the schema does not know gets lost on the way, and what is of another type than it says is found by its
-annotation. So nothing but Python is needed. ``scripts/boards-schema`` asks TypeScript's compiler the same of the
-package ``@grafana/schema``, where Node.js is at hand.
+annotation. So nothing but Python is needed.
 """
 
 import json

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -362,6 +363,7 @@ class Group:
         return filled(values, had, self._fill, self._fill_value, counts=counts, descending=self._descending)
 
 
+@lru_cache(maxsize=16)
 def starts_of(windows: Windows, reach: Range, earlier: int, *, descending: bool) -> tuple[Times, Times]:
     """Return where windows begin, and where they do with some more in front, or behind where the latest comes first."""
     starts = windows.starts(reach)
@@ -369,7 +371,11 @@ def starts_of(windows: Windows, reach: Range, earlier: int, *, descending: bool)
     for _ in range(earlier):
         edge.append(windows.start_of(edge[-1] + windows.interval if descending else edge[-1] - 1))
     more = np.array(edge[1:], np.int64)
-    return starts, np.concatenate((starts, more)) if descending else np.concatenate((more[::-1], starts))
+    extended = np.concatenate((starts, more)) if descending else np.concatenate((more[::-1], starts))
+    # Every group of a statement has the same ones.
+    starts.setflags(write=False)
+    extended.setflags(write=False)
+    return starts, extended
 
 
 def _field_of(call: Call) -> str:

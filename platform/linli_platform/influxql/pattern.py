@@ -13,6 +13,7 @@ import re2
 from linli_platform.influxql.parse import QueryError
 
 _MEMORY: Final = 4 * 1024 * 1024
+_ANYTHING: Final = frozenset({".*", "^.*$"})
 
 
 @lru_cache(maxsize=256)
@@ -26,4 +27,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     except re2.error as exc:
         reason = exc.args[0].decode(errors="replace") if exc.args and isinstance(exc.args[0], bytes) else str(exc)
         raise QueryError(f"/{pattern[:80]}/ is no regular expression: {reason}") from exc
+    if pattern in _ANYTHING:
+        # What a board asks while its reader has chosen nothing: of each of five thousand points, four times.
+        return lambda text: "\n" not in text or search(text) is not None
     return lambda text: search(text) is not None

@@ -19,6 +19,8 @@ BENCHES: Final[Mapping[str, str]] = {
     "alarm.latency_p99_ms": "linli_sim.bench.notices",
     "alarm.replay.readings_per_s": "linli_sim.bench.alarm_replay",
     "backup.live_alarm_p99_ms": "linli_sim.bench.backup",
+    "boards.front_ms": "linli_sim.bench.boards",
+    "boards.whole_set_ms": "linli_sim.bench.boards",
     "bus.silent_unit.healthy_share": "linli_sim.bench.bus",
     "bus.plan200.requests_per_cycle": "linli_sim.bench.bus",
     "bus.plan200.complete_share": "linli_sim.bench.bus",

@@ -1,0 +1,182 @@
+"""``boards.*``: how long a board's whole set of queries takes, from each text to its JSON, one after the other.
+
+1,250 dwellings of 25 buildings, four quantities each. By default 30 days by the hour, 3.6 million readings;
+``QUERY=full`` in the environment makes it 10^8 in a year. The platform's own measurements are put together anew for
+each round, as for a reader who opens a board after a while.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linli_core.instant import DAY, HOUR
+from linli_dashboards.board import Board
+from linli_dashboards.boards import BOARDS
+from linli_dashboards.build import made
+from linli_dashboards.check.grafana import POINTS, Shown, filled, presets
+from linli_platform.alarms import AlarmService
+from linli_platform.influxql.catalogue import Catalogue, Places
+from linli_platform.influxql.encode import to_json
+from linli_platform.influxql.execute import execute
+from linli_platform.influxql.joined import Joined
+from linli_platform.influxql.parse import parse
+from linli_platform.influxql.show import DATABASE
+from linli_platform.influxql.store_source import StoreSource
+from linli_platform.influxql.told import Known, told
+from linli_platform.registry import Area, Device, Gateway, Registry, State
+from linli_platform.store import Batch
+from linli_platform.store.duckdb import DuckDBStore
+from linli_sim.bench import CannotRun, bench
+
+_DWELLINGS: Final = 1_250
+_BUILDINGS: Final = 25
+_QUANTITIES: Final = ("active_power", "energy_import", "voltage", "power_factor")
+_SERIES: Final = _DWELLINGS * len(_QUANTITIES)
+_START: Final = 1_750_000_000_000_000 // DAY * DAY
+_FULL: Final = os.environ.get("QUERY") == "full"
+_DAYS: Final = 365 if _FULL else 30
+_INTERVAL: Final = 365 * DAY // 20_000 if _FULL else HOUR
+_READINGS: Final = _DAYS * DAY // _INTERVAL
+_END: Final = _START + _DAYS * DAY
+_ROWS: Final = 1_000_000
+_ROUNDS: Final = 3
+_GATEWAY: Final = "gw-1"
+
+
+@bench("boards.front_ms", unit="ms", target=500)
+def front() -> float:
+    """Every query of *Community today*, its choices and marks too."""
+    return _measured()["today"]
+
+
+@bench("boards.whole_set_ms", unit="ms", target=2000)
+def whole_set() -> float:
+    """Every query of *Electricity* for 30 days, of 1,250 dwellings."""
+    return _measured()["electricity"]
+
+
+@cache
+def _measured() -> dict[str, float]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linli-bench-")))
+        store = stack.enter_context(DuckDBStore(folder / "store.duckdb", zone=ZoneInfo("Asia/Shanghai")))
+        registry = stack.enter_context(Registry(folder / "registry.sqlite"))
+        _declare(registry)
+        _fill(store)
+        alarms = AlarmService(registry, store, [], lambda: _END)
+        lengths = {"today": "24h", "electricity": "30d"}
+        found = {}
+        for board in BOARDS:
+            if board.name in lengths:
+                queries = list(_queries(board, lengths[board.name]))
+                found[board.name] = _median(store, registry, alarms, queries)
+        return found
+
+
+def _queries(board: Board, length: str) -> Iterator[str]:
+    """Yield what Grafana asks when a reader opens a board."""
+    (dashboard,) = (each.dashboard for each in made([board]) if each.lang == "en")
+    shown, variables = Shown.until(_END // 1_000_000, length), presets(dashboard)
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            yield filled(target["query"], shown, variables, panel.get("maxDataPoints") or POINTS)
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            yield filled(variable["query"], shown, variables)
+    for mark in dashboard["annotations"]["list"]:
+        if mark["enable"]:
+            yield filled(mark["target"]["query"], shown, variables)
+
+
+def _median(store: DuckDBStore, registry: Registry, alarms: AlarmService, queries: list[str]) -> float:
+    """Return what all queries take together, in ms; the first round warms."""
+    taken = []
+    for _ in range(_ROUNDS + 1):
+        began = time.perf_counter()
+        known = _known(store, registry, alarms)
+        for text in queries:
+            source = Joined(StoreSource(store, known.catalogue), told(known))
+            results = list(execute(parse(text), source, _END * 1000, DATABASE))
+            if failed := next((each.error for each in results if each.error), ""):
+                raise CannotRun(f"{text} is not answered: {failed}")
+            to_json(results, 1_000_000)
+        taken.append((time.perf_counter() - began) * 1000)
+    return statistics.median(taken[1:])
+
+
+def _known(store: DuckDBStore, registry: Registry, alarms: AlarmService) -> Known:
+    places = Places(registry.areas(), registry.gateways(), registry.devices())
+    return Known(
+        store=store,
+        registry=registry,
+        alarms=alarms,
+        balances=None,
+        catalogue=Catalogue.of(store.all_series(), places, lambda _info: True),
+        places=places,
+        sees=lambda _gateway, _device: True,
+        everything=True,
+        now=_END,
+    )
+
+
+# The data
+
+
+def _declare(registry: Registry) -> None:
+    areas = [Area("yard", None, "community")]
+    areas += [Area(f"b{number}", "yard", "building") for number in range(_BUILDINGS)]
+    areas += [Area(f"flat{number}", f"b{number % _BUILDINGS}", "dwelling") for number in range(_DWELLINGS)]
+    gateway = Gateway(_GATEWAY, State.ACTIVE, area="yard")
+    devices = [
+        Device(_GATEWAY, f"d{number}", State.ACTIVE, "electricity_meter", area=f"flat{number}")
+        for number in range(_DWELLINGS)
+    ]
+    registry.declare(areas, [gateway], devices)
+
+
+def _fill(store: DuckDBStore) -> None:
+    ids = np.array(
+        [store.series(_GATEWAY, f"d{number}/{name}").id for name in _QUANTITIES for number in range(_DWELLINGS)],
+        np.int32,
+    )
+    for times, values in _readings():
+        store.append(
+            Batch(
+                series=np.tile(ids, len(times)),
+                time=np.repeat(times, _SERIES),
+                value=values.ravel(),
+                quality=np.zeros(values.size, np.uint8),
+                received_at=int(times[0]),  # none of them is late: that would be noted with each
+            ),
+            {},
+        )
+    store.compact(_END + 2 * DAY)
+    store.checkpoint()
+
+
+def _readings() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Yield times and the values of all series at each: loads of dwellings, their registers, voltages, factors."""
+    chance = np.random.default_rng(1)
+    base = chance.uniform(80, 900, _DWELLINGS)
+    moments = _ROWS // _SERIES
+    register = np.zeros(_DWELLINGS)
+    for first in range(0, _READINGS, moments):
+        times = _START + np.arange(first, min(first + moments, _READINGS), dtype=np.int64) * _INTERVAL
+        shape = (len(times), _DWELLINGS)
+        wave = 1 + 0.5 * np.sin(times / DAY * 2 * np.pi)
+        power = np.round(base * wave[:, None] * chance.uniform(0.9, 1.1, shape), 1)
+        energy = register + np.cumsum(np.round(power * (_INTERVAL / HOUR)), axis=0)
+        register = energy[-1]
+        voltage = np.round(chance.normal(226, 3, shape), 1)
+        factor = np.round(chance.uniform(0.85, 1, shape), 2)
+        yield times, np.concatenate([power, energy, voltage, factor], axis=1)
