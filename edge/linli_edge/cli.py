@@ -99,6 +99,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         from linli_edge import decode  # noqa: PLC0415 - see above
         from linli_edge.commissioning import cli as commissioning  # noqa: PLC0415 - see above
         from linli_edge.drivers.wmbus import cli as wmbus  # noqa: PLC0415 - see above
+        from linli_edge.nodes import command_line as nodes  # noqa: PLC0415 - see above
         from linli_edge.profiles import cli as profiles  # noqa: PLC0415 - see above
         from linli_edge.registers import cli as registers  # noqa: PLC0415 - see above
         from linli_edge.telegrams import explain  # noqa: PLC0415 - see above
@@ -107,6 +108,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         registers.add_arguments(commands)
         commissioning.add_arguments(commands)
         wmbus.add_arguments(commands)
+        nodes.add_arguments(commands)
         decode.add_arguments(commands)
         commands.choices["decode"].set_defaults(command=decode.run)
         meters = commands.add_parser("meters", help="meters and their telegrams")

@@ -210,30 +210,31 @@ def _flash_first(root):
             file.write(data)
 
 
-def _updated(slots, number, sent):
+def _updated(taking, number, sent):
     files = _program(number)
-    slots.begin(_manifest(files, number), b"", b"", "desktop")
+    taking.begin(_manifest(files, number), b"", b"", "desktop")
     while True:
-        missing = slots.missing()
+        missing = taking.missing()
         if not missing:
-            slots.finish()
+            taking.finish()
             return
         for name, offset in missing:
             done = False
             while not done:
                 data = files[name][offset : offset + 256]
                 sent[0] += len(data)
-                done = slots.chunk(name, offset, data)
+                done = taking.chunk(name, offset, data)
                 offset += len(data)
 
 
 def update(kind, cuts):
     """Cut the power during updates; every start finds a whole program, the old one or the new one."""
     del kind
-    from linli_node import slots as module
+    from linli_node import taking as module
+    from linli_node.slots import Slots
 
     # What a signature costs is tried elsewhere: here it would be computed a thousand times.
-    module.verify = lambda key, message, signature: True
+    module._verify = lambda key, message, signature: True
     board = Board("folder", 64)
     board.flash()
     _flash_first("/flash")
@@ -243,7 +244,7 @@ def update(kind, cuts):
         board.flash()
         board.nor.budget = random.randrange(1, random.choice((200, 3000, 12000)))
         try:
-            slots = module.Slots("/flash")
+            slots = Slots("/flash")
             started = slots.start()
             if _whole("/flash", started) is None:
                 bricked += 1
@@ -259,14 +260,14 @@ def update(kind, cuts):
             if state["trial"] is not None:
                 continue  # it runs, and has not proven itself
             number = state["number"] + 1
-            _updated(slots, number, sent)
+            _updated(module.Taking(slots), number, sent)
             updates += 1
         except PowerCut:
             pass
         finally:
             board.nor.budget = -1
     board.flash()
-    slots = module.Slots("/flash")
+    slots = Slots("/flash")
     bricked += _whole("/flash", slots.start()) is None
     return {"cuts": cuts, "updates": updates, "lost": lost, "doubled": 0, "bricked": bricked, "sent": sent[0]}
 

@@ -8,6 +8,7 @@ import time
 from linli_node import ed25519
 from linli_node.errors import UpdateError
 from linli_node.slots import Slots
+from linli_node.taking import Taking
 
 _unhex = binascii.unhexlify
 
@@ -33,6 +34,7 @@ def _cost(case):
 
 def _steps(case):
     slots, found = Slots(case["root"]), []
+    taking = Taking(slots)
     for name, arguments in case["steps"]:
         if name == "begin":
             manifest, signature, key, kind = arguments
@@ -40,7 +42,7 @@ def _steps(case):
         elif name == "chunk":
             arguments = [arguments[0], arguments[1], _unhex(arguments[2])]
         try:
-            found.append(getattr(slots, name)(*arguments))
+            found.append(getattr(slots if hasattr(slots, name) else taking, name)(*arguments))
         except UpdateError as exc:
             found.append("refused: " + str(exc))
     return found

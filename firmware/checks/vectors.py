@@ -3,7 +3,7 @@
 import binascii
 import json
 
-from linli_node import clock, config, crc, ringlog, saved, senml, threshold
+from linli_node import clock, config, crc, ringlog, saved, senml, senml_reading, threshold
 from linli_node.errors import ConfigError
 
 
@@ -15,7 +15,7 @@ def _pack(case):
 
 def _unpack(text):
     try:
-        return [list(record) for record in senml.unpack(text.encode())]
+        return [list(record) for record in senml_reading.unpack(text.encode())]
     except ValueError as exc:
         return str(exc)
 

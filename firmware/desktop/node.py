@@ -1,5 +1,6 @@
 """``micropython node.py FOLDER UID``: a node on the desktop, with the program in its slots where it has any."""
 
+import gc
 import os
 import sys
 
@@ -17,6 +18,7 @@ def _slot(folder):
     for name in list(sys.modules):
         if name.startswith("linli_"):
             del sys.modules[name]
+    gc.collect()
     return found
 
 

@@ -239,20 +239,13 @@ def _context(folder):
     return context
 
 
-def load(folder):
-    """Return the configuration in a folder."""
-    from linli_app.sensors.fields import ACTIONS, FIELDS  # noqa: PLC0415 - thrown away again after the start
-    from linli_node import config  # noqa: PLC0415
-
-    with open(folder + "/node.json", "rb") as file:
-        return config.load(file.read(), FIELDS, ACTIONS)
-
-
 async def live(folder, uid):
     """Run the node in a folder until standard input says ``end``; return how it stands."""
-    from linli_app.program import Node  # noqa: PLC0415 - after the configuration was checked
+    from linli_app.settings import load  # noqa: PLC0415 - before the program, whose memory its checking would need
 
     config = load(folder)
+    from linli_app.program import Node  # noqa: PLC0415
+
     board = Board(folder, config, uid)
     obeying = asyncio.create_task(board.obey())
     board.say("ready")

@@ -9,7 +9,7 @@ ERASE = 256
 """What erasing a block counts for, in bytes written."""
 
 
-_BLANK = b"\xff" * SIZE
+_BLANK = b"\xff" * 256
 
 
 def _opened(path, blocks):
@@ -18,7 +18,7 @@ def _opened(path, blocks):
         return open(path, "r+b")
     except OSError:
         with open(path, "wb") as file:
-            for _ in range(blocks):
+            for _ in range(blocks * SIZE // len(_BLANK)):
                 file.write(_BLANK)
         return open(path, "r+b")
 
@@ -75,7 +75,7 @@ class Nor:
         self.erased = [0] * blocks
         self._bits = bits
         self._file = _opened(path, blocks) if path else None
-        self._data = None if path else bytearray(b"\xff" * (SIZE * blocks))
+        self._data = None if path else bytearray(_BLANK * (SIZE // len(_BLANK) * blocks))
 
     def _get(self, start, buffer):
         if self._file is None:
@@ -133,7 +133,8 @@ class Nor:
             raise PowerCut
         if self.budget > 0:
             self.budget -= ERASE
-        self._put(start, _BLANK)
+        for part in range(start, start + SIZE, len(_BLANK)):
+            self._put(part, _BLANK)
 
     def ioctl(self, operation, argument):
         """Answer what a block device is asked."""

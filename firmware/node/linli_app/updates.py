@@ -10,6 +10,7 @@ import json
 import struct
 
 from linli_node.errors import UpdateError
+from linli_node.forget import forget
 
 _PIECE = 1
 
@@ -24,8 +25,6 @@ class Updates:
         ask: Sends on ``wants``.
         done: Called when the update is complete: start it.
 
-    Attributes:
-        busy: Whether one is under way.
     """
 
     def __init__(self, slots, key, kind, *, ask, done):
@@ -34,7 +33,12 @@ class Updates:
         self._kind = kind
         self._ask = ask
         self._done = done
-        self.busy = False
+        self._taking = None
+
+    @property
+    def busy(self):
+        """Whether one is under way."""
+        return self._taking is not None
 
     def told(self):
         """Return what the status says of programs."""
@@ -58,10 +62,10 @@ class Updates:
             elif payload[:1] == bytes([_PIECE]) and self.busy:
                 self._piece(payload)
         except UpdateError as exc:
-            self.busy = False
+            self._over()
             self._ask({"refused": str(exc)})
         except OSError as exc:
-            self.busy = False
+            self._over()
             self._ask({"refused": "the flash takes it not: " + str(exc)})
 
     def _offer(self, payload):
@@ -72,28 +76,35 @@ class Updates:
             manifest, signature = offer["manifest"].encode(), binascii.unhexlify(offer["signature"])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UpdateError("the offer cannot be read") from None
-        self._slots.begin(manifest, signature, self._key, self._kind)
-        self.busy = True
+        # A few kilobytes of program that are needed once in months.
+        from linli_node.taking import Taking  # noqa: PLC0415
+
+        self._taking = Taking(self._slots)
+        self._taking.begin(manifest, signature, self._key, self._kind)
         self._next()
+
+    def _over(self):
+        self._taking = None
+        forget("linli_node.taking")
 
     def _piece(self, payload):
         end = 2 + payload[1] if len(payload) > 1 else 0
         if len(payload) < end + 5 or not end:
             raise UpdateError("a piece that ends too soon")
         name = payload[2:end].decode()
-        if self._slots.chunk(name, struct.unpack("<I", payload[end : end + 4])[0], payload[end + 4 :]):
+        if self._taking.chunk(name, struct.unpack("<I", payload[end : end + 4])[0], payload[end + 4 :]):
             self._next()
         else:
             self._want(name)
 
     def _want(self, name):
-        self._ask({"name": name, "offset": self._slots.held(name)})
+        self._ask({"name": name, "offset": self._taking.held(name)})
 
     def _next(self):
-        missing = self._slots.missing()
+        missing = self._taking.missing()
         if missing:
             self._ask({"name": missing[0][0], "offset": missing[0][1]})
             return
-        self._slots.finish()
-        self.busy = False
+        self._taking.finish()
+        self._over()
         self._done()

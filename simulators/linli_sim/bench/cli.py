@@ -34,6 +34,8 @@ BENCHES: Final[Mapping[str, str]] = {
     "ingest.pack5.readings_per_second": "linli_sim.bench.ingest",
     "meters.dlt645_2400.use": "linli_sim.bench.dlt645",
     "meters.mbus.telegrams_per_cpu_second": "linli_sim.bench.mbus",
+    "node.heap_peak_kb": "linli_sim.bench.node",
+    "node.mpy_kb": "linli_sim.bench.node",
     "outbox.append_us": "linli_sim.bench.outbox",
     "outbox.open_1m_s": "linli_sim.bench.outbox",
     "outbox.write_amplification": "linli_sim.bench.outbox",

@@ -51,7 +51,7 @@ class SimNode:
         (self.folder / "node.json").write_text(json.dumps(self.config), encoding="utf-8")
         machine = unix()
         if self.compiled is not None:
-            path = ":".join([".frozen", str(self.compiled), str(FIRMWARE / "desktop")])
+            path = ":".join([".frozen", str(self.compiled)])
             environ = {**os.environ, "MICROPYPATH": path}
         else:
             environ = environment(_PARTS)

@@ -1,0 +1,136 @@
+"""``linli-edge node``: keys, programs and updates of nodes."""
+
+import argparse
+import shutil
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from linli_core.catalogue import Language, text
+from linli_core.errors import ConfigError
+from linli_core.model import is_id
+from linli_edge.nodes.build import BOARDS, BuildFailed, build, create_key, read_key
+from linli_edge.nodes.keys import KeyFolder
+from linli_edge.nodes.offers import Offers
+
+FAILED: Final = 1
+KEYS: Final = Path("nodes-pki")
+UPDATE_KEY: Final = "updates.key"
+_OFFERED: Final = "node-updates"
+
+
+def add_arguments(commands: Any) -> None:
+    """Add ``linli-edge node``."""
+    node = commands.add_parser("node", help="keys, programs and updates of nodes")
+    kinds = node.add_subparsers(required=True, metavar="WHAT")
+
+    keys = kinds.add_parser(
+        "keys",
+        help="make the authority of nodes, or the keys of one",
+        description="Without a node: make the authority of this gateway's nodes, its broker's certificate and the key"
+        " that signs updates, where there are none yet. With one: write its own keys, as the board reads them, into"
+        " --out. They are not kept here.",
+    )
+    keys.add_argument("node", nargs="?", metavar="NODE", help="the node's id")
+    keys.add_argument("--keys", type=Path, default=KEYS, metavar="DIR", help=f"where keys are (default {KEYS})")
+    keys.add_argument("--out", type=Path, metavar="DIR", help="where the node's keys go (default: keys-NODE)")
+    keys.set_defaults(command=_keys)
+
+    compiled = kinds.add_parser(
+        "build",
+        help="compile and sign the program for a kind of board",
+        description="Compile the nodes' program with mpy-cross for a kind of board, list it with digests, and sign it.",
+    )
+    compiled.add_argument("--board", required=True, choices=tuple(BOARDS), help="the kind of board")
+    compiled.add_argument("--out", type=Path, default=Path("build/node"), metavar="DIR", help="(default build/node)")
+    compiled.add_argument("--number", type=int, metavar="N", help="rises with each update (default: the time)")
+    compiled.add_argument("--keys", type=Path, default=KEYS, metavar="DIR", help=f"where keys are (default {KEYS})")
+    compiled.set_defaults(command=_build)
+
+    update = kinds.add_parser(
+        "update",
+        help="offer a program to nodes",
+        description="Put a built program where the gateway offers it to nodes: each takes what it lacks when it next"
+        " connects, tries it, and keeps it once it has reached the gateway with it.",
+    )
+    update.add_argument("nodes", nargs="+", metavar="NODE", help="the nodes' ids")
+    update.add_argument("--build", type=Path, default=Path("build/node"), metavar="DIR", help="what was built")
+    update.add_argument("--data", type=Path, required=True, metavar="DIR", help="the gateway's data folder")
+    update.set_defaults(command=_update)
+    for each in (keys, compiled, update):
+        each.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
+
+
+def _language(args: argparse.Namespace) -> Language:
+    from linli_edge.cli import language  # noqa: PLC0415 - it imports this
+
+    return language(args.lang)
+
+
+def _named(node: str) -> str:
+    if not is_id(node):
+        raise ConfigError("NODE", f"{node!r} is no id of a node", "write lower case, digits and hyphens, 63 at most")
+    return node
+
+
+def _keys(args: argparse.Namespace) -> int:
+    lang = _language(args)
+    folder = KeyFolder(args.keys)
+    if args.node is None:
+        made = folder.create()
+        signing = create_key(args.keys / UPDATE_KEY)
+        print(text("node.authority_made" if made else "node.authority_there", lang, folder=args.keys))
+        print(text("node.signing_made" if signing else "node.signing_there", lang, file=args.keys / UPDATE_KEY))
+        return 0
+    identity = folder.issue(_named(args.node))
+    public = read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw()
+    out = args.out or Path(f"keys-{args.node}")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in (
+        ("ca.der", identity.authority),
+        ("node.der", identity.certificate),
+        ("node.key", identity.key),
+        ("update.pub", public),
+    ):
+        (out / name).touch(mode=0o600)
+        (out / name).write_bytes(content)
+    print(text("node.keys", lang, folder=out, node=args.node))
+    return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    lang = _language(args)
+    key = read_key(args.keys / UPDATE_KEY)
+    number = int(time.time()) if args.number is None else args.number
+    try:
+        built = build(args.board, number, key, args.out, version("linli"))
+    except BuildFailed as exc:
+        print(exc, file=sys.stderr)
+        return FAILED
+    size = f"{built.size / 1024:.1f}"
+    print(text("node.built", lang, folder=built.folder, files=built.files, size=size, board=args.board, number=number))
+    return 0
+
+
+def _update(args: argparse.Namespace) -> int:
+    lang = _language(args)
+    offered = args.data / _OFFERED
+    for node in map(_named, args.nodes):
+        fresh = offered / f"{node}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            shutil.copytree(args.build, fresh)
+        except OSError as exc:
+            raise ConfigError(
+                "--build", f"{args.build}: {exc}", "give the folder that linli-edge node build wrote"
+            ) from exc
+        offer = Offers(offered).of(fresh.name)
+        if offer is None:
+            shutil.rmtree(fresh)
+            raise ConfigError("--build", f"{args.build} holds no program", "linli-edge node build writes one")
+        shutil.rmtree(offered / node, ignore_errors=True)
+        fresh.rename(offered / node)
+        print(text("node.offered", lang, node=node, number=offer.manifest.number, board=offer.manifest.board))
+    return 0
