@@ -135,7 +135,8 @@ def test_a_day_that_has_not_settled_stays(tmp_path: Path) -> None:
         assert store.compact(3 * DAY + SETTLES).readings == readings // 3
         store.checkpoint()
         ordered = (
-            "SELECT bool_and(t > before) FROM (SELECT (day, series, time) AS t, lag(t) OVER () AS before FROM history)"
+            "SELECT bool_and(t > before) FROM (SELECT (day, series, place - back) AS t, lag(t) OVER () AS before,"
+            " place FROM packed) WHERE place > 1"
         )
         assert store._rows(ordered, {}) == [(True,)]
 
@@ -148,7 +149,7 @@ def test_days_are_those_of_the_zone(tmp_path: Path) -> None:
         start = 1_774_738_800 * SECOND
         store.append(batch_of([(series, start + number * HOUR, 1.0, None, GOOD) for number in range(25)]), {})
         assert store.compact(start + 23 * HOUR + SETTLES).readings == 23
-        assert store._rows("SELECT count(*), count(DISTINCT day) FROM history", {}) == [(23, 1)]
+        assert store._rows("SELECT count(*), count(DISTINCT day) FROM past", {}) == [(23, 1)]
 
 
 def test_the_writer_comes_first(tmp_path: Path) -> None:

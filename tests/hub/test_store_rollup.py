@@ -1,6 +1,7 @@
 """Rollups: whatever was moved, came late or was replaced, an answer from them is what the readings come to."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -26,6 +27,14 @@ SPRING = 1_774_738_800 * SECOND
 """2026-03-28T23:00Z: a day of 23 hours begins in Berlin."""
 
 Reading = tuple[int, int, float | None, int]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def minutes_of_fewer_readings() -> Iterator[None]:
+    """Keep minutes of what is read every 8 s: days that are worth it by right have a hundred thousand readings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(rollup.WORTH, MINUTE, 7)
+        yield
 
 
 def batch_of(readings: list[Reading]) -> Batch:

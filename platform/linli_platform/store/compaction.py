@@ -19,7 +19,7 @@ import duckdb
 
 from linli_core.instant import DAY, HOUR, Instant, from_datetime, to_datetime
 from linli_platform.days import bounds, day_of
-from linli_platform.store import StoreError, removal, rollup
+from linli_platform.store import StoreError, packed, removal, rollup
 from linli_platform.store.aside import Aside
 
 PIECE: Final = 500_000
@@ -105,12 +105,12 @@ def due(rows: Rows, now: Instant, zone: tzinfo) -> list[date]:
     return sorted(days)
 
 
-def pieces(rows: Rows, day: date, zone: tzinfo, most: int) -> list[Piece]:
-    """Return the pieces in which a day is moved; none if nothing is there."""
+def pieces(rows: Rows, day: date, zone: tzinfo, most: int, table: str = "reading") -> list[Piece]:
+    """Return the pieces in which a day is moved from a table; none if nothing is there."""
     start, end = bounds(day, zone)
     kept = removal.kept(rows, day.toordinal())
     counts = rows(
-        f"SELECT series, count(*) FROM reading WHERE time >= {start} AND time < {end}{kept} GROUP BY 1 ORDER BY 1"  # noqa: S608 - numbers
+        f"SELECT series, count(*) FROM {table} WHERE time >= {start} AND time < {end}{kept} GROUP BY 1 ORDER BY 1"  # noqa: S608 - numbers
     )
     found: list[Piece] = []
     first, held = _ALL[0], 0
@@ -149,8 +149,20 @@ class Compactor:
                     return done
                 self._move(piece, done)
                 done.days.append(day.toordinal())
+        self._pack_again(zone, most)
         self._sort_days(most)
         return done
+
+    def _pack_again(self, zone: tzinfo, most: int) -> None:
+        """Pack what an earlier version moved, a piece after the other."""
+        for (day,) in self._rows("SELECT DISTINCT day FROM history WHERE text IS NULL ORDER BY 1"):
+            for piece in pieces(self._rows, date.fromordinal(day), zone, most, "history"):
+                if self.stopping.is_set():
+                    return
+                with self._transaction(piece.start, piece.end - 1):
+                    where = f"day = {day} AND text IS NULL AND {piece.where}"
+                    packed.pack(self._aside.execute, "history", where, day)
+                    self._aside.execute(f"DELETE FROM history WHERE {where}")  # noqa: S608 - numbers
 
     def _sort_days(self, most: int) -> None:
         """Sort the days of all series if many are not; killed or disturbed, it begins anew the next time."""
@@ -223,11 +235,8 @@ def move(aside: Aside, piece: Piece) -> int:
         aside.execute,
         f"SELECT DISTINCT series, {piece.day} AS day, {piece.start} AS start FROM reading WHERE {piece.where}",  # noqa: S608 - numbers
     )
-    ((moved,),) = aside.execute(
-        f"INSERT INTO history SELECT series, time, value, text, quality, {piece.day} FROM reading"  # noqa: S608 - numbers
-        f" WHERE {piece.where} ORDER BY series, time"
-    )
+    moved = packed.pack(aside.execute, "reading", piece.where, piece.day)
     aside.execute(f"DELETE FROM reading WHERE {piece.where}")  # noqa: S608 - numbers
     if touched is not None:
         rollup.redo(aside.execute, touched)
-    return int(moved)
+    return moved

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from linli_core.completeness import Completeness
 from linli_core.instant import MINUTE, Instant
 from linli_core.model import Quality, quality_code
-from linli_platform.store import LATE, Batch, CompleteDay, DayCounts
+from linli_platform.store import LATE, Batch, CompleteDay, DayCounts, packed
 from linli_platform.store.statements import registered
 
 QUARTER: Final = 15 * MINUTE
@@ -167,7 +167,8 @@ def count_readings(connection: duckdb.DuckDBPyConnection, start: Instant, end: I
     # First: late readings that come meanwhile are counted, if at all, but not yet called late.
     through = newest_note(connection)
     rows = connection.execute(
-        "SELECT series, count(*), count(*) FILTER (quality < ?) FROM readings WHERE time >= ? AND time < ? GROUP BY 1",
+        "SELECT series, count(*), count(*) FILTER (quality < ?)"  # noqa: S608 - numbers
+        f" FROM {packed.readings(start, end)} WHERE time >= ? AND time < ? GROUP BY 1",
         [_UNCERTAIN, start, end],
     ).fetchall()
     return DayCounts({series: (received, good) for series, received, good in rows}, through)

@@ -38,6 +38,7 @@ from linli_platform.store import (
     completeness,
     device_time,
     duckdb_query,
+    packed,
     removal,
     statements,
 )
@@ -347,7 +348,7 @@ class DuckDBStore(Records):
 
     def count(self) -> int:
         """Return the number of readings held."""
-        return int(self._rows("SELECT count(*) FROM readings", {})[0][0])
+        return int(self._rows(packed.COUNT, {})[0][0])
 
     def count_device_times(self) -> int:
         """Return of how many readings the device's own time is held."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from linli_core.instant import Instant
 from linli_platform.days import bounds, day_of
-from linli_platform.store import Aggregate, Row, sources
+from linli_platform.store import Aggregate, Row, packed, sources
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
 from linli_platform.store.rollup import floor
 from linli_platform.store.schema import zone_of
@@ -53,8 +53,9 @@ def read(
         if aggregate is not None:
             raise ValueError("an aggregate needs a step")
         query = (
-            "SELECT time, value, text, quality, CAST(quality < $bad AS INTEGER), CAST(quality >= $bad AS INTEGER)"
-            " FROM readings WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
+            "SELECT time, value, text, quality, CAST(quality < $bad AS INTEGER),"  # noqa: S608 - numbers
+            f" CAST(quality >= $bad AS INTEGER) FROM {packed.readings(start, end)}"
+            " WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
         )
         values = {"series": series, "start": start, "end": end, "bad": bad, "limit": limit}
         return [Row(*row) for row in cursor.execute(query, values).fetchall()]
@@ -103,8 +104,8 @@ def scan(
     with registered(cursor, "asked", asked):
         columns = cursor.execute(
             f"SELECT r.series, r.time, coalesce(r.value, 'NaN'::DOUBLE) AS value, r.quality, {text} AS text"  # noqa: S608 - from above
-            " FROM readings r JOIN asked ON r.series = asked.series WHERE r.time >= ? AND r.time < ?"
-            f"{worse} ORDER BY asked.place, r.time LIMIT ?",
+            f" FROM {packed.readings(start, end)} r JOIN asked ON r.series = asked.series"
+            f" WHERE r.time >= ? AND r.time < ?{worse} ORDER BY asked.place, r.time LIMIT ?",
             [start, end, limit + 1],
         ).fetchnumpy()
     found = len(columns["series"])

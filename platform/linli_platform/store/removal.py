@@ -16,7 +16,7 @@ from linli_core.instant import Instant, from_datetime, to_datetime
 from linli_core.model import Kind
 from linli_core.vocabulary import vocabulary
 from linli_platform.days import bounds, day_of
-from linli_platform.store import rollup
+from linli_platform.store import packed, rollup
 from linli_platform.store.rollup import BITS, DAILY, LEVELS, Execute
 
 _BESIDE: Final = "device_time"
@@ -101,7 +101,8 @@ def kept(execute: Execute, day: int) -> str:
 
 def expired_days(execute: Execute, kind: Kind, first: int) -> list[int]:
     """Return the days before the first that is kept of which history has readings of a kind."""
-    query = f"SELECT DISTINCT day FROM history WHERE day < {first} AND series IN {of_kind(kind)} ORDER BY 1"
+    where = f"day < {first} AND series IN {of_kind(kind)}"
+    query = f"SELECT day FROM history WHERE {where} UNION SELECT day FROM packed WHERE {where} ORDER BY 1"
     return [day for (day,) in execute(query)]
 
 
@@ -110,7 +111,7 @@ def expire_day(execute: Execute, kind: Kind, day: int, zone: tzinfo) -> int:
     start, end = bounds(date.fromordinal(day), zone)
     execute(f"DELETE FROM {_BESIDE} WHERE time >= {start} AND time < {end} AND series IN {of_kind(kind)}")
     ((gone,),) = execute(f"DELETE FROM history WHERE day = {day} AND series IN {of_kind(kind)}")
-    return int(gone)
+    return int(gone) + packed.delete(execute, f"series IN {of_kind(kind)}", day)
 
 
 def expire_fresh(execute: Execute, kind: Kind, before: Instant) -> int:
@@ -148,6 +149,7 @@ def remove(execute: Execute, series: Iterable[int], start: Instant, end: Instant
     )
     where = f"WHERE time >= {start} AND time < {end} AND series IN ({ids})"
     gone = sum(int(execute(f"DELETE FROM {table} {where}")[0][0]) for table in ("reading", "history"))
+    gone += packed.delete_span(execute, ids, start, end)
     execute(f"DELETE FROM {_BESIDE} {where}")
     if span is not None:
         rollup.redo(execute, span)
@@ -157,11 +159,11 @@ def remove(execute: Execute, series: Iterable[int], start: Instant, end: Instant
     execute(
         "INSERT INTO head SELECT series, max(time),"
         " unnest(arg_max({'value': value, 'text': text, 'quality': quality}, time))"
-        f" FROM history WHERE series IN {newest} GROUP BY series"
+        f" FROM past WHERE series IN {newest} GROUP BY series"
         " ON CONFLICT (series) DO UPDATE SET time = excluded.time, value = excluded.value, text = excluded.text,"
         " quality = excluded.quality"
     )
-    execute(f"DELETE FROM head {where} AND series NOT IN (SELECT DISTINCT series FROM history WHERE series IN ({ids}))")
+    execute(f"DELETE FROM head {where} AND series NOT IN (SELECT DISTINCT series FROM past WHERE series IN ({ids}))")
     return gone
 
 

@@ -1,11 +1,11 @@
 """What the readings of history come to in a minute, a quarter, an hour and a day: kept beside them, in step with them.
 
-Theory of operation. The tables hold at every instant just what ``history`` comes to: whoever changes history makes the
+Theory of operation. The tables hold at every instant just what ``past`` comes to: whoever changes that makes the
 rows of the series and days that it touched anew, in the same transaction (:func:`redo`). So an answer may take what is
 fresh from ``reading``, the rest from here, and is what all the readings would have given.
 
 A day always has its row. The shorter levels are kept for a series on a day only where they save something: a window
-must hold seven readings on average (:data:`WORTH`), for a row here takes the room of ten. Which of them a day has
+must hold so many readings on average (:data:`WORTH`), for a row here takes the room of thirty. Which of them a day has
 stands in its row, and where one is missing the readings are few.
 
 Rows are what can be put together again: a mean is a sum and a count, a first value has its time. ``integral`` is the
@@ -27,11 +27,14 @@ from linli_core.vocabulary import vocabulary
 Execute = Callable[[str], list[tuple[Any, ...]]]
 """Runs a statement and returns its rows."""
 
-WORTH: Final = 7
-"""Readings that a window must hold on average for its rollup to be kept."""
-
 LEVELS: Final = {MINUTE: "rollup_1m", 15 * MINUTE: "rollup_15m", HOUR: "rollup_1h"}
 """Table by the length of its windows, which begin at whole multiples of it; :data:`DAILY` holds days of the zone."""
+
+WORTH: Final = {MINUTE: 90, 15 * MINUTE: 7, HOUR: 7}
+"""Readings that a window must hold on average for its rollup to be kept.
+
+A row takes the room of thirty. Minutes are many, and sixty readings are read faster than it takes to tell.
+"""
 
 BITS: Final = {MINUTE: 1, 15 * MINUTE: 2, HOUR: 4}
 """How ``levels`` in a day's row says which of them it has."""
@@ -103,8 +106,6 @@ def touch(execute: Execute, pairs: str) -> tuple[int, int] | None:
 def redo(execute: Execute, span: tuple[int, int]) -> None:
     """Make the rows anew that :func:`touch` noted, inside the same transaction; ``span`` is what it returned."""
     days = f"day BETWEEN {span[0]} AND {span[1]}"
-    for table in ALL:
-        execute(f"DELETE FROM {table} t USING touched d WHERE t.series = d.series AND t.day = d.day AND t.{days}")
     execute(
         "CREATE OR REPLACE TEMP TABLE redone AS SELECT *,"
         " lead(time) OVER of_day AS next_time,"
@@ -116,29 +117,54 @@ def redo(execute: Execute, span: tuple[int, int]) -> None:
         f" {_era(execute)} AS era,"
         f" CASE WHEN quality < {_BAD} THEN value END AS held,"
         f" CASE WHEN counter AND quality < {_BAD} AND quality NOT IN ({_UNTRUSTED}) THEN value END AS trusted"
-        f" FROM history h JOIN touched d ON h.series = d.series AND h.day = d.day WHERE h.{days})"
+        f" FROM past h JOIN touched d ON h.series = d.series AND h.day = d.day WHERE h.{days})"
         " WINDOW of_day AS (PARTITION BY series, day ORDER BY time),"
         " of_meter AS (PARTITION BY series, day, era ORDER BY time)"
     )
     execute(
         "CREATE OR REPLACE TEMP TABLE kept AS SELECT series, day, "
         + " + ".join(
-            f"CASE WHEN count(*) >= {DAY // length * WORTH} THEN {BITS[length]} ELSE 0 END" for length in LEVELS
+            f"CASE WHEN count(*) >= {DAY // length * WORTH[length]} THEN {BITS[length]} ELSE 0 END" for length in LEVELS
         )
         + " AS levels FROM redone GROUP BY ALL"
     )
     for length, table in LEVELS.items():
-        execute(
-            f"INSERT INTO {table} SELECT series, start, day, {_row(length)}"
+        _write(
+            execute,
+            table,
+            days,
+            f"SELECT series, start, day, {_row(length)}"
             f" FROM (SELECT * REPLACE ({floor('time', length)} AS start) FROM redone SEMI JOIN"
             f" (FROM kept WHERE levels & {BITS[length]} <> 0) AS k USING (series, day))"
-            " GROUP BY series, day, start ORDER BY day, series, start"
+            " GROUP BY series, day, start",
         )
-    execute(
-        f"INSERT INTO {DAILY} SELECT series, start, day, {_row(None)}, any_value(levels)"
-        " FROM redone JOIN kept USING (series, day) GROUP BY series, day, start ORDER BY day, series"
+    _write(
+        execute,
+        DAILY,
+        days,
+        f"SELECT series, start, day, {_row(None)}, any_value(levels)"
+        " FROM redone JOIN kept USING (series, day) GROUP BY series, day, start",
     )
     execute("DROP TABLE redone")
+
+
+def _write(execute: Execute, table: str, days: str, rows: str) -> None:
+    """Let a table hold these rows of the series and days of ``touched``, and leave alone those that it holds already.
+
+    Ten late minutes change ten rows of a day's: the others, written anew, would leave as many holes behind.
+    """
+    execute(
+        f"CREATE OR REPLACE TEMP TABLE held AS SELECT t.* FROM {table} t"
+        f" JOIN touched d ON t.series = d.series AND t.day = d.day WHERE t.{days}"
+    )
+    execute(f"CREATE OR REPLACE TEMP TABLE made AS {rows}")
+    execute(
+        f"DELETE FROM {table} t USING (FROM held EXCEPT FROM made) AS o"
+        f" WHERE t.series = o.series AND t.day = o.day AND t.time = o.time AND t.{days}"
+    )
+    execute(f"INSERT INTO {table} FROM (FROM made EXCEPT FROM held) ORDER BY day, series, 2")
+    for temporary in ("held", "made"):
+        execute(f"DROP TABLE {temporary}")
 
 
 def sorting(rows: Execute, most: int) -> tuple[list[tuple[int, int]], int]:

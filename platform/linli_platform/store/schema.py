@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from linli_platform.store import StoreUnavailable, device_time, rollup
+from linli_platform.store import StoreUnavailable, device_time, packed, rollup
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 TEMPORARY: Final = "2GiB"
 """What queries may write beside the file when memory is not enough for them; beyond it they are refused."""
@@ -55,7 +55,7 @@ CREATE VIEW readings AS
 _NOTES: Final = "SELECT 1"
 """Version 4: notes of late readings are packed; those that wait are read as they are."""
 
-_STEPS: Final = (_FIRST, _HISTORY + rollup.TABLES, device_time.TABLE, _NOTES)
+_STEPS: Final = (_FIRST, _HISTORY + rollup.TABLES, device_time.TABLE, _NOTES, packed.TABLES)
 """What brings a file from each version to the next; an empty file is of version 0."""
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import duckdb
 
 from linli_core.instant import DAY, Instant
-from linli_platform.store import StoreError, of_gateways, removal, rollup
+from linli_platform.store import StoreError, of_gateways, packed, removal, rollup
 from linli_platform.store.schema import VERSION, connect
 from linli_platform.store.statements import read_marks
 
@@ -30,8 +30,8 @@ PIECE: Final = 250_000
 """Readings written by one query: a tenth of a second's work or so."""
 
 _COLUMNS: Final = {READINGS: "series, time, value, text, quality", DEVICE_TIMES: "series, time, device_time"}
-_SOURCES: Final = {READINGS: "readings", DEVICE_TIMES: "device_time"}
-"""What is written by days, and where it is read from."""
+_TIMES: Final = {READINGS: packed.TIMES, DEVICE_TIMES: {"device_time": "time"}}
+"""What is written by days, where its times stand, and as what."""
 
 _PARQUET: Final = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
 
@@ -65,7 +65,8 @@ class Snapshot:
 
     def counts(self) -> Counts:
         """Return what is in it."""
-        readings, first, last = self._one("SELECT count(*), min(time), max(time) FROM readings")
+        (readings,) = self._one(packed.COUNT)
+        first, last = self._span(READINGS)
         (series,) = self._one("SELECT count(*) FROM series")
         (events,) = self._one("SELECT count(*) FROM event")
         gateways = len(of_gateways(read_marks(self._cursor)))
@@ -91,8 +92,8 @@ class Snapshot:
 
     def _by_day(self, table: str, folder: Path, rest: Callable[[], None]) -> Iterator[Path]:
         """Write what is too much for one file by the day its readings were observed on."""
-        columns, source = _COLUMNS[table], _SOURCES[table]
-        begin, end = self._maybe(f"SELECT min(time), max(time) FROM {source}")  # noqa: S608 - from the table above
+        columns = _COLUMNS[table]
+        begin, end = self._span(table)
         if begin is None or end is None:
             return
         folder.mkdir()
@@ -100,6 +101,7 @@ class Snapshot:
         while day <= end // DAY:
             start = day * DAY
             of_day = f"time >= {start} AND time < {start + DAY}"
+            source = packed.readings(start, start + DAY) if table == READINGS else table
             (rows,) = self._one(f"SELECT count(*) FROM {source} WHERE {of_day}")  # noqa: S608
             if rows:
                 for number, (first, last) in enumerate(self._pieces(source, of_day, rows)):
@@ -113,10 +115,19 @@ class Snapshot:
                 day += 1
                 continue
             # A reading of 1970 must not cost a look at every day since.
-            (following,) = self._maybe(f"SELECT min(time) FROM {source} WHERE time >= {start + DAY}")  # noqa: S608
+            following, _end = self._span(table, f"WHERE time >= {start + DAY}")
             if following is None:
                 return
             day = following // DAY
+
+    def _span(self, table: str, where: str = "") -> tuple[int | None, int | None]:
+        """Return the first and the last time of what is written by days."""
+        spans = " UNION ALL ".join(
+            f"SELECT min(time) AS first, max(time) AS last FROM (SELECT {time} AS time FROM {place}) {where}"  # noqa: S608
+            for place, time in _TIMES[table].items()
+        )
+        first, last = self._one(f"SELECT min(first), max(last) FROM ({spans})")  # noqa: S608 - from the table above
+        return first, last
 
     def _pieces(self, source: str, of_day: str, rows: int) -> list[tuple[int, int]]:
         """Return ranges of series whose rows of a day are written together."""
@@ -145,9 +156,6 @@ class Snapshot:
         row = self._execute(query).fetchone()
         assert row is not None
         return tuple(row)
-
-    def _maybe(self, query: str) -> tuple[int | None, ...]:
-        return self._one(query)
 
     def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
         try:

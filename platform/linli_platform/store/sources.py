@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import DAY, HOUR, Instant
+from linli_platform.store import packed
 from linli_platform.store.rollup import BITS, DAILY, LEVELS
 
 _COARSEST_FIRST: Final = sorted(LEVELS, reverse=True)
@@ -99,11 +100,14 @@ def source_of(
         where = f"r.time >= {first} AND r.time < {last} AND {of_series}{usable}{more}"
         return _readings(table, where + asked, bad, joined)
 
+    def moved(first: Instant, last: Instant, more: str = "", joined: str = "") -> str:
+        return within(packed.past(first, last), first, last, more, joined)
+
     first, last = bounds
     legs = [within("reading", first, last)]
     if not level:
-        return Source(" UNION ALL ".join([*legs, within("history", first, last)]), 0)
-    legs += [within("history", begin, stop) for begin, stop in ((first, start), (end, last)) if begin < stop]
+        return Source(" UNION ALL ".join([*legs, moved(first, last)]), 0)
+    legs += [moved(begin, stop) for begin, stop in ((first, start), (end, last)) if begin < stop]
     table = DAILY if level == DAY else LEVELS[level]
     legs.append(
         "SELECT r.series, r.time, r.count, r.others, r.bad,"
@@ -122,7 +126,7 @@ def source_of(
         days = cursor.execute(f"SELECT min(day), max(day) FROM ({lacking})").fetchall()[0]
         if days[0] is not None:
             more = f" AND r.day BETWEEN {days[0]} AND {days[1]}"
-            legs.append(within("history", start, end, more, f" SEMI JOIN ({lacking}) AS k USING (series, day)"))
+            legs.append(moved(start, end, more, f" SEMI JOIN ({lacking}) AS k USING (series, day)"))
     return Source(" UNION ALL ".join(legs), level)
 
 

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import DAY, Instant
-from linli_platform.store import QUARANTINE_BYTES, QUARANTINE_ROWS, Batch, EventRow, Quarantined, SeriesInfo, rollup
+from linli_platform.store import (
+    QUARANTINE_BYTES,
+    QUARANTINE_ROWS,
+    Batch,
+    EventRow,
+    Quarantined,
+    SeriesInfo,
+    packed,
+    rollup,
+)
 
 _marks_decoder: Final = msgspec.msgpack.Decoder(dict[str, bytes])
 
@@ -76,7 +85,7 @@ def look_up(
     bounds = [int(columns["time"].min()), int(columns["time"].max())]
     with registered(connection, "late", columns):
         return connection.execute(
-            "SELECT late.row, r.value, r.text, r.quality FROM readings r"
+            f"SELECT late.row, r.value, r.text, r.quality FROM {packed.readings(*bounds)} r"  # noqa: S608 - numbers
             " JOIN late ON r.series = late.series AND r.time = late.time WHERE r.time BETWEEN ? AND ?",
             bounds,
         ).fetchall()
@@ -90,6 +99,7 @@ def delete(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np
         same = "USING replaced r WHERE t.series = r.series AND t.time = r.time AND t.time BETWEEN ? AND ?"
         connection.execute(f"DELETE FROM reading t {same}", bounds)  # noqa: S608 - from above
         moved = connection.execute(f"DELETE FROM history t {same} RETURNING t.series, t.day", bounds).fetchall()  # noqa: S608
+        moved += connection.execute(packed.DELETE_SAME, [*bounds, *packed.days_of(*bounds)]).fetchall()
     redo(connection, moved)
 
 
