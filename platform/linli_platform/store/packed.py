@@ -225,7 +225,10 @@ DELETE_SAME: Final = (
     f"DELETE FROM packed p USING stamp t, replaced r WHERE {_JOINED} AND p.series = r.series AND {_TIME} = r.time"
     f" AND {_TIME} BETWEEN ? AND ? AND t.day BETWEEN ? AND ? RETURNING p.series, p.day"
 )
-"""Takes out what has the identity of rows of a table ``replaced``; parameters are bounds of the time and of the day.
+"""Takes out what has the identity of rows of a table ``replaced``; parameters are bounds of the time and of the day."""
 
-Its stamp stays: others share it, or a better reading of the same instant takes its place.
-"""
+DELETE_UNSHARED: Final = (
+    f"DELETE FROM stamp t USING replaced r WHERE {_TIME} = r.time AND {_TIME} BETWEEN ? AND ? AND t.day BETWEEN ? AND ?"
+    " AND NOT EXISTS (SELECT 1 FROM packed p WHERE p.day = t.day AND p.grid = t.grid AND p.place - p.back = t.number)"
+)
+"""Takes out the stamps that nobody shares any more after :data:`DELETE_SAME`; the parameters are the same."""

@@ -99,7 +99,10 @@ def delete(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np
         same = "USING replaced r WHERE t.series = r.series AND t.time = r.time AND t.time BETWEEN ? AND ?"
         connection.execute(f"DELETE FROM reading t {same}", bounds)  # noqa: S608 - from above
         moved = connection.execute(f"DELETE FROM history t {same} RETURNING t.series, t.day", bounds).fetchall()  # noqa: S608
-        moved += connection.execute(packed.DELETE_SAME, [*bounds, *packed.days_of(*bounds)]).fetchall()
+        spans = [*bounds, *packed.days_of(*bounds)]
+        if found := connection.execute(packed.DELETE_SAME, spans).fetchall():
+            connection.execute(packed.DELETE_UNSHARED, spans)
+        moved += found
     redo(connection, moved)
 
 
