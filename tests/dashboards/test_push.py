@@ -260,6 +260,48 @@ def test_who_people_let_in_stays_and_everybody_of_a_role_does_not_come_back(
     ]
 
 
+def test_a_folder_follows_its_communitys_title_unless_a_person_renamed_it(
+    push: Push, organisation: Organisation, communities: Path
+) -> None:
+    assert push("--communities", str(communities)) == 0
+    communities.write_text(communities.read_text().replace("Spring Garden", "Spring Gardens"))
+    assert push("--communities", str(communities)) == 0
+    assert organisation.folders["linli-spring"] == "Linli: Spring Gardens"
+    organisation.folders["linli-lake"] = "The lake"
+    communities.write_text(communities.read_text().replace("Lake Side", "Lakeside"))
+    assert push("--communities", str(communities)) == 0
+    assert organisation.folders["linli-lake"] == "The lake"
+
+
+def test_one_set_gives_way_to_sets_of_communities_folder_and_all(
+    push: Push, organisation: Organisation, communities: Path
+) -> None:
+    assert push() == 0
+    assert push("--communities", str(communities)) == 0
+    assert set(organisation.folders) == set(organisation.sources) == {"linli-spring", "linli-lake"}
+
+
+def test_a_foreign_folder_of_our_uid_keeps_its_name_and_outlives_ours(
+    push: Push, organisation: Organisation, communities: Path
+) -> None:
+    organisation.folders["linli"] = "Village"
+    assert push() == 0
+    assert push("--communities", str(communities)) == 0
+    assert organisation.folders["linli"] == "Village"
+
+
+def test_who_would_see_a_folder_is_told_by_names(
+    push: Push, communities: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert push("--communities", str(communities)) == 0
+    communities.write_text(communities.read_text().replace("Spring Garden", "Spring Gardens"))
+    capsys.readouterr()
+    assert push("--communities", str(communities), "--dry-run") == 0
+    told = capsys.readouterr().out
+    assert '    - "name": "Linli: Spring Garden"' in told
+    assert "permissions" not in told
+
+
 def test_a_community_that_leaves_takes_with_it_what_is_ours(
     push: Push, organisation: Organisation, communities: Path
 ) -> None:

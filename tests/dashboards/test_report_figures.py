@@ -56,6 +56,7 @@ def material(**given: object) -> Material:
         },
         "complete": [],
         "alarms": [],
+        "standing": [],
         "rules": {"warm": Rule("warm", "air_temperature", Titles(), 600.0)},
         "registers": {name: {} for name in ("electricity", "water", "hot_water", "gas", "heat")},
         "registers_before": {name: {} for name in ("electricity", "water", "hot_water", "gas", "heat")},
@@ -201,6 +202,15 @@ def test_alarms_of_one_hour_are_one_hour_and_end_with_the_month() -> None:
     assert unit.out_days == {date(2026, 10, 7): timedelta(hours=3), date(2026, 10, 31): timedelta(hours=2)}
     assert unit.standing
     assert unit.alarms == 3
+
+
+def test_an_alarm_of_the_month_before_is_time_out_of_range_and_no_alarm_of_this_month() -> None:
+    before = alarm(1, at(1) - timedelta(hours=30), at(1, 6), rule="of an expression")
+    cold = {ROOM: [ColdDay(date(2026, 10, 1), 2.0, 4.0, 9.0)]}
+    figures = reckon(material(standing=[before], cold=cold, cold_hours={ROOM: [4.0]}))
+    assert figures.cold[0].out_days == {date(2026, 10, 1): timedelta(hours=6)}
+    assert figures.cold[0].alarms == 0
+    assert figures.raised == 0
 
 
 def test_how_alarms_were_answered() -> None:

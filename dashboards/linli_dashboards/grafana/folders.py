@@ -1,20 +1,22 @@
 """Folders, the teams that see them, and who else does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from linli_core.catalogue import Language
+from linli_core.catalogue import LANGUAGES, Language, text
 from linli_dashboards.grafana.boards import Boards
 from linli_dashboards.grafana.connection import Grafana
 from linli_dashboards.grafana.difference import between
+from linli_dashboards.grafana.errors import GrafanaConflict
 from linli_dashboards.grafana.step import Action, Kind, Step, Why
 from linli_dashboards.grafana.wanted import ROOT, Community, folder_title
 
 _VIEW: Final = 1
 _PAGE: Final = 1_000
+_ROOTS: Final = frozenset(text("boards.root", lang) for lang in LANGUAGES)
 
 
 class _Folder(msgspec.Struct):
@@ -74,7 +76,7 @@ class Folders:
         uids = {community.uid for community in wanted}
         api = self._grafana.api
         for folder in self._folders.values():
-            is_ours = f"{folder.uid}@boards.invalid" in self._teams
+            is_ours = f"{folder.uid}@boards.invalid" in self._teams or (folder.uid == ROOT and folder.title in _ROOTS)
             if folder.uid in uids or not is_ours:
                 continue
             if boards.inside(folder.uid) <= going:
@@ -102,13 +104,20 @@ class Folders:
         if present is None:
             make = partial(self._grafana.call, what, _Folder, api.folder.create_folder, title, community.uid)
             return Step(Action.MAKE, Kind.FOLDER, community.uid, title, run=make)
-        if present.title == title:
-            return Step(Action.SAME, Kind.FOLDER, community.uid, title)
+        if present.title == title or present.title not in self._own_titles(community):
+            # One that a person renamed stays as he called it.
+            return Step(Action.SAME, Kind.FOLDER, community.uid, present.title)
         change = partial(
             self._grafana.call, what, _Folder, api.folder.update_folder, community.uid, title, overwrite=True
         )
         diff = between({"title": present.title}, {"title": title})
         return Step(Action.CHANGE, Kind.FOLDER, community.uid, title, diff=diff, run=change)
+
+    def _own_titles(self, community: Community) -> frozenset[str]:
+        """Return what a push may have called the folder: in either language, or as the team still is."""
+        team = self._teams.get(community.team)
+        titles = {folder_title(community, lang) for lang in LANGUAGES}
+        return frozenset(titles | ({team.name} if team is not None else set()))
 
     def _team(self, community: Community) -> Step:
         present = self._teams.get(community.team)
@@ -136,8 +145,10 @@ class Folders:
             wanted = [*kept, _Permission(_VIEW, team=team.id)]
             if sorted(grant.item for grant in present) == sorted(grant.item for grant in wanted):
                 return Step(Action.SAME, Kind.PERMISSION, community.uid, title)
+        names = {team.id: team.name for team in self._teams.values()}
         diff = between(
-            sorted(_words(grant) for grant in present), sorted([*map(_words, kept), f"view: team {community.uid}"])
+            sorted(_words(grant, names) for grant in present),
+            sorted([*(_words(grant, names) for grant in kept), f"view: team {title}"]),
         )
         return Step(
             Action.CHANGE, Kind.PERMISSION, community.uid, title, diff=diff, run=partial(self._grant, community, kept)
@@ -145,7 +156,9 @@ class Folders:
 
     def _grant(self, community: Community, kept: Sequence[_Permission]) -> None:
         # The team may have been made a moment ago.
-        team = next(team for team in self._all_teams() if team.email == community.team)
+        team = next((team for team in self._all_teams() if team.email == community.team), None)
+        if team is None:
+            raise GrafanaConflict(self._grafana.url, f"the team {community.uid} went meanwhile", "push again")
         items = [*kept, _Permission(_VIEW, team=team.id)]
         grants = {"items": [msgspec.to_builtins(grant) for grant in items]}
         api = self._grafana.api
@@ -174,6 +187,7 @@ def _is_mark(email: str) -> bool:
     return domain == "boards.invalid" and name.startswith(f"{ROOT}-")
 
 
-def _words(grant: _Permission) -> str:
-    whom = f"role {grant.role}" if grant.role else f"team {grant.team}" if grant.team else f"person {grant.user}"
+def _words(grant: _Permission, names: Mapping[int, str]) -> str:
+    team = f"team {names.get(grant.team, grant.team)}"
+    whom = f"role {grant.role}" if grant.role else team if grant.team else f"person {grant.user}"
     return f"{ {1: 'view', 2: 'edit', 4: 'admin'}.get(grant.permission, str(grant.permission)) }: {whom}"

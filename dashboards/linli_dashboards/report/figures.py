@@ -459,9 +459,10 @@ def _cold_unit(
 ) -> ColdUnit:
     month = material.month
     ours = [alarm for alarm in material.alarms if _warms(alarm, key, material)]
+    earlier = [alarm for alarm in material.standing if _warms(alarm, key, material)]
     out_days: dict[date, timedelta] = defaultdict(timedelta)
     end = min(month.end, material.made_at)
-    for began, ended in _merged((alarm.raised_at, min(alarm.returned_at or end, end)) for alarm in ours):
+    for began, ended in _merged((alarm.raised_at, min(alarm.returned_at or end, end)) for alarm in earlier + ours):
         for day in month:
             begin, until = max(began, month.begin(day)), min(ended, month.begin(day + timedelta(days=1)))
             if until > begin:
@@ -475,7 +476,7 @@ def _cold_unit(
         kinetic=kinetic_mean(hours),
         out=sum(out_days.values(), timedelta()),
         alarms=len(ours),
-        standing=any(alarm.returned_at is None for alarm in ours),
+        standing=any(alarm.returned_at is None for alarm in earlier + ours),
         out_days=out_days,
         share=share_of(by_point.get(f"{key[0]}/{key[2]}", ())),
         days={day.day: day for day in days},
@@ -496,7 +497,8 @@ def _merged(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, 
 def _warms(alarm: Alarm, key: PointKey, material: Material) -> bool:
     """Tell whether an alarm is one about the temperature of a cold point."""
     rule = material.rules.get(alarm.rule)
-    watched = rule.quantity if rule is not None else alarm.point.rpartition("/")[2].partition(".")[0]
+    # A rule that is an expression names no quantity; its subject does.
+    watched = (rule.quantity if rule is not None else "") or alarm.point.rpartition("/")[2].partition(".")[0]
     return alarm.category == "food" and (alarm.gateway, alarm.point) == (key[0], key[2]) and watched in COLD
 
 

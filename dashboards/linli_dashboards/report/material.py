@@ -28,6 +28,8 @@ COLD: Final = ("air_temperature", "product_temperature")
 _COMPLETE_ROWS: Final = 10_000
 _ALARMS: Final = 1_000
 _LOSSES: Final = 10_000
+_BEFORE: Final = timedelta(days=60)
+"""Alarms of food that stand longer than this when a month begins are not about food any more."""
 
 
 class Titles(msgspec.Struct, frozen=True):
@@ -168,6 +170,7 @@ class Material:
         areas, gateways, devices: Those of the area and below it.
         complete: Days of each point of these devices.
         alarms: Raised in the month.
+        standing: Raised in the two months before, and not over when it began.
         rules: Those in force, by id.
         registers: Hours of each register, by utility; of the month before them.
         registers_before: The same a year earlier.
@@ -185,6 +188,7 @@ class Material:
     devices: Mapping[tuple[str, str], Device]
     complete: Sequence[CompleteDay] = field(repr=False)
     alarms: Sequence[Alarm] = field(repr=False)
+    standing: Sequence[Alarm] = field(repr=False)
     rules: Mapping[str, Rule] = field(repr=False)
     registers: Mapping[str, Mapping[PointKey, Sequence[Hour]]] = field(repr=False)
     registers_before: Mapping[str, Mapping[PointKey, Sequence[Hour]]] = field(repr=False)
@@ -237,6 +241,7 @@ def gather(
         for alarm in _alarms(platform, month)
         if not area or (alarm.gateway, alarm.device) in devices or (not alarm.device and alarm.gateway in own_gateways)
     ]
+    standing = [alarm for alarm in alarms if alarm.raised_at < month.start and _held_at(alarm, month.start)]
     rules = {rule.id: rule for rule in platform.get("rules", list[Rule])}
     tell("registers")
     registers = {name: _registers(platform, UTILITIES[name][0], month, devices, busy) for name in UTILITIES}
@@ -258,7 +263,8 @@ def gather(
         gateways={key: each for key, each in gateways.items() if key in own_gateways or key in busy},
         devices=devices,
         complete=complete,
-        alarms=alarms,
+        alarms=[alarm for alarm in alarms if alarm.raised_at >= month.start],
+        standing=standing,
         rules=rules,
         registers=registers,
         registers_before=before,
@@ -297,13 +303,17 @@ def _complete(platform: Platform, key: tuple[str, str], days: Sequence[date]) ->
 
 def _alarms(platform: Platform, month: Month) -> Iterator[Alarm]:
     before: int | None = None
-    since = month.start.isoformat().replace("+00:00", "Z")
+    since = (month.start - _BEFORE).isoformat().replace("+00:00", "Z")
     while True:
         page = platform.get("alarms", list[Alarm], since=since, before=before, limit=_ALARMS)
-        yield from (alarm for alarm in page if month.start <= alarm.raised_at < month.end)
+        yield from (alarm for alarm in page if alarm.raised_at < month.end)
         if len(page) < _ALARMS:
             return
         before = page[-1].id
+
+
+def _held_at(alarm: Alarm, moment: datetime) -> bool:
+    return alarm.returned_at is None or alarm.returned_at > moment
 
 
 def _is_of(loss: Loss, month: Month) -> bool:
