@@ -4,7 +4,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,77 +14,11 @@ from linli_dashboards.cli import main
 from linli_dashboards.grafana.push import take
 from linli_dashboards.grafana.step import Step
 from linli_dashboards.grafana.wanted import Community, copies, short_uid
-from linli_sim.grafana import Json, Organisation, serving
-from linli_sim.grafana_api import Description, NoDescription, folder, read
+from linli_sim.grafana import Json, Organisation
 
 SECRET: Final = "s3cret-of-the-platform"
 
 Push = Callable[..., int]
-
-
-def board(uid: str, title: str, **more: object) -> Json:
-    panel = {
-        "type": "stat",
-        "datasource": {"type": "influxdb", "uid": "linli"},
-        "targets": [{"query": "SELECT 1", "datasource": {"type": "influxdb", "uid": "linli"}}],
-        "links": [{"url": "/d/linli-water?var-area=${area}"}, {"url": "/d/of-others"}],
-    }
-    return {"uid": uid, "title": title, "tags": ["linli", "food"], "panels": [panel], **more}
-
-
-@pytest.fixture(scope="module")
-def description() -> Description | None:
-    """Return Grafana's published description, where it is."""
-    try:
-        return read(folder())
-    except NoDescription:
-        return None
-
-
-@pytest.fixture
-def organisation(description: Description | None) -> Iterator[Organisation]:
-    made = Organisation(description=description)
-    yield made
-    assert made.complaints == []
-
-
-@pytest.fixture
-def grafana(organisation: Organisation) -> Iterator[str]:
-    with serving(organisation) as url:
-        yield url
-
-
-@pytest.fixture
-def generated(tmp_path: Path) -> Path:
-    for lang, titles in (("zh", ("今日社区", "用水")), ("en", ("Community today", "Water"))):
-        folder = tmp_path / "generated" / lang
-        folder.mkdir(parents=True)
-        for uid, title in zip(("linli-today", "linli-water"), titles, strict=True):
-            (folder / f"{uid}.json").write_text(json.dumps(board(uid, title)))
-    return tmp_path / "generated"
-
-
-@pytest.fixture
-def push(grafana: str, generated: Path, monkeypatch: pytest.MonkeyPatch) -> Push:
-    monkeypatch.setenv("GRAFANA_TOKEN", "admin-token")
-    monkeypatch.setenv("PLATFORM_TOKEN", SECRET)
-
-    def run(*words: str, platform: str = "http://127.0.0.1:8080") -> int:
-        fixed = ("push", "--url", grafana, "--platform", platform, "--boards", str(generated), "--lang", "en")
-        return main([*fixed, *words])
-
-    return run
-
-
-@pytest.fixture
-def communities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "communities.toml"
-    lines = []
-    for area, title in (("spring", "Spring Garden"), ("lake", "Lake Side")):
-        monkeypatch.setenv(f"TOKEN_{area}", f"{SECRET}-{area}")
-        lines += ["[[communities]]", f'area = "{area}"', f'title = "{title}"', f'token = "env:TOKEN_{area}"']
-    path.write_text("\n".join(lines))
-    return path
 
 
 def test_makes_folder_source_and_boards_then_nothing_more(push: Push, organisation: Organisation) -> None:
@@ -100,7 +34,11 @@ def test_makes_folder_source_and_boards_then_nothing_more(push: Push, organisati
 
 
 def test_a_dry_run_changes_nothing_and_tells_what_would_be(
-    push: Push, organisation: Organisation, generated: Path, capsys: pytest.CaptureFixture[str]
+    board: Callable[..., Json],
+    push: Push,
+    organisation: Organisation,
+    generated: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert push() == 0
     organisation.asked.clear()
@@ -125,7 +63,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_would_be(
 
 
 def test_a_changed_board_becomes_a_new_version_where_it_was_moved_to(
-    push: Push, organisation: Organisation, generated: Path
+    board: Callable[..., Json], push: Push, organisation: Organisation, generated: Path
 ) -> None:
     assert push() == 0
     organisation.folders["office"] = "Office"
@@ -138,7 +76,11 @@ def test_a_changed_board_becomes_a_new_version_where_it_was_moved_to(
 
 
 def test_a_board_that_a_person_saved_is_kept_and_told(
-    push: Push, organisation: Organisation, generated: Path, capsys: pytest.CaptureFixture[str]
+    board: Callable[..., Json],
+    push: Push,
+    organisation: Organisation,
+    generated: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert push() == 0
     organisation.save_by_hand("linli-water", title="Our water")
@@ -159,6 +101,7 @@ def test_a_board_that_a_person_saved_is_kept_and_told(
 
 
 def test_a_board_saved_while_it_is_pushed_is_not_overwritten(
+    board: Callable[..., Json],
     push: Push,
     organisation: Organisation,
     generated: Path,
@@ -340,96 +283,6 @@ def test_a_new_token_reaches_grafana_and_stands_nowhere_else(
         assert secret not in told.out + told.err + settings
 
 
-@pytest.mark.parametrize("release", ["10.4.2", "11.5.1"])
-def test_an_old_grafana_is_refused_unless_it_is_meant(
-    push: Push, organisation: Organisation, release: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    organisation.release = release
-    if release.startswith("10."):
-        organisation.description = None  # it is of a newer release, whose versions of a board stand in a field
-    assert push() == 2
-    assert organisation.writes() == []
-    assert (
-        f"Grafana {release}; the boards are made for 11.6; install Grafana 11.6 or newer, "
-        "or say --old-grafana and look at every board yourself"
-    ) in capsys.readouterr().err
-    assert push("--old-grafana") == 0
-    assert push("--old-grafana") == 0
-    assert len(organisation.versions["linli-water"]) == 1
-
-
-def test_one_older_still_is_refused_though_it_is_meant(push: Push, organisation: Organisation) -> None:
-    organisation.release = "9.5.0"
-    assert push("--old-grafana") == 2
-    assert organisation.writes() == []
-
-
-def test_a_token_that_may_not_is_named_with_what_was_tried(
-    push: Push,
-    organisation: Organisation,
-    monkeypatch: pytest.MonkeyPatch,
-    grafana: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("GRAFANA_TOKEN", "viewer-token")
-    assert push() == 2
-    assert organisation.boards() == {}
-    role = "use the token of a service account with the role Admin of this organisation"
-    assert capsys.readouterr().err == (
-        f"linli-boards: {grafana}: reading the data sources: refused (403: You'll need additional permissions to "
-        f"perform this action.); {role}\n"
-    )
-    monkeypatch.setenv("GRAFANA_TOKEN", "nobody's")
-    assert push() == 2
-    assert capsys.readouterr().err == (
-        f"linli-boards: {grafana}: reading the folders: refused (401: Invalid API key); {role}\n"
-    )
-
-
-def test_a_grafana_that_is_away_is_named(
-    generated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("GRAFANA_TOKEN", "admin-token")
-    words = ["push", "--url", "http://127.0.0.1:1", "--platform", "http://127.0.0.1:8080", "--boards", str(generated)]
-    assert main(words) == 2
-    assert capsys.readouterr().err == (
-        "linli-boards: http://127.0.0.1:1: asking how it fares: no answer (ConnectionError); "
-        "is Grafana running, and is this its address?\n"
-    )
-
-
-def test_a_failure_inside_grafana_is_named_and_a_later_push_goes_on(
-    push: Push, organisation: Organisation, capsys: pytest.CaptureFixture[str]
-) -> None:
-    organisation.failing = frozenset({"/dashboards/db"})
-    assert push() == 2
-    assert (
-        "saving board linli-today: Grafana failed (500: database is locked); look into Grafana's log, then push again"
-    ) in capsys.readouterr().err
-    organisation.failing = frozenset()
-    assert push() == 0
-    assert set(organisation.boards()) == {"linli-today", "linli-water"}
-
-
-def test_tells_that_grafana_does_not_reach_the_platform_and_that_an_area_has_no_devices(
-    push: Push, organisation: Organisation, capsys: pytest.CaptureFixture[str]
-) -> None:
-    organisation.unreachable = {"linli": "error reading influxDB: dial tcp 127.0.0.1:8080: connect: refused"}
-    assert push() == 1
-    assert capsys.readouterr().err == (
-        "Data source linli: Grafana does not reach the platform: Grafana failed (400: error reading influxDB: dial tcp "
-        "127.0.0.1:8080: connect: refused). Is --platform the address as Grafana sees it, and the token one of the "
-        "platform's?\n"
-    )
-    organisation.unreachable = {}
-    organisation.measurements = 0
-    assert push() == 1
-    assert capsys.readouterr().err == (
-        "Data source linli: the platform answers, and has nothing for this token: its area has no devices yet, "
-        "or is not the one that was meant.\n"
-    )
-
-
 def test_an_account_of_its_own_is_made_once_its_token_in_a_file_of_ours_alone(
     push: Push,
     organisation: Organisation,
@@ -459,84 +312,6 @@ def test_an_account_whose_token_cannot_be_kept_is_not_made(
 ) -> None:
     assert push("--make-account", str(tmp_path / "nowhere" / "token")) == 2
     assert organisation.accounts == {}
-
-
-def wrong(text: str) -> str:
-    return f"linli-boards: {text}\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (
-            ["--url", "grafana.example"],
-            "--url: found no address of a server; write one such as https://grafana.example",
-        ),
-        (
-            ["--url", "https://admin:secret@grafana.example"],
-            "--url: found a secret in the address; name a file or a variable that holds it",
-        ),
-        (
-            ["--url", "http://grafana.example"],
-            (
-                "--url: http://grafana.example would carry the token in the clear; write https://, "
-                "or --plain-http where the network between is yours alone"
-            ),
-        ),
-        (
-            ["--token", "glsa_secretsecret"],
-            (
-                "--token: no file to read a secret from (No such file or directory); "
-                "name a file whose first line it is, or env:NAME; not the secret"
-            ),
-        ),
-        (["--token", "env:NOT_SET"], "--token: the variable 'NOT_SET' holds nothing; export NOT_SET=… first"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused_without_telling_secrets(
-    push: Push, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert push(*words) == 2
-    assert capsys.readouterr().err == wrong(said)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "names no community; write [[communities]], or leave --communities out"),
-        ("[[communities]]\narea = 'a'\n", "missing required field `title`"),
-        (
-            "[[communities]]\narea = 'A b'\ntitle = 'x'\ntoken = 'env:PLATFORM_TOKEN'",
-            "communities[0].area: 'A b' is no id",
-        ),
-        (
-            (
-                "[[communities]]\narea = 'a'\ntitle = 'x'\ntoken = 'env:PLATFORM_TOKEN'\n"
-                "[[communities]]\narea = 'b'\ntitle = 'y'\ntoken = 'env:PLATFORM_TOKEN'"
-            ),
-            "communities[1].token: is the token of a too, so one would see the other; make one each",
-        ),
-    ],
-)
-def test_a_file_of_communities_that_cannot_be_used_is_refused(
-    push: Push, organisation: Organisation, tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "c.toml"
-    path.write_text(text)
-    assert push("--communities", str(path)) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert SECRET not in told
-    assert organisation.asked == []
-
-
-@pytest.mark.parametrize("content", ["[]", "{", '{"uid": "Bad Uid", "title": "x"}', '{"uid": "a"}'])
-def test_a_file_that_is_no_board_is_refused(
-    push: Push, generated: Path, organisation: Organisation, content: str
-) -> None:
-    (generated / "en" / "x.json").write_text(content)
-    assert push() == 2
-    assert organisation.asked == []
 
 
 @pytest.fixture
@@ -573,7 +348,7 @@ def test_long_names_are_cut_to_what_grafana_takes_and_stay_apart() -> None:
     assert {len(uid) for uid in uids} == {40}
 
 
-def test_a_copy_leaves_the_boards_it_is_made_of_as_they_are() -> None:
+def test_a_copy_leaves_the_boards_it_is_made_of_as_they_are(board: Callable[..., Json]) -> None:
     made = board("linli-today", "Today")
     before = json.dumps(made)
     copies([made], Community("spring", "Spring", "x"))

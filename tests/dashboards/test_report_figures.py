@@ -55,6 +55,7 @@ def material(**given: object) -> Material:
             for key, kind in ((METER, "electricity_meter"), (ROOM, "cold_room"))
         },
         "complete": [],
+        "newest": frozenset(),
         "alarms": [],
         "standing": [],
         "rules": {"warm": Rule("warm", "air_temperature", Titles(), 600.0)},
@@ -186,6 +187,11 @@ def test_a_device_that_brings_only_failures_was_not_heard_from() -> None:
     figures = reckon(material(complete=days))
     assert (figures.devices, figures.heard) == (2, 0)
     assert [key for key, _ in figures.worst] == [METER[:2]]
+
+
+def test_a_device_whose_days_are_not_counted_yet_was_heard_from_by_its_newest_reading() -> None:
+    figures = reckon(material(newest=frozenset({METER[:2]})))
+    assert (figures.devices, figures.heard) == (2, 1)
 
 
 def test_alarms_of_one_hour_are_one_hour_and_end_with_the_month() -> None:

@@ -242,7 +242,7 @@ def reckon(material: Material, left_out: Collection[tuple[str, str]] = ()) -> Fi
     by_device: dict[tuple[str, str], list[CompleteDay]] = defaultdict(list)
     for day in material.complete:
         by_device[_device_of(day.point)].append(day)
-    heard = {key for key, days in by_device.items() if any(day.good for day in days)}
+    heard = {key for key, days in by_device.items() if any(day.good for day in days)} | material.newest
     shares = {key: share_of(days) for key, days in by_device.items()}
     ranked = sorted(
         ((key, share) for key, share in shares.items() if share.part is not None and share.part < 1.0),

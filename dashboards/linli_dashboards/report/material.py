@@ -26,6 +26,7 @@ COLD: Final = ("air_temperature", "product_temperature")
 """What is watched of food that must stay cold."""
 
 _COMPLETE_ROWS: Final = 10_000
+_POINTS: Final = 10_000
 _ALARMS: Final = 1_000
 _LOSSES: Final = 10_000
 _BEFORE: Final = timedelta(days=60)
@@ -90,6 +91,21 @@ class CompleteDay(msgspec.Struct, frozen=True):
     good: int
     late: int
     missing: int | None
+
+
+class Latest(msgspec.Struct, frozen=True):
+    """The newest reading of a point."""
+
+    time: datetime
+    quality: str
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A point with its newest reading."""
+
+    gateway: str
+    device: str
+    latest: Latest | None
 
 
 class Alarm(msgspec.Struct, frozen=True):
@@ -169,6 +185,7 @@ class Material:
         area: Id of the area; empty for all.
         areas, gateways, devices: Those of the area and below it.
         complete: Days of each point of these devices.
+        newest: Devices whose newest good reading is of the month; its days may not be counted yet.
         alarms: Raised in the month.
         standing: Raised in the two months before, and not over when it began.
         rules: Those in force, by id.
@@ -187,6 +204,7 @@ class Material:
     gateways: Mapping[str, Gateway]
     devices: Mapping[tuple[str, str], Device]
     complete: Sequence[CompleteDay] = field(repr=False)
+    newest: frozenset[tuple[str, str]] = field(repr=False)
     alarms: Sequence[Alarm] = field(repr=False)
     standing: Sequence[Alarm] = field(repr=False)
     rules: Mapping[str, Rule] = field(repr=False)
@@ -263,6 +281,7 @@ def gather(
         gateways={key: each for key, each in gateways.items() if key in own_gateways or key in busy},
         devices=devices,
         complete=complete,
+        newest=frozenset(_heard_last(platform, month)),
         alarms=[alarm for alarm in alarms if alarm.raised_at >= month.start],
         standing=standing,
         rules=rules,
@@ -299,6 +318,19 @@ def _complete(platform: Platform, key: tuple[str, str], days: Sequence[date]) ->
     half = len(days) // 2
     yield from _complete(platform, key, days[:half])
     yield from _complete(platform, key, days[half:])
+
+
+def _heard_last(platform: Platform, month: Month) -> Iterator[tuple[str, str]]:
+    offset = 0
+    while True:
+        page = platform.get("points", list[Point], limit=_POINTS, offset=offset)
+        for point in page:
+            newest = point.latest
+            if newest is not None and newest.quality == "good" and month.start <= newest.time < month.end:
+                yield point.gateway, point.device
+        if len(page) < _POINTS:
+            return
+        offset += len(page)
 
 
 def _alarms(platform: Platform, month: Month) -> Iterator[Alarm]:

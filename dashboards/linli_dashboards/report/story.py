@@ -93,7 +93,7 @@ class _Teller:
                 f"{figures.raised:,}",
                 self._say("tile_high", count=high.raised),
             ),
-            Tile(self._say("tile_answer"), self.span(high.middle) if high.raised else self._say("none"), answered),
+            Tile(self._say("tile_answer"), self._answered(), answered),
         ]
         tiles += [
             Tile(
@@ -407,6 +407,12 @@ class _Teller:
 
     def _cause(self, cause: str) -> str:
         return catalogue(self._lang).get(f"accounts.cause.{cause}", cause)
+
+    def _answered(self) -> str:
+        high = self._figures.responses[0]
+        if high.acknowledged:
+            return self.span(high.middle)
+        return self._say("not_yet" if high.raised else "none")
 
     def _against(self, use: Use) -> str:
         change = _signed(use.change)
