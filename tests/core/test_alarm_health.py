@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from linli_core.alarm import Event, Priority
 from linli_core.alarm.health import FLOOD, Flood, Moment, Standing, health
+from linli_core.alarm.hourly import hourly
+from linli_core.alarm.states import TRANSITIONS, State
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
 
 END = 10 * DAY
@@ -106,3 +108,54 @@ def test_the_mix_and_the_worst() -> None:
     assert found.mix == {Priority.LOW: 0.8, Priority.MEDIUM: 0.0, Priority.HIGH: 0.2}
     assert [(it.rule, it.count, it.share) for it in found.worst] == [("a.often", 8, 0.8), ("a.rare", 2, 0.2)]
     assert found.per_hour == pytest.approx(10 / 240)
+
+
+# Hour by hour
+
+
+def test_hour_by_hour_a_story_that_can_be_counted() -> None:
+    story = [moment(Event.RAISE, 50 * MINUTE, alarm=1, priority=Priority.HIGH, late=MINUTE)]
+    story += raised(*(90 * MINUTE + SECOND * n for n in range(12)), alarm=10)
+    story += [moment(Event.ACKNOWLEDGE, 130 * MINUTE, alarm=1), moment(Event.RETURN, 26 * HOUR, alarm=1)]
+    one, two, three, *_, last = hourly(story, 20 * MINUTE, 2 * DAY)
+    assert (one.start, one.raised, one.mix[Priority.HIGH], one.floods, one.unseen) == (0, 1, 1, 0, 1)
+    assert (two.start, two.raised, two.floods, two.in_floods, two.unseen) == (HOUR, 12, 1, 12, 13)
+    assert (three.acknowledged, three.seen_after, three.unseen, three.raised) == (1, 79 * MINUTE, 12, 0)
+    assert [hour.start // HOUR for hour in hourly(story, 0, 2 * DAY) if hour.standing == 1] == [24]
+    assert (last.start, last.standing) == (47 * HOUR, 12)
+    assert hourly(story, HOUR, HOUR) == []
+
+
+def test_three_times_in_ten_minutes_is_one_alarm_that_chatters() -> None:
+    story = []
+    for n in range(4):
+        story += [moment(Event.RAISE, 57 * MINUTE + 2 * MINUTE * n), moment(Event.RETURN, 58 * MINUTE + 2 * MINUTE * n)]
+    assert [hour.chattering for hour in hourly(story, 0, 3 * HOUR)] == [1, 1, 0]
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 600), st.integers(0, 90)), max_size=60)
+
+
+@given(STEPS, st.integers(0, 80))
+def test_the_hours_come_to_what_their_ends_say(steps: list[tuple[int, int, int, int]], begin: int) -> None:
+    states, now = dict.fromkeys(range(5), State.NORMAL), 0
+    story = []
+    for number, choice, wait, late in steps:
+        possible = sorted(TRANSITIONS[states[number]])
+        event = possible[choice % len(possible)]
+        states[number] = TRANSITIONS[states[number]][event]
+        now += wait * MINUTE
+        story.append(moment(event, now, alarm=number, late=late * MINUTE))
+    end = (now // HOUR + 30) * HOUR
+    start = min(begin * HOUR, end)
+    hours = hourly(story, start, end)
+    whole = health(story, start, end)
+    assert [hour.start for hour in hours] == list(range(start, end, HOUR))
+    assert sum(hour.raised for hour in hours) == whole.raised == sum(sum(hour.mix.values()) for hour in hours)
+    assert sum(hour.acknowledged for hour in hours) == whole.acknowledged
+    assert sum(hour.floods for hour in hours) == len(whole.floods)
+    assert sum(hour.in_floods for hour in hours) == sum(flood.count for flood in whole.floods)
+    for hour in hours:
+        then = health(story, hour.start, hour.start + HOUR)
+        assert (hour.standing, hour.unseen) == (len(then.standing), then.unseen)
+        assert (hour.seen_after, hour.seen_after_p90) == (then.seen_after, then.seen_after_p90)

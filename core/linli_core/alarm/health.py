@@ -144,7 +144,7 @@ def health(moments: Iterable[Moment], start: Instant, end: Instant) -> Health:
     course = sorted((moment for moment in moments if moment.at < end), key=lambda moment: moment.at)
     raises = [moment for moment in course if moment.event is Event.RAISE and moment.at >= start]
     times = [moment.at for moment in raises]
-    floods = _floods(times)
+    found = floods(times)
     by_rule = Counter(moment.rule for moment in raises)
     by_priority = Counter(moment.priority for moment in raises)
     waits, unseen = _acknowledged(course, start)
@@ -155,8 +155,8 @@ def health(moments: Iterable[Moment], start: Instant, end: Instant) -> Health:
         raised=count,
         per_hour=count * HOUR / max(end - start, 1),
         busiest_hour=max((_within(times, place, HOUR) for place in range(count)), default=0),
-        floods=tuple(floods),
-        in_floods=sum(flood.count for flood in floods) / count if count else 0.0,
+        floods=tuple(found),
+        in_floods=sum(flood.count for flood in found) / count if count else 0.0,
         chattering=tuple(_chattering(course, start)),
         standing=tuple(_standing(course, end)),
         unseen=unseen,
@@ -173,7 +173,8 @@ def _within(times: Sequence[Instant], place: int, span: Instant) -> int:
     return bisect_left(times, times[place] + span, place) - place
 
 
-def _floods(times: Sequence[Instant]) -> list[Flood]:
+def floods(times: Sequence[Instant]) -> list[Flood]:
+    """Return the floods among the times of raises, which are in order."""
     found: list[Flood] = []
     place = 0
     while place < len(times):

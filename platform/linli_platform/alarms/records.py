@@ -27,7 +27,7 @@ from linli_core.errors import LinliError
 from linli_core.instant import Instant
 from linli_core.model import Value
 from linli_platform.alarms.models import AlarmChangeTable, AlarmMemoryTable, AlarmTable, HidingTable
-from linli_platform.alarms.rows import AlarmRow, ChangeRow
+from linli_platform.alarms.rows import AlarmRow, ChangeRow, Sort, Told
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Memory)
@@ -256,21 +256,7 @@ class AlarmRecords:
         """Return the history of one alarm, oldest first."""
         query = select(AlarmChangeTable).where(AlarmChangeTable.alarm == alarm).order_by(AlarmChangeTable.id)
         with self._sessions() as session:
-            return [
-                ChangeRow(
-                    event=Note(row.event) if row.event in _NOTES else Event(row.event),
-                    before=State(row.before),
-                    after=State(row.after),
-                    at=row.at,
-                    learnt_at=row.learnt_at,
-                    value=row.value,
-                    text=row.text,
-                    actor=row.actor,
-                    comment=row.comment,
-                    retrospective=row.retrospective,
-                )
-                for row in session.scalars(query)
-            ]
+            return [_change_row(row) for row in session.scalars(query)]
 
     def totals(self) -> dict[Event, int]:
         """Return how often each event happened since the database began."""
@@ -303,6 +289,34 @@ class AlarmRecords:
                     learnt_at=change.learnt_at,
                 )
                 for change, rule, subject, priority in session.execute(query)
+            ]
+
+    def kinds(self) -> list[Sort]:
+        """Return every sort of alarm there ever was."""
+        columns = (AlarmTable.rule, AlarmTable.category, AlarmTable.priority)
+        query = select(*columns, AlarmTable.gateway, AlarmTable.device, AlarmTable.point).distinct()
+        with self._sessions() as session:
+            return [Sort(*row) for row in session.execute(query)]
+
+    def told(self, start: Instant, end: Instant, limit: int) -> list[Told]:
+        """Return what happened to alarms within ``start <= time < end``, the newest first."""
+        query = (
+            select(AlarmChangeTable, AlarmTable)
+            .join(AlarmTable, AlarmTable.id == AlarmChangeTable.alarm)
+            .where(AlarmChangeTable.at >= start, AlarmChangeTable.at < end)
+            .order_by(AlarmChangeTable.at.desc(), AlarmChangeTable.id.desc())
+            .limit(limit)
+        )
+        with self._sessions() as session:
+            return [
+                Told(
+                    sort=Sort(alarm.rule, alarm.category, alarm.priority, alarm.gateway, alarm.device, alarm.point),
+                    alarm=alarm.id,
+                    subject=alarm.subject,
+                    title=alarm.title,
+                    change=_change_row(change),
+                )
+                for change, alarm in session.execute(query)
             ]
 
     def note(
@@ -435,6 +449,21 @@ def _row(row: AlarmTable) -> AlarmRow:
         assigned_to=row.assigned_to,
         value=row.value,
         text=row.text,
+        retrospective=row.retrospective,
+    )
+
+
+def _change_row(row: AlarmChangeTable) -> ChangeRow:
+    return ChangeRow(
+        event=Note(row.event) if row.event in _NOTES else Event(row.event),
+        before=State(row.before),
+        after=State(row.after),
+        at=row.at,
+        learnt_at=row.learnt_at,
+        value=row.value,
+        text=row.text,
+        actor=row.actor,
+        comment=row.comment,
         retrospective=row.retrospective,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from linli_core.alarm import Category, Event, Hiding, Note, Priority, State
 from linli_core.instant import Instant
@@ -75,3 +76,33 @@ class ChangeRow:
     actor: str
     comment: str
     retrospective: bool
+
+
+class Sort(NamedTuple):
+    """What alarms are told apart by, where they are counted and drawn."""
+
+    rule: str
+    category: str
+    priority: str
+    gateway: str
+    device: str
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that happened to an alarm, with what is to be known of that.
+
+    Attributes:
+        sort: Of which sort it is.
+        alarm: Its number.
+        subject: What it is about.
+        title: What a person is told.
+        change: What happened.
+    """
+
+    sort: Sort
+    alarm: int
+    subject: str
+    title: Mapping[str, str]
+    change: ChangeRow

@@ -195,6 +195,11 @@ class AlarmService:
         return dict(self._areas)
 
     @property
+    def records(self) -> AlarmRecords:
+        """What is written down, for whoever asks in a thread of its own."""
+        return self._records
+
+    @property
     def unwritten(self) -> int:
         """How many changes wait to be written."""
         return len(self._pending)
