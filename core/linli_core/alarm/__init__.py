@@ -23,7 +23,7 @@ from linli_core.alarm.conditions import (
 )
 from linli_core.alarm.engine import Bound, Engine, Key
 from linli_core.alarm.memory import AlarmChange, Memory
-from linli_core.alarm.rule import Category, Priority, Rule, Text
+from linli_core.alarm.rule import Category, Parameter, Priority, Rule, Text
 from linli_core.alarm.rules import check_rules, find_mistakes, parse_rules
 from linli_core.alarm.schedule import Schedule
 from linli_core.alarm.scope import Scope, Series, SubjectKind
@@ -67,6 +67,7 @@ __all__ = [
     "NightFlow",
     "Note",
     "Outside",
+    "Parameter",
     "Pattern",
     "PatternForm",
     "Priority",

@@ -4,7 +4,7 @@ Pure: ``now`` is an argument, nothing is read or written. One engine serves a ga
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta, timezone, tzinfo
 from itertools import count
 from typing import Final, NamedTuple
@@ -44,6 +44,7 @@ class Engine:
         rules: The rules it judges by.
         zone: The community's.
         beside: All rules in force where it judges by some of them only: what these supersede is left to them.
+        where: A rule as it is for a subject: people may have changed its parameters there.
 
     Attributes:
         rules: The rules in force by id.
@@ -51,8 +52,15 @@ class Engine:
         out_of_order: Readings that came late, doubled or from a clock far ahead, and so moved nothing.
     """
 
-    def __init__(self, rules: Iterable[Rule], zone: tzinfo = CHINA, beside: Iterable[Rule] = ()) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        zone: tzinfo = CHINA,
+        beside: Iterable[Rule] = (),
+        where: Callable[[Rule, str], Rule] = lambda rule, _subject: rule,
+    ) -> None:
         self._zone = zone
+        self._where = where
         self.rules = {rule.id: rule for rule in rules}
         self._superseding = [rule for rule in (*self.rules.values(), *beside) if rule.supersedes]
         self.evaluations = 0
@@ -93,9 +101,17 @@ class Engine:
         return watch is not None and watch.memory.state is not State.NORMAL
 
     def _add(self, rule: Rule, memory: Memory) -> LevelWatch | AbsenceWatch:
-        watch = make_watch(rule, memory, self._zone)
+        watch = make_watch(self._where(rule, memory.subject), memory, self._zone)
         self._watches[rule.id, memory.subject] = watch
         return watch
+
+    def revise(self, names: Iterable[str]) -> None:
+        """Judge by some rules as they are now, wherever; what is remembered stays. Series are to be bound anew."""
+        revised = set(names)
+        for key, watch in list(self._watches.items()):
+            if key[0] in revised:
+                watch.queued_at = None  # its place in the queue is passed over
+                self._plan(self._add(self.rules[key[0]], watch.memory))
 
     def _plan(self, watch: LevelWatch | AbsenceWatch) -> None:
         """Queue the next look at a watch; a later due time is found out when the queued one comes up."""

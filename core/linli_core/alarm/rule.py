@@ -41,6 +41,31 @@ class Text(msgspec.Struct, frozen=True):
         return self.zh if lang == "zh" else self.en
 
 
+class Parameter(msgspec.Struct, frozen=True):
+    """A number of a rule that people may change within bounds.
+
+    Attributes:
+        name: The key of the condition that it sets, or the name in its expression that stands for it.
+        title: What people call it, empty where it is called as everywhere.
+        unit: What it is counted in; ``s`` for a length of time.
+        is_length: Whether it is a length of time.
+        least, most: Its bounds, both included.
+        step: Values are whole steps away from ``least``.
+        default: What holds until somebody changes it.
+        value: What holds.
+    """
+
+    name: str
+    title: Text
+    unit: str
+    is_length: bool
+    least: float
+    most: float
+    step: float
+    default: float
+    value: float
+
+
 class Rule(msgspec.Struct, frozen=True):
     """One rule: what it watches, when it raises, what a person is told.
 
@@ -63,6 +88,8 @@ class Rule(msgspec.Struct, frozen=True):
         schedule: When it is in force, in the community's own time; outside it nothing is amiss.
         supersedes: Ids of rules that have nothing to say of a series which this one watches.
         retrospective: What is learnt so long after it was so goes into the record and rings no bell.
+        parameters: What of it people may change, and within which bounds.
+        source: The table it was read from, as JSON; empty for one that was made otherwise.
     """
 
     id: str
@@ -83,6 +110,8 @@ class Rule(msgspec.Struct, frozen=True):
     schedule: Schedule = ALWAYS
     supersedes: tuple[str, ...] = ()
     retrospective: Instant = 15 * MINUTE
+    parameters: tuple[Parameter, ...] = ()
+    source: str = ""
 
     @property
     def subject_kind(self) -> SubjectKind:

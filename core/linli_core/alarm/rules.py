@@ -15,6 +15,7 @@
 """
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +33,7 @@ from linli_core.alarm.conditions import (
     NightFlow,
     Pattern,
 )
+from linli_core.alarm.parameters import read_parameters, with_numbers
 from linli_core.alarm.parsing import parse_condition, parse_schedule, parse_scope
 from linli_core.alarm.rule import Category, Priority, Rule, Text
 from linli_core.alarm.schedule import ALWAYS
@@ -54,7 +56,7 @@ def parse_rules(text: str, where: str) -> list[Rule]:
         ConfigError: A rule cannot be used.
     """
     tables = _tables(text, where)
-    rules = [_rule(table, f"{where}: rules[{number}]") for number, table in enumerate(tables)]
+    rules = [read_rule(table, f"{where}: rules[{number}]") for number, table in enumerate(tables)]
     seen: set[str] = set()
     for number, rule in enumerate(rules):
         if rule.id in seen:
@@ -83,16 +85,18 @@ def _twice(rule: Rule, where: str) -> ConfigError:
 _RULE_KEYS: Final = (
     "id", "category", "priority", "quantity", "unit", "scope", "condition", "latched", "title", "cause",
     "consequence", "response", "respond_within", "clause", "corrective_action", "schedule", "supersedes",
-    "retrospective",
+    "retrospective", "parameters",
 )  # fmt: skip
 
 
-def _rule(raw: object, where: str) -> Rule:
+def read_rule(raw: object, where: str) -> Rule:
+    """Return the rule of a table; raise :class:`ConfigError` where it cannot be used."""
     table = Table(raw, where, _RULE_KEYS)
     rule_id = table.text("id")
     if not _RULE_ID.fullmatch(rule_id):
         raise ConfigError(table.place("id"), f"found {rule_id!r}", "write category.name in lower case with hyphens")
-    condition = parse_condition(table.get("condition"), table.place("condition"))
+    parameters = read_parameters(table, table.get("condition"))
+    condition = parse_condition(with_numbers(table.get("condition"), parameters), table.place("condition"))
     quantity = table.text("quantity", "")
     if not quantity and not isinstance(condition, Absence | Pattern | Expression):
         raise ConfigError(table.place("quantity"), "found nothing", "name the quantity that is watched")
@@ -117,6 +121,8 @@ def _rule(raw: object, where: str) -> Rule:
         schedule=parse_schedule(table.get("schedule"), table.place("schedule")) if table.has("schedule") else ALWAYS,
         supersedes=table.texts("supersedes"),
         retrospective=table.duration("retrospective", 15 * MINUTE),
+        parameters=parameters,
+        source=json.dumps(raw, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str),
     )
 
 
@@ -183,7 +189,7 @@ def find_mistakes(text: str, where: str, units: Mapping[str, str]) -> list[Confi
     for number, table in enumerate(tables):
         place = f"{where}: rules[{number}]"
         try:
-            rule = _rule(table, place)
+            rule = read_rule(table, place)
             check_rules([rule], units)
         except ConfigError as exc:
             mistakes.append(exc)

@@ -1,6 +1,6 @@
 """The alarms' tables, in the registry's database."""
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, false, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from linli_platform.registry.models import Base
@@ -47,6 +47,7 @@ class AlarmTable(Base):
     value: Mapped[float | None]
     text: Mapped[str | None] = mapped_column(String(200))
     retrospective: Mapped[bool] = mapped_column(default=False, server_default=false())
+    revision: Mapped[int | None]
 
 
 class AlarmChangeTable(Base):
@@ -59,7 +60,7 @@ class AlarmChangeTable(Base):
     event: Mapped[str] = mapped_column(String(32))
     before: Mapped[str] = mapped_column(String(32))
     after: Mapped[str] = mapped_column(String(32))
-    at: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[int] = mapped_column(BigInteger, index=True)
     learnt_at: Mapped[int] = mapped_column(BigInteger)
     value: Mapped[float | None]
     text: Mapped[str | None] = mapped_column(String(200))
@@ -76,6 +77,35 @@ class AlarmMemoryTable(Base):
     rule: Mapped[str] = mapped_column(String(120), primary_key=True)
     subject: Mapped[str] = mapped_column(String(300), primary_key=True)
     memory: Mapped[bytes]
+
+
+class RuleRevisionTable(Base):
+    """What a rule became, everywhere or in an area; never updated, never deleted."""
+
+    __tablename__ = "rule_revision"
+    __table_args__ = (Index("ix_rule_revision_rule", "rule", "area"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    rule: Mapped[str] = mapped_column(String(120))
+    area: Mapped[str] = mapped_column(String(63), default="")
+    source: Mapped[str] = mapped_column(Text)
+    at: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(120), default="")
+    parameter: Mapped[str] = mapped_column(String(63), default="")
+    before: Mapped[float | None]
+    after: Mapped[float | None]
+    comment: Mapped[str] = mapped_column(String(1000), default="")
+
+
+class RuleValueTable(Base):
+    """A value that people gave a parameter of a rule, everywhere or in an area."""
+
+    __tablename__ = "rule_value"
+
+    rule: Mapped[str] = mapped_column(String(120), primary_key=True)
+    area: Mapped[str] = mapped_column(String(63), primary_key=True)
+    parameter: Mapped[str] = mapped_column(String(63), primary_key=True)
+    value: Mapped[float]
 
 
 class HidingTable(Base):

@@ -1,6 +1,6 @@
 """Alarms in the database: changes are written with the engine's memory in one transaction, or not at all."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,11 +74,23 @@ class Filter:
 
 
 class AlarmRecords:
-    """The alarm tables' questions and answers; every call is one short transaction and blocks."""
+    """The alarm tables' questions and answers; every call is one short transaction and blocks.
 
-    def __init__(self, sessions: sessionmaker[Session], rules: Mapping[str, Rule]) -> None:
+    Args:
+        sessions: Of the registry's database.
+        rules: The rules in force.
+        revision: Returns the revision of a rule that is in force for a subject.
+    """
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        rules: Mapping[str, Rule],
+        revision: Callable[[str, str], int | None] = lambda _rule, _subject: None,
+    ) -> None:
         self._sessions = sessions
         self._rules = rules
+        self._revision = revision
 
     def load(self) -> list[Memory]:
         """Return what the engine remembered, with each state as the alarm's own row has it."""
@@ -194,6 +206,7 @@ class AlarmRecords:
             "value": number,
             "text": text,
             "retrospective": change.retrospective,
+            "revision": self._revision(rule.id, change.subject),
         }
 
     def close_orphans(self, orphans: Iterable[Memory], now: Instant, comment: str) -> int:
@@ -450,6 +463,7 @@ def _row(row: AlarmTable) -> AlarmRow:
         value=row.value,
         text=row.text,
         retrospective=row.retrospective,
+        revision=row.revision,
     )
 
 

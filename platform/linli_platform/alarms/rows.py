@@ -28,6 +28,7 @@ class AlarmRow:
         acknowledged_at, acknowledged_by, comment: The newest acknowledgement.
         assigned_to: Who is to see to it, empty for nobody yet.
         value, text: The reading that raised it.
+        revision: The revision of its rule that raised it; ``None`` for an alarm older than these.
         retrospective: Whether its newest raise was learnt so late that it is of the past: it rings no bell by itself.
     """
 
@@ -56,6 +57,7 @@ class AlarmRow:
     value: float | None
     text: str | None
     retrospective: bool
+    revision: int | None
     hiding: Hiding | None = None
 
 

@@ -30,12 +30,13 @@ from linli_core.alarm import (
 )
 from linli_core.alarm.health import Health, health
 from linli_core.alarm.watch import AHEAD
-from linli_core.errors import LinliError
+from linli_core.errors import ConfigError, LinliError
 from linli_core.instant import MINUTE, SECOND, Instant
 from linli_platform.alarms.hiding import HidingDesk, HidingRefused
 from linli_platform.alarms.history import chunks
 from linli_platform.alarms.records import AlarmRecords, Filter, encode_memory
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
+from linli_platform.alarms.rulebook import Revision, RuleBook, Setting
 from linli_platform.alarms.screening import QUALITY, Screening
 from linli_platform.clock import Clock
 from linli_platform.ingest import Committed
@@ -93,6 +94,7 @@ class AlarmService:
 
     Attributes:
         engine: The engine, for its counters.
+        book: The rules in force, what people changed of them, and every revision; once open.
         raised, returned: Transitions since this process began.
         skipped: Readings not judged because too many changes waited to be written.
         write_errors: Attempts to write that the database refused and that were made again.
@@ -108,7 +110,8 @@ class AlarmService:
         pending_limit: int = PENDING_LIMIT,
         zone: tzinfo = UTC,
     ) -> None:
-        self.engine = Engine(rules, zone)
+        self._files = tuple(rules)
+        self.engine = Engine(self._files, zone, where=self._rule_at)
         self.raised = 0
         self.returned = 0
         self.skipped = 0
@@ -123,6 +126,8 @@ class AlarmService:
         self._kinds: dict[tuple[str, str], str] = {}
         self._areas: dict[tuple[str, str], frozenset[str]] = {}
         self._tags: dict[tuple[str, str], frozenset[str]] = {}
+        self._lines: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._changing = asyncio.Lock()
         self._listeners: list[AlarmListener] = []
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -140,7 +145,11 @@ class AlarmService:
     async def __aenter__(self) -> Self:
         """Restore memories, settle alarms whose rule is gone, and take in the newest reading of each series."""
         sessions: sessionmaker[Session] = self._registry.sessions
-        self._records = AlarmRecords(sessions, self.engine.rules)
+        self.book = RuleBook(sessions, self._files)
+        await asyncio.to_thread(self.book.open, self._clock())
+        self.engine.rules.update(self.book.rules)
+        self._lines = await asyncio.to_thread(self._located)
+        self._records = AlarmRecords(sessions, self.engine.rules, self._revision_at)
         self.hiding = HidingDesk(self._records, self.engine.rules)
         now = self._clock()
         await self.hiding.load(now)
@@ -174,6 +183,10 @@ class AlarmService:
         """Read the devices' kinds, areas and tags again; rules are resolved anew where one changed."""
         devices = await asyncio.to_thread(self._registry.devices)
         above = areas_above(await asyncio.to_thread(self._registry.areas))
+        lines = await asyncio.to_thread(self._located)
+        if lines != self._lines:
+            self._lines = lines
+            self._judge_by({rule for rule, _ in self.book.local})
         kinds = {(device.gateway, device.id): device.kind for device in devices if device.kind}
         areas = {(device.gateway, device.id): above[device.area] for device in devices if device.area in above}
         tags = {(device.gateway, device.id): frozenset(device.tags) for device in devices if device.tags}
@@ -181,6 +194,57 @@ class AlarmService:
             self._kinds, self._areas, self._tags = kinds, areas, tags
             self._bound.clear()
             self._screening.forget()
+
+    def _located(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Return the area of each device and gateway with all around it, the nearest first."""
+        parents = {area.id: area.parent for area in self._registry.areas()}
+        own = {(gateway.id, ""): gateway.area for gateway in self._registry.gateways()}
+        own |= {(device.gateway, device.id): device.area for device in self._registry.devices() if device.area}
+        return {place: line_of(area, parents) for place, area in own.items() if area}
+
+    def _line(self, subject: str) -> tuple[str, ...]:
+        gateway, _, below = subject.partition("/")
+        return self._lines.get((gateway, below.partition("/")[0])) or self._lines.get((gateway, ""), ())
+
+    def _rule_at(self, rule: Rule, subject: str) -> Rule:
+        return self.book.at(rule, self._line(subject))
+
+    def _revision_at(self, rule: str, subject: str) -> int | None:
+        return self.book.revision_at(rule, self._line(subject))
+
+    def _judge_by(self, rules: Iterable[str]) -> None:
+        """Judge by rules as they are now in the book; what is remembered stays."""
+        names = set(rules)
+        self.engine.rules.update({name: self.book.rules[name] for name in names})
+        self.engine.revise(names)
+        self._bound.clear()
+        self._screening.forget()
+
+    async def set_parameter(
+        self, setting: Setting, value: float | None, *, actor: str, comment: str = ""
+    ) -> Revision | None:
+        """Give a parameter of a rule another value, everywhere or in an area, in writing.
+
+        It is judged by that from the next reading on. ``None`` is returned where it was so already.
+
+        Raises:
+            NoSuchRule: No rule in force is called so.
+            ConfigError: There is no such area or parameter, or it may not have that value.
+        """
+        async with self._changing:
+            areas = {area.id for area in await asyncio.to_thread(self._registry.areas)}
+            if setting.area and setting.area not in areas:
+                raise ConfigError(
+                    "area", f"there is no area {setting.area[:80]!r}", "name one that the registry declares"
+                )
+            return await whole(self._set(setting, value, actor, comment))
+
+    async def _set(self, setting: Setting, value: float | None, actor: str, comment: str) -> Revision | None:
+        now = self._clock()
+        made = await asyncio.to_thread(self.book.change, setting, value, now, actor=actor, comment=comment)
+        if made is not None:
+            self._judge_by({setting.rule})
+        return made
 
     def kinds(self) -> Mapping[tuple[str, str], str]:
         """Return the kinds of devices, by gateway and device, that rules may choose by."""

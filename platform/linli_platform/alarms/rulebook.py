@@ -1,0 +1,300 @@
+"""Rules as they are in force, what people changed of them, and every revision: in the database, never changed there.
+
+The files say what a rule is; people change values of its parameters, everywhere or in an area and all below it. What
+comes of both is a revision of the rule, and an alarm names the one it was raised by.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from linli_core.alarm import Rule, check_rules
+from linli_core.alarm.adjusting import adjusted
+from linli_core.alarm.rules import read_rule
+from linli_core.errors import ConfigError, LinliError
+from linli_core.instant import Instant
+from linli_platform.alarms.bundled import units
+from linli_platform.alarms.models import RuleRevisionTable, RuleValueTable
+
+_log = logging.getLogger(__name__)
+
+EVERYWHERE: Final = ""
+"""The area of what holds wherever no area says otherwise."""
+
+Place = tuple[str, str]
+"""A rule in an area."""
+
+
+class NoSuchRule(LinliError):
+    """No rule in force is called so."""
+
+
+class NoSuchRevision(LinliError):
+    """There is no such revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a rule became, when, and by whom.
+
+    Attributes:
+        id: Its number.
+        rule, area: Of which rule, and where; empty for everywhere.
+        source: The rule's table as JSON; empty where it was taken out.
+        at: When.
+        actor: Who did it; empty where a file was changed.
+        parameter, before, after: What a person changed; ``None`` stands for the file's value.
+        comment: Why.
+    """
+
+    id: int
+    rule: str
+    area: str
+    source: str
+    at: Instant
+    actor: str
+    parameter: str
+    before: float | None
+    after: float | None
+    comment: str
+
+    def read(self) -> Rule:
+        """Return the rule as it was; raise :class:`ConfigError` where this version cannot read it."""
+        where = f"revision {self.id}"
+        if not self.source:
+            raise ConfigError(where, f"rule {self.rule} was taken out then", "name another revision")
+        rule = read_rule(json.loads(self.source), where)
+        check_rules([rule], units())
+        return rule
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value that people gave a parameter."""
+
+    rule: str
+    area: str
+    parameter: str
+    value: float
+
+
+class RuleBook:
+    """The rules in force; every call is one short transaction and blocks.
+
+    Args:
+        sessions: Of the registry's database.
+        files: The rules as the files have them.
+
+    Attributes:
+        rules: Each rule as it is where no area says otherwise.
+        local: Each rule as it is in an area that says otherwise.
+        revisions: The newest revision of each, by rule and area.
+        settings: What people changed.
+    """
+
+    def __init__(self, sessions: sessionmaker[Session], files: Iterable[Rule]) -> None:
+        self._sessions = sessions
+        self._files = {rule.id: rule for rule in files}
+        self.rules = dict(self._files)
+        self.local: dict[Place, Rule] = {}
+        self.revisions: dict[Place, int] = {}
+        self.settings: dict[Place, dict[str, float]] = {}
+
+    def open(self, now: Instant) -> None:
+        """Take up what people changed, and write down what the files changed since the last time."""
+        with self._sessions.begin() as session:
+            for row in session.scalars(select(RuleValueTable)):
+                self.settings.setdefault((row.rule, row.area), {})[row.parameter] = row.value
+            for name in self._files:
+                self._resolve(name)
+            newest = select(func.max(RuleRevisionTable.id)).group_by(RuleRevisionTable.rule, RuleRevisionTable.area)
+            known = {
+                (revised.rule, revised.area): revised
+                for revised in session.scalars(select(RuleRevisionTable).where(RuleRevisionTable.id.in_(newest)))
+            }
+            self.revisions = {place: revised.id for place, revised in known.items()}
+            for place, rule in self._in_force().items():
+                if place not in known or known[place].source != rule.source:
+                    self._write(session, place, rule.source, now)
+            for place, revised in known.items():
+                if revised.source and place not in self._in_force():
+                    self._write(session, place, "", now)
+
+    def at(self, rule: Rule, areas: Sequence[str]) -> Rule:
+        """Return a rule as it is in an area; ``areas`` are that and those around it, the nearest first."""
+        for area in areas:
+            if (found := self.local.get((rule.id, area))) is not None:
+                return found
+        return rule
+
+    def revision_at(self, rule: str, areas: Sequence[str]) -> int | None:
+        """Return the number of the revision that is in force there."""
+        for area in areas:
+            if (rule, area) in self.local:
+                return self.revisions.get((rule, area))
+        return self.revisions.get((rule, EVERYWHERE))
+
+    def change(
+        self, setting: Setting, value: float | None, now: Instant, *, actor: str, comment: str = ""
+    ) -> Revision | None:
+        """Give a parameter another value, or with none the one that holds around there; return the new revision.
+
+        ``None`` is returned where it was so already.
+
+        Raises:
+            NoSuchRule: No rule in force is called so.
+            ConfigError: It has no such parameter, the value is out of bounds, or with it the rule cannot be used.
+        """
+        place = (setting.rule, setting.area)
+        if setting.rule not in self._files:
+            raise NoSuchRule(f"no rule in force is called {setting.rule[:120]!r}")
+        kept = {key: dict(values) for key, values in self.settings.items() if key[0] == setting.rule}
+        wanted = dict(kept.get(place, {}))
+        before = wanted.get(setting.parameter)
+        if value is None:
+            wanted.pop(setting.parameter, None)
+        else:
+            wanted[setting.parameter] = value
+        self._check(place, {**wanted, **({setting.parameter: value} if value is not None else {})}, setting.parameter)
+        if before == value:
+            return None
+        old, revisions = self._in_force(), dict(self.revisions)
+        try:
+            self._put(place, wanted)
+            self._resolve(setting.rule, strictly=True)
+            with self._sessions.begin() as session:
+                session.execute(
+                    delete(RuleValueTable).where(
+                        RuleValueTable.rule == setting.rule,
+                        RuleValueTable.area == setting.area,
+                        RuleValueTable.parameter == setting.parameter,
+                    )
+                )
+                if value is not None:
+                    session.add(
+                        RuleValueTable(rule=setting.rule, area=setting.area, parameter=setting.parameter, value=value)
+                    )
+                made = None
+                told = {"actor": actor, "comment": comment, "parameter": setting.parameter}
+                now_in_force = self._in_force()
+                for each in {place, *now_in_force}:
+                    rule = now_in_force.get(each)
+                    if each[0] != setting.rule or (each != place and rule == old.get(each)):
+                        continue
+                    row = self._write(
+                        session, each, "" if rule is None else rule.source, now, before=before, after=value, **told
+                    )
+                    made = row if each == place else made
+                assert made is not None
+                return _revision(made)
+        except BaseException:
+            for key in [key for key in self.settings if key[0] == setting.rule]:
+                del self.settings[key]
+            self.settings |= kept
+            self.revisions = revisions
+            self._resolve(setting.rule)
+            raise
+
+    def history(self, rule: str = "", limit: int = 1_000) -> list[Revision]:
+        """Return revisions, newest first; of one rule if given."""
+        query = select(RuleRevisionTable).order_by(RuleRevisionTable.id.desc()).limit(limit)
+        if rule:
+            query = query.where(RuleRevisionTable.rule == rule)
+        with self._sessions() as session:
+            return [_revision(row) for row in session.scalars(query)]
+
+    def revision(self, number: int) -> Revision:
+        """Return a revision; raise :class:`NoSuchRevision` where there is none."""
+        with self._sessions() as session:
+            row = session.get(RuleRevisionTable, number)
+            if row is None:
+                raise NoSuchRevision(f"there is no revision {number}")
+            return _revision(row)
+
+    def _in_force(self) -> dict[Place, Rule]:
+        return {(name, EVERYWHERE): rule for name, rule in self.rules.items()} | self.local
+
+    def _put(self, place: Place, values: Mapping[str, float]) -> None:
+        self.settings.pop(place, None)
+        if values:
+            self.settings[place] = dict(values)
+
+    def _check(self, place: Place, values: Mapping[str, float], parameter: str) -> None:
+        around = {} if place[1] == EVERYWHERE else self.settings.get((place[0], EVERYWHERE), {})
+        rule = self._files[place[0]]
+        if parameter not in {one.name for one in rule.parameters}:
+            adjusted(rule, {parameter: 0.0})  # says so
+        check_rules([adjusted(rule, {**around, **values})], units())
+
+    def _resolve(self, name: str, *, strictly: bool = False) -> None:
+        """Work out anew what a rule is, everywhere and in each area.
+
+        A value that the rule's file does not allow any more is left out, in the log.
+        """
+        everywhere = self._made(name, EVERYWHERE, {}, strictly=strictly)
+        self.rules[name] = everywhere
+        around = self.settings.get((name, EVERYWHERE), {})
+        for key in [key for key in self.local if key[0] == name]:
+            del self.local[key]
+        for rule, area in list(self.settings):
+            if rule == name and area != EVERYWHERE:
+                self.local[name, area] = self._made(name, area, around, strictly=strictly)
+
+    def _made(self, name: str, area: str, around: Mapping[str, float], *, strictly: bool) -> Rule:
+        file, values = self._files[name], {**around, **self.settings.get((name, area), {})}
+        try:
+            return adjusted(file, values)
+        except ConfigError as exc:
+            if strictly:
+                raise
+            _log.warning("what was changed of it%s is left out: %s", f" in {area}" if area else "", exc)
+            return file
+
+    def _write(
+        self,
+        session: Session,
+        place: Place,
+        source: str,
+        now: Instant,
+        *,
+        actor: str = "",
+        parameter: str = "",
+        before: float | None = None,
+        after: float | None = None,
+        comment: str = "",
+    ) -> RuleRevisionTable:
+        row = RuleRevisionTable(
+            rule=place[0],
+            area=place[1],
+            source=source,
+            at=now,
+            actor=actor,
+            parameter=parameter,
+            before=before,
+            after=after,
+            comment=comment,
+        )
+        session.add(row)
+        session.flush()
+        self.revisions[place] = row.id
+        return row
+
+
+def _revision(row: RuleRevisionTable) -> Revision:
+    return Revision(
+        id=row.id,
+        rule=row.rule,
+        area=row.area,
+        source=row.source,
+        at=row.at,
+        actor=row.actor,
+        parameter=row.parameter,
+        before=row.before,
+        after=row.after,
+        comment=row.comment,
+    )
