@@ -26,7 +26,7 @@ def ask(
     wait: float = _ANSWER_S,
     **query: str | int,
 ) -> Any:
-    """Return what the running platform's API answers.
+    """Return what the running platform's API answers: JSON as it is read, anything else as a text.
 
     Args:
         settings: Where it listens.
@@ -50,7 +50,9 @@ def ask(
         request.add_header("Authorization", f"Bearer {read_secret(settings.api.token_file, 'api.token_file')}")
     try:
         with urllib.request.urlopen(request, timeout=wait) as answer:  # noqa: S310
-            return json.loads(answer.read() or b"null")
+            raw = answer.read()
+            is_json = not raw or answer.headers.get_content_type().endswith("json")
+            return json.loads(raw or b"null") if is_json else raw.decode()
     except urllib.error.HTTPError as exc:
         raise NoAnswer(f"{url}: the platform says no: {_detail(exc)}") from exc
     except (OSError, ValueError) as exc:

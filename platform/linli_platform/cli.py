@@ -4,11 +4,13 @@ import argparse
 import asyncio
 import gc
 import logging
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -36,9 +38,24 @@ from linli_platform.registry.declaration import Declaration, apply
 _log = logging.getLogger("linli_platform")
 
 
+_BACK: Final = re.compile(r"-\d+[a-z]+", re.ASCII)
+"""So long back from now, as an option's value; argparse would take it for an option."""
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """Return arguments with times back from now, such as ``-30d``, in one with the option they are the value of."""
+    found: list[str] = []
+    for argument in argv:
+        if _BACK.fullmatch(argument) and found and found[-1] in {"--from", "--to"}:
+            found[-1] = f"{found[-1]}={argument}"
+        else:
+            found.append(argument)
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``linli-platform`` and return its exit code: 0 done, 1 a fault, 2 something to correct."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
         if args.command == "token":
             return new_token.run(args)

@@ -32,11 +32,9 @@ def adjusted(rule: Rule, values: Mapping[str, float]) -> Rule:
             names = ", ".join(known) or "it has none"
             raise ConfigError(f"{where}.parameters.{name}", "there is no such parameter", f"choose one: {names}")
         check_value(parameter, value, f"{where}.parameters.{name}")
-        told = written(parameter, value)
-        if name in raw["condition"]:
-            raw["condition"][name] = told
-        else:
-            raw["parameters"][name]["value"] = told
+        table, key = (raw["condition"], name) if name in raw["condition"] else (raw["parameters"][name], "value")
+        if value != parameter.value:
+            table[key] = written(parameter, value)
     found = read_rule(raw, where)
     kept = [msgspec.structs.replace(one, default=known[one.name].default) for one in found.parameters]
     return msgspec.structs.replace(found, parameters=tuple(kept))

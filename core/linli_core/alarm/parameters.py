@@ -51,7 +51,7 @@ def read_parameters(table: Table, raw: object) -> tuple[Parameter, ...]:
 def _parameter(name: str, raw: object, where: str, condition: Mapping[str, Any], rule: Table) -> Parameter:
     table = Table(raw, where, _KEYS)
     is_own = name in condition
-    is_of_expression = condition.get("kind") == "expression" and name not in NUMBERS | LENGTHS | set(condition)
+    is_of_expression = condition.get("kind") == "expression" and not is_own
     if not is_of_expression and not (is_own and name in NUMBERS | LENGTHS):
         known = ", ".join(sorted((NUMBERS | LENGTHS) & set(condition))) or "none here"
         raise ConfigError(where, f"{name!r} is nothing of the condition that may be changed", f"name one of: {known}")

@@ -122,7 +122,7 @@ def read_rule(raw: object, where: str) -> Rule:
         supersedes=table.texts("supersedes"),
         retrospective=table.duration("retrospective", 15 * MINUTE),
         parameters=parameters,
-        source=json.dumps(raw, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str),
+        source=json.dumps(raw, ensure_ascii=False, separators=(",", ":"), default=str),
     )
 
 

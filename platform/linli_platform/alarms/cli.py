@@ -1,6 +1,7 @@
 """``linli-platform rules``: look at alarm rules, try them, and prove them, before they wake anybody."""
 
 import argparse
+import getpass
 import json
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ WRONG: Final = 1
 
 _REPLAY_S: Final = 3_600.0
 _SHOWN: Final = 20
+_REVISIONS: Final = 1_000
 
 
 def add_arguments(commands: Any, common: Any) -> None:
@@ -47,19 +49,55 @@ def add_arguments(commands: Any, common: Any) -> None:
         description="Ask the running platform what the rules of a file would have said of stored history, beside those "
         "of the same ids that are in force: alarms a day, and each alarm that would appear or vanish. Changes nothing.",
     )
-    replay.add_argument("--rule", required=True, type=Path, metavar="FILE", help="the rules that are tried")
+    tried = replay.add_mutually_exclusive_group(required=True)
+    tried.add_argument("--rule", type=Path, metavar="FILE", help="the rules that are tried")
+    tried.add_argument("--revision", type=int, metavar="NUMBER", help="the revision that is tried, see 'rules history'")
+    replay.add_argument(
+        "--against", type=int, metavar="NUMBER", help="the revision it is compared with (default: what is in force)"
+    )
     replay.add_argument("--from", dest="start", default="-7d", metavar="TIME", help="RFC 3339, or back from now (-7d)")
     replay.add_argument("--to", dest="end", default="now", metavar="TIME", help="up to this moment, without it")
     replay.add_argument("--json", action="store_true", help="as the API gives it")
     for action in (listing, replay):
         action.add_argument("--lang", choices=("zh", "en"), default="en", help="language of what is told")
-    for action in (check, test, listing, replay):
+    history = actions.add_parser(
+        "history",
+        help="print what rules were and are, by whom and why, newest first",
+        description="Ask the running platform what became of rules: each change of a file, each of a parameter.",
+    )
+    history.add_argument("rule", nargs="?", default="", metavar="RULE", help="of this rule only")
+    history.add_argument("--json", action="store_true", help="as the API gives it")
+    history.add_argument("--lang", choices=("zh", "en"), default="en", help="language of what is told")
+    export = actions.add_parser(
+        "export",
+        help="write rules, and what people changed of them, into one file",
+        description="Ask the running platform for its rules and the values that people gave their parameters, as TOML.",
+    )
+    export.add_argument("file", nargs="?", type=Path, metavar="FILE", help="where to (default: standard output)")
+    take = actions.add_parser(
+        "import",
+        help="take in the values of an exported file: all, or none if one cannot be",
+        description="Bring the values of an exported file into the running platform. Rules of the file that are not in "
+        "force there are named: they come into force from the folder that the settings name in 'rules'.",
+    )
+    take.add_argument("file", type=Path, metavar="FILE", help="what 'rules export' wrote")
+    take.add_argument("--by", default="", metavar="NAME", help="who does so (default: your login)")
+    take.add_argument("--comment", default="", help="why")
+    for action in (check, test, listing, replay, history, export, take):
         common(action)
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Carry out one of the actions; return the exit status."""
-    actions = {"check": _check, "test": _test, "list": _list, "replay": _replay}
+    actions = {
+        "check": _check,
+        "test": _test,
+        "list": _list,
+        "replay": _replay,
+        "history": _history,
+        "export": _export,
+        "import": _import,
+    }
     return actions[args.action](args, settings)
 
 
@@ -114,16 +152,61 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _replay(args: argparse.Namespace, settings: Settings) -> int:
-    try:
-        rules = args.rule.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(str(args.rule), f"cannot be read ({exc})", "name a file of rules") from exc
-    if mistakes := find_mistakes(rules, str(args.rule), units()):
-        raise mistakes[0]
-    asked = {"rules": rules, "from": args.start, "to": args.end}
+    asked: dict[str, Any] = {"from": args.start, "to": args.end, "revision": args.revision, "against": args.against}
+    if args.rule is not None:
+        asked["rules"] = _content(args.rule)
+        if mistakes := find_mistakes(asked["rules"], str(args.rule), units()):
+            raise mistakes[0]
     found = ask(settings, "/rules/replay", method="POST", body=asked, wait=_REPLAY_S)
     print(json.dumps(found) if args.json else _told(found, args.lang))
     return 0
+
+
+def _history(args: argparse.Namespace, settings: Settings) -> int:
+    found = ask(settings, "/rules/revisions", rule=args.rule, limit=_REVISIONS)
+    if args.json:
+        print(json.dumps(found))
+        return 0
+    for row in found:
+        if row["parameter"]:
+            values = ["–" if row[key] is None else f"{row[key]:g}" for key in ("before", "after")]
+            what = f"{row['parameter']} {values[0]} → {values[1]}"
+        else:
+            what = text("revision.file" if row["source"] else "revision.gone", args.lang)
+        where = row["area"] or text("revision.everywhere", args.lang)
+        told = (f"{row['id']:>5}", row["at"], row["rule"], where, what, row["actor"], row["comment"])
+        print("  ".join(filter(None, told)))
+    return 0
+
+
+def _export(args: argparse.Namespace, settings: Settings) -> int:
+    told: str = ask(settings, "/rules/export")
+    if args.file is None:
+        print(told, end="")
+        return 0
+    try:
+        args.file.write_text(told, encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(
+            str(args.file), f"cannot be written ({exc})", "name a file in a folder you may write"
+        ) from exc
+    return 0
+
+
+def _import(args: argparse.Namespace, settings: Settings) -> int:
+    body = {"text": _content(args.file), "actor": args.by or getpass.getuser(), "comment": args.comment}
+    found = ask(settings, "/rules/import", method="POST", body=body)
+    print(f"{len(found['changed'])} revisions made, {found['unchanged']} values were so already")
+    for name in found["other_rules"]:
+        print(f"rule {name} is not in force here, or not as it is in the file", file=sys.stderr)
+    return 0
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(str(path), f"cannot be read ({exc})", "name a file of rules") from exc
 
 
 def _told(found: dict[str, Any], lang: Language) -> str:

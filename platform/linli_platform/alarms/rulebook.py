@@ -75,12 +75,12 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value that people gave a parameter."""
+    """A value that people give a parameter; ``None`` for what holds around there, or what the file says."""
 
     rule: str
     area: str
     parameter: str
-    value: float
+    value: float | None
 
 
 class RuleBook:
@@ -91,6 +91,7 @@ class RuleBook:
         files: The rules as the files have them.
 
     Attributes:
+        files: Each rule as its file has it.
         rules: Each rule as it is where no area says otherwise.
         local: Each rule as it is in an area that says otherwise.
         revisions: The newest revision of each, by rule and area.
@@ -99,8 +100,8 @@ class RuleBook:
 
     def __init__(self, sessions: sessionmaker[Session], files: Iterable[Rule]) -> None:
         self._sessions = sessions
-        self._files = {rule.id: rule for rule in files}
-        self.rules = dict(self._files)
+        self.files = {rule.id: rule for rule in files}
+        self.rules = dict(self.files)
         self.local: dict[Place, Rule] = {}
         self.revisions: dict[Place, int] = {}
         self.settings: dict[Place, dict[str, float]] = {}
@@ -110,7 +111,7 @@ class RuleBook:
         with self._sessions.begin() as session:
             for row in session.scalars(select(RuleValueTable)):
                 self.settings.setdefault((row.rule, row.area), {})[row.parameter] = row.value
-            for name in self._files:
+            for name in self.files:
                 self._resolve(name)
             newest = select(func.max(RuleRevisionTable.id)).group_by(RuleRevisionTable.rule, RuleRevisionTable.area)
             known = {
@@ -139,66 +140,73 @@ class RuleBook:
                 return self.revisions.get((rule, area))
         return self.revisions.get((rule, EVERYWHERE))
 
-    def change(
-        self, setting: Setting, value: float | None, now: Instant, *, actor: str, comment: str = ""
-    ) -> Revision | None:
-        """Give a parameter another value, or with none the one that holds around there; return the new revision.
-
-        ``None`` is returned where it was so already.
+    def change(self, settings: Sequence[Setting], now: Instant, *, actor: str, comment: str = "") -> list[Revision]:
+        """Give parameters other values, all of them or, where one cannot be, none; return the new revisions.
 
         Raises:
             NoSuchRule: No rule in force is called so.
             ConfigError: It has no such parameter, the value is out of bounds, or with it the rule cannot be used.
         """
-        place = (setting.rule, setting.area)
-        if setting.rule not in self._files:
-            raise NoSuchRule(f"no rule in force is called {setting.rule[:120]!r}")
-        kept = {key: dict(values) for key, values in self.settings.items() if key[0] == setting.rule}
-        wanted = dict(kept.get(place, {}))
-        before = wanted.get(setting.parameter)
-        if value is None:
-            wanted.pop(setting.parameter, None)
-        else:
-            wanted[setting.parameter] = value
-        self._check(place, {**wanted, **({setting.parameter: value} if value is not None else {})}, setting.parameter)
-        if before == value:
-            return None
-        old, revisions = self._in_force(), dict(self.revisions)
+        kept = {place: dict(values) for place, values in self.settings.items()}
+        revisions = dict(self.revisions)
+        made: list[RuleRevisionTable] = []
         try:
-            self._put(place, wanted)
-            self._resolve(setting.rule, strictly=True)
             with self._sessions.begin() as session:
-                session.execute(
-                    delete(RuleValueTable).where(
-                        RuleValueTable.rule == setting.rule,
-                        RuleValueTable.area == setting.area,
-                        RuleValueTable.parameter == setting.parameter,
-                    )
-                )
-                if value is not None:
-                    session.add(
-                        RuleValueTable(rule=setting.rule, area=setting.area, parameter=setting.parameter, value=value)
-                    )
-                made = None
-                told = {"actor": actor, "comment": comment, "parameter": setting.parameter}
-                now_in_force = self._in_force()
-                for each in {place, *now_in_force}:
-                    rule = now_in_force.get(each)
-                    if each[0] != setting.rule or (each != place and rule == old.get(each)):
-                        continue
-                    row = self._write(
-                        session, each, "" if rule is None else rule.source, now, before=before, after=value, **told
-                    )
-                    made = row if each == place else made
-                assert made is not None
-                return _revision(made)
+                for setting in settings:
+                    made += self._change(session, setting, now, actor, comment)
+                return [_revision(row) for row in made]
         except BaseException:
-            for key in [key for key in self.settings if key[0] == setting.rule]:
-                del self.settings[key]
-            self.settings |= kept
-            self.revisions = revisions
-            self._resolve(setting.rule)
+            self.settings, self.revisions = kept, revisions
+            for name in self.files:
+                self._resolve(name)
             raise
+
+    def _change(
+        self, session: Session, setting: Setting, now: Instant, actor: str, comment: str
+    ) -> list[RuleRevisionTable]:
+        name, place = setting.rule, (setting.rule, setting.area)
+        if name not in self.files:
+            raise NoSuchRule(f"no rule in force is called {name[:120]!r}")
+        wanted = dict(self.settings.get(place, {}))
+        before = wanted.pop(setting.parameter, None)
+        if setting.value is not None:
+            wanted[setting.parameter] = setting.value
+        adjusted(self.files[name], {setting.parameter: self._value(setting)})  # it has such a parameter, and may be so
+        if before == setting.value:
+            return []
+        old = self._of(name)
+        self.settings.pop(place, None)
+        if wanted:
+            self.settings[place] = wanted
+        self._resolve(name, strictly=True)
+        new = self._of(name)
+        identity = (RuleValueTable.rule == name, RuleValueTable.area == setting.area)
+        session.execute(delete(RuleValueTable).where(*identity, RuleValueTable.parameter == setting.parameter))
+        if setting.value is not None:
+            session.add(RuleValueTable(rule=name, area=setting.area, parameter=setting.parameter, value=setting.value))
+        told = {"actor": actor, "comment": comment, "parameter": setting.parameter}
+        # What changes everywhere changes in the areas too that say nothing of it.
+        return [
+            self._write(
+                session,
+                each,
+                new[each].source if each in new else "",
+                now,
+                before=before,
+                after=setting.value,
+                **told,
+            )
+            for each in sorted({place, *new})
+            if each == place or old.get(each) != new[each]
+        ]
+
+    def _value(self, setting: Setting) -> float:
+        if setting.value is not None:
+            return setting.value
+        return next((one.default for one in self.files[setting.rule].parameters if one.name == setting.parameter), 0.0)
+
+    def _of(self, name: str) -> dict[Place, Rule]:
+        return {place: rule for place, rule in self._in_force().items() if place[0] == name}
 
     def history(self, rule: str = "", limit: int = 1_000) -> list[Revision]:
         """Return revisions, newest first; of one rule if given."""
@@ -219,18 +227,6 @@ class RuleBook:
     def _in_force(self) -> dict[Place, Rule]:
         return {(name, EVERYWHERE): rule for name, rule in self.rules.items()} | self.local
 
-    def _put(self, place: Place, values: Mapping[str, float]) -> None:
-        self.settings.pop(place, None)
-        if values:
-            self.settings[place] = dict(values)
-
-    def _check(self, place: Place, values: Mapping[str, float], parameter: str) -> None:
-        around = {} if place[1] == EVERYWHERE else self.settings.get((place[0], EVERYWHERE), {})
-        rule = self._files[place[0]]
-        if parameter not in {one.name for one in rule.parameters}:
-            adjusted(rule, {parameter: 0.0})  # says so
-        check_rules([adjusted(rule, {**around, **values})], units())
-
     def _resolve(self, name: str, *, strictly: bool = False) -> None:
         """Work out anew what a rule is, everywhere and in each area.
 
@@ -246,14 +242,16 @@ class RuleBook:
                 self.local[name, area] = self._made(name, area, around, strictly=strictly)
 
     def _made(self, name: str, area: str, around: Mapping[str, float], *, strictly: bool) -> Rule:
-        file, values = self._files[name], {**around, **self.settings.get((name, area), {})}
+        file, values = self.files[name], {**around, **self.settings.get((name, area), {})}
         try:
-            return adjusted(file, values)
+            rule = adjusted(file, values)
+            check_rules([rule], units())
         except ConfigError as exc:
             if strictly:
                 raise
             _log.warning("what was changed of it%s is left out: %s", f" in {area}" if area else "", exc)
             return file
+        return rule
 
     def _write(
         self,

@@ -36,7 +36,7 @@ from linli_platform.alarms.hiding import HidingDesk, HidingRefused
 from linli_platform.alarms.history import chunks
 from linli_platform.alarms.records import AlarmRecords, Filter, encode_memory
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
-from linli_platform.alarms.rulebook import Revision, RuleBook, Setting
+from linli_platform.alarms.rulebook import EVERYWHERE, Revision, RuleBook, Setting
 from linli_platform.alarms.screening import QUALITY, Screening
 from linli_platform.clock import Clock
 from linli_platform.ingest import Committed
@@ -220,12 +220,10 @@ class AlarmService:
         self._bound.clear()
         self._screening.forget()
 
-    async def set_parameter(
-        self, setting: Setting, value: float | None, *, actor: str, comment: str = ""
-    ) -> Revision | None:
-        """Give a parameter of a rule another value, everywhere or in an area, in writing.
+    async def set_parameters(self, settings: Sequence[Setting], *, actor: str, comment: str = "") -> list[Revision]:
+        """Give parameters of rules other values, in writing: all of them or, where one cannot be, none.
 
-        It is judged by that from the next reading on. ``None`` is returned where it was so already.
+        They are judged by from the next reading on. What was so already makes no revision.
 
         Raises:
             NoSuchRule: No rule in force is called so.
@@ -233,18 +231,20 @@ class AlarmService:
         """
         async with self._changing:
             areas = {area.id for area in await asyncio.to_thread(self._registry.areas)}
-            if setting.area and setting.area not in areas:
-                raise ConfigError(
-                    "area", f"there is no area {setting.area[:80]!r}", "name one that the registry declares"
-                )
-            return await whole(self._set(setting, value, actor, comment))
+            for area in {setting.area for setting in settings} - areas - {EVERYWHERE}:
+                found, remedy = f"there is no area {area[:80]!r}", "name one that the registry declares"
+                raise ConfigError("area", found, remedy)
+            return await whole(self._set(settings, actor, comment))
 
-    async def _set(self, setting: Setting, value: float | None, actor: str, comment: str) -> Revision | None:
+    async def _set(self, settings: Sequence[Setting], actor: str, comment: str) -> list[Revision]:
         now = self._clock()
-        made = await asyncio.to_thread(self.book.change, setting, value, now, actor=actor, comment=comment)
-        if made is not None:
-            self._judge_by({setting.rule})
+        made = await asyncio.to_thread(self.book.change, settings, now, actor=actor, comment=comment)
+        self._judge_by({revision.rule for revision in made})
         return made
+
+    async def history(self, rule: str = "", limit: int = 100) -> list[Revision]:
+        """Return what rules were and are, newest first."""
+        return await asyncio.to_thread(self.book.history, rule, limit)
 
     def kinds(self) -> Mapping[tuple[str, str], str]:
         """Return the kinds of devices, by gateway and device, that rules may choose by."""

@@ -23,6 +23,7 @@ from linli_platform.api.notifications import notification_routes, silence_routes
 from linli_platform.api.problem import Problem, install
 from linli_platform.api.quarantine import quarantine_routes
 from linli_platform.api.readings import reading_routes
+from linli_platform.api.rule_changes import rule_change_routes
 from linli_platform.api.rules import rule_routes
 from linli_platform.api.security import Guard
 from linli_platform.api.stream import stream_routes
@@ -59,6 +60,7 @@ def create_app(context: ApiContext) -> FastAPI:
         notification_routes(context),
         silence_routes(context),
         rule_routes(context),
+        rule_change_routes(context),
         billing_routes(context),
         backup_routes(context),
         account_routes(context),

@@ -11,10 +11,12 @@ from linli_core.errors import ConfigError
 from linli_core.instant import DAY, SECOND, to_rfc3339
 from linli_platform.alarms.bundled import units
 from linli_platform.alarms.replay import Episode, Stopped, replay
+from linli_platform.alarms.rulebook import EVERYWHERE, NoSuchRevision, RuleBook
 from linli_platform.api import rule_models
 from linli_platform.api.context import ApiContext
 from linli_platform.api.models import Titles
 from linli_platform.api.problem import PROBLEMS, Problem
+from linli_platform.api.rule_changes import refused, shown_parameters
 from linli_platform.api.times import check_period, parse_time
 from linli_platform.store import StoreError
 
@@ -31,7 +33,8 @@ def rule_routes(context: ApiContext) -> APIRouter:
     @router.get("", summary="The rules in force")
     async def rules() -> list[rule_models.AlarmRule]:
         """Return every rule in force, by id."""
-        return [_shown(rule) for _, rule in sorted(context.alarms.engine.rules.items())]
+        book = context.alarms.book
+        return [_shown(book, rule) for _, rule in sorted(context.alarms.engine.rules.items())]
 
     @router.post("/replay", summary="What rules would have said of what is stored")
     async def replay_rules(request: Request, trial: rule_models.Trial) -> rule_models.RuleReplay:
@@ -42,8 +45,7 @@ def rule_routes(context: ApiContext) -> APIRouter:
         now = context.clock()
         start, end = parse_time(trial.start, now, "from"), parse_time(trial.end, now, "to")
         check_period(start, end, LONGEST, f"{trial.start} to {trial.end}")
-        tried = _rules(trial.rules)
-        before = [rule for rule in context.alarms.engine.rules.values() if rule.id in {rule.id for rule in tried}]
+        tried, before = await _compared(context, trial)
         gone = False
         async with turn:
             work = asyncio.create_task(
@@ -87,6 +89,25 @@ def rule_routes(context: ApiContext) -> APIRouter:
     return router
 
 
+async def _compared(context: ApiContext, trial: rule_models.Trial) -> tuple[list[Rule], list[Rule]]:
+    """Return the rules that are tried and those that they are compared with."""
+    if (trial.revision is None) == (not trial.rules):
+        found = "found neither" if trial.revision is None else "found both"
+        raise Problem(422, "invalid-request", where="rules", found=found, remedy="give rules, or a revision")
+    tried = _rules(trial.rules) if trial.revision is None else [await _revised(context, trial.revision)]
+    if trial.against is not None:
+        return tried, [await _revised(context, trial.against)]
+    names = {rule.id for rule in tried}
+    return tried, [rule for rule in context.alarms.engine.rules.values() if rule.id in names]
+
+
+async def _revised(context: ApiContext, number: int) -> Rule:
+    try:
+        return (await asyncio.to_thread(context.alarms.book.revision, number)).read()
+    except (ConfigError, NoSuchRevision) as exc:
+        raise refused(exc) from exc
+
+
 def _rules(text: str) -> list[Rule]:
     try:
         rules = parse_rules(text, "rules")
@@ -98,7 +119,7 @@ def _rules(text: str) -> list[Rule]:
     return rules
 
 
-def _shown(rule: Rule) -> rule_models.AlarmRule:
+def _shown(book: RuleBook, rule: Rule) -> rule_models.AlarmRule:
     return rule_models.AlarmRule(
         id=rule.id,
         category=rule.category,
@@ -113,6 +134,8 @@ def _shown(rule: Rule) -> rule_models.AlarmRule:
         respond_within=rule.respond_within / SECOND,
         clause=rule.clause,
         corrective_action=rule.corrective_action,
+        parameters=shown_parameters(book, rule),
+        revision=book.revisions.get((rule.id, EVERYWHERE)),
     )
 
 

@@ -34,6 +34,7 @@ from linli_platform.web.history import WINDOWS, history
 from linli_platform.web.language import COOKIE as LANG_COOKIE
 from linli_platform.web.language import language_of
 from linli_platform.web.notices import NoticePages
+from linli_platform.web.rules import RulePages
 from linli_platform.web.views import Views
 
 _HERE: Final = Path(__file__).parent
@@ -85,6 +86,7 @@ class Pages:
             ("GET", "/login", self.login),
             ("POST", "/login", self.sign_in),
             *NoticePages(self._context, self._render, _form).routes(),
+            *RulePages(self._context, self._render, _form).routes(),
         )
         for method, path, endpoint in routes:
             app.add_api_route(path, endpoint, methods=[method], include_in_schema=False, response_class=HTMLResponse)

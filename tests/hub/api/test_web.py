@@ -32,6 +32,7 @@ PATHS = (
     "/devices/gw-kitchen/cold-room-1",
     "/alarms",
     "/alarms?show=open",
+    "/rules",
     "/alarms?show=settled",
     "/login",
 )
