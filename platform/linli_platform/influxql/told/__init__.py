@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from linli_platform.influxql.joined import Virtual
+from linli_platform.influxql.told.alarms import ACTIVE, Changes, Health
 from linli_platform.influxql.told.areas import AREAS
 from linli_platform.influxql.told.books import ACCOUNTS, LOSSES
 from linli_platform.influxql.told.complete import Completeness
@@ -26,4 +27,7 @@ def told(known: Known) -> Iterator[Virtual]:
     """Yield every measurement, as one caller sees it."""
     for table in TOLD:
         yield Told(table, known)
+    yield Told(ACTIVE, known)
+    yield Changes(known)
     yield Completeness(known)
+    yield Health(known)

@@ -1,0 +1,286 @@
+"""``alarm_change``, ``alarm_active``, ``alarm_health``: what happened to alarms, which stand, how their system fares.
+
+Nothing of it is written to the store: the alarms' own record is the one place where it stands (ADR 0039).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+import numpy as np
+
+from linli_core.alarm import CONDITION_HOLDS, NEEDS_ACKNOWLEDGEMENT, Priority
+from linli_core.alarm.hourly import HourFigures, hourly
+from linli_core.instant import DAY, HOUR, SECOND, Instant
+from linli_platform.alarms.records import Filter
+from linli_platform.alarms.rows import Sort, Told
+from linli_platform.influxql.parse import QueryError
+from linli_platform.influxql.piece import Piece
+from linli_platform.influxql.source import Series
+from linli_platform.influxql.syntax import Kind
+from linli_platform.influxql.told.known import Known
+from linli_platform.influxql.told.table import Row, Table
+from linli_platform.influxql.vector import Vector, vector
+from linli_platform.influxql.window import EARLIEST, LATEST, MICROSECOND, Range
+
+_BACK: Final = 400 * DAY
+"""So far back the health is asked for at most, where a statement names no time."""
+
+_MOST: Final = 200_000
+_STANDING: Final = 10_000
+_COMMUNITY: Final = "community"
+_NOTHING: Final = {Kind.STRING: "", Kind.FLOAT: 0.0, Kind.INTEGER: 0, Kind.BOOLEAN: False}
+
+
+def _standing(known: Known) -> Iterator[Row]:
+    rows = known.alarms.records.find(Filter(active=True), _STANDING)
+    for row in known.alarms.hiding.seen(rows, known.now):
+        if not known.sees(row.gateway, row.device):
+            continue
+        sort = Sort(row.rule, row.category.value, row.priority.value, row.gateway, row.device, row.point)
+        since = row.raised_again_at or row.raised_at
+        yield Row(
+            since,
+            _tags(known, sort) | {"state": row.state.value},
+            {
+                "acknowledged": row.state not in NEEDS_ACKNOWLEDGEMENT,
+                "alarm": row.id,
+                "hidden": row.hiding is not None,
+                "retrospective": row.retrospective,
+                "since": (known.now - since) / SECOND,
+                "subject": row.subject,
+                "value": row.value,
+                **_said("title", row.title),
+                **_said("response", row.response),
+            },
+        )
+
+
+ACTIVE: Final = Table(
+    "alarm_active",
+    {
+        "acknowledged": Kind.BOOLEAN,
+        "alarm": Kind.INTEGER,
+        "hidden": Kind.BOOLEAN,
+        "response_en": Kind.STRING,
+        "response_zh": Kind.STRING,
+        "retrospective": Kind.BOOLEAN,
+        "since": Kind.FLOAT,
+        "subject": Kind.STRING,
+        "title_en": Kind.STRING,
+        "title_zh": Kind.STRING,
+        "value": Kind.FLOAT,
+    },
+    _standing,
+)
+
+
+class Changes:
+    """Every transition of every alarm, and what people did with it, when it was so.
+
+    Args:
+        known: What there is.
+    """
+
+    name = "alarm_change"
+    fields: Mapping[str, Kind] = {
+        "active": Kind.INTEGER,
+        "actor": Kind.STRING,
+        "alarm": Kind.INTEGER,
+        "comment": Kind.STRING,
+        "event": Kind.STRING,
+        "learnt_at": Kind.INTEGER,
+        "retrospective": Kind.BOOLEAN,
+        "state": Kind.STRING,
+        "subject": Kind.STRING,
+        "text": Kind.STRING,
+        "title_en": Kind.STRING,
+        "title_zh": Kind.STRING,
+        "value": Kind.FLOAT,
+    }
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def series(self) -> Sequence[Series]:
+        """Return one series for each sort of alarm that may be seen."""
+        return [series for series, _ in self._made()]
+
+    def rows(self, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None) -> list[Piece]:
+        """Return what happened to alarms within a range."""
+        made = self._made()
+        members: dict[Sort, list[Told]] = {made[one.id][1]: [] for one in series}
+        told = self._known.alarms.records.told(*_within(reach), _MOST + 1)
+        if len(told) > _MOST:
+            raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
+        for one in reversed(told):
+            if (found := members.get(one.sort)) is not None:
+                found.append(one)
+        wanted = {name: kind for name, kind in self.fields.items() if fields is None or name in fields}
+        pieces = []
+        for one_series in series:
+            if members[made[one_series.id][1]]:
+                rows = [_values(one) for one in members[made[one_series.id][1]]]
+                times = [one.change.at for one in members[made[one_series.id][1]]]
+                pieces.append(_piece(self.name, one_series.tags, times, rows, wanted))
+        return pieces
+
+    def _made(self) -> list[tuple[Series, Sort]]:
+        found: list[tuple[Series, Sort]] | None = self._known.made.get(self.name)
+        if found is None:
+            sorts = [sort for sort in self._known.alarms.records.kinds() if self._known.sees(sort.gateway, sort.device)]
+            tags = sorted((tuple(sorted(_tags(self._known, sort).items())), sort) for sort in sorts)
+            found = [(Series(number, dict(key)), sort) for number, (key, sort) in enumerate(tags)]
+            self._known.made[self.name] = found
+        return found
+
+
+class Health:
+    """The figures of the alarm system by community and hour, each at the hour's beginning.
+
+    Args:
+        known: What there is.
+    """
+
+    name = "alarm_health"
+    fields: Mapping[str, Kind] = {
+        "acknowledged": Kind.INTEGER,
+        "chattering": Kind.INTEGER,
+        "floods": Kind.INTEGER,
+        "high": Kind.INTEGER,
+        "in_floods": Kind.INTEGER,
+        "low": Kind.INTEGER,
+        "medium": Kind.INTEGER,
+        "raised": Kind.INTEGER,
+        "seen_after": Kind.FLOAT,
+        "seen_after_p90": Kind.FLOAT,
+        "standing": Kind.INTEGER,
+        "unseen": Kind.INTEGER,
+    }
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def series(self) -> Sequence[Series]:
+        """Return one series for each community that may be seen in part."""
+        return [Series(number, tags) for number, (tags, _) in enumerate(self._made())]
+
+    def rows(self, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None) -> list[Piece]:
+        """Return the hours within a range, until the present one."""
+        start, end = _within(reach)
+        now = self._known.now
+        # Hours begin at their start: those that begin within the range, and none of the future.
+        first, last = -(-max(start, now - _BACK) // HOUR) * HOUR, min(end, now + 1)
+        if first >= last:
+            return []
+        made = self._made()
+        whole = (last - 1) // HOUR * HOUR + HOUR
+        gateways = {gateway for one in series for gateway, _ in made[one.id][1]}
+        moments = self._known.alarms.records.moments(first, whole, gateways, _MOST + 1)
+        if len(moments) > _MOST:
+            raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
+        wanted = {name: kind for name, kind in self.fields.items() if fields is None or name in fields}
+        pieces = []
+        for one in series:
+            own = [moment for moment in moments if _place(moment.subject) in made[one.id][1]]
+            hours = hourly(own, first, whole)
+            pieces.append(
+                _piece(self.name, one.tags, [hour.start for hour in hours], [_figures(hour) for hour in hours], wanted)
+            )
+        return pieces
+
+    def _made(self) -> list[tuple[dict[str, str], set[tuple[str, str]]]]:
+        """Return the tags of each community, and which devices of which gateways are there and may be seen."""
+        found: list[tuple[dict[str, str], set[tuple[str, str]]]] | None = self._known.made.get(self.name)
+        if found is None:
+            members: dict[tuple[tuple[str, str], ...], set[tuple[str, str]]] = {}
+            for sort in self._known.alarms.records.kinds():
+                if self._known.sees(sort.gateway, sort.device):
+                    tags = _community(self._known, sort.gateway, sort.device)
+                    members.setdefault(tuple(sorted(tags.items())), set()).add((sort.gateway, sort.device))
+            found = [(dict(key), places) for key, places in sorted(members.items())]
+            self._known.made[self.name] = found
+        return found
+
+
+def _within(reach: Range) -> tuple[Instant, Instant]:
+    return -(-max(reach.start, EARLIEST) // MICROSECOND), min(reach.end, LATEST) // MICROSECOND + 1
+
+
+def _tags(known: Known, sort: Sort) -> dict[str, str]:
+    own = {"rule": sort.rule, "category": sort.category, "priority": sort.priority, "point": sort.point}
+    return known.places.tags(sort.gateway, sort.device) | {name: value for name, value in own.items() if value}
+
+
+def _community(known: Known, gateway: str, device: str) -> dict[str, str]:
+    """Return the tags of the community a device is in, or of the outermost area where none is one."""
+    place = known.places.of(gateway, device)
+    area = place.kinds.get(_COMMUNITY) or (place.areas[-1] if place.areas else None)
+    return {} if area is None else known.places.tags_of_area(area)
+
+
+def _place(subject: str) -> tuple[str, str]:
+    gateway, _, below = subject.partition("/")
+    return gateway, below.partition("/")[0]
+
+
+def _said(name: str, words: Mapping[str, str]) -> dict[str, str | None]:
+    return {f"{name}_{lang}": words.get(lang) for lang in ("en", "zh")}
+
+
+def _values(told: Told) -> dict[str, Any]:
+    change = told.change
+    return {
+        "active": int(change.after in CONDITION_HOLDS),
+        "actor": change.actor or None,
+        "alarm": told.alarm,
+        "comment": change.comment or None,
+        "event": change.event.value,
+        "learnt_at": change.learnt_at,
+        "retrospective": change.retrospective,
+        "state": change.after.value,
+        "subject": told.subject,
+        "text": change.text,
+        "value": change.value,
+        **_said("title", told.title),
+    }
+
+
+def _figures(hour: HourFigures) -> dict[str, Any]:
+    def seconds(span: Instant | None) -> float | None:
+        return None if span is None else span / SECOND
+
+    return {
+        "acknowledged": hour.acknowledged,
+        "chattering": hour.chattering,
+        "floods": hour.floods,
+        "high": hour.mix[Priority.HIGH],
+        "in_floods": hour.in_floods,
+        "low": hour.mix[Priority.LOW],
+        "medium": hour.mix[Priority.MEDIUM],
+        "raised": hour.raised,
+        "seen_after": seconds(hour.seen_after),
+        "seen_after_p90": seconds(hour.seen_after_p90),
+        "standing": hour.standing,
+        "unseen": hour.unseen,
+    }
+
+
+def _piece(
+    name: str,
+    tags: Mapping[str, str],
+    times: Sequence[Instant],
+    rows: Sequence[Mapping[str, Any]],
+    wanted: Mapping[str, Kind],
+) -> Piece:
+    def column(field: str, kind: Kind) -> Vector:
+        values = [row[field] for row in rows]
+        there = [value is not None for value in values]
+        return vector(kind, [_NOTHING[kind] if value is None else value for value in values], there)
+
+    return Piece(
+        name,
+        tags,
+        np.array(times, np.int64) * MICROSECOND,
+        {field: column(field, kind) for field, kind in wanted.items()},
+    )

@@ -1,0 +1,132 @@
+"""What InfluxQL tells of alarms: those that stand, what happened to them, how their system fares, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.hub.api.conftest import open_site
+from tests.hub.api.test_influx_told import asked
+
+from linli_core.instant import HOUR, MINUTE, SECOND, Instant
+from linli_core.vocabulary import vocabulary
+from linli_platform.alarms import Filter, load_rules
+from linli_platform.registry import Area, Device, Gateway, State
+from linli_platform.tokens import Reads
+
+if TYPE_CHECKING:
+    from tests.hub.api.conftest import Clock, Site
+
+ROOM = "cold-room/air_temperature"
+NAMES = ("alarm_active", "alarm_change", "alarm_health")
+
+
+def window(start: Instant, end: Instant) -> str:
+    return f"time >= {start * 1000} AND time < {end * 1000}"
+
+
+@pytest.fixture
+async def alarmed(tmp_path: Path, clock: Clock) -> AsyncIterator[Site]:
+    """A site with one rule, and two communities: in one a room got warm and was seen to, in the other one is warm."""
+    rules = [rule for rule in load_rules() if rule.id == "food.cold-room-warm"]
+    async with open_site(tmp_path, clock, rules=rules) as site:
+        await furnish(site, clock)
+        yield site
+
+
+async def furnish(site: Site, clock: Clock) -> None:
+    site.registry.declare(
+        [
+            Area("yard", None, "community", {"zh": "茉莉花园", "en": "Jasmine Garden"}),
+            Area("b1", "yard", "building"),
+            Area("other", None, "community"),
+        ],
+        [Gateway("gw-1", State.ACTIVE, area="b1"), Gateway("gw-2", State.ACTIVE, area="other")],
+        [Device("gw-1", "cold-room", State.ACTIVE), Device("gw-2", "cold-room", State.ACTIVE)],
+    )
+    clock.forward(HOUR - clock() % HOUR)
+    for value in (4.0, 11.0, 11.0):
+        site.commit("gw-1", [(ROOM, clock(), value)])
+        clock.forward(5 * SECOND)
+    await site.settle()
+    (alarm,) = await site.alarms.find(Filter(active=True, gateway="gw-1"))
+    clock.forward(10 * MINUTE)
+    await site.alarms.acknowledge(alarm.id, actor="li", comment="door shut")
+    for value in (4.0, 4.0):
+        site.commit("gw-1", [(ROOM, clock(), value)])
+        clock.forward(5 * SECOND)
+    clock.forward(HOUR)
+    for _ in range(2):
+        site.commit("gw-2", [(ROOM, clock(), 9.0)])
+        clock.forward(5 * SECOND)
+    await site.settle()
+
+
+def test_no_quantity_has_such_a_name() -> None:
+    assert vocabulary().keys().isdisjoint(NAMES)
+
+
+async def test_alarms_that_stand_are_told_with_what_to_do(alarmed: Site) -> None:
+    (row,) = [row for row in await asked(alarmed, "SELECT * FROM alarm_active") if row["rule"] == "food.cold-room-warm"]
+    assert (row["gateway"], row["community"], row["priority"], row["state"]) == (
+        "gw-2", "other", "high", "unacknowledged",
+    )  # fmt: skip
+    assert (row["title_zh"], row["title_en"]) == ("冷库温度过高", "Cold room too warm")
+    assert row["response_en"]
+    assert (row["acknowledged"], row["hidden"], row["retrospective"], row["value"]) == (False, False, False, 9.0)
+    assert row["since"] == pytest.approx(7.0)
+
+
+async def test_what_happened_is_told_when_it_was_so(alarmed: Site, clock: Clock) -> None:
+    start = clock() - 2 * HOUR
+    text = f"SELECT event, state, active, actor, comment FROM alarm_change WHERE {window(start, clock())}"
+    rows = await asked(alarmed, f"{text} AND gateway = 'gw-1' AND rule = 'food.cold-room-warm' GROUP BY rule, building")
+    assert [(row["event"], row["state"], row["active"], row["actor"]) for row in rows] == [
+        ("raise", "unacknowledged", 1, None),
+        ("acknowledge", "acknowledged", 1, "li"),
+        ("return", "normal", 0, None),
+    ]
+    assert (rows[1]["comment"], rows[1]["building"]) == ("door shut", "b1")
+    (count,) = await asked(
+        alarmed,
+        f"SELECT count(alarm) FROM alarm_change WHERE {window(start, clock())} AND event = 'raise'"
+        " AND rule = 'food.cold-room-warm'",
+    )
+    assert count["count"] == 2
+    early = await asked(alarmed, f"SELECT event FROM alarm_change WHERE {window(start - HOUR, start)}")
+    assert early == []
+
+
+async def test_the_health_of_the_alarms_is_told_by_hour_and_community(alarmed: Site, clock: Clock) -> None:
+    first = clock() // HOUR * HOUR - HOUR
+    text = f"SELECT * FROM alarm_health WHERE {window(first, clock())} AND community = 'yard'"
+    one, two = await asked(alarmed, text)
+    assert (one["time"], two["time"]) == (first // 1000, first // 1000 + 3_600_000)
+    assert (one["raised"], one["high"], one["low"], one["acknowledged"], one["unseen"]) == (1, 1, 0, 1, 0)
+    assert (one["seen_after"], one["seen_after_p90"]) == (pytest.approx(607.0, abs=10), pytest.approx(607.0, abs=10))
+    assert (two["raised"], two["seen_after"], two["floods"], two["chattering"], two["standing"]) == (0, None, 0, 0, 0)
+    assert one["community_en"] == "Jasmine Garden"
+    by_day = (
+        f"SELECT sum(raised), max(unseen) FROM alarm_health WHERE {window(first, clock())} GROUP BY time(1d), community"
+    )
+    found = {row["community"]: row for row in await asked(alarmed, by_day) if row["sum"] is not None}
+    assert (found["yard"]["sum"], found["yard"]["max"]) == (1, 0)
+    assert found["other"]["max"] >= 1
+    assert await asked(alarmed, f"SELECT * FROM alarm_health WHERE {window(clock() + HOUR, clock() + 2 * HOUR)}") == []
+
+
+async def test_they_are_listed_and_nobody_is_told_of_what_it_may_not_see(alarmed: Site, clock: Clock) -> None:
+    names = {row["name"] for row in await asked(alarmed, "SHOW MEASUREMENTS")}
+    assert names >= set(NAMES)
+    reach = window(clock() - 3 * HOUR, clock())
+    told: dict[str, list[dict[str, Any]]] = {}
+    for name in NAMES:
+        told[name] = await asked(alarmed, f"SELECT * FROM {name} WHERE {reach}", Reads(areas=("b1",)))
+        assert "other" not in str(told[name])
+        assert "gw-2" not in str(told[name])
+        assert await asked(alarmed, f"SELECT * FROM {name} WHERE {reach}", Reads()) == []
+        assert "gw-2" in str(await asked(alarmed, f"SELECT * FROM {name} WHERE {reach}")) or name == "alarm_health"
+    assert sum(row["raised"] for row in told["alarm_health"]) >= 1
+    assert told["alarm_change"]
