@@ -12,7 +12,6 @@ from grafana_foundation_sdk.models.dashboard import (
     DashboardDashboardTime,
     DashboardLink,
     DashboardLinkType,
-    DataSourceRef,
     GridPos,
     RowPanel,
 )
@@ -28,10 +27,7 @@ from linli_dashboards.grid import COLUMNS, placed
 from linli_dashboards.influxql import PLACES
 from linli_dashboards.links import PREFIX, uid
 from linli_dashboards.panel import Maker, Panel, Row
-from linli_dashboards.variables import Number, console_at, number, period, place
-
-SOURCE: Final = DataSourceRef(type_val="influxdb", uid=PREFIX)
-"""The platform, under the id that every Grafana with these boards gives it."""
+from linli_dashboards.variables import Number, console_at, device, number, period, place
 
 CONSOLE: Final = "http://127.0.0.1:8080"
 """Where the console is, unless the boards are made for another place."""
@@ -70,17 +66,18 @@ class Board:
         self,
         lang: Language,
         dialect: Dialect | None = None,
-        source: DataSourceRef = SOURCE,
         console: str = CONSOLE,
     ) -> Dashboard:
         """Return it as Grafana has it."""
         whom = Whom.PLACE if len(self.places) > 1 else Whom.AREA
-        maker = Maker(lang, dialect or InfluxQL(), source)
+        dialect = dialect or InfluxQL()
+        source, suffix = dialect.source, dialect.suffix
+        maker = Maker(lang, dialect, source)
         return Dashboard(
-            uid=uid(self.name, lang),
+            uid=uid(self.name, lang, suffix),
             title=text(f"board.{self.name}.title", lang),
             description=text(f"board.{self.name}.hint", lang),
-            tags=[PREFIX, f"{PREFIX}-{lang}"],
+            tags=[PREFIX, f"{PREFIX}-{lang}{suffix}"],
             graph_tooltip=DashboardCursorSync.CROSSHAIR,
             time=DashboardDashboardTime(from_val="now/d" if self.today else f"now-{self.shown}", to="now"),
             refresh=self.refresh,
@@ -88,31 +85,15 @@ class Board:
             panels=list(self._placed(maker)),
             templating=DashboardDashboardTemplating(
                 list_val=[
-                    *(place(name, lang, source) for name in self.places),
+                    *(place(name, lang, source) for name in (() if suffix else self.places)),
+                    *([device(dialect.devices(), lang, source)] if suffix else []),
                     period(lang),
                     *(number(each, lang) for each in self.numbers),
-                    console_at(console),
+                    *([] if suffix else [console_at(console)]),
                 ]
             ),
-            annotations=AnnotationContainer(list_val=annotations(lang, source, whom)),
-            links=[
-                DashboardLink(
-                    title=text("board.link.boards", lang),
-                    type_val=DashboardLinkType.DASHBOARDS,
-                    icon="dashboard",
-                    tags=[f"{PREFIX}-{lang}"],
-                    as_dropdown=True,
-                    include_vars=True,
-                    keep_time=True,
-                ),
-                DashboardLink(
-                    title=text("board.link.console", lang),
-                    type_val=DashboardLinkType.LINK,
-                    icon="external link",
-                    url=f"${{console}}/?lang={lang}",
-                    target_blank=True,
-                ),
-            ],
+            annotations=AnnotationContainer(list_val=[] if suffix else annotations(lang, source, whom)),
+            links=[_boards(lang, suffix), *([] if suffix else [_console(lang)])],
         )
 
     def _placed(self, maker: Maker) -> Iterator[PanelModel | RowPanel]:
@@ -123,3 +104,25 @@ class Board:
                 yield RowPanel(title=text(part.key, maker.lang), id_val=index, grid_pos=where)
             else:
                 yield maker.make(part, index, left, top)
+
+
+def _boards(lang: Language, suffix: str) -> DashboardLink:
+    return DashboardLink(
+        title=text("board.link.boards", lang),
+        type_val=DashboardLinkType.DASHBOARDS,
+        icon="dashboard",
+        tags=[f"{PREFIX}-{lang}{suffix}"],
+        as_dropdown=True,
+        include_vars=True,
+        keep_time=True,
+    )
+
+
+def _console(lang: Language) -> DashboardLink:
+    return DashboardLink(
+        title=text("board.link.console", lang),
+        type_val=DashboardLinkType.LINK,
+        icon="external link",
+        url=f"${{console}}/?lang={lang}",
+        target_blank=True,
+    )

@@ -12,6 +12,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from linli_core.catalogue import LANGUAGES, Language
 from linli_dashboards.board import CONSOLE, Board
 from linli_dashboards.boards import BOARDS
+from linli_dashboards.dialect import Dialect
+from linli_dashboards.direct import reduced
 from linli_dashboards.errors import BoardError
 from linli_dashboards.links import uid
 
@@ -27,16 +29,18 @@ class Made:
         board: What it is made of.
         lang: Its language.
         text: Its JSON.
+        suffix: Of the ids of boards for a database.
     """
 
     board: Board
     lang: Language
     text: str
+    suffix: str = ""
 
     @property
     def uid(self) -> str:
         """Its stable id."""
-        return uid(self.board.name, self.lang)
+        return uid(self.board.name, self.lang, self.suffix)
 
     @property
     def dashboard(self) -> dict[str, Any]:
@@ -49,11 +53,12 @@ class Made:
         return folder / self.lang / f"{self.uid}.json"
 
 
-def made(boards: Iterable[Board] = BOARDS, console: str = CONSOLE) -> Iterator[Made]:
-    """Yield every board in every language."""
-    for board in boards:
+def made(boards: Iterable[Board] = BOARDS, console: str = CONSOLE, dialect: Dialect | None = None) -> Iterator[Made]:
+    """Yield every board in every language; of those for a database what it can answer."""
+    suffix = "" if dialect is None else dialect.suffix
+    for board in boards if dialect is None else reduced(boards, dialect):
         for lang in LANGUAGES:
-            yield Made(board, lang, encoded(board.made(lang, console=console)))
+            yield Made(board, lang, encoded(board.made(lang, dialect, console)), suffix)
 
 
 def encoded(dashboard: Dashboard) -> str:

@@ -24,6 +24,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     build.add_argument(
         "--console", metavar="URL", default=CONSOLE, help=f"where links to the console lead (default {CONSOLE})"
     )
+    build.add_argument(
+        "--for",
+        dest="database",
+        choices=("influxdb", "victoriametrics"),
+        help="ask this database itself, with no platform in between: no areas, alarms or books, and no caller's sight",
+    )
     build.set_defaults(run=run)
 
 
@@ -31,12 +37,13 @@ def run(args: argparse.Namespace) -> int:
     """Write the boards."""
     # Grafana's SDK takes half a second to import: not for --help.
     from linli_dashboards.build import made, write  # noqa: PLC0415
+    from linli_dashboards.direct import DATABASES  # noqa: PLC0415
 
     console = args.console.rstrip("/")
     if not console.startswith(("http://", "https://")):
         raise BoardError("--console", f"found {args.console!r}", "give an address that begins with http:// or https://")
     try:
-        count = write(made(console=console), args.folder)
+        count = write(made(console=console, dialect=DATABASES.get(args.database)), args.folder)
     except OSError as exc:
         raise BoardError(str(args.folder), f"it cannot be written ({exc})", "name a folder of yours") from exc
     print(f"{count} boards in {args.folder}")

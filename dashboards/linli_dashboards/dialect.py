@@ -9,8 +9,9 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
 from linli_core.catalogue import Language, text
-from linli_dashboards.ask import Ask, Question, Record, Shape, Window
-from linli_dashboards.influxql import TITLED, InfluxQuery, Query, Scope, alias, statement
+from linli_dashboards.ask import Ask, Lived, Question, Record, Shape, Window
+from linli_dashboards.influxql import KEPT, TITLED, InfluxQuery, Query, Scope, alias, statement
+from linli_dashboards.links import PREFIX
 
 Heading = tuple[str, str, str, bool]
 """A column: its name in the answer, what people call it, its unit, whether only links need it."""
@@ -19,15 +20,36 @@ Heading = tuple[str, str, str, bool]
 class Dialect(Protocol):
     """A way to say questions."""
 
-    def query(
-        self, letter: str, question: Question, lang: Language, source: DataSourceRef
-    ) -> Builder[Dataquery] | None:
-        """Return a question as a query, ``None`` where whom it goes to knows no answer."""
+    @property
+    def suffix(self) -> str:
+        """What the ids of boards in it end in; empty for the platform."""
         ...
 
-    def columns(self, question: Question, lang: Language) -> Iterator[Heading]:
-        """Yield the columns of an answer that is a table."""
+    @property
+    def source(self) -> DataSourceRef:
+        """Whom the questions go to."""
         ...
+
+    def answers(self, question: Question) -> bool:
+        """Tell whether the one who is asked can know."""
+        ...
+
+    def query(self, letter: str, question: Question, lang: Language, source: DataSourceRef) -> Builder[Dataquery]:
+        """Return a question as a query."""
+        ...
+
+    def columns(self, letter: str, question: Question, lang: Language) -> Iterator[Heading]:
+        """Yield the columns of an answer that is a table; ``letter`` is the query's where there are several."""
+        ...
+
+    def devices(self) -> str:
+        """Return what lists the devices there are, where no areas are known."""
+        ...
+
+
+def without_places(question: Question) -> bool:
+    """Tell whether a question is one that a database can answer, which knows devices and points and no places."""
+    return isinstance(question, Ask) and question.lived is Lived.ANYWHERE and set(question.by) <= KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +58,30 @@ class InfluxQL:
 
     scope: Scope = Scope.PLATFORM
 
-    def query(
-        self, letter: str, question: Question, lang: Language, source: DataSourceRef
-    ) -> Builder[Dataquery] | None:
+    @property
+    def suffix(self) -> str:
+        """What the ids of boards in it end in."""
+        return "" if self.scope is Scope.PLATFORM else "-influxdb"
+
+    @property
+    def source(self) -> DataSourceRef:
+        """The data source of the platform, or of the database."""
+        return DataSourceRef(type_val="influxdb", uid=f"{PREFIX}{self.suffix}")
+
+    def answers(self, question: Question) -> bool:
+        """Tell whether the one who is asked can know."""
+        return self.scope is Scope.PLATFORM or without_places(question)
+
+    def query(self, letter: str, question: Question, lang: Language, source: DataSourceRef) -> Builder[Dataquery]:
         """Return a question as a query."""
-        if self.scope is Scope.DATABASE and isinstance(question, Record):
-            return None
         name = "" if question.shape is Shape.TABLE else alias(question.by, lang, self.scope)
         return Query(InfluxQuery(letter, statement(question, lang, self.scope), source, question.shape, name))
 
-    def columns(self, question: Question, lang: Language) -> Iterator[Heading]:
+    def devices(self) -> str:
+        """Return what lists the devices."""
+        return 'SHOW TAG VALUES WITH KEY = "device"'
+
+    def columns(self, _letter: str, question: Question, lang: Language) -> Iterator[Heading]:
         """Yield the columns of an answer: the time, tags, values."""
         timed = isinstance(question, Record) and (question.timed or question.window not in {None, Window.WHOLE})
         yield "Time", text("board.column.time", lang) if timed else "", "", not timed

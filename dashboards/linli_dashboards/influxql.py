@@ -12,6 +12,7 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
 from linli_core.catalogue import Language
+from linli_core.model import Quality, quality_code
 from linli_dashboards.ask import Aggregate, Ask, Lived, Question, Record, Shape, Whom, Window
 
 VALUE: Final = "value"
@@ -29,6 +30,7 @@ KEPT: Final = frozenset({"device", "gateway", "point"})
 ANY: Final = ".*"
 """What a variable stands for while all is chosen: an area that is none matches it too."""
 
+_BAD: Final = quality_code(Quality.BAD)
 _EXTREMES: Final = frozenset({Aggregate.MINIMUM, Aggregate.MAXIMUM})
 """What answers with the instant of what it picked, where no windows are asked for: every reading would be looked at."""
 
@@ -87,7 +89,7 @@ def statement(question: Question, lang: Language, scope: Scope = Scope.PLATFORM)
     lone = question.window is Window.WHOLE and question.aggregate in _EXTREMES
     if question.aggregate is Aggregate.CONSUMED or question.across or lone:
         return _across(question, lang, scope)
-    value = _aggregated(question)
+    value = _aggregated(question, scope)
     window = None if question.window is Window.WHOLE else question.window
     fill = "none" if question.aggregate is Aggregate.UNUSABLE else "null"
     source = f'"{question.quantity}"'
@@ -135,9 +137,9 @@ def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     return _select(together, f"({points})", [_range(ask)], _groups(window, by), "null")
 
 
-def _aggregated(ask: Ask) -> str:
+def _aggregated(ask: Ask, scope: Scope) -> str:
     if ask.aggregate is Aggregate.UNUSABLE:
-        return 'count("unusable")'
+        return 'count("unusable")' if scope is Scope.PLATFORM else 'count("quality")'
     return f'{ask.aggregate.value}("{VALUE}"){_times(ask)}'
 
 
@@ -155,6 +157,8 @@ def _conditions(ask: Ask, scope: Scope) -> list[str]:
     found = [_range(ask), *place(ask.whom, scope)]
     if ask.plain:
         found.append(f'"point" =~ /\\/{ask.quantity}$/')
+    if ask.aggregate is Aggregate.UNUSABLE and scope is Scope.DATABASE:
+        found.append(f'"quality" >= {_BAD}')
     if ask.lived is not Lived.ANYWHERE and scope is Scope.PLATFORM:
         found.append(f"\"dwelling\" {'!=' if ask.lived is Lived.DWELLINGS else '='} ''")
     return found

@@ -11,9 +11,9 @@ from linli_core.catalogue import Language, text
 PREFIX: Final = "linli"
 
 
-def uid(name: str, lang: Language) -> str:
-    """Return a board's stable id."""
-    return f"{PREFIX}-{name}-{lang}"
+def uid(name: str, lang: Language, suffix: str = "") -> str:
+    """Return a board's stable id; ``suffix`` tells boards for a database from those for the platform."""
+    return f"{PREFIX}-{name}-{lang}{suffix}"
 
 
 class Goal(StrEnum):
@@ -56,8 +56,8 @@ class Drill:
     board: str = ""
     column: str = ""
 
-    def link(self, lang: Language, *, columns: bool) -> DashboardLink:
-        """Return it; ``columns`` says that the value stands in a table."""
+    def link(self, lang: Language, *, columns: bool, suffix: str = "") -> DashboardLink:
+        """Return it; ``columns`` says that the value stands in a table, ``suffix`` is that of the boards' ids."""
         title = text(f"board.link.{self.goal.value}", lang)
 
         def part(tag: str) -> str:
@@ -69,6 +69,6 @@ class Drill:
             return DashboardLink(title).url(url).target_blank(True)
         tag, _ = _SMALLER[self.goal]
         level = _ORDER.index(self.goal.value)
-        kept = "".join(f"${{{name}:queryparam}}&" for name in _ORDER[:level])
-        url = f"/d/{uid(self.board, lang)}?{kept}var-{self.goal.value}={part(tag)}&${{__url_time_range}}"
+        kept = "" if suffix else "".join(f"${{{name}:queryparam}}&" for name in _ORDER[:level])
+        url = f"/d/{uid(self.board, lang, suffix)}?{kept}var-{self.goal.value}={part(tag)}&${{__url_time_range}}"
         return DashboardLink(title).url(url)

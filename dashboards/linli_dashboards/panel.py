@@ -112,6 +112,11 @@ def _unusable(ask: Ask) -> Ask:
     )
 
 
+def names_of(question: Question) -> list[str]:
+    """Return the columns of an answer in which values are."""
+    return [question.name] if isinstance(question, Ask) else [column.key for column in question.columns]
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A heading over the panels that follow."""
@@ -150,9 +155,7 @@ class Maker:
 
     def _queries(self, panel: Panel, made: _Builder) -> None:
         for letter, question in panel.questions():
-            query = self.dialect.query(letter, question, self.lang, self.source)
-            if query is not None:
-                made.with_target(query)
+            made.with_target(self.dialect.query(letter, question, self.lang, self.source))
 
     def _fields(self, panel: Panel, made: _Builder) -> None:
         made.unit(GRAFANA[panel.unit]).no_value("–")
@@ -170,7 +173,7 @@ class Maker:
         if mapping and not panel.of:
             made.mappings(mapping)
         if panel.drill and panel.look is not Look.TABLE:
-            made.data_links([drill.link(self.lang, columns=False) for drill in panel.drill])
+            made.data_links([drill.link(self.lang, columns=False, suffix=self.dialect.suffix) for drill in panel.drill])
         if isinstance(made, table.Panel):
             self._columns(panel, made, mapping)
         for letter, question in panel.questions():
@@ -200,12 +203,12 @@ class Maker:
                 ]
             )
         if panel.ranked:
-            heading = next(
-                it[1] for ask in panel.asks for it in self.dialect.columns(ask, self.lang) if it[0] == panel.ranked
-            )
+            heading = self._heading(panel)
             made.sort_by([common.TableSortByFieldState().display_name(heading).desc(True)])
-        for question in panel.asks:
-            for name, heading, unit, hidden in self.dialect.columns(question, self.lang):
+        for letter, question in panel.questions():
+            for name, heading, unit, hidden in self.dialect.columns(
+                letter if panel.joined else "", question, self.lang
+            ):
                 properties = [_property("displayName", heading)] if heading else []
                 properties += [_property("unit", GRAFANA[unit])] if unit else []
                 properties += [_property("custom.hidden", value=True)] if hidden else []
@@ -213,11 +216,18 @@ class Maker:
                     properties.append(_property("mappings", mapping))
                     properties.append(_property("custom.cellOptions", {"type": "color-text"}))
                 leading = [it for it in panel.drill if it.column.replace("{lang}", self.lang) in ("", name)]
-                links = [drill.link(self.lang, columns=True).build() for drill in leading]
+                links = [drill.link(self.lang, columns=True, suffix=self.dialect.suffix).build() for drill in leading]
                 if links and not hidden:
                     properties.append(_property("links", links))
                 if properties:
                     made.override_by_name(name, properties)
+
+    def _heading(self, panel: Panel) -> str:
+        """Return what the column is called by which a table is ordered; the first one's where a database lacks it."""
+        asked = next((ask for ask in panel.asks if panel.ranked in names_of(ask)), panel.asks[0])
+        if isinstance(asked, Ask):
+            return said(asked.label, self.lang)
+        return next(said(column.label, self.lang) for column in asked.columns if column.key == panel.ranked)
 
 
 def _property(name: str, value: object) -> DynamicConfigValue:

@@ -72,6 +72,23 @@ def place(name: str, lang: Language, source: DataSourceRef) -> VariableModel:
     )
 
 
+def device(listing: str, lang: Language, source: DataSourceRef) -> VariableModel:
+    """Return the choice of devices where nothing but their ids is known."""
+    return VariableModel(
+        type_val=VariableType.QUERY,
+        name="device",
+        label=text("board.variable.device", lang),
+        query=listing,
+        datasource=source,
+        current=VariableOption(selected=True, text=["All"], value=["$__all"]),
+        multi=True,
+        include_all=True,
+        all_value=ANY,
+        refresh=VariableRefresh.ON_TIME_RANGE_CHANGED,
+        sort=VariableSort.NATURAL_ASC,
+    )
+
+
 def period(lang: Language) -> VariableModel:
     """Return the choice of how long a period is, over which consumption is summed up."""
     choices = {"auto": f"{AUTO}period"} | {each: each for each in _PERIODS}

@@ -12,7 +12,9 @@ from linli_core.errors import LinliError
 from linli_dashboards.build import made
 from linli_dashboards.check.asking import Platform
 from linli_dashboards.check.checking import Report, check
-from linli_sim.boards.engines import ENGINES
+from linli_dashboards.check.databases import check_database
+from linli_dashboards.direct import DATABASES
+from linli_sim.boards.engines import ENGINES, Engine
 from linli_sim.boards.playing import playing, say
 
 
@@ -26,8 +28,8 @@ def main() -> int:
     reports = []
     try:
         for name in args.store or ENGINES:
-            with ENGINES[name]() as settings:
-                reports.append(asyncio.run(_checked(name, settings, args.folder)))
+            with ENGINES[name]() as engine:
+                reports += asyncio.run(_checked(name, engine, args.folder))
     except LinliError as exc:
         say(f"linli_sim.boards: {exc}")
         return 2
@@ -37,6 +39,8 @@ def main() -> int:
         for text in report.empty if args.empty else ():
             say(f"(may be) {text}")
     whole = reports[0].as_dict() | {
+        "queries": reports[0].queries
+        + sum(report.queries for report in reports[1:] if report.boards < reports[0].boards),
         "stores": [name for report in reports for name in report.stores],
         "failed": sum(len(report.failures) for report in reports),
     }
@@ -44,13 +48,18 @@ def main() -> int:
     return 1 if whole["failed"] else 0
 
 
-async def _checked(name: str, settings: str, folder: Path | None) -> Report:
+async def _checked(name: str, engine: Engine, folder: Path | None) -> list[Report]:
     with tempfile.TemporaryDirectory(prefix="linli-boards-") as place:
         say(f"{name}: filling a community")
-        async with playing(Path(place), settings) as community:
+        async with playing(Path(place), engine.settings) as community:
             say(f"{name}: {community.alarms} alarms stand; asking every query")
-            platform = Platform(name, community.url, community.token)
-            return await asyncio.to_thread(check, list(made()), folder, [platform], int(time.time()))
+            platform, now = Platform(name, community.url, community.token), int(time.time())
+            found = [await asyncio.to_thread(check, list(made()), folder, [platform], now)]
+            if engine.url:
+                say(f"{name}: asking the server itself")
+                boards = list(made(dialect=DATABASES[name]))
+                found.append(await asyncio.to_thread(check_database, boards, name, engine.url, now))
+            return found
 
 
 if __name__ == "__main__":

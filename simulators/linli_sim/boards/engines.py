@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,23 +21,36 @@ _READY_S: Final = 60
 _LOOK_S: Final = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A store that is ready.
+
+    Attributes:
+        settings: Of the platform that shall keep its readings there.
+        url: Of the server; empty where there is none.
+    """
+
+    settings: str = ""
+    url: str = ""
+
+
 @contextmanager
-def duckdb() -> Iterator[str]:
+def duckdb() -> Iterator[Engine]:
     """The platform's own file: nothing to start, nothing to set."""
-    yield ""
+    yield Engine()
 
 
 @contextmanager
-def influx() -> Iterator[str]:
-    """An InfluxDB 1.x; yield the settings that keep readings there."""
+def influx() -> Iterator[Engine]:
+    """An InfluxDB 1.x."""
     with influxdb() as server:
         server.create("linli")
-        yield f'[store]\nengine = "influxdb"\nurl = "{server.url}"\ndatabase = "linli"\n'
+        yield Engine(f'[store]\nengine = "influxdb"\nurl = "{server.url}"\ndatabase = "linli"\n', server.url)
 
 
 @contextmanager
-def victoria() -> Iterator[str]:
-    """A VictoriaMetrics; yield the settings that keep readings there."""
+def victoria() -> Iterator[Engine]:
+    """A VictoriaMetrics."""
     name = "victoria-metrics"
     path = shutil.which(name) or shutil.which(name, path=str(Path(sys.prefix) / "servers" / "usr" / "bin"))
     if path is None:
@@ -49,7 +63,7 @@ def victoria() -> Iterator[str]:
             server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": folder})  # noqa: S603 - found on PATH
         try:
             _await(server, f"{url}/health")
-            yield f'[store]\nengine = "victoriametrics"\nurl = "{url}"\n'
+            yield Engine(f'[store]\nengine = "victoriametrics"\nurl = "{url}"\n', url)
         finally:
             server.send_signal(signal.SIGTERM)
             try:
@@ -59,7 +73,7 @@ def victoria() -> Iterator[str]:
                 server.wait()
 
 
-ENGINES: Final[dict[str, Callable[[], AbstractContextManager[str]]]] = {
+ENGINES: Final[dict[str, Callable[[], AbstractContextManager[Engine]]]] = {
     "duckdb": duckdb,
     "influxdb": influx,
     "victoriametrics": victoria,
