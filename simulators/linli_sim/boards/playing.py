@@ -124,7 +124,7 @@ class _Asker:
             if holds(found):
                 return found
             await asyncio.sleep(_LOOK_S)
-        raise NotFilled(f"{path}: after {_PATIENCE_S} s it says {str(found)[:300]}")
+        raise NotFilled(f"{path}: after {_PATIENCE_S} s it says {str(found)[-900:]}")
 
     def _ask(self, path: str, body: bytes | None = None, kind: str = "text/plain") -> bytes:
         headers = {"Content-Type": kind} | ({} if "/api/" in path else {"Authorization": f"Token {self._token}"})
