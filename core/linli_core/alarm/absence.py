@@ -14,7 +14,7 @@ from linli_core.instant import Instant
 from linli_core.model import Quality, Value
 
 _LEARN: Final = 2
-_FORGET: Final = 0.1
+_FORGET: Final = 0.05
 """Of a longest gap, so much of the time that passes is forgotten."""
 
 

@@ -66,7 +66,7 @@ def meter_silent(start: Instant, seed: int) -> Story:
         for at in every(start, fault if number == 1 else until, 6 * HOUR):
             late = round(teller.random.uniform(0, 120)) * SECOND
             teller.say(device, "heat_energy", at, 1_000_000 + (at - start) // MINUTE, late=late)
-    teller.must("system.device-silent", "flat-301-heat", "heat_energy", fault, within=19 * HOUR, lasts=until - fault)
+    teller.must("system.device-silent", "flat-301-heat", "heat_energy", fault, within=25 * HOUR, lasts=until - fault)
     teller.must("utility.meter-silent", "flat-301-heat", "heat_energy", fault, within=51 * HOUR, lasts=until - fault)
     return teller.story(until)
 
