@@ -85,7 +85,7 @@ class Board:
     def uart(self, *_):
         return self.bus
 
-    def pin_in(self, _number, pull_up=False):  # noqa: ARG002
+    def pin_in(self, _number, pull_up=False):
         return self.pin
 
     def pin_out(self, _number):

@@ -153,7 +153,7 @@ async def test_a_node_speaks_with_its_own_key_and_no_other(tmp_path: Path, unix_
 def _program(folder: Path, number: int, *, broken: bool = False) -> Path:
     """Build a program for the desktop; each says its number, and a broken one cannot be started."""
     firmware = folder / f"firmware-{number}"
-    for part in ("lib", "node"):
+    for part in ("lib", "node", "board"):
         shutil.copytree(FIRMWARE / part, firmware / part)
     source = firmware / "node" / "linli_app" / "__init__.py"
     source.write_text(source.read_text() + f"PROGRAM = {number}\n{'broken()' if broken else ''}\n")

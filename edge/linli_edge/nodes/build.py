@@ -6,6 +6,7 @@
 import hashlib
 import importlib.util
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,16 +122,24 @@ def build(
                 continue
             name = str(source.relative_to(root).with_suffix(".mpy"))
             compiled = target / "files" / name
-            compiled.parent.mkdir(parents=True, exist_ok=True)
-            ran = subprocess.run(  # noqa: S603 - the compiler of the package
-                [program, "-O3", f"-march={BOARDS[board]}", "-s", source.name, "-o", str(compiled), str(source)],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            if ran.returncode:
-                raise BuildFailed(f"{source}: {ran.stderr.strip() or ran.stdout.strip()}")
+            _compile(program, board, source, compiled)
             data = compiled.read_bytes()
             files[name] = (len(data), hashlib.sha256(data).hexdigest())
+    # What stays on a board whatever is updated: the loader, and how it finds the slot.
+    root, loader = firmware or sources(), target / "loader"
+    _compile(program, board, root / "lib" / "linli_node" / "slots.py", loader / "lib" / "linli_loader.mpy")
+    shutil.copyfile(root / "board" / "main.py", loader / "main.py")
     text = json.dumps({"board": board, "number": number, "version": version, "files": files})
     write_durably(target / "manifest", text.encode())
     write_durably(target / "signature", key.sign(text.encode()).hex().encode())
     return Built(target, len(files), sum(size for size, _ in files.values()))
+
+
+def _compile(program: str, board: str, source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ran = subprocess.run(  # noqa: S603 - the compiler of the package
+        [program, "-O3", f"-march={BOARDS[board]}", "-s", source.name, "-o", str(target), str(source)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if ran.returncode:
+        raise BuildFailed(f"{source}: {ran.stderr.strip() or ran.stdout.strip()}")

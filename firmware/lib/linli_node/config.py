@@ -28,6 +28,8 @@ _NODE = {
     "gateway": ("table", None, None, REQUIRED),
     "wifi": ("tables", 0, 8, ()),
     "power": ("choice", ("battery", "mains"), None, "mains"),
+    # The pin that measures half of the battery's voltage; -1: none.
+    "battery_pin": ("whole", -1, 48, -1),
     "interval": ("whole", 1, 86400, 900),
     "sensors": ("tables", 1, 16, REQUIRED),
     "actions": ("tables", 0, 16, ()),

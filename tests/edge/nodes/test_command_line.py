@@ -78,6 +78,8 @@ def test_a_program_is_compiled_for_every_kind_of_board_and_offered(
         offset = len(data)
     assert len(data) == size
     assert data[:1] == b"M"  # what every compiled module begins with
+    assert Path("build/node/loader/lib/linli_loader.mpy").read_bytes()[:1] == b"M"
+    assert Path("build/node/loader/main.py").exists()
 
 
 def test_nothing_is_handed_out_that_the_offer_does_not_name(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""The loader over a flash of its own: ``main`` prints which program each start ran, and what the last error was."""
+
+import json
+import os
+import sys
+
+from linli_desktop.nor import Nor
+
+RAN = []
+
+
+class Reset(BaseException):
+    """The board starts again."""
+
+
+class Machine:
+    """Stands in for ``machine``."""
+
+    @staticmethod
+    def reset():
+        raise Reset
+
+
+class Time:
+    """Stands in for ``time``: nobody waits here."""
+
+    sleep = RAN.append
+
+
+def _write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def main(path):
+    """Start as often as a file asks for, each time with the programs it names in the slots."""
+    import vfs
+
+    from linli_node import slots
+
+    with open(path) as file:
+        case = json.load(file)
+    with open(case["main"]) as file:
+        source = file.read()
+    sys.modules["machine"] = Machine
+    sys.modules["linli_loader"] = slots
+    sys.modules["time"] = Time
+    nor = Nor(32)
+    vfs.VfsLfs2.mkfs(nor)
+    vfs.mount(vfs.VfsLfs2(nor), "/")
+    for slot, text in case["programs"].items():
+        os.mkdir("/" + slot)
+        os.mkdir("/" + slot + "/linli_app")
+        _write("/" + slot + "/linli_app/__init__.py", "")
+        _write("/" + slot + "/linli_app/start.py", text)
+    if case["state"]:
+        slots.Slots("").keep(case["state"])
+    sys.modules["checks_ran"] = RAN
+    before = list(sys.path)
+    for _ in range(case["starts"]):
+        try:
+            exec(source, {"__name__": "__main__"})
+        except Reset:
+            RAN.append("reset")
+        sys.path[:] = before
+        for name in list(sys.modules):
+            if name.startswith("linli_app"):
+                del sys.modules[name]
+    error = ""
+    if "last_error" in os.listdir("/"):
+        with open("/last_error") as file:
+            error = file.read()
+    print(json.dumps({"ran": RAN, "error": error, "state": slots.Slots("").state()}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

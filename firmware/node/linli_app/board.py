@@ -1,0 +1,355 @@
+"""A real board: ESP32 (C3, S3) or Raspberry Pi Pico W. What differs between them is here and nowhere else.
+
+On the ESP32 the count of milliseconds goes on through deep sleep (its RTC), and a few bytes outlast it. The RP2040 has
+neither: it sleeps lightly, with its memory, and a reset begins a new era.
+"""
+
+import asyncio
+import binascii
+import random
+import sys
+import time
+
+import machine
+import network
+
+from linli_node.errors import LinkError
+from linli_node.flash import BlockFlash, FolderFlash
+from linli_node.slots import Slots
+
+_ROOT = ""
+_KEYS = "/keys/"
+_BROKER = "linli-gateway"
+_JOIN_MS = 15000
+_ESP32 = sys.platform == "esp32"
+_RP2 = sys.platform == "rp2"
+_WATCHDOG_MS = 8000 if _RP2 else 60000  # the RP2040's counts no further than 8.388 s
+_CAUSES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET", "BROWN_OUT_RESET")
+
+
+def _cause():
+    found = machine.reset_cause()
+    for name in _CAUSES:
+        if getattr(machine, name, None) == found:
+            return name[:-6].lower()
+    return str(found)
+
+
+def kind():
+    """Return which kind of board this is, as ``linli-edge node build`` calls it."""
+    chip = sys.implementation._machine.upper()  # noqa: SLF001 - where MicroPython says it
+    return "rp2" if _RP2 else "esp32s3" if "S3" in chip else "esp32c3" if "C3" in chip else "esp32"
+
+
+class Pulses:
+    """Pulses on one pin, counted by interrupt; one that follows too soon is the contact's bounce."""
+
+    def __init__(self, pin, debounce_ms, begun):
+        self._debounce_ms = debounce_ms
+        self._pulses = begun
+        self._at = time.ticks_ms() - debounce_ms
+        pin.irq(self._fall, machine.Pin.IRQ_FALLING)
+
+    def _fall(self, _pin):
+        now = time.ticks_ms()
+        if time.ticks_diff(now, self._at) >= self._debounce_ms:
+            self._pulses += 1
+        self._at = now
+
+    def take(self):
+        """Return the pulses since the last time."""
+        state = machine.disable_irq()
+        pulses, self._pulses = self._pulses, 0
+        machine.enable_irq(state)
+        return pulses
+
+
+class OneWire:
+    """1-Wire as the sensors speak it, over the port's own timing."""
+
+    def __init__(self, pin):
+        import onewire  # noqa: PLC0415 - only where there is a probe
+
+        self._bus = onewire.OneWire(pin)
+        self._error = onewire.OneWireError
+
+    def reset(self):
+        """Tell whether anybody is there."""
+        try:
+            return bool(self._bus.reset())
+        except self._error:
+            return False
+
+    def write(self, data):
+        """Send bytes."""
+        self._bus.write(data)
+
+    def read(self, count):
+        """Receive bytes."""
+        data = bytearray(count)
+        self._bus.readinto(data)
+        return data
+
+
+class Uart:
+    """A serial line that is waited for without stopping anything else."""
+
+    def __init__(self, uart):
+        self._uart = uart
+
+    def write(self, data):
+        """Send bytes, after what came unasked is thrown away."""
+        while self._uart.any():
+            self._uart.read()
+        self._uart.write(data)
+
+    async def read(self, count, limit_ms):
+        """Return up to so many bytes, as far as they come within the limit."""
+        data, started = b"", time.ticks_ms()
+        while len(data) < count and time.ticks_diff(time.ticks_ms(), started) < limit_ms:
+            data += self._uart.read(count - len(data)) or b""
+            await asyncio.sleep_ms(5)
+        return data
+
+
+class Memory:
+    """A named part of what outlasts deep sleep on an ESP32: one JSON text in the RTC's memory."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def _all(self):
+        import json  # noqa: PLC0415 - the text is short and seldom read
+
+        try:
+            return json.loads(machine.RTC().memory() or b"{}")
+        except ValueError:
+            return {}
+
+    def get(self):
+        """Return the bytes that were set; none after a power cut."""
+        return binascii.unhexlify(self._all().get(self._name, ""))
+
+    def set(self, content):
+        """Hold bytes."""
+        import json  # noqa: PLC0415
+
+        held = self._all()
+        held[self._name] = binascii.hexlify(content).decode()
+        machine.RTC().memory(json.dumps(held).encode())
+
+
+class Board:
+    """The board this runs on.
+
+    Attributes:
+        uid: Its own name, from the chip.
+        woke: Whether it comes out of deep sleep.
+        goes_on: Whether its count has not been interrupted since the last start.
+        woken_pins: Pins that woke it.
+    """
+
+    log_size = (32, 16384)
+
+    def __init__(self, config):
+        self._gateway = config["gateway"]
+        self._power = config["battery_pin"]
+        self._wlan = network.WLAN(network.STA_IF)
+        self._context = None
+        self._watchdog = None
+        self.uid = binascii.hexlify(machine.unique_id()).decode()
+        self.reset_cause = _cause()
+        self.woke = self.reset_cause == "deepsleep"
+        self.goes_on = _ESP32 and self.reset_cause in ("deepsleep", "soft", "wdt")
+        self.woken_pins = self._woken()
+        self.kind = kind()
+        self.slots = Slots(_ROOT)
+        try:
+            with open(_ROOT + _KEYS + "update.pub", "rb") as file:
+                self.update_key = file.read()
+        except OSError:
+            self.update_key = b""
+
+    def _woken(self):
+        if not self.woke:
+            return ()
+        noted = bytes(Memory("wakes").get())
+        # The chip tells that a pin woke it; which one stands at the level it was waited for.
+        return tuple(noted[place] for place in range(0, len(noted), 2) if self._level(noted[place]) == noted[place + 1])
+
+    @staticmethod
+    def _input(number):
+        return machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
+
+    def _level(self, number):
+        return self._input(number).value()
+
+    def say(self, text):
+        """Tell whoever is at the serial line."""
+        print(text)  # noqa: T201 - the serial line is all there is
+
+    def count(self):
+        """Return milliseconds that go on through deep sleep where the chip can."""
+        return time.time_ns() // 1000000
+
+    def random32(self):
+        """Return 32 random bits."""
+        return random.getrandbits(32)
+
+    def feed(self):
+        """Show the watchdog that the program lives."""
+        if self._watchdog is None:
+            self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
+        self._watchdog.feed()
+
+    def flash(self, name, blocks, size):
+        """Return a piece of flash: a partition of that name where there is one, else a folder of files."""
+        if _ESP32:
+            import esp32  # noqa: PLC0415 - on that chip only
+
+            found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="linli-" + name)
+            if found:
+                return BlockFlash(found[0])
+        return FolderFlash(_ROOT + "/" + name, blocks, size)
+
+    def memory(self, name):
+        """Return memory that outlasts deep sleep; ``None`` where there is none."""
+        return Memory(name) if _ESP32 else None
+
+    def pin_in(self, number, pull_up=False):
+        """Return an input."""
+        return machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP if pull_up else None)
+
+    def pin_out(self, number):
+        """Return an output."""
+        return machine.Pin(number, machine.Pin.OUT)
+
+    def pulses(self, number, debounce_ms):
+        """Return a counter of pulses; one that woke the board is the first."""
+        pin = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
+        return Pulses(pin, debounce_ms, 1 if number in self.woken_pins else 0)
+
+    def adc(self, number):
+        """Return an analogue input."""
+        return machine.ADC(machine.Pin(number))
+
+    def i2c(self, sda, scl):
+        """Return an I2C bus; in software, so that any two pins will do, and with a limit so that a short ends."""
+        return machine.SoftI2C(scl=machine.Pin(scl), sda=machine.Pin(sda), freq=100000, timeout=50000)
+
+    def one_wire(self, number):
+        """Return a 1-Wire bus."""
+        return OneWire(machine.Pin(number))
+
+    def uart(self, number, tx, rx, baud):
+        """Return a serial line, 8N1."""
+        return Uart(machine.UART(number, baudrate=baud, tx=machine.Pin(tx), rx=machine.Pin(rx)))
+
+    def battery_mv(self):
+        """Return the battery's millivolts; ``None`` on mains."""
+        if self._power < 0:
+            return None
+        # A divider of two equal resistors; the ESP32 knows its own reference, the RP2040 has 3.3 V.
+        adc = self.adc(self._power)
+        if _ESP32:
+            return adc.read_uv() * 2 // 1000
+        return adc.read_u16() * 6600 // 65535
+
+    def signal(self):
+        """Return the radio's strength in dBm; ``None`` where it is not known."""
+        try:
+            return self._wlan.status("rssi") if self._wlan.isconnected() else None
+        except (OSError, ValueError):
+            return None
+
+    async def connect(self, signals):
+        """Join one of the networks, the first that lets us in.
+
+        Raises:
+            LinkError: None does.
+        """
+        wlan = self._wlan
+        wlan.active(True)
+        if wlan.isconnected():
+            return
+        for signal in signals:
+            wlan.disconnect()
+            wlan.connect(signal["ssid"], signal["password"])
+            started = time.ticks_ms()
+            while not wlan.isconnected() and time.ticks_diff(time.ticks_ms(), started) < _JOIN_MS:
+                await asyncio.sleep_ms(50)
+            if wlan.isconnected():
+                return
+        wlan.active(False)
+        raise LinkError("no network lets this node in: " + ", ".join(signal["ssid"] for signal in signals))
+
+    async def streams(self):
+        """Return a reader and a writer to the gateway's broker."""
+        gateway = self._gateway
+        if not gateway["tls"]:
+            return await asyncio.open_connection(gateway["host"], gateway["port"])
+        if self._context is None:
+            self._context = context(_ROOT + _KEYS)
+        return await asyncio.open_connection(
+            gateway["host"], gateway["port"], ssl=self._context, server_hostname=_BROKER
+        )
+
+    def restart(self):
+        """Start the program that was put into the other slot."""
+        machine.reset()
+
+    def confirmed(self):
+        """Somebody has confirmed the button's call; actions that follow it have been told."""
+
+    def sleep(self, milliseconds, wakes):
+        """Sleep so long, or until a pin is at its level; on an ESP32 the program begins anew after it."""
+        self._wlan.active(False)
+        if not _ESP32:
+            # The RP2040 keeps its memory: what follows is the next time awake.
+            machine.lightsleep(milliseconds)
+            self.woke = True
+            return
+        import esp32  # noqa: PLC0415
+
+        noted = bytearray()
+        for pin, level in wakes:
+            noted.append(pin)
+            noted.append(level)
+        Memory("wakes").set(bytes(noted))
+        high = [self._input(pin) for pin, level in wakes if level]
+        low = [self._input(pin) for pin, level in wakes if not level]
+        if hasattr(esp32, "wake_on_ext1"):
+            # Several pins wake when any is high; of those that wake when low there is one: the chip has no other way.
+            if high:
+                esp32.wake_on_ext1(high, esp32.WAKEUP_ANY_HIGH)
+            if low:
+                esp32.wake_on_ext0(low[0], esp32.WAKEUP_ALL_LOW)
+            if len(low) > 1:
+                self.say("only one pin can wake this chip by going low")
+        else:
+            for pins, level in ((high, True), (low, False)):
+                if pins:
+                    esp32.wake_on_gpio(pins, level)
+        machine.deepsleep(milliseconds)
+
+
+def context(folder):
+    """Return what TLS needs: the gateway's authority, this node's certificate and key.
+
+    Raises:
+        LinkError: They are not there.
+    """
+    import ssl  # noqa: PLC0415 - only where it is used: it is large
+
+    held = []
+    for name in ("ca.der", "node.der", "node.key"):
+        try:
+            with open(folder + name, "rb") as file:
+                held.append(file.read())
+        except OSError:
+            raise LinkError("no " + folder + name + ": linli-edge node provision writes it") from None
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    found.verify_mode = ssl.CERT_REQUIRED
+    found.load_verify_locations(cadata=held[0])
+    found.load_cert_chain(held[1], held[2])
+    return found

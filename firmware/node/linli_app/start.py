@@ -1,0 +1,31 @@
+"""How the program begins on a board; ``main.py`` calls it from the slot that is to start."""
+
+import asyncio
+
+from linli_app.settings import load
+from linli_node.errors import ConfigError
+
+
+async def _live(config):
+    from linli_app.board import Board  # noqa: PLC0415 - after the configuration was checked: its memory is free again
+    from linli_app.program import Node  # noqa: PLC0415
+
+    board = Board(config)
+    while True:
+        node = Node(config, board)
+        node.open()
+        # An ESP32 on a battery does not come back from its sleep; a Pico W does.
+        await node.run()
+
+
+def main(root=""):
+    """Run the node for ever.
+
+    Raises:
+        ConfigError: It has no configuration, or one that cannot be used.
+    """
+    try:
+        config = load(root)
+    except OSError:
+        raise ConfigError("this board has no configuration yet: linli-edge node provision writes one") from None
+    asyncio.run(_live(config))
