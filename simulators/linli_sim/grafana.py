@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from linli_sim.grafana_api import Description
@@ -54,7 +53,7 @@ class Organisation:
     Attributes:
         release: Grafana's.
         roles: Role of each token.
-        folders, permissions, teams, sources, contacts, accounts: By uid or id.
+        folders, permissions, teams, sources, accounts: By uid or id.
         versions: Every version of each board: folder, JSON, message.
         measurements: What the data sources find at their server.
         unreachable: Data sources that do not reach their server.
@@ -70,7 +69,6 @@ class Organisation:
     permissions: dict[str, list[Json]] = field(default_factory=dict)
     teams: dict[int, Json] = field(default_factory=dict)
     sources: dict[str, Json] = field(default_factory=dict)
-    contacts: dict[str, Json] = field(default_factory=dict)
     accounts: dict[int, Json] = field(default_factory=dict)
     versions: dict[str, list[tuple[str, Json, str]]] = field(default_factory=dict)
     measurements: int = 3
@@ -387,34 +385,6 @@ def _remove_account_token(org: Organisation, _asked: Asked, match: re.Match[str]
     if _keys(org, match[1]).pop(int(match[2]), None) is None:
         raise _absent("token")
     return {"message": "Service account token deleted"}
-
-
-_HIDDEN: Final = "authorization_credentials"
-
-
-@_route("GET", "/v1/provisioning/contact-points")
-def _contacts(org: Organisation, _asked: Asked, _match: re.Match[str]) -> object:
-    def shown(contact: Json) -> Json:
-        settings = contact["settings"]
-        assert isinstance(settings, dict)
-        return {**contact, "settings": settings | ({_HIDDEN: "[REDACTED]"} if _HIDDEN in settings else {})}
-
-    return [shown(contact) for contact in org.contacts.values()]
-
-
-@_route("POST", "/v1/provisioning/contact-points")
-def _make_contact(org: Organisation, asked: Asked, _match: re.Match[str]) -> object:
-    body = _body(asked)
-    org.contacts[str(body["uid"])] = body
-    return body
-
-
-@_route("PUT", "/v1/provisioning/contact-points/([^/]+)")
-def _change_contact(org: Organisation, asked: Asked, match: re.Match[str]) -> object:
-    if match[1] not in org.contacts:
-        raise _absent("contact point")
-    org.contacts[match[1]] = _body(asked)
-    return {"message": "contactpoint updated"}
 
 
 @contextmanager

@@ -36,6 +36,8 @@ from linli_sim.loadcurve import HOURLY
 
 ZONE: Final = ZoneInfo("Asia/Shanghai")
 _NO_ANSWER: Final = quality_code(Quality.BAD, Reason.NO_COMMUNICATION)
+_AT_A_TIME: Final = 3 * HOUR
+"""Readings come in so much at a time, as after short outages: an alarm is learnt of some time after it was so."""
 _EVERY_COLD: Final = 5 * MINUTE
 _MEAN_LOAD: Final = sum(HOURLY) / len(HOURLY)
 
@@ -227,7 +229,7 @@ class Past:
         return made
 
     async def _alarms(self, registry: Registry, store: DuckDBStore, series: Sequence[Series]) -> None:
-        """Let the alarms see the month go by, hour by hour, and people answer them."""
+        """Let the alarms see the month go by, and people answer them."""
         rules = [rule for rule in load_rules() if rule.category.value == "food" or rule.id == "system.device-silent"]
         chance = random.Random(f"{self._seed} people")  # noqa: S311
         end = _begin(_next(self.month))
@@ -242,14 +244,14 @@ class Past:
             places = [0] * len(series)
             try:
                 while self._now < end:
-                    self._now += HOUR
-                    alarms.on_committed(_hour(store, series, places, self._now))
+                    self._now += _AT_A_TIME
+                    alarms.on_committed(_until(store, series, places, self._now))
                     await alarms.settled()
                     for alarm, at in [pair for pair in waiting.items() if 0 < pair[1] <= self._now]:
                         waiting[alarm] = 0
-                        self._now, hour = at, self._now
+                        self._now, reached = at, self._now
                         await alarms.acknowledge(alarm, actor="zhang", comment="seen to")
-                        self._now = hour
+                        self._now = reached
             finally:
                 watching.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -260,7 +262,7 @@ class Past:
         service = CompletenessService(store, ZONE, lambda: _begin(_next(self.month)) + 2 * HOUR)
         await service.open()
         places = [0] * len(series)
-        service.on_committed(_hour(store, series, places, _begin(_next(self.month))))
+        service.on_committed(_until(store, series, places, _begin(_next(self.month))))
         await service.refresh()
 
 
@@ -280,7 +282,7 @@ def _answer(chance: random.Random) -> Instant:
     return round(chance.lognormvariate(2.6, 0.9)) * MINUTE
 
 
-def _hour(store: DuckDBStore, series: Sequence[Series], places: list[int], until: Instant) -> Committed:
+def _until(store: DuckDBStore, series: Sequence[Series], places: list[int], until: Instant) -> Committed:
     infos, times, values, codes = [], [], [], []
     for number, each in enumerate(series):
         info = store.series(each.gateway, each.point)

@@ -24,7 +24,6 @@ class Kind(StrEnum):
     PERMISSION = "permission"
     SOURCE = "source"
     BOARD = "board"
-    CONTACT = "contact"
     ACCOUNT = "account"
 
 

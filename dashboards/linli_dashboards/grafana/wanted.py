@@ -17,7 +17,7 @@ from linli_core.settings import parse_toml
 from linli_dashboards.grafana.secret import read_secret
 
 ROOT: Final = "linli"
-"""Folder, data source and contact point of an organisation have this uid; those of one community begin with it."""
+"""Folder and data source of an organisation have this uid; those of one community begin with it."""
 TAG: Final = "linli"
 MARK: Final = "linli-boards"
 """How what we made is known again: in a data source's settings and the message of a board's version."""

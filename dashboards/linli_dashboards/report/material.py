@@ -220,23 +220,19 @@ class Material:
         return device.area or (gateway.area if gateway is not None else None)
 
 
-def gather(
-    platform: Platform, area: str, month_of: Callable[[Health], Month], tell: Callable[[str], None] = lambda _: None
-) -> Material:
+def gather(platform: Platform, area: str, month_of: Callable[[Health], Month]) -> Material:
     """Ask the platform for a month of an area.
 
     Args:
         platform: The platform.
         area: Id of the area; empty for all.
         month_of: Returns the month, by the platform's clock and zone.
-        tell: Is told what is being asked.
 
     Raises:
         ConfigError: It does not answer, refuses, or there is no such area.
     """
     health = platform.get("health", Health)
     month = month_of(health)
-    tell("areas, gateways, devices")
     areas = {each.id: each for each in platform.get("areas", list[Area])}
     if area and area not in areas:
         found = f"no area is called {area[:63]!r}"
@@ -251,9 +247,7 @@ def gather(
             devices[each.gateway, each.id] = each
     own_gateways = {key for key, each in gateways.items() if not area or each.area in within}
     busy = sorted({gateway for gateway, _ in devices})
-    tell("completeness")
     complete = [day for key in sorted(devices) for day in _complete(platform, key, month.days)]
-    tell("alarms")
     alarms = [
         alarm
         for alarm in _alarms(platform, month)
@@ -261,15 +255,12 @@ def gather(
     ]
     standing = [alarm for alarm in alarms if alarm.raised_at < month.start and _held_at(alarm, month.start)]
     rules = {rule.id: rule for rule in platform.get("rules", list[Rule])}
-    tell("registers")
     registers = {name: _registers(platform, UTILITIES[name][0], month, devices, busy) for name in UTILITIES}
     before = {name: _registers(platform, UTILITIES[name][0], month.last_year, devices, busy) for name in UTILITIES}
-    tell("cold stores")
     cold: dict[PointKey, list[ColdDay]] = {}
     hours: dict[PointKey, list[float]] = {}
     for quantity in COLD:
         _cold(platform, quantity, month, devices, busy, cold, hours)
-    tell("losses")
     told = platform.get("losses", list[Loss], limit=_LOSSES)
     losses = [loss for loss in told if (loss.gateway in own_gateways or loss.gateway in busy) and _is_of(loss, month)]
     return Material(
