@@ -35,6 +35,10 @@ from linli_platform.ingest import cli as quarantine
 from linli_platform.registry import Registry
 from linli_platform.registry.declaration import Declaration, apply
 
+_COLLECTED_AFTER: Final = 20_000
+"""Objects made, and not gone by themselves, after which cycles are looked for. A batch holds thousands of them for a
+moment: with Python's own 700 all that lives was gone through again every few seconds."""
+
 _log = logging.getLogger("linli_platform")
 
 
@@ -178,6 +182,7 @@ async def _serve(settings: Settings) -> int:
         # Programs and tables that stay for good: gone through again and again, they held up each alarm of that moment.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_COLLECTED_AFTER, 10, 10)
         await platform.run(ready=lambda: print(f"linli-platform: ready on {platform.url}", flush=True))
     return 0
 

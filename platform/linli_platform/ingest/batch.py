@@ -19,8 +19,7 @@ from linli_platform.store import Batch, EventRow, Quarantined
 _LARGE: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """One message in a batch, so that it can be told from its neighbours.
 
     Attributes:

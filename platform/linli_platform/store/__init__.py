@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,9 +104,8 @@ class Aggregate(StrEnum):
     LAST = "last"
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesInfo:
-    """One point of one gateway's device, as the store knows it.
+class SeriesInfo(msgspec.Struct, frozen=True, gc=False):
+    """One point of one gateway's device, as the store knows it; there are tens of thousands, for good.
 
     Attributes:
         id: Small number, the key in ``reading``; never reused.
