@@ -11,7 +11,7 @@ from typing import Final
 
 import duckdb
 
-KEPT: Final = 64_000_000
+KEPT: Final = 32_000_000
 """Bytes of blocks that stay: the newest, and those a query has just read."""
 
 _HELD: Final = """
