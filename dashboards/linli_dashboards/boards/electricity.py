@@ -4,7 +4,7 @@ from typing import Final
 
 from linli_dashboards.ask import Aggregate, Ask, Lived, Shape, Window
 from linli_dashboards.board import Board
-from linli_dashboards.boards.parts import TO_DEVICE, compared, consumed
+from linli_dashboards.boards.parts import compared, consumed
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
@@ -15,7 +15,7 @@ def _of_device(aggregate: Aggregate, quantity: str, shown: str, name: str, *, pl
         quantity,
         aggregate,
         shown,
-        by=("gateway", "device"),
+        by=("gateway", "dwelling", "device"),
         window=Window.WHOLE,
         inner=Window.PERIOD,
         across="sum" if aggregate is Aggregate.CONSUMED else "",
@@ -53,7 +53,7 @@ ELECTRICITY: Final = Board(
         Panel(
             "board.electricity.power_now",
             Look.FIGURE,
-            (Ask("active_power", Aggregate.MEAN, "kW", across="sum", lived=Lived.DWELLINGS),),
+            (Ask("active_power", Aggregate.MEAN, "kW", lived=Lived.DWELLINGS),),
             width=6,
             height=5,
         ),
@@ -79,22 +79,7 @@ ELECTRICITY: Final = Board(
             stacked=True,
             drill=(Drill(Goal.BUILDING, "electricity"),),
         ),
-        Panel(
-            "board.electricity.by_dwelling",
-            Look.RANKING,
-            (
-                Ask(
-                    "energy_import",
-                    Aggregate.CONSUMED,
-                    "kWh",
-                    by=("dwelling",),
-                    window=Window.WHOLE,
-                    lived=Lived.DWELLINGS,
-                ),
-            ),
-            drill=(Drill(Goal.DWELLING, "electricity"),),
-        ),
-        _by_building("board.electricity.power", "active_power", Aggregate.MEAN, "kW", width=24),
+        _by_building("board.electricity.power", "active_power", Aggregate.MEAN, "kW"),
         Row("board.electricity.quality"),
         _by_building("board.electricity.voltage", "voltage", Aggregate.MINIMUM, plain=False, limits=_VOLTAGE),
         _by_building("board.electricity.factor", "power_factor", Aggregate.MEAN),
@@ -111,7 +96,10 @@ ELECTRICITY: Final = Board(
             height=10,
             joined=True,
             ranked="consumed",
-            drill=(TO_DEVICE,),
+            drill=(
+                Drill(Goal.DWELLING, "electricity", "dwelling_{lang}"),
+                Drill(Goal.DEVICE, "device", "device_{lang}"),
+            ),
         ),
     ),
 )

@@ -18,12 +18,13 @@ from linli_platform.influxql.functions import RANKED, TRANSFORMATIONS
 from linli_platform.influxql.parse import QueryError
 from linli_platform.influxql.pattern import matcher
 from linli_platform.influxql.piece import Piece, Rows
-from linli_platform.influxql.prepared import Prepared, by_group, plan
+from linli_platform.influxql.prepared import Prepared, by_group, differences, differing, plan
 from linli_platform.influxql.source import Newest, Series, Source
 from linli_platform.influxql.syntax import (
     Call,
     Distinct,
     Expression,
+    Fill,
     Kind,
     Measurement,
     Measurements,
@@ -127,8 +128,8 @@ def answer(
     names = [column.name for column in chosen] + _ranked_tags(select)
     found: list[Answer] = []
     values = 0
-    groups: Mapping[_Key, Callable[[Select], Group | _AtHand]] | None
-    groups = _prepared(source, sources, frame, chosen, grouped)
+    groups: Mapping[_Key, Callable[[Select], Group | _AtHand | _Ready]] | None
+    groups = _prepared(source, sources, frame, chosen, grouped, fill=select.fill)
     if groups is None:
         groups = _loaded(source, sources, frame, chosen, grouped)
     for key, make in _limited(groups, select):
@@ -162,8 +163,8 @@ def _framed(select: Select, now: int, bounds: Range, zone: ZoneInfo | None) -> _
 
 
 def _prepared(
-    source: Source, sources: _Sources, frame: _Frame, chosen: Sequence[Chosen], grouped: Sequence[str]
-) -> dict[_Key, Callable[[Select], Group]] | None:
+    source: Source, sources: _Sources, frame: _Frame, chosen: Sequence[Chosen], grouped: Sequence[str], *, fill: Fill
+) -> dict[_Key, "Callable[[Select], Group | _Ready]"] | None:
     """Return the groups as the store takes them together; ``None`` if rows have to be asked for."""
     planned = plan(chosen, windowed=frame.windows is not None)
     if planned is None or sources.pieces or sources.rest or (frame.windows is not None and not frame.reach.has_start):
@@ -171,7 +172,8 @@ def _prepared(
     field, wanted = planned
     edges = np.array([frame.loaded.start, frame.loaded.end + 1], np.int64)
     inner = edges
-    found: dict[_Key, Callable[[Select], Group]] = {}
+    found: dict[_Key, Callable[[Select], Group | _Ready]] = {}
+    plainly = differing(chosen) if fill in {Fill.NULL, Fill.NONE} and not frame.descending else None
     for measurement, series in sources.series.items():
         keys = sorted({_key(measurement, one.tags, grouped) for one in series})
         numbers = {key: number for number, key in enumerate(keys)}
@@ -183,6 +185,13 @@ def _prepared(
         steps = source.steps(measurement, field, groups, inner, wanted)
         if steps is None:
             return None
+        if plainly is not None and frame.windows is not None:
+            measure, rises = plainly
+            last = int(edges[-2])
+            asked = int(starts_of(frame.windows, frame.reach, 0, descending=False)[0][0])
+            for number, (times, values) in differences(steps, edges, asked, last, measure, rises=rises).items():
+                found[keys[number]] = partial(_Ready, Table(times, [values]))
+            continue
         for number, prepared in by_group(steps, edges).items():
             found[keys[number]] = partial(_group, Rows.of([]), frame, prepared=prepared)
     return found
@@ -222,6 +231,17 @@ def _loaded(
             one = known_ones[0][1] if len(known_ones) == 1 else max((x for _, x in known_ones), key=attrgetter("time"))
             found[key] = partial(_AtHand, one)
     return found | {key: partial(_group, Rows.of(rows), frame) for key, rows in members.items()}
+
+
+class _Ready:
+    """A group whose rows were made with those of all the others."""
+
+    def __init__(self, table: Table, _select: Select) -> None:
+        self._table = table
+
+    def table(self, _chosen: Sequence[Chosen]) -> Table:
+        """Return its rows."""
+        return self._table
 
 
 class _AtHand:
@@ -280,8 +300,8 @@ def _newest_of(chosen: Sequence[Chosen]) -> str | None:
 
 
 def _limited(
-    groups: Mapping[_Key, Callable[[Select], Group | _AtHand]], select: Select
-) -> list[tuple[_Key, Callable[[Select], Group | _AtHand]]]:
+    groups: Mapping[_Key, Callable[[Select], Group | _AtHand | _Ready]], select: Select
+) -> list[tuple[_Key, Callable[[Select], Group | _AtHand | _Ready]]]:
     """Return groups in the order asked for; of each measurement as many as are wanted."""
     found = []
     counts: dict[str, int] = {}

@@ -10,9 +10,10 @@ from linli_platform.influxql.checks import calls_of
 from linli_platform.influxql.columns import Chosen
 from linli_platform.influxql.functions import SELECTORS, TRANSFORMATIONS
 from linli_platform.influxql.syntax import Call, Kind, Name
-from linli_platform.influxql.vector import Mask, Times, Vector
+from linli_platform.influxql.vector import Mask, Times, Vector, vector
 from linli_platform.store.query import Measure, Steps
 
+_DIFFERENCES: Final = frozenset({"difference", "non_negative_difference"})
 _NEEDS: Final[dict[str, frozenset[Measure]]] = {
     "count": frozenset({Measure.COUNT}),
     "sum": frozenset({Measure.SUM}),
@@ -82,6 +83,47 @@ def plan(chosen: Sequence[Chosen], *, windowed: bool) -> tuple[str, frozenset[Me
     if len(fields) != 1:
         return None
     return fields.pop(), frozenset().union(*(_NEEDS[call.name] for call in plain))
+
+
+def differing(chosen: Sequence[Chosen]) -> tuple[Measure, bool] | None:
+    """Return of what the differences from window to window are asked, and whether only rises; ``None`` for all else."""
+    if len(chosen) != 1 or not isinstance(call := chosen[0].expression, Call) or len(call.arguments) != 1:
+        return None
+    inner = call.arguments[0]
+    # Where nothing was counted, that is 0 and no gap.
+    if call.name not in _DIFFERENCES or not isinstance(inner, Call) or inner.name not in _NEEDS.keys() - {"count"}:
+        return None
+    needed = _NEEDS[inner.name]
+    return (next(iter(needed)), call.name.startswith("non_negative")) if len(needed) == 1 else None
+
+
+def differences(
+    steps: Steps, edges: Times, first: int, last: int, measure: Measure, *, rises: bool
+) -> dict[int, tuple[Times, Vector]]:
+    """Return the differences of each group from one window that holds anything to the next, all groups at once.
+
+    Args:
+        steps: By group, then by window.
+        edges: Where each window begins, and where the last one ends (ns).
+        first: Where the first window that is asked for begins.
+        last: Where the last one does.
+        measure: Of what.
+        rises: Leave out what is less than before.
+    """
+    values, group = steps.measures[measure], steps.group
+    change, times = np.diff(values), edges[steps.window[1:]]
+    kept = (np.diff(group) == 0) & (times >= first) & (times <= last)
+    if rises:
+        kept &= change >= 0
+    change, times, group = change[kept], times[kept], group[1:][kept]
+    if not len(group):
+        return {}
+    begins = np.flatnonzero(np.r_[True, np.diff(group) != 0])
+    ends = np.r_[begins[1:], len(group)]
+    return {
+        int(group[begin]): (times[begin:end], vector(Kind.FLOAT, change[begin:end]))
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+    }
 
 
 def by_group(steps: Steps, edges: Times) -> dict[int, Prepared]:

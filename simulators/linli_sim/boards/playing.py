@@ -19,8 +19,9 @@ from linli_core.errors import LinliError
 from linli_sim.boards.furniture import GATEWAY, declaration, lines
 from linli_sim.community import AREA, COLD_ROOM, ELECTRIC, Community
 
-READ_S: Final = 85
-"""For how long the demo's devices are read: what was due within the last minute is not counted as complete yet."""
+READ_S: Final = 150
+"""For how long the demo's devices are read: a gateway tells after a minute how often it reads what only an answer
+tells, and what was due within the last minute is not counted as complete yet."""
 
 _AT_ONCE: Final = 5_000
 _LOOK_S: Final = 0.5

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.hub.influxql.conftest import BAD, T0
+from tests.hub.influxql.conftest import AREAS, BAD, DEVICES, GATEWAYS, GOOD, T0, put
 
-from linli_core.instant import MINUTE
+from linli_core.instant import HOUR, MINUTE
 from linli_platform.influxql import answer as answering
 from linli_platform.influxql import store_source
+from linli_platform.influxql.catalogue import Catalogue, Places
+from linli_platform.influxql.execute import execute
+from linli_platform.influxql.parse import parse
+from linli_platform.influxql.store_source import StoreSource
 
 if TYPE_CHECKING:
     from tests.hub.influxql.conftest import Asked
+
+    from linli_platform.store.duckdb import DuckDBStore
 
 S0 = T0 // 1_000_000
 
@@ -153,3 +159,26 @@ def test_windows_of_a_range_that_begins_in_the_middle(ask: Asked) -> None:
     (result,) = ask(f"SELECT sum(value) FROM active_power WHERE device = 'm1' AND {reach} GROUP BY time(2m)")
     assert result["series"][0]["values"] == [[S0, 101.0], [S0 + 120, 205.0]]
     assert T0 % (2 * MINUTE) == 0
+
+
+def test_differences_made_for_all_groups_at_once_are_those_of_each_alone(store: DuckDBStore) -> None:
+    """A condition on the field has every reading looked at: the two ways must say the same."""
+    counts = (5.0, 5.0, 7.0, 2.0, 2.5, 9.0)
+    put(store, "gw-1", "m4/active_power", [(T0 + place * 2 * MINUTE, x, GOOD) for place, x in enumerate(counts)])
+    put(store, "gw-1", "m5/active_power", [(T0 + 3 * MINUTE, 1.0, GOOD)])
+    catalogue = Catalogue.of(store.all_series(), Places(AREAS, GATEWAYS, DEVICES), lambda _info: True)
+    source = StoreSource(store, catalogue)
+    now = (T0 + HOUR) * 1000
+
+    def said(text: str) -> list[object]:
+        (result,) = execute(parse(text), source, now, "linli")
+        assert not result.error
+        return [(one.tags, one.table.times.tolist(), one.table.columns[0].listed()) for one in result.answers]
+
+    ways = (("null", ""), ("none", ""), ("null", " ORDER BY time DESC"), ("null", " LIMIT 2"), ("null", " SLIMIT 1"))
+    reaches = (f"time >= {S0}s AND time < {S0 + 700}s", f"time > {S0 + 130}s AND time < {S0 + 420}s")
+    for name, inner in product(("non_negative_difference", "difference"), ("last", "max", "sum", "count")):
+        for (fill, rest), reach in product(ways, reaches):
+            tail = f"GROUP BY time(2m), device fill({fill}){rest}"
+            text = f"SELECT {name}({inner}(value)) FROM active_power WHERE {reach}"
+            assert said(f"{text} {tail}") == said(f"{text} AND value > -1000 {tail}"), f"{text} {tail}"
