@@ -5,6 +5,7 @@
 each round, as for a reader who opens a board after a while.
 """
 
+import asyncio
 import os
 import statistics
 import tempfile
@@ -73,14 +74,18 @@ def _measured() -> dict[str, float]:
         registry = stack.enter_context(Registry(folder / "registry.sqlite"))
         _declare(registry)
         _fill(store)
-        alarms = AlarmService(registry, store, [], lambda: _END)
-        lengths = {"today": "24h", "electricity": "30d"}
-        found = {}
+        return asyncio.run(_asked(store, registry))
+
+
+async def _asked(store: DuckDBStore, registry: Registry) -> dict[str, float]:
+    lengths = {"today": "24h", "electricity": "30d"}
+    found = {}
+    async with AlarmService(registry, store, [], lambda: _END) as alarms:
         for board in BOARDS:
             if board.name in lengths:
                 queries = list(_queries(board, lengths[board.name]))
                 found[board.name] = _median(store, registry, alarms, queries)
-        return found
+    return found
 
 
 def _queries(board: Board, length: str) -> Iterator[str]:
