@@ -34,7 +34,13 @@ _BAD: Final = quality_code(Quality.BAD)
 _EXTREMES: Final = frozenset({Aggregate.MINIMUM, Aggregate.MAXIMUM})
 """What answers with the instant of what it picked, where no windows are asked for: every reading would be looked at."""
 
-_WINDOWS: Final = {Window.AUTO: "$__interval", Window.PERIOD: "$period", Window.HOUR: "1h", Window.DAY: "1d"}
+_WINDOWS: Final = {
+    Window.AUTO: "$__interval",
+    Window.PERIOD: "$period",
+    Window.HOUR: "1h",
+    Window.DAY: "1d",
+    Window.WHOLE: "${__range_s}s",
+}
 
 
 class Scope(Enum):
@@ -122,7 +128,9 @@ def place(whom: Whom, scope: Scope = Scope.PLATFORM) -> list[str]:
 
 def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     """Return a statement about points that are first taken each by itself, then together."""
-    inner = ask.inner or (Window.AUTO if ask.window is Window.WHOLE else ask.window)
+    # The greatest of the greatest is the same however long the windows are; a register has to be looked at often.
+    whole = Window.AUTO if ask.aggregate is Aggregate.CONSUMED or ask.across else Window.WHOLE
+    inner = ask.inner or (whole if ask.window is Window.WHOLE else ask.window)
     by = named(ask.by, lang, scope)
     each = (*by, *(tag for tag in ("gateway", "point") if tag not in by))
     if ask.aggregate is Aggregate.CONSUMED:

@@ -10,17 +10,15 @@ from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
 
 
-def _of_device(aggregate: Aggregate, quantity: str, shown: str, name: str, *, plain: bool = True) -> Ask:
+def _of_device(aggregate: Aggregate, quantity: str, shown: str, name: str) -> Ask:
     return Ask(
         quantity,
         aggregate,
         shown,
         by=("gateway", "dwelling", "device"),
         window=Window.WHOLE,
-        inner=Window.PERIOD,
         across="sum" if aggregate is Aggregate.CONSUMED else "",
         shape=Shape.TABLE,
-        plain=plain,
         name=name,
         label=f"board.column.{name}",
     )
@@ -90,7 +88,6 @@ ELECTRICITY: Final = Board(
             (
                 _of_device(Aggregate.CONSUMED, "energy_import", "kWh", "consumed"),
                 _of_device(Aggregate.MAXIMUM, "active_power", "kW", "highest"),
-                _of_device(Aggregate.MINIMUM, "voltage", "V", "lowest", plain=False),
             ),
             width=24,
             height=10,
