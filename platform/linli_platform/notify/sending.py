@@ -7,6 +7,7 @@ failed; that is heard here, cleaned of whatever may be secret, and kept from eve
 
 import logging
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Iterable
@@ -20,10 +21,13 @@ from linli_platform.notify.routes import Target
 
 _LONGEST: Final = 16_384
 _KNOWN_REFUSAL: Final = re.compile(
-    r"error=\d{3}|\(\d{3}, b|refused|NewConnection|NameResolution|ConnectTimeout|not be established|Errno",
+    r"error=\d{3}|\(\d{3}, b|refused|rejected|NewConnection|NameResolution|ConnectTimeout|not be established|Errno",
     re.IGNORECASE,
 )
 """What is said where the other side certainly did not take the message. Anything else may have come through."""
+
+_ANSWERING: Final = frozenset({"NotifyDingTalk", "NotifyWeComBot"})
+"""Services whose answer has a code of its own."""
 
 _RANDOM: Final = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What one of Apprise's many services may raise at an answer it did not expect: a failure of that target alone."""
@@ -65,6 +69,7 @@ class AppriseSender:
         self._targets = {target.id: target for target in targets}
         self._urls: dict[str, str] = {}
         self._plugins: dict[str, Any] = {}
+        self._heard: dict[str, _Heard] = {}
         self._ear = _Ear()
 
     def open(self) -> None:
@@ -90,7 +95,8 @@ class AppriseSender:
         plugin = self._plugins[target]
         try:
             if plugin.notify(title=title, body=body, body_format="text"):
-                return Outcome()
+                refusal = heard.refusal() if (heard := self._heard.get(target)) is not None else ""
+                return Outcome(_clean(refusal, self._urls[target]))
             said = self._ear.heard() or f"{plugin.service_name} did not take it"
         except _RANDOM as exc:
             said = f"{type(exc).__name__}: {exc}"
@@ -116,11 +122,48 @@ class AppriseSender:
                 "write one such as mailtos://user:password@example.com, wecombot://KEY, dingtalk://TOKEN, feishu://TOKEN,"
                 " jsons://host/path or mqtts://user:password@host/topic",
             )
+        if type(plugin).__name__ in _ANSWERING:
+            self._heard[target] = _listening(sys.modules[type(plugin).__module__])
         plugin.request_rate_per_sec = 0
         plugin.retry = 0
         if "qos" in getattr(plugin, "template_args", {}) and "qos=" not in self._urls[target]:
             plugin.qos = 1  # MQTT: with 0 nobody says that it came
         return plugin
+
+
+class _Heard:
+    """Stands in the place of ``requests`` in a plugin's module, and keeps what each thread was answered last.
+
+    The robots of WeCom and DingTalk say yes in HTTP to what they refuse (a token that is gone, too many messages, a
+    word that is missing), and no in the body, which Apprise does not read. And it escapes DingTalk's signature twice,
+    which DingTalk therefore never finds to match.
+    """
+
+    def __init__(self, requests: Any) -> None:
+        self._requests = requests
+        self._last = threading.local()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._requests, name)
+
+    def post(self, *given: Any, **named: Any) -> Any:
+        """Ask as ``requests`` does."""
+        self._last.answer = None
+        params = named.get("params")
+        if isinstance(params, dict) and "sign" in params:
+            named["params"] = {**params, "sign": unquote(params["sign"])}  # Base64 has no per cent: once is enough
+        answer = self._last.answer = self._requests.post(*given, **named)
+        return answer
+
+    def refusal(self) -> str:
+        """Return why the service refused what it was asked last, empty if it did not."""
+        answer = self._last.__dict__.get("answer")
+        try:
+            said = None if answer is None else answer.json()
+        except ValueError:
+            return ""
+        found: dict[str, Any] = said if isinstance(said, dict) else {}
+        return f"refused: {found['errcode']}: {found.get('errmsg', '')}" if found.get("errcode") else ""
 
 
 class _Ear(logging.Handler):
@@ -156,6 +199,13 @@ class _Ear(logging.Handler):
     def _lines(self) -> list[str]:
         lines: list[str] = self._said.__dict__.setdefault("lines", [])
         return lines
+
+
+def _listening(module: Any) -> _Heard:
+    if not isinstance(module.requests, _Heard):
+        module.requests = _Heard(module.requests)
+    heard: _Heard = module.requests
+    return heard
 
 
 def _close(plugin: Any) -> None:

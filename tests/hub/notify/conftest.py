@@ -237,7 +237,9 @@ class Receiver:
 
     def __init__(self) -> None:
         self.posts: list[dict[str, Any]] = []
+        self.paths: list[str] = []
         self.status = 200
+        self.answer = b""
         self.gate = threading.Event()
         self.gate.set()
         self.on_post: Callable[[], object] = lambda: None
@@ -245,12 +247,14 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                receiver.paths.append(self.path)
                 receiver.posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 receiver.on_post()
                 receiver.gate.wait()
                 self.send_response(receiver.status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(receiver.answer)))
                 self.end_headers()
+                self.wfile.write(receiver.answer)
 
             def log_message(self, *_: object) -> None:
                 pass
