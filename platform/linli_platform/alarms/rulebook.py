@@ -242,14 +242,22 @@ class RuleBook:
                 self.local[name, area] = self._made(name, area, around, strictly=strictly)
 
     def _made(self, name: str, area: str, around: Mapping[str, float], *, strictly: bool) -> Rule:
-        file, values = self.files[name], {**around, **self.settings.get((name, area), {})}
+        file, where = self.files[name], f" in {area}" if area else ""
+        values = {}
+        for parameter, value in {**around, **self.settings.get((name, area), {})}.items():
+            try:
+                adjusted(file, {parameter: value})
+            except ConfigError as exc:  # by a newer file; whoever changes the rule now need not answer for it
+                _log.warning("what was changed of it%s is left out: %s", where, exc)
+            else:
+                values[parameter] = value
         try:
             rule = adjusted(file, values)
             check_rules([rule], units())
         except ConfigError as exc:
             if strictly:
                 raise
-            _log.warning("what was changed of it%s is left out: %s", f" in {area}" if area else "", exc)
+            _log.warning("what was changed of it%s is left out: %s", where, exc)
             return file
         return rule
 

@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 from tests.hub.api.conftest import open_site
 
-from linli_core.alarm import Rule, parse_rules
+from linli_core.alarm import Limit, Rule, parse_rules
 from linli_core.instant import MINUTE
 from linli_platform.alarms import Filter
 from linli_platform.alarms.rulebook import Setting
@@ -141,14 +141,20 @@ async def test_a_file_that_changed_makes_a_revision_and_what_it_forbids_now_is_l
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_site(tmp_path, clock, rules=rules()) as site:
-        await site.alarms.set_parameters([Setting(WARM, "", "high", 9.5)], actor="wang")
+        both = [Setting(WARM, "", "high", 9.5), Setting(WARM, "", "hysteresis", 2.0)]
+        await site.alarms.set_parameters(both, actor="wang")
     async with open_site(tmp_path, clock, rules=rules()) as site:
-        assert len(await site.alarms.history()) == 2
+        assert len(await site.alarms.history()) == 3
     with caplog.at_level(logging.WARNING):
         async with open_site(tmp_path, clock, rules=rules(TEXT.replace("max = 10.0", "max = 9.0"))) as site:
             newest, *_ = await site.alarms.history()
             assert (newest.actor, json.loads(newest.source)["condition"]["high"]) == ("", 8.0)
-            assert site.alarms.book.rules[WARM].condition == rules()[0].condition
+            # What is allowed still holds, and can be changed on.
+            assert site.alarms.book.rules[WARM].condition == Limit(high=8.0, hysteresis=2.0)
+            await site.alarms.set_parameters([Setting(WARM, "", "hysteresis", 1.5)], actor="wang")
+            assert site.alarms.book.rules[WARM].condition == Limit(high=8.0, hysteresis=1.5)
+            await site.alarms.set_parameters([Setting(WARM, "", "high", None)], actor="wang")
+            assert site.alarms.book.settings == {(WARM, ""): {"hysteresis": 1.5}}
     assert "9.5 Cel is out of bounds; choose from 4 to 9 Cel" in caplog.text
     async with open_site(tmp_path, clock, rules=[]) as site:
         newest, *_ = await site.alarms.history()
