@@ -1,0 +1,58 @@
+"""Upkeep is beside the writer: at no step of it does a commit wait for the next, and what stops all is bounded."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linli_core.instant import DAY, SECOND
+from linli_platform.store import Batch
+from linli_platform.store.duckdb import DuckDBStore
+
+
+def batch(series: int, first: int, readings: int) -> Batch:
+    at = np.arange(first, first + readings, dtype=np.int64) * SECOND
+    return Batch(np.full(readings, series, np.int32), at, at / SECOND / 8, np.zeros(readings, np.uint8), 0)
+
+
+def test_commits_go_on_at_every_step_of_moving_a_day(tmp_path: Path) -> None:
+    with DuckDBStore(tmp_path / "store.duckdb") as store:
+        for number in (1, 2):
+            store.append(batch(store.series("gw", f"meter-{number}/voltage").id, 0, 5_000), {})
+        run, steps = store._aside.execute, 0
+
+        def execute(query: str, values: Any = None) -> list[tuple[Any, ...]]:
+            nonlocal steps
+            # Held up by what is being moved, this would wait for ever.
+            store.append(batch(1, 1_000_000 + steps * 10, 10), {"gw": b"mark"})
+            steps += 1
+            return run(query, values)
+
+        store._aside.execute = execute  # type: ignore[method-assign]
+        assert store.compact(2 * DAY, most=6_000).readings == 10_000
+        assert steps > 20
+        assert store.count() == store.count_distinct() == 10_000 + steps * 10
+
+
+def test_holes_are_closed_a_few_at_a_time(tmp_path: Path) -> None:
+    """Nobody writes while DuckDB closes them: what a checkpoint closes is bounded, and the next goes on with it."""
+
+    def blocks(store: DuckDBStore) -> int:
+        return int(store._rows("SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('reading')", {})[0][0])
+
+    with DuckDBStore(tmp_path / "store.duckdb") as store:
+        series = store.series("gw", "meter-1/voltage").id
+        for number in range(12):
+            store.append(batch(series, number * 122_880, 122_880), {})
+        store.checkpoint()
+        before = blocks(store)
+        store._connected().execute("DELETE FROM reading WHERE time % 4000000 <> 0")
+        left = [before]
+        for _ in range(9):
+            store.append(batch(series, 10_000_000 + len(left), 1), {})
+            store.checkpoint()
+            left.append(blocks(store))
+        assert before >= 12
+        assert left[-1] < before // 2
+        assert all(one - other <= 4 for one, other in pairwise(left))
