@@ -39,7 +39,6 @@ _WINDOWS: Final = {
     Window.PERIOD: "$period",
     Window.HOUR: "1h",
     Window.DAY: "1d",
-    Window.WHOLE: "${__range_s}s",
 }
 
 
@@ -128,9 +127,8 @@ def place(whom: Whom, scope: Scope = Scope.PLATFORM) -> list[str]:
 
 def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     """Return a statement about points that are first taken each by itself, then together."""
-    # The greatest of the greatest is the same however long the windows are; a register has to be looked at often.
-    whole = Window.AUTO if ask.aggregate is Aggregate.CONSUMED or ask.across else Window.WHOLE
-    inner = ask.inner or (whole if ask.window is Window.WHOLE else ask.window)
+    # Not one window for all of the time: it would begin before that, and InfluxDB leaves out what does.
+    inner = ask.inner or (Window.AUTO if ask.window is Window.WHOLE else ask.window)
     by = named(ask.by, lang, scope)
     each = (*by, *(tag for tag in ("gateway", "point") if tag not in by))
     if ask.aggregate is Aggregate.CONSUMED:

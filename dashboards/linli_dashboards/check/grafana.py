@@ -45,7 +45,6 @@ def filled(query: str, shown: Shown, variables: Mapping[str, str | list[str]], p
         "__interval": shown.interval(points),
         "__from": str(shown.start),
         "__to": str(shown.end),
-        "__range_s": str((shown.end - shown.start) // 1000),
         "__range": f"{(shown.end - shown.start) // 1000}s",
     }
 
