@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from linli_core.instant import DAY
+from linli_core.log import Receiver
 from linli_core.log.account import Balance
-from linli_core.wire.messages import Account, Ack, Evicted
+from linli_core.wire.messages import Account, Ack, Carried, Evicted, Status
 from linli_platform.accounts import table
 from linli_platform.ingest.accounts import GatewayBook
 from linli_platform.ingest.batch import Booked
@@ -243,3 +244,35 @@ def test_a_gateway_that_begins_its_book_anew_does_not_explain_what_was_counted_b
     book.said(Account(0, {}))
     balance = book.balances(Ack("e", 10), [])[-1]
     assert (balance.accepted, balance.later, balance.unexplained) == (20, 20, 0)
+
+
+def test_of_an_older_copy_of_the_card_nothing_is_under_way_and_nothing_a_mistake() -> None:
+    book, receiver = GatewayBook(), Receiver()
+
+    def say(epoch: str, through: int, *carried: Carried) -> None:
+        account = said(through, logged=through)
+        receiver.status(Status("g", "online", epoch, 1, through + 1, boot_id=epoch, number=through, carried=carried), 0)
+        book.said(account, is_news=True)
+
+    def store(epoch: str, first: int, last: int) -> None:
+        for seq in range(first, last + 1):
+            receiver.offer(epoch, seq)
+            book.enter(Booked("g", epoch, seq, TODAY, 1, 0))
+        receiver.committed(epoch, range(first, last + 1))
+
+    def whole_of_it() -> tuple[int, int, int, int, int]:
+        found = book.balances(receiver.ack(), [], has_strays=receiver.has_strays)[-1]
+        return found.logged, found.accepted, found.messages_under_way, found.later, found.unexplained
+
+    say("a", 0)
+    store("a", 1, 500)
+    say("a", 500)
+    assert not receiver.has_strays
+    assert whole_of_it() == (500, 500, 0, 0, 0)
+    say("b", 99, Carried("a", 99))
+    assert whole_of_it() == (99, 500, 0, 401, 0)
+    store("b", 100, 700)
+    say("b", 700)
+    assert whole_of_it() == (700, 1101, 0, 401, 0)
+    receiver = Receiver.restore(receiver.snapshot())
+    assert whole_of_it() == (700, 1101, 0, 401, 0)

@@ -167,6 +167,11 @@ class Receiver:
         marks = self._epochs.get(self._current)
         return marks.known if marks else 0
 
+    @property
+    def has_strays(self) -> bool:
+        """Whether messages are stored of a log that the current one does not carry on."""
+        return any(marks.received for name, marks in self._epochs.items() if name != self._current)
+
     def missing(self) -> int:
         """Return how many messages of the current log are known to exist and neither stored nor lost (the backlog)."""
         marks = self._epochs.get(self._current)

@@ -41,9 +41,14 @@ class GatewayBook:
         """How many messages are remembered one by one."""
         return len(self._recent)
 
-    def said(self, account: Account) -> None:
-        """Take what the gateway says of itself."""
-        if self._said is None or account.through >= self._said.through or not account.days:
+    def said(self, account: Account, *, is_news: bool = False) -> None:
+        """Take what the gateway says of itself.
+
+        Args:
+            account: Its book.
+            is_news: It is how it fares now, also where it says less than before: an older copy of its card is back.
+        """
+        if is_news or self._said is None or account.through >= self._said.through or not account.days:
             self._said = account
             if account.through < self._forgotten:  # another log, or an older state of it
                 self._blind = max(self._blind, self._forgotten)
@@ -85,13 +90,16 @@ class GatewayBook:
         except msgspec.MsgspecError as exc:
             raise LogError(f"the stored book cannot be read: {exc}") from exc
 
-    def balances(self, ack: Ack, losses: Iterable[Loss], day: int | None = None) -> list[Balance]:
+    def balances(
+        self, ack: Ack, losses: Iterable[Loss], day: int | None = None, *, has_strays: bool = False
+    ) -> list[Balance]:
         """Return both books side by side: each day, the newest first, and all days together at the end.
 
         Args:
             ack: What is settled.
             losses: The ledger of this gateway.
             day: Only this one.
+            has_strays: Messages are here of another log, which the gateway's book knows nothing of.
         """
         said = self._said
         if said is None:
@@ -109,7 +117,7 @@ class GatewayBook:
             [_missing(loss) for loss in lines if not loss.cause.startswith(REFUSED)],
             _under_way(ack, said.through),
             refusals=[_missing(loss) for loss in lines if loss.cause.startswith(REFUSED)],
-            behind=said.through < self._blind or said.unbooked > 0,
+            behind=said.through < self._blind or said.unbooked > 0 or has_strays,
         )
         return [balance for balance in found if day is None or balance.day == day]
 

@@ -236,9 +236,10 @@ class Intake:
                     booked_at=entry.booked_at,
                 )
             )
+        is_news = sender.is_news(status)
         if status.account is not None:
-            sender.book.said(status.account)
-        if sender.is_news(status):
+            sender.book.said(status.account, is_news=is_news)
+        if is_news:
             # One that the broker had kept was said earlier, and does not mean that the gateway is there now.
             moment = status.sent_at if message.retain and status.sent_at is not None else now
             self.pending.statuses[sender.id] = (status, min(moment, now))

@@ -184,7 +184,12 @@ class Ingest:
         for loss in losses:
             by_gateway.setdefault(loss.gateway, []).append(loss)
         found = {
-            sender.id: sender.book.balances(sender.receiver.ack(), by_gateway.get(sender.id, ()), day)
+            sender.id: sender.book.balances(
+                sender.receiver.ack(),
+                by_gateway.get(sender.id, ()),
+                day,
+                has_strays=sender.receiver.has_strays,
+            )
             for sender in self._admission.senders()
         }
         return {gateway: balances for gateway, balances in found.items() if balances}
