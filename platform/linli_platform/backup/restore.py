@@ -1,27 +1,33 @@
 """Bringing a backup back, and finding which one. Blocks; run it in a thread, or in a process of its own."""
 
+import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pyrage import x25519
 
-from linli_core.instant import Instant
+from linli_core.instant import DAY, SECOND, Instant
 from linli_platform.backup import archive
 from linli_platform.backup.errors import BackupError, Damaged, Foreign, NoSuchBackup
 from linli_platform.backup.manifest import BackupName, Manifest, parse_name
 from linli_platform.backup.take import REGISTRY, STORE
-from linli_platform.backup.targets import Target
+from linli_platform.backup.targets import Target, sync_folder
 from linli_platform.store import StoreError
 from linli_platform.store.schema import read_installation
 from linli_platform.store.snapshot import load
 
 NEWEST: Final = "newest"
+
+_PREFIX: Final = "restore-"
+_LEFT_S: Final = 2 * DAY // SECOND
+"""A folder for what is fetched that is older belongs to nobody any more: a drill that was killed left it."""
 
 Tell = Callable[[str], None]
 
@@ -76,7 +82,8 @@ def fetch(
     Raises:
         BackupError: It is not there, damaged, encrypted for another key, or of a newer version.
     """
-    folder = Path(tempfile.mkdtemp(prefix="restore-", dir=work))
+    _sweep(work)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=work))
     try:
         envelope = folder / "envelope"
         tell(f"fetching {name}")
@@ -90,6 +97,14 @@ def fetch(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder, manifest
+
+
+def _sweep(work: Path) -> None:
+    """Remove what killed drills and restores left; what is younger may be another's at work."""
+    for path in work.glob(f"{_PREFIX}*"):
+        with suppress(FileNotFoundError):  # its owner has just removed it
+            if time.time() - path.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def build(content: Path, manifest: Manifest, name: str, place: Place) -> None:
@@ -170,8 +185,12 @@ def restore(
 
 
 def _swap(place: Place, new: Place, now: Instant) -> None:
+    """Let new files take the place of others; whatever the power does, either all is on the disk or the sign stands."""
+    _sync(new.registry)
+    _sync(new.store)
     sign = _sign(place.store)
     sign.touch()
+    sync_folder(sign.parent)
     for path in (place.store, place.registry):
         for suffix in ("", ".wal", "-wal", "-shm"):
             part = path.with_name(path.name + suffix)
@@ -179,7 +198,14 @@ def _swap(place: Place, new: Place, now: Instant) -> None:
                 part.replace(path.with_name(f"{path.name}.before-{now}{suffix}"))
     new.registry.replace(place.registry)
     new.store.replace(place.store)
+    for folder in {place.registry.parent, place.store.parent}:
+        sync_folder(folder)
     sign.unlink()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _sign(store: Path) -> Path:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import os
 import shutil
 import sqlite3
 import tarfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -260,6 +262,38 @@ def test_a_restore_that_was_broken_off_is_noticed(platform: Platform) -> None:
     platform.back_up()
     put_back(platform)
     refuse_half_restored(place.store)
+
+
+def test_a_restore_is_on_the_disk_before_its_sign_goes(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform.back_up()
+    place = platform.place("other")
+    sign, synced, sync = place.store.parent / "restore-in-progress", list[tuple[str, bool, bool]](), os.fsync
+
+    def noted(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        synced.append((name, sign.exists(), place.store.exists()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    put_back(platform)
+    folder = place.store.parent.name
+    assert synced == [
+        ("registry", False, False),
+        ("store", False, False),
+        (folder, True, False),
+        (folder, True, True),
+    ]
+
+
+def test_what_a_killed_drill_left_is_swept_and_what_another_does_is_not(platform: Platform) -> None:
+    platform.back_up()
+    for name, age in (("restore-killed", 3 * DAY), ("restore-at-work", DAY)):
+        (platform.work / name).mkdir()
+        moment = time.time() - age / SECOND
+        os.utime(platform.work / name, (moment, moment))
+    report = drill(platform.target, [platform.identity], platform.store.installation, platform.work, NOW + DAY)
+    assert report.passed, report
+    assert [path.name for path in platform.work.iterdir()] == ["restore-at-work"]
 
 
 def test_a_target_that_is_gone_is_named_and_leaves_nothing_behind(platform: Platform) -> None:
