@@ -10,12 +10,12 @@ from tests.edge.log_file import EAGER, NOISE, TEXT, SteppedClock, asides, conten
 
 from linli_core.errors import LogError
 from linli_core.instant import DAY
-from linli_core.log import AckOutcome
-from linli_core.wire.messages import Ack
+from linli_core.log import AckOutcome, LossEntry, Offer, Receiver
+from linli_core.wire.messages import Ack, Status
 from linli_edge.outbox import Message, MessageTooLarge, Outbox, OutboxFull, OutboxLimits
 from linli_edge.outbox.message import NORMAL, URGENT
 from linli_edge.outbox.room import LAID_BY, OVERHEAD, RESERVE, NoRoom
-from linli_edge.outbox.store import PAGE, ROW_BYTES, LogStore
+from linli_edge.outbox.store import CARRIED, PAGE, ROW_BYTES, LogStore
 
 
 @pytest.fixture
@@ -64,6 +64,57 @@ async def test_a_start_that_appends_nothing_leaves_no_trace(path: Path, clock: S
     for _ in range(100):
         async with Outbox.open(path, EAGER, clock) as outbox:
             assert [one.epoch for one in outbox.carried] == [epoch]
+
+
+@pytest.mark.parametrize("appends", [True, False])
+async def test_the_name_the_platform_knows_it_by_stays_however_often_it_starts(
+    path: Path, clock: SteppedClock, *, appends: bool
+) -> None:
+    platform, ledger = Receiver(), list[LossEntry]()
+
+    def say_and_hear(outbox: Outbox, number: int) -> None:
+        sender = outbox.sender
+        ledger.extend(
+            platform.status(
+                Status(
+                    "gw",
+                    "online",
+                    sender.epoch,
+                    sender.first_seq,
+                    sender.next_seq,
+                    boot_id=sender.epoch,
+                    number=number,
+                    carried=outbox.carried,
+                    evicted=sender.evicted(),
+                ),
+                0,
+            )
+        )
+        sender.ack(platform.ack(), 0)
+
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        outbox.append(telemetry(at=clock.now))
+        await outbox.flush()
+        say_and_hear(outbox, 1)
+        assert platform.offer(outbox.sender.epoch, 1) is Offer.NEW
+        platform.committed(outbox.sender.epoch, [1])
+        say_and_hear(outbox, 2)
+    clock.now += 8 * DAY
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        say_and_hear(outbox, 1)
+        if appends:
+            outbox.append(telemetry(at=clock.now))
+            await outbox.flush()
+            assert outbox.sender.first_seq == 2
+    for _ in range(CARRIED + 2):
+        async with Outbox.open(path, EAGER, clock) as outbox:
+            outbox.append(telemetry(at=clock.now))
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        assert len(outbox.carried) == CARRIED
+        for number in (1, 2):
+            say_and_hear(outbox, number)
+        assert ledger == []
+        assert outbox.sender.acked.ranges() == [(1, 1)]
 
 
 async def test_an_urgent_message_waits_for_no_group(path: Path, clock: SteppedClock) -> None:

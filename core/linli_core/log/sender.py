@@ -117,6 +117,7 @@ class Sender:
         self._urgent_todo = IntervalSet()
         self._connected = False
         self._resumed = False
+        self._answered = False
         self._live_from = state.next_seq
         self._newest_urgent = state.next_seq - 1
         self._since_backlog = 0
@@ -157,6 +158,11 @@ class Sender:
     def resumed(self) -> bool:
         """Whether the platform has said, on this connection, what it holds."""
         return self._resumed
+
+    @property
+    def answered(self) -> bool:
+        """Whether the platform has ever answered to this epoch: it knows the log by this name then."""
+        return self._answered
 
     @property
     def foreign_acks(self) -> int:
@@ -226,6 +232,7 @@ class Sender:
         if ack.epoch != self._epoch:
             self._foreign_acks += 1
             return AckOutcome.FOREIGN
+        self._answered = True
         self._pressure = None if ack.window is None else max(0, ack.window)
         self._pressure_until = now + self._settings.pressure_lasts
         covered = IntervalSet([(1, ack.seq), *ack.ranges])

@@ -323,7 +323,8 @@ class Outbox:
 
     async def _remember_acks(self) -> None:
         """Write down what was acknowledged since the last message: forgotten, it might be evicted as if it were not."""
-        if self._open_store.head.acked != self.sender.acked.ranges():
+        head, sender = self._open_store.head, self.sender
+        if head.acked != sender.acked.ranges() or (sender.answered and head.heard != head.epoch):
             try:
                 await self._commit([])
             except sqlite3.Error as exc:
@@ -337,8 +338,9 @@ class Outbox:
         # the log, and the ledger says so.
         waiting, limits = len(self._queue) + len(batch), self._limits
         pressed = self._closing or waiting * 2 > limits.queue_messages or self._queued_bytes * 2 > limits.queue_bytes
+        heard = sender.epoch if sender.answered else ""
         changes = await self._work(
-            self._use, lambda store: store.commit(batch, self._clock(), acked=acked, pressed=pressed)
+            self._use, lambda store: store.commit(batch, self._clock(), acked=acked, heard=heard, pressed=pressed)
         )
         # Meanwhile reading may have found damage: then it is another sender that has to know.
         sender = self.sender

@@ -15,12 +15,11 @@ import msgspec
 from linli_core.instant import Instant
 from linli_core.log import IntervalSet
 from linli_core.log.account import copied, day_of, enter
-from linli_core.wire.messages import Carried, Evicted
+from linli_core.wire.messages import Evicted
 from linli_edge.outbox.message import OutboxLimits
 from linli_edge.outbox.raw_pages import sound_head, sound_rows
 from linli_edge.outbox.room import is_full
 from linli_edge.outbox.store import (
-    CARRIED,
     ROW_BYTES,
     DamagedMessage,
     Head,
@@ -244,7 +243,7 @@ def _carry_over(
     _enter_saved(fresh, store, known_to, saved.seqs)
     if head is not None:
         fresh.began_at = fresh.next_seq
-        fresh.carried = [*head.carried[1 - CARRIED :], Carried(head.epoch, last)]
+        fresh.carried = head.carrying(last)
     gone = IntervalSet(saved.seqs.missing(1, last))
     # What had left before keeps its own cause; what had left acknowledged needs none.
     known = [entry for entry in _read_evicted(old) if not gone.missing(entry.first, entry.last)] if head else []

@@ -58,7 +58,7 @@ CHUNK: Final = 500
 AT_ONCE: Final = 256 * 1024
 """Bytes of acknowledged messages that leave a full log together, at most."""
 CARRIED: Final = 32
-"""Former epochs remembered."""
+"""Former epochs remembered: the newest, and the one by which the platform knows the log."""
 EVICTED: Final = 1024
 """Evicted ranges remembered after the platform has booked them, should it be restored from a backup."""
 URGENT_AT_OPEN: Final = 10_000
@@ -99,6 +99,7 @@ class Head(msgspec.Struct):
     book: dict[int, list[int]] = {}
     unbooked: int = 0
     version: int = 0
+    heard: str = ""
 
     def of(self, gateway: str, path: Path) -> Self:
         """Return the totals of a gateway's own log: an unnamed one becomes its.
@@ -112,6 +113,17 @@ class Head(msgspec.Struct):
                 "away: what it holds is not sent then"
             )
         return msgspec.structs.replace(self, gateway=gateway or self.gateway)
+
+    def carrying(self, last: int) -> list[Carried]:
+        """Return the former epochs of a log that goes on under another name after message ``last``.
+
+        However often it starts while nobody answers, the epoch that the platform answered to stays: without it this
+        would be another log there, and all that has left this one since would be named as lost.
+        """
+        carried = [*self.carried, Carried(self.epoch, last)]
+        while len(carried) > CARRIED:
+            del carried[1 if carried[0].epoch == self.heard else 0]
+        return carried
 
 
 @dataclass(slots=True)
@@ -328,6 +340,7 @@ class LogStore:
         now: Instant,
         *,
         acked: list[Range] | None = None,
+        heard: str = "",
         pressed: bool = False,
     ) -> Changes:
         """Make messages durable under the next numbers, and make room; all in one transaction.
@@ -338,20 +351,21 @@ class LogStore:
             messages: What to append.
             now: For the age of what is kept.
             acked: What the platform has acknowledged, to be written down and to be evicted first.
+            heard: The epoch to which the platform answered last, to be written down.
             pressed: On a full disk, give up what was not acknowledged too, in the order of its priority.
 
         Raises:
             sqlite3.Error: Nothing was changed.
         """
         try:
-            return self._commit(messages, now, acked)
+            return self._commit(messages, now, acked, heard=heard)
         except sqlite3.OperationalError as exc:
             if not is_full(exc) or not messages:
                 raise
         with suppress(sqlite3.Error):
             # The write-ahead file begins anew in the room it has.
             self._connection.execute("PRAGMA wal_checkpoint").fetchall()
-        return self._commit(messages, now, acked, "all" if pressed else "acknowledged")
+        return self._commit(messages, now, acked, "all" if pressed else "acknowledged", heard=heard)
 
     def _commit(
         self,
@@ -359,11 +373,14 @@ class LogStore:
         now: Instant,
         acked: list[Range] | None,
         instead: Literal["", "acknowledged", "all"] = "",
+        *,
+        heard: str,
     ) -> Changes:
         """Commit in the room there is, or in the place of others."""
         head = msgspec.structs.replace(self.head)
         if acked is not None:
             head.acked = acked
+        head.heard = heard or head.heard
         seq = head.next_seq
         rows = []
         for message in messages:
@@ -413,7 +430,9 @@ class LogStore:
         """
         head = msgspec.structs.replace(self.head)
         if head.next_seq > head.began_at:
-            head.carried = [*head.carried[1 - CARRIED :], Carried(head.epoch, head.next_seq - 1)]
+            head.carried = head.carrying(head.next_seq - 1)
+        elif head.heard == head.epoch and head.carried:
+            head.heard = head.carried[-1].epoch
         head.epoch, head.began_at = new_epoch(), head.next_seq
         self._write_head(head)
         self.head = head
