@@ -192,7 +192,7 @@ class World:
         self.declare_eviction(entry)
 
     def declare_eviction(self, entry: Evicted) -> None:
-        declare(self.disk.evicted, entry)
+        declare(self.disk.evicted, entry, self.disk.acked)
         self.sender.evict(entry)
 
     def new_card(self, disk: Disk) -> None:

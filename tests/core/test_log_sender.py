@@ -1,6 +1,7 @@
 from linli_core.instant import SECOND
-from linli_core.log import AckOutcome, LogState, Sender, SenderSettings
-from linli_core.wire.messages import Ack, Evicted
+from linli_core.log import AckOutcome, LogState, LossEntry, Receiver, Sender, SenderSettings
+from linli_core.log.sender import DECLARED
+from linli_core.wire.messages import Ack, Evicted, Status
 
 SETTINGS = SenderSettings(
     window=8, live_reserve=2, urgent_reserve=1, backlog_every=3, retry_after=10 * SECOND, retry_limit=40 * SECOND
@@ -145,6 +146,20 @@ def test_an_eviction_is_said_until_acknowledged_and_never_offered() -> None:
     assert len(sender.evicted()) == 1
     sender.ack(Ack("a", 3), 0)
     assert sender.evicted() == ()
+
+
+def test_what_goes_on_leaving_a_full_log_is_booked_with_its_own_readings_and_times() -> None:
+    sender, platform, ledger = connected(count=DECLARED + 3), Receiver(), list[LossEntry]()
+    for seq in range(1, DECLARED + 3):
+        sender.evict(Evicted(seq, seq, "space", observed_from=seq, observed_to=seq, readings=100))
+        status = Status("gw", "online", "a", 1, sender.next_seq, boot_id="x", number=seq, evicted=sender.evicted())
+        ledger += platform.status(status, 0)
+        sender.ack(platform.ack(), 0)
+    assert [(one.first, one.last, one.observed_from, one.observed_to, one.readings) for one in ledger] == [
+        (seq, seq, seq, seq, 100) for seq in range(1, DECLARED + 3)
+    ]
+    assert sender.ack(Ack("a", 0), 0) is AckOutcome.REWOUND  # a platform restored from a backup
+    assert {one.cause for one in sender.evicted()} == {"retention", "space"}  # of the oldest the cause is forgotten
 
 
 def test_neighbouring_evictions_of_different_causes_stay_apart() -> None:

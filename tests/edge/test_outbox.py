@@ -193,6 +193,23 @@ async def test_evicted_messages_are_declared_with_times_and_readings(path: Path,
         assert outbox.sender.evicted() == ()
 
 
+async def test_what_leaves_after_the_platform_has_booked_is_declared_by_itself(path: Path, clock: SteppedClock) -> None:
+    body = NOISE[:1000]
+    limits = OutboxLimits(group_delay=0, max_bytes=10 * (1000 + ROW_BYTES))
+    async with Outbox.open(path, limits, clock) as outbox:
+        for number in range(13):
+            outbox.append(telemetry(body, at=number, readings=2))
+        await outbox.flush()
+        outbox.sender.ack(Ack(outbox.sender.epoch, 3), 0)
+        for number in range(13, 15):
+            outbox.append(telemetry(body, at=number, readings=2))
+        await outbox.flush()
+        declared = outbox.sender.evicted()
+        assert [(one.first, one.last, one.observed_from, one.readings) for one in declared] == [(4, 5, 3, 4)]
+    async with Outbox.open(path, limits, clock) as outbox:
+        assert outbox.sender.evicted() == declared
+
+
 async def test_the_least_important_unacknowledged_messages_go_first(path: Path, clock: SteppedClock) -> None:
     body = NOISE[:1000]
     limits = OutboxLimits(group_delay=0, max_bytes=4 * (1000 + ROW_BYTES))

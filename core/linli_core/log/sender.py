@@ -28,6 +28,9 @@ from linli_core.wire.messages import Ack, Evicted
 RETENTION: Final = "retention"
 """Cause of an eviction: acknowledged once, so it was let go; needed again after the platform was restored."""
 
+DECLARED: Final = 1024
+"""Evictions remembered at most after the platform has booked them."""
+
 
 class AckOutcome(Enum):
     """What an ack meant."""
@@ -271,7 +274,9 @@ class Sender:
     def evict(self, entry: Evicted) -> None:
         """Take note of messages that left the disk without acknowledgement (the log has written that down)."""
         self._leave(entry.first, entry.last)
-        declare(self._declared, entry)
+        declare(self._declared, entry, self._acked)
+        if len(self._declared) > DECLARED:
+            self._declared = [one for one in self._declared if self._acked.missing(one.first, one.last)]
 
     def removed(self, first: int, last: int) -> None:
         """Take note of acknowledged messages that left the disk to make room."""
@@ -411,19 +416,27 @@ class Sender:
         known = self._held.union(self._acked)
         declared = IntervalSet((entry.first, entry.last) for entry in self._declared)
         for first, last in known.union(declared).missing(1, self._next_seq - 1):
-            declare(self._declared, Evicted(first, last, RETENTION))
+            declare(self._declared, Evicted(first, last, RETENTION), self._acked)
 
 
-def declare(entries: list[Evicted], entry: Evicted) -> Evicted:
-    """Put an eviction into a sorted list and return the entry it became part of: neighbours of one cause are joined."""
+def declare(entries: list[Evicted], entry: Evicted, acked: IntervalSet) -> Evicted:
+    """Put an eviction into a sorted list and return the entry it became part of: neighbours of one cause are joined.
+
+    What the platform has booked stays as it is: of the rest of a range it could not tell how many readings it held.
+    """
     at = bisect_left(entries, entry.first, key=lambda one: one.first)
-    if at < len(entries) and _continues(entry, entries[at]):
+    if at < len(entries) and _continues(entry, entries[at]) and _is_open(entries[at], acked):
         entry = _joined(entry, entries.pop(at))
-    if at and _continues(entries[at - 1], entry):
+    if at and _continues(entries[at - 1], entry) and _is_open(entries[at - 1], acked):
         entries[at - 1] = _joined(entries[at - 1], entry)
         return entries[at - 1]
     entries.insert(at, entry)
     return entry
+
+
+def _is_open(entry: Evicted, acked: IntervalSet) -> bool:
+    """Tell whether the platform may still be told of an eviction."""
+    return bool(acked.missing(entry.first, entry.last))
 
 
 def _continues(before: Evicted, after: Evicted) -> bool:

@@ -469,8 +469,9 @@ class LogStore:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany("INSERT INTO gone VALUES (?, ?)", gone.ranges())
+            acked = IntervalSet(head.acked)
             for entry in evicted:
-                self._declare(entry)
+                self._declare(entry, acked)
             self._write_head(head)
             self._connection.execute("COMMIT")
         except BaseException:
@@ -568,6 +569,7 @@ class LogStore:
 
     def _evict(self, rows: Sequence[tuple[int, ...]], head: Head, changes: Changes) -> None:
         by_seq = {row[0]: row for row in rows}
+        acked = IntervalSet(head.acked)
         for first, last in IntervalSet((seq, seq) for seq in sorted(by_seq)).ranges():
             lost = [by_seq[seq] for seq in range(first, last + 1)]
             entry = Evicted(
@@ -579,7 +581,7 @@ class LogStore:
                 readings=sum(row[4] for row in lost),
             )
             self._delete(first, last)
-            self._declare(entry)
+            self._declare(entry, acked)
             changes.evicted.append(entry)
             head.evicted_messages += len(lost)
             head.evicted_readings += entry.readings or 0
@@ -593,8 +595,8 @@ class LogStore:
         self._connection.execute("DELETE FROM gone WHERE first BETWEEN ? AND ?", (start, end))
         self._connection.execute("INSERT INTO gone VALUES (?, ?)", (start, end))
 
-    def _declare(self, entry: Evicted) -> None:
-        joined = declare(self.evicted, entry)
+    def _declare(self, entry: Evicted, acked: IntervalSet) -> None:
+        joined = declare(self.evicted, entry, acked)
         self._connection.execute("DELETE FROM evicted WHERE first BETWEEN ? AND ?", (joined.first, joined.last))
         self._connection.execute("INSERT INTO evicted VALUES (?, ?)", (joined.first, _encode(joined)))
 
