@@ -17,7 +17,7 @@ import msgspec
 
 from linli_edge.config.gateway import load_config
 from linli_edge.outbox import Outbox
-from linli_edge.outbox.store import Head
+from linli_edge.outbox.head import Head
 from linli_edge.uplink import Uplink
 from linli_sim.audit import Audit, audit
 from linli_sim.processes import Program, command, free_port

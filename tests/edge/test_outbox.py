@@ -13,9 +13,10 @@ from linli_core.instant import DAY
 from linli_core.log import AckOutcome, LossEntry, Offer, Receiver
 from linli_core.wire.messages import Ack, Status
 from linli_edge.outbox import Message, MessageTooLarge, Outbox, OutboxFull, OutboxLimits
+from linli_edge.outbox.head import CARRIED
 from linli_edge.outbox.message import NORMAL, URGENT
 from linli_edge.outbox.room import LAID_BY, OVERHEAD, RESERVE, NoRoom
-from linli_edge.outbox.store import CARRIED, PAGE, ROW_BYTES, LogStore
+from linli_edge.outbox.store import PAGE, ROW_BYTES, LogStore
 
 
 @pytest.fixture

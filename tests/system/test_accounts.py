@@ -14,7 +14,7 @@ import pytest
 
 from linli_core.instant import DAY, SECOND, Instant, to_datetime
 from linli_edge.outbox import Message, Outbox, OutboxLimits
-from linli_edge.outbox.store import Head
+from linli_edge.outbox.head import Head
 from linli_sim.processes import command
 from linli_sim.rig import GATEWAY, Rig
 

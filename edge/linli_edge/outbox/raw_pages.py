@@ -13,7 +13,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from linli_edge.outbox.store import PAGES, Head, Row, head_of, is_sound
+from linli_edge.outbox.head import Head, head_of
+from linli_edge.outbox.store import PAGES, Row, is_sound
 
 Page = Callable[[int], bytes]
 """Returns a page by its number, from 1; ``IndexError`` where there is none."""

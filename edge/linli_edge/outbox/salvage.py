@@ -16,19 +16,17 @@ from linli_core.instant import Instant
 from linli_core.log import IntervalSet
 from linli_core.log.account import copied, day_of, enter
 from linli_core.wire.messages import Evicted
+from linli_edge.outbox.head import Head, head_of, new_epoch
 from linli_edge.outbox.message import OutboxLimits
 from linli_edge.outbox.raw_pages import sound_head, sound_rows
 from linli_edge.outbox.room import is_full
 from linli_edge.outbox.store import (
     ROW_BYTES,
     DamagedMessage,
-    Head,
     LogStore,
     Row,
     gone_of,
-    head_of,
     is_sound,
-    new_epoch,
     seal,
     unpack,
 )

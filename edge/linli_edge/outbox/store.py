@@ -9,7 +9,6 @@ flipped bit in a body makes sense to it: each row has a checksum of its own, and
 be there and is not counts as damage as well.
 """
 
-import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +25,8 @@ from linli_core.log import IntervalSet, LogState
 from linli_core.log.account import copied, day_of, enter
 from linli_core.log.intervals import Range
 from linli_core.log.sender import declare
-from linli_core.wire.messages import Carried, Evicted
+from linli_core.wire.messages import Evicted
+from linli_edge.outbox.head import Head, head_of, new_epoch
 from linli_edge.outbox.message import KINDS, NORMAL, URGENT, Message, OutboxLimits, StoredMessage
 from linli_edge.outbox.room import AHEAD, MOST_TAKEN, OVERHEAD, NoRoom, Room, is_full
 
@@ -57,8 +57,6 @@ CHUNK: Final = 500
 """Messages evicted at a time."""
 AT_ONCE: Final = 256 * 1024
 """Bytes of acknowledged messages that leave a full log together, at most."""
-CARRIED: Final = 32
-"""Former epochs remembered: the newest, and the one by which the platform knows the log."""
 EVICTED: Final = 1024
 """Evicted ranges remembered after the platform has booked them, should it be restored from a backup."""
 URGENT_AT_OPEN: Final = 10_000
@@ -82,50 +80,6 @@ _WORTH_IT: Final = 64
 _QUERY_EVICTION: Final = "SELECT seq, length(body), observed_from, observed_to, readings FROM message WHERE "
 
 
-class Head(msgspec.Struct):
-    """The log's totals, one small row written with every transaction."""
-
-    epoch: str
-    next_seq: int = 1
-    began_at: int = 1
-    bytes: int = 0
-    readings: int = 0
-    messages: int = 0
-    evicted_messages: int = 0
-    evicted_readings: int = 0
-    acked: list[Range] = []
-    carried: list[Carried] = []
-    gateway: str = ""
-    book: dict[int, list[int]] = {}
-    unbooked: int = 0
-    version: int = 0
-    heard: str = ""
-
-    def of(self, gateway: str, path: Path) -> Self:
-        """Return the totals of a gateway's own log: an unnamed one becomes its.
-
-        Raises:
-            LogError: It is another gateway's, whose readings would be stored as this one's.
-        """
-        if gateway and self.gateway and self.gateway != gateway:
-            raise LogError(
-                f"{path}: the log is of gateway {self.gateway}, this is {gateway}; put the card back, or move the file "
-                "away: what it holds is not sent then"
-            )
-        return msgspec.structs.replace(self, gateway=gateway or self.gateway)
-
-    def carrying(self, last: int) -> list[Carried]:
-        """Return the former epochs of a log that goes on under another name after message ``last``.
-
-        However often it starts while nobody answers, the epoch that the platform answered to stays: without it this
-        would be another log there, and all that has left this one since would be named as lost.
-        """
-        carried = [*self.carried, Carried(self.epoch, last)]
-        while len(carried) > CARRIED:
-            del carried[1 if carried[0].epoch == self.heard else 0]
-        return carried
-
-
 @dataclass(slots=True)
 class Changes:
     """What one transaction changed, for the sender to take over."""
@@ -135,7 +89,6 @@ class Changes:
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode_head: Final = msgspec.msgpack.Decoder(Head).decode
 _decode_evicted: Final = msgspec.msgpack.Decoder(Evicted).decode
 
 
@@ -212,21 +165,6 @@ def _check(seq: int, kind: int, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(seq.to_bytes(8) + bytes((kind & 0xFF,))))
 
 
-def head_of(row: Sequence[object]) -> Head:
-    """Return the totals of a row of ``log``: its number, the totals, and from version 3 on their checksum.
-
-    Raises:
-        sqlite3.DatabaseError: They are not what was written.
-    """
-    head, *crc = row[1:] or (None,)
-    if not isinstance(head, bytes) or crc not in ([], [None], [zlib.crc32(head)]):
-        raise sqlite3.DatabaseError("the log's head does not match its checksum")
-    try:
-        return _decode_head(head)
-    except msgspec.MsgspecError as exc:
-        raise sqlite3.DatabaseError(f"the log's head cannot be read: {exc}") from exc
-
-
 def gone_of(connection: sqlite3.Connection) -> IntervalSet:
     """Return the numbers no longer in a log; :class:`sqlite3.DatabaseError` if they cannot be told."""
     gone = IntervalSet()
@@ -236,11 +174,6 @@ def gone_of(connection: sqlite3.Connection) -> IntervalSet:
             raise DamagedMessage(f"no range of numbers: {first} to {last}")
         gone.add(first, last)
     return gone
-
-
-def new_epoch() -> str:
-    """Return the name of a new log; random, so that no two logs ever share one."""
-    return secrets.token_hex(8)
 
 
 def _enough(rows: Sequence[tuple[int, ...]], excess: int) -> list[tuple[int, ...]]:

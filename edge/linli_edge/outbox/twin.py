@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from linli_edge.durable_file import write_durably
-from linli_edge.outbox.store import Head, head_of
+from linli_edge.outbox.head import Head, head_of
 
 _log = logging.getLogger(__name__)
 _encode: Final = msgspec.msgpack.Encoder().encode
