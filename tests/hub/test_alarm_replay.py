@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linli_core.alarm import (
@@ -173,6 +173,7 @@ def test_it_is_what_live_readings_would_have_raised(
 
 
 @settings(max_examples=40)
+@example([1, 12, 12, 30, 12], 0.0)  # a habit that is longer than what the rule allows
 @given(st.lists(st.sampled_from([1, 1, 1, 1, 3, 7, 12, 30, 90]), min_size=5, max_size=60), st.sampled_from([0.0, 3.0]))
 def test_silences_are_those_of_signs_that_came_in_time(pauses: list[int], intervals: float) -> None:
     """A device that speaks up for a minute within an hour of silence was heard, and silent again after it."""

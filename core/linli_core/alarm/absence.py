@@ -124,8 +124,8 @@ class AbsenceWatch:
             gap = at - last
             if not gap:
                 continue  # a second point of the same poll
-            if gap > interval:
-                return False
+            if gap > interval or gap > silence:
+                return False  # longer than any before, or an alarm in between
             if gap < interval:
                 interval = forgotten(interval, gap)
                 silence = self._silence(interval)
