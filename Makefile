@@ -27,7 +27,7 @@ help:
 	@echo "make fuzz    damaged and made-up telegrams, each codec 10 minutes  [MINUTES=N]"
 	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours, then memory at a steady load  [HOURS=N] [STEADY=MINUTES]"
 	@echo "make alarm-truth a month of 300 dwellings with 20 planted faults: found, late, false alarms a day (ten minutes)"
-	@echo "make mutants small faults in the alarm engine, and whether the tests notice (hours)  [EVERY=N]"
+	@echo "make mutants small faults in the alarm engine, and whether the tests notice (an hour)  [EVERY=N] [SAMPLE=N]"
 	@echo "make test-firmware  the nodes' programs on MicroPython's own ports, with 500 power cuts  [CUTS=N]"
 	@echo "make grafana-api  what a push asks of Grafana, against the description of its API (needs go; fetches a module)"
 	@echo "make setup   install into $(VENV) (the others call it)"
@@ -81,7 +81,7 @@ alarm-truth: setup
 	$(BIN)/python -m linli_sim.truth
 
 mutants: setup
-	$(BIN)/python -m linli_sim.mutants --every $(EVERY)
+	$(BIN)/python -m linli_sim.mutants --every $(EVERY) $(if $(SAMPLE),--sample $(SAMPLE))
 
 # MicroPython's WebAssembly port: the tests that need it are skipped where it, or Node.js, is not installed.
 setup-firmware: firmware/node_modules/.installed

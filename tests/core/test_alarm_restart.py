@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 from tests.core.alarm_story import T0, At, M, Story, play, rule, series
+from tests.core.test_alarm_edges import EDGES
+from tests.core.test_alarm_edges_of_events import EVENT_EDGES
 from tests.core.test_alarm_late import RETROSPECTIVE
 from tests.core.test_alarm_stories import STORIES
 
 from linli_core.alarm import AlarmChange, Bound, Engine, Event, Key, Memory, Note, Rule
 from linli_core.instant import Instant
 
-BOTH: dict[str, Story] = {**STORIES, **RETROSPECTIVE}
+EVERY: dict[str, Story] = {**STORIES, **RETROSPECTIVE, **EDGES, **EVENT_EDGES}
 COMES_WITHIN = 15 * M
-MOST_STEPS = 400
+MOST_STEPS = 120
 
 
 def encoded(memories: Sequence[Memory]) -> list[Memory]:
@@ -34,9 +36,9 @@ def told(changes: Sequence[AlarmChange]) -> list[tuple[Event | Note, Instant]]:
     return [(it.event, it.at) for it in changes]
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_engine_restarted_at_every_step_is_one_that_never_stopped(name: str) -> None:
-    the_rule, readings, until, _ = BOTH[name]
+    the_rule, readings, until, _ = EVERY[name]
     coming = sorted(readings, key=lambda it: it.at + it.late)
     points = sorted({it.point for it in coming})
     lasting, restarting = (restored(the_rule, [], points, T0) for _ in range(2))

@@ -171,7 +171,7 @@ def test_a_rule_of_an_area_watches_what_stands_in_it() -> None:
 
 def test_the_rule_in_the_manual_is_a_rule() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "alarms.md").read_text(encoding="utf-8")
-    rules, timelines, *_ = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    rules, timelines = re.findall(r"```toml\n(\[\[(?:rules|timelines)]].*?)```", manual, re.DOTALL)
     (rule,) = parse_rules(rules, "alarms.md")
     assert rule.id == "food.cold-room-warm"
     (timeline,) = parse_timelines(timelines, "alarms.md")

@@ -18,6 +18,9 @@ MODULES: Final = (
     "states", "memory", "watch", "past", "absence", "figures", "happenings", "seasonal", "together", "expression",
     "schedule", "scope", "inlet", "engine",
 )  # fmt: skip
+TESTS_BESIDE: Final = (ROOT / "tests" / "hub" / "test_alarm_screening.py",)
+"""Of the quick ways through the engine, which take whole columns."""
+
 ENOUGH: Final = 0.9
 
 
@@ -25,18 +28,24 @@ def main() -> int:
     """Make mutants and try them; return 1 if fewer than nine in ten were noticed."""
     parser = argparse.ArgumentParser(description="Small faults in the alarm engine, and whether the tests notice.")
     parser.add_argument("modules", nargs="*", default=MODULES)
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth of them")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only so many of them, by lot")
     parser.add_argument("--seed", type=int, default=1, help="of the lot")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="only those that survived when FILE was written")
     args = parser.parse_args()
     made: list[Mutant] = []
     for name in args.modules:
         path = importlib.import_module(f"{PACKAGE}.{name}").__file__ or ""
         made += mutants(name, Path(path).read_text(encoding="utf-8"), path)
     everything = len(made)
-    if args.sample and args.sample < everything:
-        chosen = sorted(random.Random(args.seed).sample(range(everything), args.sample))  # noqa: S311 - a lot, no secret
+    if args.again is not None:
+        survived = {line.removeprefix("survived: ") for line in args.again.read_text(encoding="utf-8").splitlines()}
+        made = [mutant for mutant in made if str(mutant) in survived]
+    made = made[:: args.every]
+    if 0 < args.sample < len(made):
+        chosen = sorted(random.Random(args.seed).sample(range(len(made)), args.sample))  # noqa: S311 - a lot, no secret
         made = [made[place] for place in chosen]
-    tests = map(str, sorted((ROOT / "tests" / "core").glob("test_alarm_*.py")))
+    tests = map(str, [*sorted((ROOT / "tests" / "core").glob("test_alarm_*.py")), *TESTS_BESIDE])
     trial = Trial(PACKAGE, made, lambda line: print(line, flush=True))
     command = ["-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--rootdir={ROOT}", *tests]
     pytest.main(command, plugins=[trial])

@@ -46,12 +46,25 @@ def mutants(module: str, source: str, filename: str) -> Iterator[Mutant]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             inside.update(range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1))
-    for node in ast.walk(tree):
+    for node in _behaviour(tree):
         for fault in _mutate(node):
             # compile() may change a tree, and lines must stay those of the source.
             code = compile(copy.deepcopy(tree), filename, "exec")
             first = getattr(node, "lineno", 0)
             yield Mutant(module, first, getattr(node, "end_lineno", first), first in inside, fault, code)
+
+
+def _behaviour(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is run, level by level: of a class its methods, not what it declares of its data."""
+    level = [node]
+    while level:
+        yield from level
+        level = [
+            child
+            for parent in level
+            for child in ast.iter_child_nodes(parent)
+            if not isinstance(parent, ast.ClassDef) or isinstance(child, ast.FunctionDef)
+        ]
 
 
 def _mutate(node: ast.AST) -> Iterator[str]:

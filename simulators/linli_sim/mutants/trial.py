@@ -18,7 +18,10 @@ from linli_sim.mutants.graft import functions_of, graft
 PATIENCE_S: Final = 4.0
 """CPU time a mutant has besides twice what its tests take: one that never ends is noticed too."""
 
-_EXAMPLES: Final = 40
+_QUICK_S: Final = 0.15
+"""Tests that take longer are not asked: quicker ones mostly have noticed, and each would be run a thousand times."""
+
+_EXAMPLES: Final = 25
 _KILLED: Final = 1
 
 
@@ -61,7 +64,8 @@ class Trial:
                 self.is_sound = False
                 return True
             self._took.append(time.process_time() - began)
-            self._trace(item, number)
+            if self._took[-1] < _QUICK_S:
+                self._trace(item, number)
         functions = functions_of(self._package)
         for place, mutant in enumerate(self._mutants):
             chosen = self._chosen(mutant, len(session.items))
@@ -111,7 +115,7 @@ class Trial:
         else:
             lines = [(mutant.code.co_filename, line) for line in range(mutant.first, mutant.last + 1)]
             found = set().union(*(self._reached.get(line, ()) for line in lines))
-        return sorted(found, key=lambda it: self._took[it])
+        return sorted((it for it in found if self._took[it] < _QUICK_S), key=lambda it: self._took[it])
 
     def _survives(self, mutant: Mutant, items: Sequence[pytest.Item], took: float, functions: Any) -> bool:
         child = os.fork()
