@@ -273,6 +273,40 @@ async def test_a_sector_that_cannot_be_read_stops_neither_sending_nor_the_start(
         assert [one.body for one in await outbox.read([1])] == [TEXT]
 
 
+@pytest.mark.parametrize("found_by", ["read", "commit"])
+async def test_a_successor_that_cannot_be_read_either_stops_nothing(
+    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch, found_by: str
+) -> None:
+    use, state = getattr(LogStore, found_by), LogStore.state
+
+    def damaged(*_: object, **__: object) -> None:
+        monkeypatch.setattr(LogStore, found_by, use)
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    def unreadable(_: LogStore) -> None:
+        monkeypatch.setattr(LogStore, "state", state)
+        raise sqlite3.DatabaseError("disk I/O error")
+
+    async with Outbox.open(path, EAGER, clock) as outbox:
+        for _ in range(200):
+            outbox.append(telemetry())
+        await outbox.flush()
+        outbox._forget(range(1, 201))
+        epoch = outbox.sender.epoch
+        monkeypatch.setattr(LogStore, found_by, damaged)
+        monkeypatch.setattr(LogStore, "state", unreadable)
+        if found_by == "read":
+            with pytest.raises(LogError, match="cannot read"):
+                await outbox.read([1])
+        seq = outbox.append(telemetry(b"[1]"))
+        await outbox.flush()
+        assert outbox.sender.epoch != epoch
+        assert epoch in {one.epoch for one in outbox.carried}
+        (kept,) = await outbox.read([seq])
+        assert (kept.seq, kept.body) == (201, b"[1]")
+        assert (outbox.sender.backlog(), outbox.sender.evicted()) == (201, ())
+
+
 async def test_damage_found_by_reader_and_writer_at_once_is_salvaged_once(
     path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
@@ -235,8 +235,9 @@ class Outbox:
             try:
                 stored = await self._work(self._use, lambda store: store.read(older))
             except sqlite3.Error as exc:
-                if await self._takes_over():
-                    return []
+                with suppress(sqlite3.Error):  # the writer tries it again
+                    if await self._takes_over():
+                        return []
                 raise LogError(f"{self._path}: cannot read ({exc})") from exc
             for message in stored:
                 found[message.seq] = message
@@ -300,9 +301,11 @@ class Outbox:
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._at_once))]
                 self._writing = len(batch)
                 try:
+                    await self._takes_over()
                     await self._commit(batch)
                 except sqlite3.Error as exc:
-                    await self._takes_over()
+                    with suppress(sqlite3.Error):  # before the next group it is tried again
+                        await self._takes_over()
                     self._queue.extendleft(reversed(batch))
                     self._writing = 0
                     if not self._trouble:
@@ -381,13 +384,17 @@ class Outbox:
             raise
 
     async def _takes_over(self) -> bool:
-        """Go on in the log that took a damaged one's place; ``False``: none did."""
-        store = self._open_store
-        if store is self._sending_from:
+        """Go on in the log that took a damaged one's place; ``False``: none did.
+
+        Raises:
+            sqlite3.Error: It cannot be read either; then it gets a successor itself, if it is damaged.
+        """
+        if self._open_store is self._sending_from:
             return False
+        store, state = await self._work(self._use, lambda store: (store, store.state()))
         self._sending_from = store
         was_connected = self.sender.is_connected
-        self._sender = Sender(await self._work(store.state), self._settings)
+        self._sender = Sender(state, self._settings)
         if was_connected:
             self._sender.connected(0)
         self._recent.clear()
