@@ -161,6 +161,19 @@ def test_what_is_missing_is_lost_unless_kill_or_ledger_explains_it() -> None:
     assert found.sound
 
 
+def test_what_the_ledger_calls_lost_is_not_in_the_store() -> None:
+    faulted = Faulted((), frozenset(("retention", "refused")), (), {40: [4], 41: [5, 6], 42: [7, 8], 43: []})
+    stored = Counter(number for number in SERVED if number != 6)
+    false = Loss("e", 40, 43, "retention", None, None, None)
+    refused = Loss("e", 40, 40, "refused:time_out_of_range", None, None, 1)
+    found = tally(SERVED, stored, 0, [false, refused], faulted)
+    assert (found.evicted, found.lost, found.unexplained) == (1, 0, 2)
+    assert [example.partition(" of ")[0] for example in found.examples] == [
+        "in the ledger, and in the store: message 40",
+        "in the ledger, and in the store: message 42",
+    ]
+
+
 def test_a_line_of_the_ledger_explains_no_more_readings_than_it_says() -> None:
     stored = Counter(number for number in SERVED if number not in {5, 6})
     line = Loss("e", 1, 1, "space", 5 * SECOND, 6 * SECOND, 1)

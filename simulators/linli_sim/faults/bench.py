@@ -23,7 +23,7 @@ from linli_sim.faults.numbered import POINTS, POINTS_TOML, served
 from linli_sim.faults.plan import Fault, Plan, Planned
 from linli_sim.faults.preload import DISK_FULL, READ_ONLY, Preload
 from linli_sim.faults.proxy import Proxy, Way
-from linli_sim.faults.tally import CORRUPTION, RETENTION, Faulted, Loss, Tally, tally
+from linli_sim.faults.tally import CORRUPTION, REFUSED, RETENTION, Faulted, Loss, Tally, tally
 from linli_sim.processes import Program, ProgramFailed, command
 from linli_sim.rig import Rig
 from linli_sim.waiting import NeverCame
@@ -46,8 +46,8 @@ _CAUSES: Final[Mapping[Fault, tuple[str, ...]]] = {
     Fault.GATEWAY_DAMAGE: (CORRUPTION,),
     # A log that was damaged, or a clock a day away, meets a platform that was set back or lives on another day.
     Fault.PLATFORM_RESTORE: (RETENTION,),
-    Fault.GATEWAY_CLOCK: ("refused",),
-    Fault.PLATFORM_CLOCK: ("refused",),
+    Fault.GATEWAY_CLOCK: (REFUSED,),
+    Fault.PLATFORM_CLOCK: (REFUSED,),
 }
 
 

@@ -19,6 +19,7 @@ _EXAMPLES: Final = 5
 SPACE: Final = "space"
 CORRUPTION: Final = "corruption"
 RETENTION: Final = "retention"
+REFUSED: Final = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Tally:
         evicted: In the ledger, with a cause that some fault gave.
         lost: Neither stored nor in the ledger.
         doubled: Stored more than once, or rows of one series and time beyond the first.
-        unexplained: Lines of the ledger that no fault explains.
+        unexplained: Lines of the ledger that no fault explains, and messages that it calls lost though they are stored.
         examples: A few of the lost, doubled and unexplained.
     """
 
@@ -114,11 +115,30 @@ def tally(
         else:
             found.lost += 1
             _note(found, f"lost: {number}, served at {at}")
+    _judge(found, lines, stored, faulted)
+    return found
+
+
+def _judge(found: Tally, lines: Iterable[Loss], stored: Counter[int], faulted: Faulted) -> None:
+    """Note what of the ledger no fault explains, and what of it is not true."""
     for line in lines:
         if not any(line.cause == cause or line.cause.startswith(f"{cause}:") for cause in faulted.causes):
             found.unexplained += 1
             _note(found, f"in the ledger without a fault: {line}")
-    return found
+        for seq in _in_the_store(line, stored, faulted):
+            found.unexplained += 1
+            _note(found, f"in the ledger, and in the store: message {seq} of {line}")
+
+
+def _in_the_store(line: Loss, stored: Counter[int], faulted: Faulted) -> list[int]:
+    """Return the messages that a line calls lost though all that was in them is stored."""
+    if line.cause.startswith(REFUSED):  # it came, and its line says what of it was not taken
+        return []
+    return [
+        seq
+        for seq, numbers in faulted.held.items()
+        if line.first <= seq <= line.last and numbers and all(number in stored for number in numbers)
+    ]
 
 
 def _by_message(lines: Iterable[Loss], faulted: Faulted) -> set[int]:
