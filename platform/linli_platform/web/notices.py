@@ -1,7 +1,7 @@
 """The page about who was told of alarms: how targets fare, what nobody is told of, and the log."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,39 +9,21 @@ from typing import Any, Final
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from linli_platform.api.context import ApiContext
 from linli_platform.api.notifications import add_silence, end_silence
 from linli_platform.api.problem import Problem
 from linli_platform.api.times import parse_step
 from linli_platform.notify import Silence, Wanted
 from linli_platform.web import show
+from linli_platform.web.form_pages import FormPages, Route
 from linli_platform.web.language import language_of
 from linli_platform.web.views import Views
 
 LOG: Final = 200
 _PAGE: Final = "/notifications"
 
-Route = tuple[str, str, Callable[..., Any]]
 
-
-class NoticePages:
-    """The page, and what its forms do.
-
-    Args:
-        context: The platform.
-        render: Renders a template.
-        form: Reads the fields of a plain form.
-    """
-
-    def __init__(
-        self,
-        context: ApiContext,
-        render: Callable[..., Response],
-        form: Callable[[Request], Awaitable[dict[str, str]]],
-    ) -> None:
-        self._context = context
-        self._render = render
-        self._form = form
+class NoticePages(FormPages):
+    """The page, and what its forms do."""
 
     def routes(self) -> Iterable[Route]:
         """Return methods, paths and what answers there."""

@@ -1,7 +1,7 @@
 """The page of the rules in force, and of what people change of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,37 +13,19 @@ from linli_core.alarm import Parameter, Rule
 from linli_core.catalogue import Language
 from linli_core.instant import SECOND
 from linli_platform.alarms.rulebook import Revision, Setting
-from linli_platform.api.context import ApiContext
 from linli_platform.api.problem import Problem
 from linli_platform.api.rule_changes import called, change_parameter
 from linli_platform.web import show
+from linli_platform.web.form_pages import FormPages, Route
 from linli_platform.web.language import language_of
 
 LOG: Final = 100
 _PAGE: Final = "/rules"
 _MINUTE_S: Final = 60.0
 
-Route = tuple[str, str, Callable[..., Any]]
 
-
-class RulePages:
-    """The page, and what its forms do.
-
-    Args:
-        context: The platform.
-        render: Renders a template.
-        form: Reads the fields of a plain form.
-    """
-
-    def __init__(
-        self,
-        context: ApiContext,
-        render: Callable[..., Response],
-        form: Callable[[Request], Awaitable[dict[str, str]]],
-    ) -> None:
-        self._context = context
-        self._render = render
-        self._form = form
+class RulePages(FormPages):
+    """The page, and what its forms do."""
 
     def routes(self) -> Iterable[Route]:
         """Return methods, paths and what answers there."""

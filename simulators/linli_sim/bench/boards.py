@@ -36,9 +36,9 @@ from linli_platform.influxql.show import DATABASE
 from linli_platform.influxql.store_source import StoreSource
 from linli_platform.influxql.told import Known, told
 from linli_platform.registry import Area, Device, Gateway, Registry, State
-from linli_platform.store import Batch
 from linli_platform.store.duckdb import DuckDBStore
 from linli_sim.bench import CannotRun, bench
+from linli_sim.bench.filling import fill
 
 _DWELLINGS: Final = 1_250
 _BUILDINGS: Final = 25
@@ -155,19 +155,7 @@ def _fill(store: DuckDBStore) -> None:
         [store.series(_GATEWAY, f"d{number}/{name}").id for name in _QUANTITIES for number in range(_DWELLINGS)],
         np.int32,
     )
-    for times, values in _readings():
-        store.append(
-            Batch(
-                series=np.tile(ids, len(times)),
-                time=np.repeat(times, _SERIES),
-                value=values.ravel(),
-                quality=np.zeros(values.size, np.uint8),
-                received_at=int(times[0]),  # none of them is late: that would be noted with each
-            ),
-            {},
-        )
-    store.compact(_END + 2 * DAY)
-    store.checkpoint()
+    fill(store, ids, _readings(), _END)
 
 
 def _readings() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:

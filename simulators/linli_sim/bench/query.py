@@ -27,10 +27,10 @@ from linli_platform.influxql.parse import parse
 from linli_platform.influxql.show import DATABASE
 from linli_platform.influxql.store_source import StoreSource
 from linli_platform.registry import Area, Device, State
-from linli_platform.store import Batch
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.query import Measure, Windows
 from linli_sim.bench import CannotRun, Result, bench
+from linli_sim.bench.filling import fill
 from linli_sim.influxdb import influxdb, program
 
 _SERIES: Final = 5_000
@@ -177,19 +177,7 @@ def _best(asked: Callable[[], Any]) -> float:
 
 def _fill(store: DuckDBStore) -> Catalogue:
     ids = np.array([store.series("gw-1", f"d{number}/active_power").id for number in range(_SERIES)], np.int32)
-    for times, values in _readings():
-        store.append(
-            Batch(
-                series=np.tile(ids, len(times)),
-                time=np.repeat(times, _SERIES),
-                value=values.ravel(),
-                quality=np.zeros(values.size, np.uint8),
-                received_at=int(times[0]),  # none of them is late: that would be noted with each
-            ),
-            {},
-        )
-    store.compact(_END + 2 * DAY)
-    store.checkpoint()
+    fill(store, ids, _readings(), _END)
     areas = [Area(f"q{number}", None, "quarter") for number in range(10)]
     areas += [Area(f"b{number}", f"q{number // 10}", "building") for number in range(_BUILDINGS)]
     devices = [Device("gw-1", f"d{number}", State.ACTIVE, area=f"b{number % _BUILDINGS}") for number in range(_SERIES)]
