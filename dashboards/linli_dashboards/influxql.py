@@ -91,7 +91,9 @@ def statement(question: Question, lang: Language, scope: Scope = Scope.PLATFORM)
     """Return the statement that asks a question."""
     if isinstance(question, Record):
         return _record(question, lang)
-    lone = question.window is Window.WHOLE and question.aggregate in _EXTREMES
+    # The platform has the extremes of windows at hand. A database has not, and dates an extreme by its window: one
+    # begins before the time shown, and would be left out.
+    lone = question.window is Window.WHOLE and question.aggregate in _EXTREMES and scope is Scope.PLATFORM
     if question.aggregate is Aggregate.CONSUMED or question.across or lone:
         return _across(question, lang, scope)
     value = _aggregated(question, scope)

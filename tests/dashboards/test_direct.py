@@ -82,6 +82,14 @@ def test_a_database_of_influx_is_asked_by_what_it_has() -> None:
     )
 
 
+def test_a_database_is_asked_for_an_extreme_at_once() -> None:
+    # It would date the first window's before the time shown, and leave it out.
+    ask = Ask("water_leak", Aggregate.MAXIMUM, plain=False, window=Window.WHOLE)
+    assert statement(ask, "en", Scope.DATABASE) == (
+        'SELECT max("value") AS "value" FROM "water_leak" WHERE $timeFilter AND "device" =~ /^${device:regex}$/'
+    )
+
+
 def test_only_what_it_can_know_is_asked(database: tuple[str, list[Made]]) -> None:
     name, boards = database
     assert 2 * len(list(reduced(BOARDS, DATABASES[name]))) == len(boards)
