@@ -9,9 +9,9 @@ from typing import Any, Final
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from linli_core.alarm import Parameter, Rule
-from linli_core.catalogue import Language
-from linli_core.instant import SECOND
+from linli_core.alarm import Integral, Parameter, Rate, Rule
+from linli_core.catalogue import Language, text
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_platform.alarms.rulebook import Revision, Setting
 from linli_platform.api.problem import Problem
 from linli_platform.api.rule_changes import called, change_parameter
@@ -22,6 +22,7 @@ from linli_platform.web.language import language_of
 LOG: Final = 100
 _PAGE: Final = "/rules"
 _MINUTE_S: Final = 60.0
+_PER: Final = {MINUTE: "min", HOUR: "h", DAY: "d"}
 
 
 class RulePages(FormPages):
@@ -83,7 +84,7 @@ class RulePages(FormPages):
                 {
                     "name": one.name,
                     "title": called(one)[lang],
-                    "unit": "min" if _factor(one) == _MINUTE_S else one.unit,
+                    "unit": _unit(one, rule, lang),
                     "least": _plain(one, one.least),
                     "most": _plain(one, one.most),
                     "step": _plain(one, one.step),
@@ -101,9 +102,22 @@ class RulePages(FormPages):
 
 
 def _factor(one: Parameter) -> float:
-    """Return what a number of the form is multiplied by: lengths of whole minutes are written in minutes."""
-    whole = all(value % _MINUTE_S == 0 for value in (one.least, one.step, one.default))
-    return _MINUTE_S if one.is_length and whole else 1.0
+    """Return what a number of the form is multiplied by: lengths of whole minutes are written in minutes, Pa in kPa."""
+    if not one.is_length:
+        return max(show.shape_of(one.unit).divisor, 1.0)
+    return _MINUTE_S if all(value % _MINUTE_S == 0 for value in (one.least, one.step, one.default)) else 1.0
+
+
+def _unit(one: Parameter, rule: Rule, lang: Language) -> str:
+    """Return the unit of the form's number, as people write it."""
+    if one.is_length:
+        return text("rule.minutes", lang) if _factor(one) == _MINUTE_S else one.unit
+    shape = show.shape_of(one.unit)
+    unit = shape.unit if shape.divisor >= 1 else one.unit
+    if unit and isinstance(rule.condition, Rate):
+        return f"{unit}/{_PER.get(rule.condition.per, show.span(rule.condition.per, lang))}"
+    is_over_time = isinstance(rule.condition, Integral) and one.name not in {"above", "below"}
+    return f"{unit}·h" if unit and is_over_time else unit
 
 
 def _plain(one: Parameter, value: float) -> str:
@@ -121,5 +135,7 @@ def _what(row: Revision, rule: Rule | None, lang: Language) -> str:
     if one.is_length:
         values = ["–" if value is None else show.span(round(value * SECOND), lang) for value in (row.before, row.after)]
     else:
-        values = ["–" if value is None else f"{value:g} {one.unit}".strip() for value in (row.before, row.after)]
+        numbers = ["–" if value is None else _plain(one, value) for value in (row.before, row.after)]
+        unit = _unit(one, rule, lang) if rule is not None else one.unit
+        values = [f"{number} {unit}".strip() if number != "–" else number for number in numbers]
     return f"{called(one)[lang]} {values[0]} → {values[1]}"

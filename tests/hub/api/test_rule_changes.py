@@ -279,16 +279,16 @@ async def test_the_page_shows_what_may_be_changed_and_changes_it(tmp_path: Path,
         furnish(site)
         page = (await client.get("/rules", headers={"accept-language": "en"})).text
         assert "How long before it is raised: 30 min" in page
-        assert "New value (Cel, 4 to 10; empty for what the rule says)" in page
+        assert "New value (°C, 4 to 10; empty for what the rule says)" in page
         path = f"/rules/{WARM}/parameters"
         answer = await client.post(f"{path}/on_delay", data={"value": "45", "actor": "<Wang>", "comment": "defrost"})
         assert (answer.status_code, answer.headers["location"]) == (303, f"/rules#{WARM}")
         assert site.alarms.book.settings == {(WARM, ""): {"on_delay": 2_700.0}}
         await client.post(f"{path}/high", data={"value": "6.5", "area": "house-1"})
         chinese = (await client.get("/rules", headers={"accept-language": "zh"})).text
-        assert "持续多久才报警: 45 min" in chinese
-        assert "上限: 8 Cel · house-1: 6.5 Cel" in chinese
-        assert "上限 – → 6.5 Cel" in chinese
+        assert "持续多久才报警: 45 分钟" in chinese
+        assert "上限: 8 °C · house-1: 6.5 °C" in chinese
+        assert "上限 – → 6.5 °C" in chinese
         assert "&lt;Wang&gt;" in chinese
         await client.post(f"{path}/on_delay", data={"value": ""})
         assert site.alarms.book.settings == {(WARM, "house-1"): {"high": 6.5}}
