@@ -258,6 +258,16 @@ def test_of_a_backlogs_notes_each_day_takes_what_is_its_own(monkeypatch: pytest.
         assert connection.execute("SELECT sum(late) FROM completeness").fetchall() == [(280,)]
 
 
+def test_a_note_of_one_reading_that_an_earlier_version_left_is_read() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE late_journal (number BIGINT, body BLOB)")
+        series, quarters = np.array([3], np.int32), np.array([1_000])
+        notes.insert_late(connection, 1, notes._summed(series, quarters, np.ones(1, np.int64)).tobytes())
+        assert notes.late_days(connection) == [1_000 * notes.QUARTER]
+        found = notes.late_of_day(connection, 1, 1_000 * notes.QUARTER, 1_001 * notes.QUARTER)
+        assert (found.counts.tolist(), found.spent) == ([0, 0, 0, 1], [1])
+
+
 async def test_commits_do_not_wait_while_a_backlogs_notes_are_added_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

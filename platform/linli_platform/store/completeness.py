@@ -124,16 +124,23 @@ def _packed(note: NDArray[np.void]) -> bytes:
     return _PACKED.pack(0, len(note), quarters.min(), quarters.max()) + zlib.compress(columns, _LEVEL)
 
 
+def _is_packed(body: bytes) -> bool:
+    # One row that is not packed is shorter than what begins a packed note.
+    return body.startswith(bytes(4))
+
+
 def _span(body: bytes) -> tuple[int, int]:
     """Return the first and the last quarter of a note that is packed, and for ever of one that is not."""
-    zero, _, first, last = _PACKED.unpack_from(body)
-    return (-_EVER, _EVER) if zero else (first, last)
+    if not _is_packed(body):
+        return -_EVER, _EVER
+    _, _, first, last = _PACKED.unpack_from(body)
+    return first, last
 
 
 def _unpacked(body: bytes) -> NDArray[np.void]:
-    zero, rows, _, _ = _PACKED.unpack_from(body)
-    if zero:
+    if not _is_packed(body):
         return np.frombuffer(body, _NOTE)
+    _, rows, _, _ = _PACKED.unpack_from(body)
     columns = zlib.decompress(memoryview(body)[_PACKED.size :], bufsize=rows * _NOTE.itemsize)
     note = np.empty(rows, _NOTE)
     at = 0
