@@ -7,20 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-import numpy as np
-
 from linli_core.alarm import CONDITION_HOLDS, NEEDS_ACKNOWLEDGEMENT, Priority
 from linli_core.alarm.hourly import HourFigures, hourly
 from linli_core.instant import DAY, HOUR, SECOND, Instant
 from linli_platform.alarms.records import Filter
 from linli_platform.alarms.rows import Sort, Told
+from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.parse import QueryError
 from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.source import Series
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
-from linli_platform.influxql.told.table import Row, Table
-from linli_platform.influxql.vector import Vector, vector
+from linli_platform.influxql.told.table import Row, Table, chosen, piece_of
 from linli_platform.influxql.window import EARLIEST, LATEST, MICROSECOND, Range
 
 _BACK: Final = 400 * DAY
@@ -29,7 +27,6 @@ _BACK: Final = 400 * DAY
 _MOST: Final = 200_000
 _STANDING: Final = 10_000
 _COMMUNITY: Final = "community"
-_NOTHING: Final = {Kind.STRING: "", Kind.FLOAT: 0.0, Kind.INTEGER: 0, Kind.BOOLEAN: False}
 
 
 def _standing(known: Known) -> Iterator[Row]:
@@ -116,13 +113,12 @@ class Changes:
         for one in reversed(told):
             if (found := members.get(one.sort)) is not None:
                 found.append(one)
-        wanted = {name: kind for name, kind in self.fields.items() if fields is None or name in fields}
+        wanted = chosen(self.fields, fields)
         pieces = []
         for one_series in series:
-            if members[made[one_series.id][1]]:
-                rows = [_values(one) for one in members[made[one_series.id][1]]]
-                times = [one.change.at for one in members[made[one_series.id][1]]]
-                pieces.append(_piece(self.name, one_series.tags, times, rows, wanted))
+            if own := members[made[one_series.id][1]]:
+                times = [one.change.at for one in own]
+                pieces.append(piece_of(self.name, one_series.tags, times, [_values(one) for one in own], wanted))
         return pieces
 
     def _made(self) -> list[tuple[Series, Sort]]:
@@ -179,14 +175,13 @@ class Health:
         moments = self._known.alarms.records.moments(first, whole, gateways, _MOST + 1)
         if len(moments) > _MOST:
             raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
-        wanted = {name: kind for name, kind in self.fields.items() if fields is None or name in fields}
+        wanted = chosen(self.fields, fields)
         pieces = []
         for one in series:
             own = [moment for moment in moments if _place(moment.subject) in made[one.id][1]]
             hours = hourly(own, first, whole)
-            pieces.append(
-                _piece(self.name, one.tags, [hour.start for hour in hours], [_figures(hour) for hour in hours], wanted)
-            )
+            times = [hour.start for hour in hours]
+            pieces.append(piece_of(self.name, one.tags, times, [_figures(hour) for hour in hours], wanted))
         return pieces
 
     def _made(self) -> list[tuple[dict[str, str], set[tuple[str, str]]]]:
@@ -225,7 +220,7 @@ def _place(subject: str) -> tuple[str, str]:
 
 
 def _said(name: str, words: Mapping[str, str]) -> dict[str, str | None]:
-    return {f"{name}_{lang}": words.get(lang) for lang in ("en", "zh")}
+    return {f"{name}_{lang}": words.get(lang) for lang in LANGUAGES}
 
 
 def _values(told: Told) -> dict[str, Any]:
@@ -264,23 +259,3 @@ def _figures(hour: HourFigures) -> dict[str, Any]:
         "standing": hour.standing,
         "unseen": hour.unseen,
     }
-
-
-def _piece(
-    name: str,
-    tags: Mapping[str, str],
-    times: Sequence[Instant],
-    rows: Sequence[Mapping[str, Any]],
-    wanted: Mapping[str, Kind],
-) -> Piece:
-    def column(field: str, kind: Kind) -> Vector:
-        values = [row[field] for row in rows]
-        there = [value is not None for value in values]
-        return vector(kind, [_NOTHING[kind] if value is None else value for value in values], there)
-
-    return Piece(
-        name,
-        tags,
-        np.array(times, np.int64) * MICROSECOND,
-        {field: column(field, kind) for field, kind in wanted.items()},
-    )

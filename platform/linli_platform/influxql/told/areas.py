@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
 from linli_platform.influxql.told.table import Row, Table
@@ -12,8 +13,8 @@ def _rows(known: Known) -> Iterator[Row]:
     for area in known.places.areas():
         if seen is not None and area.id not in seen:
             continue
-        titles = {f"title_{lang}": area.titles.get(lang, area.id) for lang in ("zh", "en")}
-        labels = {f"label_{lang}": f"{area.titles.get(lang, area.id)} [{area.id}]" for lang in ("zh", "en")}
+        titles = {f"title_{lang}": area.titles.get(lang, area.id) for lang in LANGUAGES}
+        labels = {f"label_{lang}": f"{area.titles.get(lang, area.id)} [{area.id}]" for lang in LANGUAGES}
         tags = {"area": area.id, "area_kind": area.kind, **labels, **known.places.tags_of_area(area.id)}
         yield Row(known.now, tags, {"parent": area.parent or None, **titles})
 

@@ -55,7 +55,7 @@ def _points(known: Known) -> Iterator[Row]:
         one = seen[row.series.id]
         name = row.series.quantity
         quantity = words.get(name)
-        titles = {f"quantity_{lang}": quantity.titles[lang] if quantity else name for lang in ("zh", "en")}
+        titles = {f"quantity_{lang}": quantity.titles[lang] if quantity else name for lang in LANGUAGES}
         yield Row(
             known.now,
             {**one.tags, "quantity": name, **titles},

@@ -5,6 +5,7 @@ from typing import Final
 
 from linli_core.instant import DAY
 from linli_core.wire.plan import PLAN
+from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
 from linli_platform.influxql.told.table import Row, Table
@@ -20,7 +21,7 @@ def _rows(known: Known) -> Iterator[Row]:
         if event.type == PLAN or not known.sees(event.gateway, device):
             continue
         tags = known.places.tags(event.gateway, device)
-        whose = {lang: tags.get(f"device_{lang}", event.subject or tags[f"gateway_{lang}"]) for lang in ("zh", "en")}
+        whose = {lang: tags.get(f"device_{lang}", event.subject or tags[f"gateway_{lang}"]) for lang in LANGUAGES}
         said = {f"said_{lang}": f"{name}: {event.type.removeprefix('linli.')}" for lang, name in whose.items()}
         yield Row(event.time, tags | {"type": event.type}, {"id": event.id, "subject": event.subject or None, **said})
 

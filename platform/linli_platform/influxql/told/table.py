@@ -69,15 +69,12 @@ class Told:
     def rows(self, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None) -> list[Piece]:
         """Return the rows of series within a range."""
         made = self._made()
-        wanted = {name: kind for name, kind in self.fields.items() if fields is None or name in fields}
+        wanted = chosen(self.fields, fields)
         pieces = []
         for one in series:
             rows = made[one.id][1]
-            times = np.array([row.time for row in rows], np.int64) * MICROSECOND
-            piece = Piece(
-                self.name, one.tags, times, {name: _column(rows, name, kind) for name, kind in wanted.items()}
-            )
-            piece = piece.take((times >= reach.start) & (times <= reach.end))
+            piece = piece_of(self.name, one.tags, [row.time for row in rows], [row.values for row in rows], wanted)
+            piece = piece.take((piece.times >= reach.start) & (piece.times <= reach.end))
             if len(piece):
                 pieces.append(piece)
         return pieces
@@ -97,7 +94,32 @@ class Told:
         return found
 
 
-def _column(rows: Sequence[Row], name: str, kind: Kind) -> Vector:
-    values: list[Any] = [row.values.get(name) for row in rows]
+def chosen(fields: Mapping[str, Kind], wanted: AbstractSet[str] | None) -> dict[str, Kind]:
+    """Return those of the fields that are asked for; ``None`` asks for all."""
+    return {name: kind for name, kind in fields.items() if wanted is None or name in wanted}
+
+
+def piece_of(
+    name: str,
+    tags: Mapping[str, str],
+    times: Sequence[Instant],
+    rows: Sequence[Mapping[str, Any]],
+    fields: Mapping[str, Kind],
+) -> Piece:
+    """Return rows as a measurement has them.
+
+    Args:
+        name: Of the measurement.
+        tags: Whose they are.
+        times: When each was so.
+        rows: Their fields; ``None`` where there is no value.
+        fields: Which of them are wanted.
+    """
+    columns = {field: _column(rows, field, kind) for field, kind in fields.items()}
+    return Piece(name, tags, np.array(times, np.int64) * MICROSECOND, columns)
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str, kind: Kind) -> Vector:
+    values = [row.get(name) for row in rows]
     there = [value is not None for value in values]
     return vector(kind, [_NOTHING[kind] if value is None else value for value in values], there)
