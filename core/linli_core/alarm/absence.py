@@ -52,11 +52,9 @@ class AbsenceWatch:
     def allowed(self) -> Instant:
         """Return the longest silence that is still normal, µs."""
         condition, memory = self._condition, self.memory
-        if not condition.intervals:
-            return condition.after
-        if memory.interval is None or memory.gaps < _LEARN:
+        if condition.intervals and (memory.interval is None or memory.gaps < _LEARN):
             return max(condition.after, condition.until_known)
-        return max(condition.after, round(condition.intervals * memory.interval))
+        return self._silence(memory.interval or 0)
 
     def calm(self, value: Value, quality: Quality, at: Instant, now: Instant, listening_since: Instant) -> bool:
         """Take a sign of life that only puts the next look off, quickly; ``False`` leaves it to :meth:`observe`."""

@@ -119,11 +119,12 @@ class RuleBook:
                 for revised in session.scalars(select(RuleRevisionTable).where(RuleRevisionTable.id.in_(newest)))
             }
             self.revisions = {place: revised.id for place, revised in known.items()}
-            for place, rule in self._in_force().items():
+            in_force = self._in_force()
+            for place, rule in in_force.items():
                 if place not in known or known[place].source != rule.source:
                     self._write(session, place, rule.source, now)
             for place, revised in known.items():
-                if revised.source and place not in self._in_force():
+                if revised.source and place not in in_force:
                     self._write(session, place, "", now)
 
     def at(self, rule: Rule, areas: Sequence[str]) -> Rule:
