@@ -261,7 +261,7 @@ def _enter_saved(head: Head, store: LogStore, known_to: int, saved: IntervalSet)
     for kind, observed_from, readings in store.counts(known_to):
         if kind == "telemetry":
             enter(head.book, day_of(observed_from), (readings, 0, 0, readings, 1))
-    head.unbooked += IntervalSet(saved.missing(known_to, head.next_seq - 1)).count() if head.next_seq > known_to else 0
+    head.unbooked += IntervalSet(saved.missing(known_to, head.next_seq - 1)).count()
 
 
 @dataclass(slots=True)
