@@ -55,7 +55,16 @@ def choices(name: str, lang: Language) -> str:
 
 def place(name: str, lang: Language, source: DataSourceRef) -> VariableModel:
     """Return the choice of areas, buildings, dwellings or devices."""
-    asked = choices(name, lang)
+    return _choice(name, choices(name, lang), lang, source, regex=_PART)
+
+
+def device(listing: str, lang: Language, source: DataSourceRef) -> VariableModel:
+    """Return the choice of devices where nothing but their ids is known."""
+    return _choice("device", listing, lang, source)
+
+
+def _choice(name: str, asked: str, lang: Language, source: DataSourceRef, regex: str | None = None) -> VariableModel:
+    """Return a choice of several, or of all, out of what a query answers."""
     return VariableModel(
         type_val=VariableType.QUERY,
         name=name,
@@ -68,24 +77,7 @@ def place(name: str, lang: Language, source: DataSourceRef) -> VariableModel:
         all_value=ANY,
         refresh=VariableRefresh.ON_TIME_RANGE_CHANGED,
         sort=VariableSort.NATURAL_ASC,
-        regex=_PART,
-    )
-
-
-def device(listing: str, lang: Language, source: DataSourceRef) -> VariableModel:
-    """Return the choice of devices where nothing but their ids is known."""
-    return VariableModel(
-        type_val=VariableType.QUERY,
-        name="device",
-        label=text("board.variable.device", lang),
-        query=listing,
-        datasource=source,
-        current=VariableOption(selected=True, text=["All"], value=["$__all"]),
-        multi=True,
-        include_all=True,
-        all_value=ANY,
-        refresh=VariableRefresh.ON_TIME_RANGE_CHANGED,
-        sort=VariableSort.NATURAL_ASC,
+        regex=regex,
     )
 
 
