@@ -25,7 +25,7 @@ def _crc(case):
     data = binascii.unhexlify(data)
     if kind == "crc32":
         return binascii.crc32(data)
-    return {"crc8": crc.crc8, "crc8_reflected": crc.crc8_reflected, "crc16": crc.crc16}[kind](data, polynomial, start)
+    return {"crc8": crc.crc8, "crc_reflected": crc.crc_reflected}[kind](data, polynomial, start)
 
 
 def _config(text):

@@ -11,18 +11,11 @@ def crc8(data, polynomial, start):
     return crc
 
 
-def crc8_reflected(data, polynomial, start):
-    """Return the 8-bit register, lowest bit first: 1-Wire's is ``crc8_reflected(data, 0x8C, 0)``."""
-    crc = start
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (polynomial if crc & 1 else 0)
-    return crc
+def crc_reflected(data, polynomial, start):
+    """Return the register, lowest bit first, as wide as the polynomial.
 
-
-def crc16(data, polynomial, start):
-    """Return the 16-bit register, lowest bit first: Modbus's is ``crc16(data, 0xA001, 0xFFFF)``."""
+    1-Wire's is ``crc_reflected(data, 0x8C, 0)``, Modbus's ``crc_reflected(data, 0xA001, 0xFFFF)``.
+    """
     crc = start
     for byte in data:
         crc ^= byte

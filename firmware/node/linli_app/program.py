@@ -250,16 +250,18 @@ class Node:
         await self.look()
         await self.sample()
         millivolts = board.battery_mv()
-        if millivolts is None or millivolts >= LOW_MV:
+        is_low = millivolts is not None and millivolts < LOW_MV
+        if not is_low:
             left = AWAKE_S - (board.count() - started) / 1000
             try:
                 await asyncio.wait_for(self._deliver_once(), max(1, left))
             except (LinkError, asyncio.TimeoutError) as exc:
                 board.say(str(exc) or "no time left to deliver")
+        if is_low:
+            for _, sensor in self._sensors:
+                if hasattr(sensor, "keep"):
+                    sensor.keep()
         # What changed meanwhile wakes the board again at once.
-        for _, sensor in self._sensors:
-            if hasattr(sensor, "keep") and millivolts is not None and millivolts < LOW_MV:
-                sensor.keep()
         wakes = [sensor.wakes() for _, sensor in self._sensors if hasattr(sensor, "wakes")]
         pause = CALL_S if self._called_at is not None else self._config["interval"]
         board.sleep(max(1000, pause * 1000 - (board.count() - started)), wakes)

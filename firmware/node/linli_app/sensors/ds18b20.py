@@ -6,7 +6,7 @@ The bus has ``reset()`` (whether anybody is there), ``write(bytes)`` and ``read(
 import asyncio
 import binascii
 
-from linli_node.crc import crc8_reflected
+from linli_node.crc import crc_reflected
 from linli_node.errors import SensorError
 
 _SKIP_ROM, _MATCH_ROM = 0xCC, 0x55
@@ -38,7 +38,7 @@ class Ds18b20:
         self._select(_READ)
         data = bytes(self._bus.read(9))
         # A short to ground reads as nine zeros, whose checksum is right: the configuration byte is never zero.
-        if crc8_reflected(data, 0x8C, 0) or not data[4]:
+        if crc_reflected(data, 0x8C, 0) or not data[4]:
             raise SensorError("the probe's answer has a wrong checksum", "malformed_answer")
         raw = data[0] | data[1] << 8
         raw -= (raw & 0x8000) << 1

@@ -5,7 +5,7 @@ The bus has ``write(bytes)`` and ``async read(count, limit_ms)``.
 
 import struct
 
-from linli_node.crc import crc16
+from linli_node.crc import crc_reflected
 from linli_node.errors import SensorError
 
 _READ_INPUT = 4
@@ -14,7 +14,7 @@ _LIMIT_MS = 500
 
 
 def _sealed(frame):
-    return frame + struct.pack("<H", crc16(frame, 0xA001, 0xFFFF))
+    return frame + struct.pack("<H", crc_reflected(frame, 0xA001, 0xFFFF))
 
 
 class Pzem004t:
@@ -33,9 +33,10 @@ class Pzem004t:
         data = bytes(await self._bus.read(length, _LIMIT_MS))
         if not data:
             raise SensorError("the module does not answer", "no_communication")
-        if len(data) == 5 and data[1] == _READ_INPUT | 0x80 and not crc16(data, 0xA001, 0xFFFF):
+        is_sound = not crc_reflected(data, 0xA001, 0xFFFF)
+        if is_sound and len(data) == 5 and data[1] == _READ_INPUT | 0x80:
             raise SensorError("the module refuses (code " + str(data[2]) + ")", "refused_by_device")
-        if len(data) != length or crc16(data, 0xA001, 0xFFFF) or data[1] != _READ_INPUT or data[2] != 2 * _REGISTERS:
+        if not is_sound or len(data) != length or data[1] != _READ_INPUT or data[2] != 2 * _REGISTERS:
             raise SensorError("the module's answer is damaged", "malformed_answer")
         words = struct.unpack(">10H", data[3:-2])
         # Two registers, the low one first (manual, table of registers).
