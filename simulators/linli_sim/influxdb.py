@@ -1,13 +1,7 @@
 """InfluxDB 1.x as a peer: Debian's ``influxd`` in a folder of its own, and the little of its HTTP that is needed."""
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,11 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from linli_core.errors import LinliError
+from linli_sim.database_server import READY_S, PeerFailed, find_program, running
 from linli_sim.processes import free_ports
-
-_READY_S: Final = 60
-_LOOK_S: Final = 0.1
 
 _SETTINGS: Final = """
 reporting-disabled = true
@@ -39,13 +30,9 @@ bind-address = "127.0.0.1:{rpc}"
 """
 
 
-class PeerFailed(LinliError):
-    """The peer did not start, or did not answer."""
-
-
 def program() -> str | None:
-    """Return the path of ``influxd``, the system's or what ``make setup`` unpacked; ``None`` where there is none."""
-    return shutil.which("influxd") or shutil.which("influxd", path=str(Path(sys.prefix) / "servers" / "usr" / "bin"))
+    """Return the path of ``influxd``; ``None`` where there is none."""
+    return find_program("influxd")
 
 
 class InfluxDB:
@@ -83,7 +70,7 @@ class InfluxDB:
     def _ask(self, path: str, parameters: dict[str, str], body: bytes | None) -> bytes:
         request = urllib.request.Request(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}", data=body)  # noqa: S310 - our own
         try:
-            with urllib.request.urlopen(request, timeout=_READY_S) as answer:  # noqa: S310 - our own
+            with urllib.request.urlopen(request, timeout=READY_S) as answer:  # noqa: S310 - our own
                 found: bytes = answer.read()
         except urllib.error.HTTPError as exc:
             with exc:
@@ -101,29 +88,6 @@ def influxdb() -> Iterator[InfluxDB]:
     with tempfile.TemporaryDirectory(prefix="linli-influxdb-") as folder:
         settings = Path(folder) / "influxdb.conf"
         settings.write_text(_SETTINGS.format(folder=folder, port=port, rpc=rpc), "utf-8")
-        log = Path(folder) / "influxd.log"
-        with log.open("wb") as output:
-            server = subprocess.Popen(  # noqa: S603 - found on PATH
-                [path, "-config", str(settings)], stdout=output, stderr=output, env={**os.environ, "HOME": folder}
-            )
-            try:
-                yield _ready(server, f"http://127.0.0.1:{port}", log)
-            finally:
-                server.send_signal(signal.SIGTERM)
-                try:
-                    server.wait(10)
-                except subprocess.TimeoutExpired:
-                    server.kill()
-                    server.wait()
-
-
-def _ready(server: subprocess.Popen[bytes], url: str, log: Path) -> InfluxDB:
-    until = time.monotonic() + _READY_S
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/ping", timeout=1):  # noqa: S310 - our own
-                return InfluxDB(url, server.pid)
-        except OSError:
-            time.sleep(_LOOK_S)
-    said = log.read_text("utf-8", "replace")[-500:]
-    raise PeerFailed(f"influxd did not start within {_READY_S} s: {said}")
+        url = f"http://127.0.0.1:{port}"
+        with running([path, "-config", str(settings)], Path(folder), f"{url}/ping") as pid:
+            yield InfluxDB(url, pid)

@@ -7,7 +7,6 @@ are put together anew for each round, as for a reader who opens a board after a 
 """
 
 import asyncio
-import os
 import statistics
 import tempfile
 import time
@@ -38,19 +37,12 @@ from linli_platform.influxql.told import Known, told
 from linli_platform.registry import Area, Device, Gateway, Registry, State
 from linli_platform.store.duckdb import DuckDBStore
 from linli_sim.bench import CannotRun, bench
-from linli_sim.bench.filling import fill
+from linli_sim.bench.filling import END, INTERVAL, READINGS, ROWS, START, fill
 
 _DWELLINGS: Final = 1_250
 _BUILDINGS: Final = 25
 _QUANTITIES: Final = ("active_power", "energy_import", "voltage", "power_factor")
 _SERIES: Final = _DWELLINGS * len(_QUANTITIES)
-_START: Final = 1_750_000_000_000_000 // DAY * DAY
-_FULL: Final = os.environ.get("QUERY") == "full"
-_DAYS: Final = 365 if _FULL else 30
-_INTERVAL: Final = 365 * DAY // 20_000 if _FULL else HOUR
-_READINGS: Final = _DAYS * DAY // _INTERVAL
-_END: Final = _START + _DAYS * DAY
-_ROWS: Final = 1_000_000
 _ROUNDS: Final = 3
 _GATEWAY: Final = "gw-1"
 
@@ -81,7 +73,7 @@ def _measured() -> dict[str, float]:
 async def _asked(store: DuckDBStore, registry: Registry) -> dict[str, float]:
     lengths = {"today": "24h", "electricity": "30d"}
     found = {}
-    async with AlarmService(registry, store, [], lambda: _END) as alarms:
+    async with AlarmService(registry, store, [], lambda: END) as alarms:
         for board in BOARDS:
             if board.name in lengths:
                 queries = list(_queries(board, lengths[board.name]))
@@ -92,7 +84,7 @@ async def _asked(store: DuckDBStore, registry: Registry) -> dict[str, float]:
 def _queries(board: Board, length: str) -> Iterator[str]:
     """Yield what Grafana asks when a reader opens a board."""
     (dashboard,) = (each.dashboard for each in made([board]) if each.lang == "en")
-    shown, variables = Shown.until(_END // 1_000_000, length), presets(dashboard)
+    shown, variables = Shown.until(END // 1_000_000, length), presets(dashboard)
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
             yield filled(target["query"], shown, variables, panel.get("maxDataPoints") or POINTS)
@@ -112,7 +104,7 @@ def _median(store: DuckDBStore, registry: Registry, alarms: AlarmService, querie
         known = _known(store, registry, alarms)
         for text in queries:
             source = Joined(StoreSource(store, known.catalogue), told(known))
-            results = list(execute(parse(text), source, _END * 1000, DATABASE))
+            results = list(execute(parse(text), source, END * 1000, DATABASE))
             if failed := next((each.error for each in results if each.error), ""):
                 raise CannotRun(f"{text} is not answered: {failed}")
             to_json(results, 1_000_000)
@@ -131,7 +123,7 @@ def _known(store: DuckDBStore, registry: Registry, alarms: AlarmService) -> Know
         places=places,
         sees=lambda _gateway, _device: True,
         everything=True,
-        now=_END,
+        now=END,
     )
 
 
@@ -155,21 +147,21 @@ def _fill(store: DuckDBStore) -> None:
         [store.series(_GATEWAY, f"d{number}/{name}").id for name in _QUANTITIES for number in range(_DWELLINGS)],
         np.int32,
     )
-    fill(store, ids, _readings(), _END)
+    fill(store, ids, _readings())
 
 
 def _readings() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Yield times and the values of all series at each: loads of dwellings, their registers, voltages, factors."""
     chance = np.random.default_rng(1)
     base = chance.uniform(80, 900, _DWELLINGS)
-    moments = _ROWS // _SERIES
+    moments = ROWS // _SERIES
     register = np.zeros(_DWELLINGS)
-    for first in range(0, _READINGS, moments):
-        times = _START + np.arange(first, min(first + moments, _READINGS), dtype=np.int64) * _INTERVAL
+    for first in range(0, READINGS, moments):
+        times = START + np.arange(first, min(first + moments, READINGS), dtype=np.int64) * INTERVAL
         shape = (len(times), _DWELLINGS)
         wave = 1 + 0.5 * np.sin(times / DAY * 2 * np.pi)
         power = np.round(base * wave[:, None] * chance.uniform(0.9, 1.1, shape), 1)
-        energy = register + np.cumsum(np.round(power * (_INTERVAL / HOUR)), axis=0)
+        energy = register + np.cumsum(np.round(power * (INTERVAL / HOUR)), axis=0)
         register = energy[-1]
         voltage = np.round(chance.normal(226, 3, shape), 1)
         factor = np.round(chance.uniform(0.85, 1, shape), 2)

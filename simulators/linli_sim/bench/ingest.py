@@ -14,7 +14,8 @@ from linli_sim.bench.bridge import DATABASE
 from linli_sim.bench.flood import publishes, send
 from linli_sim.bench.installation import installation
 from linli_sim.bench.process import cpu_seconds
-from linli_sim.influxdb import PeerFailed, influxdb
+from linli_sim.database_server import PeerFailed
+from linli_sim.influxdb import influxdb
 from linli_sim.processes import Program, command, free_port
 
 _GATEWAYS: Final = tuple(f"gw-{number}" for number in range(8))

@@ -4,7 +4,6 @@
 ``QUERY=full`` in the environment makes it 10^8 in a year.
 """
 
-import os
 import statistics
 import sys
 import tempfile
@@ -30,32 +29,25 @@ from linli_platform.registry import Area, Device, State
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.query import Measure, Windows
 from linli_sim.bench import CannotRun, Result, bench
-from linli_sim.bench.filling import fill
+from linli_sim.bench.filling import END, INTERVAL, READINGS, ROWS, START, fill
 from linli_sim.influxdb import influxdb, program
 
 _SERIES: Final = 5_000
 _BUILDINGS: Final = 100
-_START: Final = 1_750_000_000_000_000 // DAY * DAY
-_FULL: Final = os.environ.get("QUERY") == "full"
-_DAYS: Final = 365 if _FULL else 30
-_INTERVAL: Final = 365 * DAY // 20_000 if _FULL else HOUR
-_READINGS: Final = _DAYS * DAY // _INTERVAL
-_END: Final = _START + _DAYS * DAY
-_ROWS: Final = 1_000_000
 _ROUNDS: Final = 5
 _TURNS: Final = 15
 
 _NS: Final = 1000
-_PANEL_START: Final = _END - 30 * DAY
+_PANEL_START: Final = END - 30 * DAY
 _PANEL: Final = (
     "SELECT mean(value) FROM active_power WHERE quarter = 'q1'"
-    f" AND time >= {_PANEL_START * _NS} AND time < {_END * _NS} GROUP BY time(15m), building fill(none)"
+    f" AND time >= {_PANEL_START * _NS} AND time < {END * _NS} GROUP BY time(15m), building fill(none)"
 )
 """500 series in ten buildings: one line for each building."""
 _LATEST: Final = "SELECT last(value) FROM active_power GROUP BY device"
 _YEAR: Final = (
     "SELECT max(value) FROM active_power WHERE device = 'd77'"
-    f" AND time >= {_START * _NS} AND time < {_END * _NS} GROUP BY time(1d) fill(none) tz('Asia/Shanghai')"
+    f" AND time >= {START * _NS} AND time < {END * _NS} GROUP BY time(1d) fill(none) tz('Asia/Shanghai')"
 )
 
 
@@ -119,7 +111,7 @@ def _measured() -> dict[str, Figures]:
         source = StoreSource(store, catalogue)
 
         def through_the_front(text: str) -> Callable[[], Any]:
-            return lambda: to_json(list(execute(parse(text), source, _END * _NS, DATABASE)), 1_000_000)
+            return lambda: to_json(list(execute(parse(text), source, END * _NS, DATABASE)), 1_000_000)
 
         return {
             name: _figures(asked, through_the_front(text), peers.get(text))
@@ -135,13 +127,13 @@ def _ask_panel(store: DuckDBStore, catalogue: Catalogue) -> Any:
     members = [one for one in catalogue.series["active_power"] if one.tags["quarter"] == "q1"]
     buildings = {name: number for number, name in enumerate(sorted({one.tags["building"] for one in members}))}
     groups = {one.id: buildings[one.tags["building"]] for one in members}
-    edges = np.arange(_PANEL_START, _END + 1, 15 * MINUTE, dtype=np.int64)
+    edges = np.arange(_PANEL_START, END + 1, 15 * MINUTE, dtype=np.int64)
     return store.steps(groups, Windows(edges), frozenset({Measure.SUM, Measure.COUNT}))
 
 
 def _ask_year(store: DuckDBStore, catalogue: Catalogue) -> Any:
     (one,) = (one for one in catalogue.series["active_power"] if one.tags["device"] == "d77")
-    edges = np.arange(_START - 8 * HOUR, _END + DAY, DAY, dtype=np.int64)
+    edges = np.arange(START - 8 * HOUR, END + DAY, DAY, dtype=np.int64)
     return store.steps({one.id: 0}, Windows(edges), frozenset({Measure.MAXIMUM}))
 
 
@@ -177,7 +169,7 @@ def _best(asked: Callable[[], Any]) -> float:
 
 def _fill(store: DuckDBStore) -> Catalogue:
     ids = np.array([store.series("gw-1", f"d{number}/active_power").id for number in range(_SERIES)], np.int32)
-    fill(store, ids, _readings(), _END)
+    fill(store, ids, _readings())
     areas = [Area(f"q{number}", None, "quarter") for number in range(10)]
     areas += [Area(f"b{number}", f"q{number // 10}", "building") for number in range(_BUILDINGS)]
     devices = [Device("gw-1", f"d{number}", State.ACTIVE, area=f"b{number % _BUILDINGS}") for number in range(_SERIES)]
@@ -188,9 +180,9 @@ def _readings() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Yield times and the values of all series at each: loads of dwellings, rounded as meters round them."""
     chance = np.random.default_rng(1)
     base = chance.uniform(80, 900, _SERIES)
-    moments = _ROWS // _SERIES
-    for first in range(0, _READINGS, moments):
-        times = _START + np.arange(first, min(first + moments, _READINGS), dtype=np.int64) * _INTERVAL
+    moments = ROWS // _SERIES
+    for first in range(0, READINGS, moments):
+        times = START + np.arange(first, min(first + moments, READINGS), dtype=np.int64) * INTERVAL
         wave = 1 + 0.5 * np.sin(times / DAY * 2 * np.pi)
         values = np.round(base * wave[:, None] * chance.uniform(0.9, 1.1, (len(times), _SERIES)), 1)
         yield times, values
