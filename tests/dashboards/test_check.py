@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
+from tests.dashboards.conftest import Serving
 
 from linli_dashboards.ask import Aggregate, Ask, Column, Record
 from linli_dashboards.board import Board
@@ -44,34 +42,18 @@ def healthy(query: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def answering() -> Iterator[Callable[[Answers | int], Platform]]:
+def answering(serving: Serving) -> Callable[[Answers | int], Platform]:
     """Return what makes a platform that answers so; a number is a status without an answer."""
-    servers: list[ThreadingHTTPServer] = []
 
     def made_of(answers: Answers | int) -> Platform:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                (query,) = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["q"]
-                status = answers if isinstance(answers, int) else 200
-                found = {} if isinstance(answers, int) else {"series": answers(query)}
-                body = json.dumps({"results": [found]}).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+        def answer(_path: str, query: str) -> tuple[int, object]:
+            if isinstance(answers, int):
+                return answers, {"results": [{}]}
+            return 200, {"results": [{"series": answers(query)}]}
 
-            def log_message(self, *_arguments: object) -> None:
-                pass
+        return Platform("duckdb", serving(answer))
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return Platform("duckdb", f"http://127.0.0.1:{server.server_address[1]}")
-
-    yield made_of
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    return made_of
 
 
 def checked(board: Board, platform: Platform) -> Report:

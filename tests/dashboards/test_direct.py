@@ -1,13 +1,10 @@
 """Boards straight to a database: what is said to it, what is left out, and what a check of it finds."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.dashboards.conftest import Answer, Serving
 
 from linli_dashboards.ask import Aggregate, Ask, Lived, Record, Window
 from linli_dashboards.boards import BOARDS
@@ -116,44 +113,7 @@ def test_it_is_built_by_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert board["panels"][0]["datasource"] == {"type": "prometheus", "uid": "linli-victoriametrics"}
 
 
-@pytest.fixture
-def serving() -> Iterator[Callable[[Callable[[str, str], tuple[int, object]]], str]]:
-    """Return what makes a server that answers paths and queries so."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def made_of(answer: Callable[[str, str], tuple[int, object]]) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                self._answer(parts.path, parse_qs(parts.query).get("query", [""])[0])
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                self._answer("/query", parse_qs(body)["q"][0])
-
-            def _answer(self, path: str, query: str) -> None:
-                status, found = answer(path, query)
-                body = json.dumps(found).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_arguments: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield made_of
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def victoria(value: str) -> Callable[[str, str], tuple[int, object]]:
+def victoria(value: str) -> Answer:
     def answer(path: str, _query: str) -> tuple[int, object]:
         if "/label/" in path:
             return 200, {"data": ["meter-1"]}
@@ -163,7 +123,7 @@ def victoria(value: str) -> Callable[[str, str], tuple[int, object]]:
     return answer
 
 
-def influx(value: float | None) -> Callable[[str, str], tuple[int, object]]:
+def influx(value: float | None) -> Answer:
     def answer(_path: str, _query: str) -> tuple[int, object]:
         one = {"name": "x", "columns": ["time", "value"], "values": [[NOW, value]]}
         return 200, {"results": [{"series": [one]} if value is not None else {}]}
@@ -171,7 +131,7 @@ def influx(value: float | None) -> Callable[[str, str], tuple[int, object]]:
     return answer
 
 
-def test_what_a_database_answers_is_judged(serving: Callable[[Callable[[str, str], tuple[int, object]]], str]) -> None:
+def test_what_a_database_answers_is_judged(serving: Serving) -> None:
     for name, good, none, wrong in (
         ("victoriametrics", victoria("1.5"), victoria(""), victoria("-1")),
         ("influxdb", influx(1.5), influx(None), influx(-1)),
@@ -183,7 +143,7 @@ def test_what_a_database_answers_is_judged(serving: Callable[[Callable[[str, str
 
 
 def test_a_query_that_a_database_refuses_is_told(
-    serving: Callable[[Callable[[str, str], tuple[int, object]]], str],
+    serving: Serving,
 ) -> None:
     def answer(path: str, query: str) -> tuple[int, object]:
         return victoria("1")(path, query) if "/label/" in path else (400, "no")
