@@ -18,6 +18,7 @@ from linli_core.wire.command import Command
 from linli_core.wire.messages import MOST_UNITS, LinkState
 from linli_edge.clock import ClockKeeper
 from linli_edge.commands import CommandDesk
+from linli_edge.commands.front import Front
 from linli_edge.commands.ledger import Ledger
 from linli_edge.commands.local import door
 from linli_edge.config.gateway import GatewayConfig
@@ -107,7 +108,7 @@ class Gateway:
             self._links = [Link(settings, pipeline, time) for settings in config.links]
             desk = await self._desk(pipeline, outbox)
             received: asyncio.Queue[tuple[str, Command]] = asyncio.Queue(COMMANDS)
-            remote = desk is not None and config.commands.remote
+            remote = (desk is not None and config.commands.remote) or config.nodes is not None
             uplink = Uplink(
                 config.uplink,
                 config.id,
@@ -141,9 +142,10 @@ class Gateway:
                 ]
                 if self._relay is not None:
                     serving.append(group.create_task(self._relay.run(), name="nodes"))
-                if desk is not None:
-                    reading.append(group.create_task(_command(desk, received, uplink), name="commands"))
-                    reading.append(group.create_task(_local(config.data, desk), name="local commands"))
+                if desk is not None or self._relay is not None:
+                    front = Front(desk, self._relay)
+                    reading.append(group.create_task(_command(front, received, uplink), name="commands"))
+                    reading.append(group.create_task(_local(config.data, front), name="local commands"))
                 _LOG.info(
                     "gateway %s: %d links, log at %s, uplink to %s:%d",
                     config.id,
@@ -243,11 +245,11 @@ def _queued(received: "asyncio.Queue[tuple[str, Command]]", name: str, command: 
         _LOG.error("command %s: %d commands wait already; it is dropped", name, COMMANDS)
 
 
-async def _command(desk: CommandDesk, received: "asyncio.Queue[tuple[str, Command]]", uplink: Uplink) -> None:
+async def _command(front: Front, received: "asyncio.Queue[tuple[str, Command]]", uplink: Uplink) -> None:
     """Have the platform's commands carried out, those for different lines side by side, for ever."""
 
     async def one(name: str, command: Command) -> None:
-        if (reply := await desk.handle(name, command, "platform")) is not None:
+        if (reply := await front.handle(name, command, "platform")) is not None:
             uplink.reply(name, reply)
 
     async with asyncio.TaskGroup() as group:
@@ -256,9 +258,9 @@ async def _command(desk: CommandDesk, received: "asyncio.Queue[tuple[str, Comman
             group.create_task(one(name, command), name=f"command[{name}]")
 
 
-async def _local(folder: Path, desk: CommandDesk) -> None:
+async def _local(folder: Path, front: Front) -> None:
     """Have the commands of the person at the gateway carried out, for ever."""
-    async with door(folder, desk.handle):
+    async with door(folder, front.handle):
         await asyncio.get_running_loop().create_future()
 
 

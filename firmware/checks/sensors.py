@@ -120,10 +120,15 @@ def _contact(case):
 
 def _action(case):
     board = Board({})
-    action = Action(dict(config.read(case["table"], ACTIONS["relay"], "", []), kind="relay"), board)
+    kind = case.get("kind", "relay")
+    table = dict(config.read(case["table"], ACTIONS[kind], "", []), kind=kind)
+    action = Action(table, board, calls=case.get("calls", False))
     found = []
     for value, count in case["values"]:
-        action.update(tuple(value) if isinstance(value, list) else value, count)
+        if value == "confirm":
+            action.confirm(count)
+        else:
+            action.update(tuple(value) if isinstance(value, list) else value, count)
         action.tick(count)
         found.append(action.on)
     return {"on": found, "set": board.pin.set_to}

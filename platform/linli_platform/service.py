@@ -13,6 +13,7 @@ import uvicorn
 
 from linli_core.errors import ConfigError
 from linli_platform.alarms import AlarmService, load_rules
+from linli_platform.alarms.answering import CallAnswers
 from linli_platform.api import ApiContext, LiveFeed, Part, create_app
 from linli_platform.backup.restore import refuse_half_restored
 from linli_platform.backup.service import BackupService
@@ -130,6 +131,10 @@ class Platform:
         self.ingest.listen_to_gateways(self.live.on_gateway)
         self.alarms.listen(self.live.on_alarm)
         self.alarms.listen(self.notices.on_alarm)
+        answers = CallAnswers(self.ingest.command, self.alarms.engine.rules, self.clock)
+        answers.take_up(await self.alarms.standing())
+        self.alarms.listen(answers.on_alarm)
+        self.ingest.listen_to_gateways(answers.on_gateway)
         host, port = self._listener.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         context = ApiContext(

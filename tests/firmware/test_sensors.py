@@ -221,3 +221,17 @@ def test_a_valve_shuts_by_itself_and_a_buzzer_ends_after_its_longest_time(unix_p
     first, second = _work(unix_port, "action", [valve, cold])
     assert first == {"on": [False, True, True, False], "set": [0, 1, 0]}
     assert second["on"] == [True, True, False, False, True]
+
+
+def test_the_light_of_a_call_blinks_until_it_is_confirmed_and_then_is_steady_for_a_while(unix_port: Machine) -> None:
+    follows = {"pin": 8, "when": "emergency_button"}
+    called = [[True, 0], [None, 499], [None, 500], [None, 1_000], [False, 1_100], ["confirm", 1_100]]
+    after = [[None, 1_700], [None, 301_099], [None, 301_100], [True, 302_000], [None, 302_500]]
+    light = {"kind": "light", "calls": True, "table": follows, "values": [*called, *after]}
+    lamp = {**light, "calls": False}
+    buzzer = {**light, "kind": "buzzer"}
+    first, second, third = _work(unix_port, "action", [light, lamp, buzzer])
+    assert first["on"] == [True, True, True, True, False, True, True, True, False, True, True]
+    assert first["set"] == [0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 0]
+    # Nothing else blinks, or goes on after what it follows has ended.
+    assert second == third == {"on": [True] * 4 + [False] * 5 + [True] * 2, "set": [0, 1, 0, 1]}

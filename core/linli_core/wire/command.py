@@ -19,6 +19,9 @@ MAX_ARGS: Final = 16
 MAX_BITS: Final = 63
 """Bits of a whole number besides its sign: no device holds a greater one, and no record of it could be written."""
 
+HEARD: Final = "heard"
+"""Name of the command by which a node learns that somebody has heard its call."""
+
 MessageT = TypeVar("MessageT")
 
 
@@ -30,7 +33,8 @@ class Command(msgspec.Struct, frozen=True):
     """Something a gateway is asked to do.
 
     Attributes:
-        name: ``write`` (``args``: ``point``, ``value``) or ``confirm`` (``args``: ``code``).
+        name: ``write`` (``args``: ``point``, ``value``), ``confirm`` (``args``: ``code``), or ``heard``: somebody has
+            heard the call of a node (``args``: ``node``, ``until``: when the call began, at the latest).
         args: What it takes.
         expires_at: When it is too late to begin.
         by: Who asks, for the gateway's record.

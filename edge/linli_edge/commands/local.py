@@ -129,7 +129,7 @@ async def ask(folder: Path, name: str, command: Command) -> Reply:
     except PermissionError as exc:
         raise ConfigError(str(path), "may not be opened", "run this as the gateway's user, or with sudo") from exc
     except OSError as exc:
-        remedy = "start the gateway (linli-edge run), with [commands] enabled = true in its configuration"
+        remedy = "start the gateway (linli-edge run), with [nodes] or [commands] enabled = true in its configuration"
         raise ConfigError(str(path), "no running gateway takes commands here", remedy) from exc
     try:
         writer.write(msgspec.json.encode(LocalRequest(name, command)) + b"\n")

@@ -1,19 +1,25 @@
 """``linli-edge node``: keys, programs and updates of nodes."""
 
 import argparse
+import asyncio
 import shutil
 import sys
 import time
+import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from linli_core.catalogue import Language, text
-from linli_core.errors import ConfigError
+from linli_core.errors import ConfigError, LinkError
+from linli_core.instant import MINUTE
 from linli_core.model import is_id
+from linli_core.wire.command import HEARD, Command
+from linli_edge.commands.local import ask
 from linli_edge.nodes.build import BOARDS, BuildFailed, build, create_key, read_key
 from linli_edge.nodes.keys import KeyFolder
 from linli_edge.nodes.offers import Offers
+from linli_edge.timekeeping import wall_clock
 
 FAILED: Final = 1
 KEYS: Final = Path("nodes-pki")
@@ -59,7 +65,19 @@ def add_arguments(commands: Any) -> None:
     update.add_argument("--build", type=Path, default=Path("build/node"), metavar="DIR", help="what was built")
     update.add_argument("--data", type=Path, required=True, metavar="DIR", help="the gateway's data folder")
     update.set_defaults(command=_update)
-    for each in (keys, compiled, update):
+
+    confirm = kinds.add_parser(
+        "confirm",
+        help="tell a node that somebody has heard its call",
+        description="Tell a node whose emergency button was pressed that somebody has heard: its light becomes steady"
+        " and its buzzer stops. Goes through the running gateway and needs no network beyond it. The alarm on the"
+        " platform is acknowledged there.",
+    )
+    confirm.add_argument("node", metavar="NODE", help="the node's id")
+    confirm.add_argument("--data", type=Path, required=True, metavar="DIR", help="the gateway's data folder")
+    confirm.add_argument("--by", default="", metavar="NAME", help="who has heard it, for the record")
+    confirm.set_defaults(command=_confirm)
+    for each in (keys, compiled, update, confirm):
         each.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
 
 
@@ -133,4 +151,19 @@ def _update(args: argparse.Namespace) -> int:
         shutil.rmtree(offered / node, ignore_errors=True)
         fresh.rename(offered / node)
         print(text("node.offered", lang, node=node, number=offer.manifest.number, board=offer.manifest.board))
+    return 0
+
+
+def _confirm(args: argparse.Namespace) -> int:
+    lang = _language(args)
+    command = Command(HEARD, {"node": _named(args.node)}, wall_clock() + MINUTE, args.by)
+    try:
+        reply = asyncio.run(ask(args.data, uuid.uuid4().hex, command))
+    except LinkError as exc:
+        print(exc, file=sys.stderr)
+        return FAILED
+    if not reply.ok:
+        print(text("node.not_confirmed", lang, node=args.node, error=reply.error))
+        return FAILED
+    print(text("node.confirmed", lang, node=args.node))
     return 0

@@ -6,6 +6,8 @@ Theory of operation
     * The **mark** of a node's epoch is the newest number that is in the gateway's log. A pack is new if its number is
       above the mark, and *next* if ``since`` is not above ``mark + 1``. One that is new and not next waits: the node
       sends again from where the gateway's answer says that it stands.
+    * A press of a node's button is a **call**, named by the number of its first record, which every record of it bears.
+      It goes on until the node is told that somebody has heard it; what is told of an earlier call says nothing of it.
     * A node is one board. A second one with its name is told apart, refused and reported, and hears no answer: what
       it has stays in its log until it is given a name of its own.
 """
@@ -19,16 +21,35 @@ from typing import Final
 import msgspec
 
 from linli_core.errors import RefusalReason, Refused
+from linli_core.instant import Instant
 from linli_core.model import Point, Reading, parse_point
 from linli_core.wire import senml
 
 MOST_EPOCHS: Final = 4
 """Logs of one node that are remembered: a board whose flash was wiped begins another."""
 
+NOT_YET: Final = 2**62
+"""Later than any moment: whoever heard of something before has not heard of this."""
+
 _EPOCH: Final = re.compile(r"[0-9a-f]{8}")
 _NODE: Final = re.compile(
     rb'"node":"(?P<node>[a-z0-9][a-z0-9-]{0,62})","log":"(?P<epoch>[0-9a-f]{8})","place":(?P<seq>\d{1,10})'
 )
+
+
+class Call(msgspec.Struct, frozen=True):
+    """The newest call of a node.
+
+    Attributes:
+        epoch, number: The first record of it, in the node's log.
+        since: When that was observed; :data:`NOT_YET` until it came, 0 where it never will.
+        heard: Whether somebody has heard it.
+    """
+
+    epoch: str
+    number: int
+    since: Instant = NOT_YET
+    heard: bool = False
 
 
 class NodeMark(msgspec.Struct):
@@ -37,10 +58,12 @@ class NodeMark(msgspec.Struct):
     Attributes:
         board: The board it is bound to.
         marks: By epoch, the newest number that is in the gateway's log; the newest epoch stands last.
+        call: Its newest call; ``None`` before the first.
     """
 
     board: str = ""
     marks: dict[str, int] = {}
+    call: Call | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +82,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 0
     running: int = 0
     trial: str | None = None
+    call: int = 0
     kind: str = ""
     damaged: int = 0
     evicted: int = 0
@@ -83,6 +107,7 @@ class Taken:
         readings: What it holds, under the gateway's name of the node.
         refused: Records that cannot be taken, and why.
         missing: First and last number before it that never came; ``None`` if nothing is missing.
+        call: Number of the first record of the call that it is of; 0: of none.
     """
 
     verdict: Verdict
@@ -91,6 +116,7 @@ class Taken:
     readings: list[Reading] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     missing: tuple[int, int] | None = None
+    call: int = 0
 
 
 class WrongBoard(Refused):
@@ -114,7 +140,7 @@ class Receiver:
         self.nodes: dict[str, NodeMark] = {}
         for node, board in boards.items():
             known = nodes.get(node, NodeMark())
-            self.nodes[node] = NodeMark(board or known.board, dict(known.marks))
+            self.nodes[node] = NodeMark(board or known.board, dict(known.marks), known.call)
 
     def mark(self, node: str, epoch: str) -> int:
         """Return the newest number of a node's log that was taken; 0 for a log that nobody knows."""
@@ -150,6 +176,9 @@ class Receiver:
             raise Refused(RefusalReason.MALFORMED, f"a pack of {node} without its place in the node's log")
         if not isinstance(since, int) or isinstance(since, bool) or not 1 <= since <= pack.seq:
             raise Refused(RefusalReason.MALFORMED, f"a pack of {node} that does not say what stands before it")
+        call = first.get("call", 0)
+        if not isinstance(call, int) or isinstance(call, bool) or not 0 <= call <= pack.seq:
+            raise Refused(RefusalReason.MALFORMED, f"a pack of {node} of a call that has not begun: {str(call)[:40]}")
         self._bind(node, board if isinstance(board, str) else "")
         mark = self.mark(node, pack.epoch)
         if pack.seq <= mark:
@@ -158,14 +187,51 @@ class Receiver:
             return Taken(Verdict.EARLY, pack.epoch, pack.seq)
         readings, refused = _readings(node, pack)
         missing = (mark + 1, pack.seq - 1) if pack.seq > mark + 1 and mark else None
-        return Taken(Verdict.TAKE, pack.epoch, pack.seq, readings, refused, missing)
+        return Taken(Verdict.TAKE, pack.epoch, pack.seq, readings, refused, missing, call)
 
-    def took(self, node: str, epoch: str, seq: int) -> None:
-        """Note that everything of a node up to a number is durable in the gateway's log."""
-        marks = self.nodes[node].marks
-        marks[epoch] = max(seq, marks.pop(epoch, 0))
+    def took(self, node: str, taken: Taken) -> None:
+        """Note that everything of a node up to a pack is durable in the gateway's log."""
+        known = self.nodes[node]
+        marks = known.marks
+        marks[taken.epoch] = max(taken.seq, marks.pop(taken.epoch, 0))
         while len(marks) > MOST_EPOCHS:
             del marks[next(iter(marks))]
+        if not taken.call:
+            return
+        call = self._call(node, taken.epoch, taken.call)
+        if call.since == NOT_YET:
+            is_first = taken.seq == taken.call and taken.readings
+            since = min(reading.observed_at for reading in taken.readings) if is_first else 0
+            call = msgspec.structs.replace(call, since=since)
+        known.call = call
+
+    def _call(self, node: str, epoch: str, number: int) -> Call:
+        """Return what is known of a call."""
+        known = self.nodes[node].call
+        is_it = known is not None and (known.epoch, known.number) == (epoch, number)
+        return known if known is not None and is_it else Call(epoch, number)
+
+    def calling(self, node: str, epoch: str, number: int) -> bool:
+        """Take in that a node says it is calling; tell whether somebody has heard that call already."""
+        call = self._call(node, epoch, number)
+        self.nodes[node].call = call
+        return call.heard
+
+    def hear(self, node: str, until: Instant | None = None) -> Call | None:
+        """Note that somebody has heard a node's call, and return it.
+
+        Args:
+            node: Which.
+            until: When whoever heard it knew of; a call that began later is another. ``None``: whichever it is.
+
+        Returns:
+            The call; ``None`` where there was none until then.
+        """
+        known = self.nodes[node]
+        if known.call is None or (until is not None and known.call.since > until):
+            return None
+        known.call = msgspec.structs.replace(known.call, heard=True)
+        return known.call
 
     def _known(self, node: str) -> None:
         if node not in self.nodes:

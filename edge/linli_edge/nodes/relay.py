@@ -3,9 +3,14 @@
 A node is acknowledged after its record is durable in the gateway's log and the mark is on the disk, never before. The
 answer to a node's status tells it the time. A node that says nothing for three of its intervals is silent: that is
 reported, and its points become BAD.
+
+Whoever hears a node's call says so through :meth:`Relay.heard`. The node is told at once, and again with each answer to
+a status that says that it still calls, so that one which was asleep, off or out of reach hears it too.
 """
 
 import asyncio
+import contextlib
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,9 +19,10 @@ from typing import Final, Protocol
 import aiomqtt
 import msgspec
 
-from linli_core.errors import RefusalReason, Refused
+from linli_core.errors import RefusalReason, Refused, WriteRefusal
 from linli_core.instant import MINUTE, SECOND, Instant
 from linli_core.model import Point, Quality, Reading, Reason, missing
+from linli_core.wire.command import Reply
 from linli_core.wire.messages import Ack, LinkState, encode_message
 from linli_edge.link import Report
 from linli_edge.nodes.marks import Kept, MarksFile
@@ -123,6 +129,8 @@ class Relay:
         self._heard: dict[str, _Heard] = {}
         self._told: set[tuple[str, str]] = set()
         self._kept = Kept()
+        self._keeping = asyncio.Lock()
+        self._client: aiomqtt.Client | None = None
         self._error = "not connected yet"
         self.counters = {"taken": 0, "known": 0, "early": 0, "refused": 0}
 
@@ -158,6 +166,7 @@ class Relay:
                     if self._error:
                         _LOG.info("the local broker is there: nodes are heard")
                     self._error = ""
+                    self._client = client
                     async for message in client.messages:
                         await self._take(client, message)
             except aiomqtt.MqttError as exc:
@@ -165,6 +174,8 @@ class Relay:
                 if text != self._error:
                     _LOG.warning("%s; nodes keep what they have", text)
                 self._error = text
+            finally:
+                self._client = None
             await asyncio.sleep(_RECONNECT[min(failures, len(_RECONNECT) - 1)])
             failures += 1
 
@@ -179,19 +190,22 @@ class Relay:
         self, node: str, channel: str, payload: bytes, publish: Callable[[str, bytes, int], Awaitable[object]]
     ) -> None:
         """Take one message of a node; answer it where it is one that is answered."""
-        offer = None
+        offer, call = None, 0
         try:
             if channel == "wants":
                 if (piece := await self._wanted(node, payload)) is not None:
                     await publish(f"node/{node}/update", piece, 1)
                 return
             if channel == "status":
-                epoch, offer = await self._status(node, payload)
+                epoch, offer, call = await self._status(node, payload)
             else:
                 epoch = await self._pack(node, payload)
         except Refused as exc:
             self._refuse(node, exc)
             return
+        if call and self._receiver.calling(node, epoch, call):
+            # Before the answer: a node on a battery that has delivered everything sleeps after that.
+            await publish(f"node/{node}/confirm", _confirmation(epoch, call), 1)
         # A gateway that waits for the time itself lets nodes wait: what they keep is stamped better later.
         if epoch and not self._clock.undecided:
             ack = Ack(epoch, self._receiver.mark(node, epoch), sent_at=self._clock.now())
@@ -199,21 +213,21 @@ class Relay:
         if offer is not None:
             await publish(f"node/{node}/update", offer, 1)
 
-    async def _status(self, node: str, payload: bytes) -> tuple[str, bytes | None]:
-        """Return the epoch to be answered, and the program the node is offered."""
+    async def _status(self, node: str, payload: bytes) -> tuple[str, bytes | None, int]:
+        """Return the epoch to be answered, the program the node is offered, and the call it makes."""
         status = self._receiver.status(node, payload)
         if status.state == "lost":
-            return "", None
+            return "", None, 0
         self._hear(node, status)
         if status.state != "online":
-            return "", None
+            return "", None, 0
         if status.running < status.number and status.trial is None:
             self._once(
                 node, "linli.node.rolled-back", f"update {status.number} did not prove itself: {status.running} runs"
             )
         offer = None if self._offers is None else await asyncio.to_thread(self._offers.of, node)
         newer = offer is not None and offer.manifest.number > status.number
-        return status.epoch, offer.message() if offer is not None and newer else None
+        return status.epoch, offer.message() if offer is not None and newer else None, status.call
 
     async def _wanted(self, node: str, payload: bytes) -> bytes | None:
         """Return the piece of a program that a node asks for."""
@@ -239,10 +253,9 @@ class Relay:
         if not self._pipe.relay(readings, label(node, taken.epoch, taken.seq)):
             return ""
         await self._outbox.flush()
-        self._receiver.took(node, taken.epoch, taken.seq)
-        self._kept.nodes[node] = self._receiver.nodes[node]
+        self._receiver.took(node, taken)
         self._kept.through = self._outbox.sender.next_seq - 1
-        if not await asyncio.to_thread(self._marks.save, self._kept):
+        if not await self._remember(node):
             return ""
         self.counters["taken"] += 1
         self._hear(node, None).points |= points_of(readings)
@@ -252,6 +265,39 @@ class Relay:
             first, last = taken.missing
             self._pipe.tell("linli.node.gap", node, {"log": taken.epoch, "first": first, "last": last})
         return taken.epoch
+
+    async def _remember(self, node: str) -> bool:
+        """Bring what is known of a node to the disk; tell whether it took that."""
+        self._kept.nodes[node] = self._receiver.nodes[node]
+        async with self._keeping:
+            return await asyncio.to_thread(self._marks.save, self._kept)
+
+    async def heard(self, node: str, until: Instant | None, by: str, via: str) -> Reply:
+        """Take in that somebody has heard a node's call, and tell the node.
+
+        Args:
+            node: Which.
+            until: When the call that they heard began, at the latest; ``None``: whichever the node makes.
+            by: Who says so, for the record.
+            via: Through which door.
+        """
+        if node not in self._settings.boards:
+            return _refused(WriteRefusal.UNKNOWN_POINT, f"no node of this gateway is called {node[:80]!r}")
+        before = self._receiver.nodes[node].call
+        call = self._receiver.hear(node, until)
+        if call is None:
+            return _refused(WriteRefusal.NOT_ALLOWED, f"{node} has made no call that could have been heard then")
+        if before is not None and not before.heard:
+            _LOG.warning("node %s: %s has heard its call", node, by or "somebody")
+            self._pipe.tell("linli.node.heard", node, {"log": call.epoch, "call": call.number, "by": by, "via": via})
+        if not await self._remember(node):
+            return Reply(ok=False, result={"state": "failed"}, error="the gateway's disk does not keep it")
+        client = self._client
+        if client is not None:
+            with contextlib.suppress(aiomqtt.MqttError):
+                # Where it is lost, the node's next status is answered with it.
+                await client.publish(f"node/{node}/confirm", _confirmation(call.epoch, call.number), 1)
+        return Reply(ok=True, result={"state": "done"})
 
     def _hear(self, node: str, status: Status | None) -> _Heard:
         now = self._clock.now()
@@ -294,6 +340,15 @@ class Relay:
             heard.silent = True
             self._pipe.report(LINK, DeviceSilent(node, heard.at, "it has not been heard of for three of its intervals"))
             self._pipe.take([missing(point, now, Reason.NO_COMMUNICATION) for point in heard.points.values()])
+
+
+def _confirmation(epoch: str, call: int) -> bytes:
+    """Return what a node is told of a call that somebody has heard; it names the call, for no other is meant."""
+    return json.dumps({"epoch": epoch, "call": call}).encode()
+
+
+def _refused(reason: WriteRefusal, error: str) -> Reply:
+    return Reply(ok=False, result={"state": "refused", "reason": reason.value}, error=error)
 
 
 def _doubted(reading: Reading) -> Reading:

@@ -7,6 +7,7 @@
     adc 3 20000      what an analogue input reads
     battery 2900     millivolts
     cut 5000         the power goes after so many more bytes of flash
+    pass 86400       so many seconds pass at once, as the node's count of time has it
     end              stop in good order
 """
 
@@ -102,6 +103,7 @@ class Board:
         self.heap_peak = 0
         self.ended = False
         self.restarts = False
+        self._passed_ms = 0
         self.slots = Slots(folder)
         try:
             with open(folder + "/keys/update.pub", "rb") as file:
@@ -115,7 +117,7 @@ class Board:
 
     def count(self):
         """Return milliseconds; they go on through sleep."""
-        return time.time_ns() // 1000000
+        return time.time_ns() // 1000000 + self._passed_ms
 
     def random32(self):
         """Return 32 random bits."""
@@ -209,17 +211,23 @@ class Board:
             words = line.split()
             if not words:
                 continue
-            if words[0] in ("pin", "adc"):
-                self._pin(int(words[1])).level = int(words[2])
-            elif words[0] == "pulse":
-                self._pin(int(words[1])).pulses += int(words[2])
-            elif words[0] == "battery":
-                self._battery = int(words[1])
-            elif words[0] == "cut":
-                for nor in self._nors.values():
-                    nor.budget = int(words[1])
-            elif words[0] == "end":
+            if words[0] == "end":
                 self.ended = True
+            else:
+                self._obey(words[0], [int(word) for word in words[1:]])
+
+    def _obey(self, word, numbers):
+        if word in ("pin", "adc"):
+            self._pin(numbers[0]).level = numbers[1]
+        elif word == "pulse":
+            self._pin(numbers[0]).pulses += numbers[1]
+        elif word == "battery":
+            self._battery = numbers[0]
+        elif word == "cut":
+            for nor in self._nors.values():
+                nor.budget = numbers[0]
+        elif word == "pass":
+            self._passed_ms += numbers[0] * 1000
 
 
 def _context(folder):

@@ -39,7 +39,7 @@ def _value(value):
     return None if number is None else '"v":' + number
 
 
-def pack(node, records, place=None):
+def pack(node, records, place=None, call=0):
     """Return a pack as bytes.
 
     Args:
@@ -47,6 +47,7 @@ def pack(node, records, place=None):
         records: At least one.
         place: ``(epoch, seq, since, board)``: its number in the node's log, the number after the one before, and which
             board it is.
+        call: Number of the first record of the call that these are of; 0: of none.
     """
     base = min(record[3] for record in records) // 1000
     parts = []
@@ -69,5 +70,7 @@ def pack(node, records, place=None):
     if place is not None:
         epoch, seq, since, board = place
         numbers = ',"seq":' + str(seq) + ',"since":' + str(since)
+        if call:
+            numbers += ',"call":' + str(call)
         head = '"epoch":' + json.dumps(epoch) + numbers + ',"board":' + json.dumps(board) + "," + head
     return ("[{" + head + "},{".join(parts) + "}]").encode()

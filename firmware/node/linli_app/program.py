@@ -33,6 +33,11 @@ RETRY_S = (1, 2, 5, 10, 30, 60, 120, 300)
 """Pauses between attempts to reach the gateway, each made longer by up to a half."""
 
 
+def _calls(config):
+    """Tell whether a sensor is a button whose press is a call."""
+    return config["kind"] == "button" and config["quantity"] == "emergency_button"
+
+
 class Node:
     """One node.
 
@@ -46,7 +51,7 @@ class Node:
         self._board = board
         self._log = RingLog(board.flash("log", *board.log_size), board.random32)
         self._clock = Clock(board.count, Saved(board.flash("clock", 2, 4096)))
-        self._restarts = Saved(board.flash("starts", 2, 4096))
+        self._kept = Saved(board.flash("starts", 2, 4096))
         self._sensors = []
         self._actions = []
         self._uplink = Uplink(
@@ -54,8 +59,9 @@ class Node:
         )
         self._updates = Updates(board.slots, board.update_key, board.kind, ask=self._want, done=board.restart)
         self._starts = 0
-        self._called_at = None
-        self._noted_call = board.memory("call")
+        # The call under way, by the number of its first record; 0: none. It outlasts sleep and power cuts.
+        self._call = 0
+        self._called_at = 0
         self._health_at = None
         self._failures = 0
         self.ended = False
@@ -65,14 +71,22 @@ class Node:
         board = self._board
         self._log.open()
         self._clock.open(goes_on=board.goes_on)
-        self._starts = int(self._restarts.load() or b"0")
+        kept = (self._kept.load() or b"0").split()
+        self._starts = int(kept[0])
+        self._call = int(kept[1]) if len(kept) > 1 else 0
         if not board.woke:
             self._starts += 1
-            self._restarts.save(str(self._starts).encode())
-        if board.woke and self._noted_call is not None and bytes(self._noted_call.get()) == b"called":
-            self._called_at = board.count()
-        self._actions = [Action(config, board) for config in self._config["actions"]]
+            self._keep_counts()
+        self._called_at = board.count()
+        calls = [name for name, _, _, _ in self._said(True)]
+        self._actions = [Action(config, board, calls=config["when"] in calls) for config in self._config["actions"]]
         self._sensors = [(config, make(config, board)) for config in self._config["sensors"]]
+
+    def _keep_counts(self):
+        try:
+            self._kept.save((str(self._starts) + " " + str(self._call)).encode())
+        except NodeError as exc:
+            self._board.say("starts and call cannot be kept: " + str(exc))
 
     def state(self):
         """Return where the log stands, for whoever looks on."""
@@ -85,6 +99,7 @@ class Node:
         told["revision"] = self._config["revision"]
         told["reset"] = self._board.reset_cause
         told["starts"] = self._starts
+        told["call"] = self._call
         return told
 
     def _heard_of(self):
@@ -99,6 +114,9 @@ class Node:
 
     async def _read(self, config, sensor):
         """Return a sensor's records; missing values where it fails."""
+        if self._call and _calls(config):
+            # A press is a call until somebody confirms it, however short it was.
+            return [(self._point(config, config["quantity"]), "", True, "")]
         try:
             found = await asyncio.wait_for(sensor.read(), READ_S)
         except asyncio.TimeoutError:
@@ -120,10 +138,11 @@ class Node:
                     action.update(value, count)
 
     def _keep(self, records):
-        """Write records to the log, as of now."""
+        """Write records to the log, as of now; those of a call name it."""
         era, count = self._clock.stamp()
+        kept = [era, count, records, self._call] if self._call else [era, count, records]
         try:
-            self._log.append(json.dumps([era, count, records]).encode())
+            self._log.append(json.dumps(kept).encode())
         except NodeError as exc:
             # The flash is at its end: what can still be done by itself is done.
             self._board.say("the log cannot be written: " + str(exc))
@@ -159,22 +178,21 @@ class Node:
 
     async def look(self):
         """Look at contacts and pulses once, act, and log what changed; tell whether anything did."""
-        count, changed = self._board.count(), []
+        count, changed, pressed = self._board.count(), [], False
         for config, sensor in self._sensors:
             poll = getattr(sensor, "poll", None)
             if poll is None:
                 continue
-            if poll(count):
+            moved = poll(count)
+            if not self._call and _calls(config) and self._pressed(config, sensor):
+                pressed = True
+            elif moved:
                 changed += await self._read(config, sensor)
-            if config["kind"] == "button" and self._called_at is None and self._pressed(config, sensor):
-                self._called(count)
-                changed += self._call()
-        if self._called_at is not None:
-            # A press is a call until somebody confirms it, however short it was.
-            changed = [record for record in changed if not record[0].startswith("emergency_button") or record[2]]
-            if count - self._called_at >= CALL_S * 1000:
-                self._called_at = count
-                changed += self._call()
+        if pressed:
+            self._note_call(self._log.next_seq)
+        if pressed or (self._call and count - self._called_at >= CALL_S * 1000):
+            self._called_at = count
+            changed += self._said(True)
         if changed:
             self._act(changed)
             self._keep(changed)
@@ -189,24 +207,35 @@ class Node:
             return True
         return sensor.state
 
-    def _called(self, count):
-        self._called_at = count
-        if self._noted_call is not None:
-            self._noted_call.set(b"" if count is None else b"called")
+    def _note_call(self, call):
+        # Kept before its first record is: whatever is cut off between the two, the call goes on.
+        self._call = call
+        self._keep_counts()
 
-    def _call(self):
-        buttons = [config for config, _ in self._sensors if config["kind"] == "button"]
-        return [(self._point(config, config["quantity"]), "", True, "") for config in buttons]
+    def _said(self, called):
+        """Return what the buttons say."""
+        buttons = [config for config in self._config["sensors"] if _calls(config)]
+        return [(self._point(config, config["quantity"]), "", called, "") for config in buttons]
 
     def _take(self, channel, payload):
-        if channel == "confirm" and self._called_at is not None:
-            self._called(None)
-            quiet = [(name, unit, False, quality) for name, unit, _, quality in self._call()]
+        if channel == "update":
+            self._updates.take(payload)
+        elif channel == "confirm" and self._is_of_this_call(payload):
+            self._note_call(0)
+            quiet = self._said(False)
             self._act(quiet)
             self._keep(quiet)
+            for action in self._actions:
+                action.confirm(self._board.count())
             self._board.confirmed()
-        elif channel == "update":
-            self._updates.take(payload)
+
+    def _is_of_this_call(self, payload):
+        """Tell whether a confirmation names the call under way: one of an earlier call must not silence it."""
+        try:
+            told = json.loads(payload)
+            return bool(self._call) and (told["epoch"], told["call"]) == (self._log.epoch, self._call)
+        except (ValueError, KeyError, TypeError):
+            return False
 
     async def run(self):
         """Run until told to stop (``ended``), or, on a battery, until it is time to sleep."""
@@ -263,7 +292,7 @@ class Node:
                     sensor.keep()
         # What changed meanwhile wakes the board again at once.
         wakes = [sensor.wakes() for _, sensor in self._sensors if hasattr(sensor, "wakes")]
-        pause = CALL_S if self._called_at is not None else self._config["interval"]
+        pause = CALL_S if self._call else self._config["interval"]
         board.sleep(max(1000, pause * 1000 - (board.count() - started)), wakes)
 
     async def _deliver_once(self):

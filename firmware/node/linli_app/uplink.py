@@ -151,7 +151,8 @@ class Uplink:
 
     def _pack(self, seq, since, payload):
         """Return a record of the log as it goes out; ``None`` while nobody knows when it was."""
-        era, count, records = json.loads(payload)
+        held = json.loads(payload)
+        era, count, records = held[:3]
         at, doubtful = self._clock.time_of(era, count)
         if at is None:
             return None
@@ -160,7 +161,8 @@ class Uplink:
             if doubtful and not quality:
                 quality = "uncertain/clock_doubt"  # noqa: PLW2901 - what is sent, not what was kept
             found.append((name, unit, tuple(value) if isinstance(value, list) else value, at, quality))
-        return senml.pack(self._node, found, (self._log.epoch, seq, since, self._board.uid))
+        call = held[3] if len(held) > 3 else 0
+        return senml.pack(self._node, found, (self._log.epoch, seq, since, self._board.uid), call)
 
     def _take(self, topic, payload):
         channel = topic[topic.rfind("/") + 1 :]

@@ -503,7 +503,7 @@ class AlarmService:
 
     async def hidden(self, limit: int = 1_000) -> list[AlarmRow]:
         """Return the alarms that are not settled and that nobody sees now, with what hides each."""
-        rows = await self.find(Filter(active=True), PENDING_LIMIT)
+        rows = await self.standing()
         return [row for row in rows if row.hiding is not None][:limit]
 
     async def _known(self, alarm: int) -> AlarmRow:
@@ -530,6 +530,10 @@ class AlarmService:
     async def find(self, wanted: Filter, limit: int = 100) -> list[AlarmRow]:
         """Return alarms, newest first, each with what hides it."""
         return self.hiding.seen(await asyncio.to_thread(self._records.find, wanted, limit), self._clock())
+
+    async def standing(self) -> list[AlarmRow]:
+        """Return the alarms that are not settled, hidden or not."""
+        return await self.find(Filter(active=True), PENDING_LIMIT)
 
     async def get(self, alarm: int) -> AlarmRow | None:
         """Return one alarm with what hides it, ``None`` if there is none."""

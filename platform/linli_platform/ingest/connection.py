@@ -82,12 +82,12 @@ class Connection:
         """Tell whether the subscription stands."""
         return self._wire is not None
 
-    def publish(self, topic: str, payload: bytes) -> bool:
-        """Hand a retained QoS 1 message over; ``False`` if there is no connection or its queue is full."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool = True) -> bool:
+        """Hand a QoS 1 message over; ``False`` if there is no connection or its queue is full."""
         wire = self._wire
         if wire is None or wire.backlog() > _WRITE_BOUND:
             return False
-        wire.write(publish(topic, payload, packet_id=self._ids.take(), retain=True))
+        wire.write(publish(topic, payload, packet_id=self._ids.take(), retain=retain))
         return True
 
     def pause(self) -> None:

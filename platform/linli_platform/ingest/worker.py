@@ -15,6 +15,7 @@ from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
 from linli_core.log.account import Balance
 from linli_core.log.receiver import LateArrival, Receiver
+from linli_core.wire.command import Command, encode_command
 from linli_core.wire.line_protocol import Precision
 from linli_core.wire.messages import encode_message
 from linli_core.wire.topics import Channel, subscription, topic
@@ -264,6 +265,10 @@ class Ingest:
                 break  # published when the connection is back
             sent += 1
         self._metrics.acks.inc(sent)
+
+    def command(self, gateway: str, name: str, command: Command) -> bool:
+        """Send a gateway a command; ``False`` if that cannot be done now. Whether it comes, its reply tells."""
+        return self._connection.publish(topic(gateway, Channel.COMMAND, name), encode_command(command), retain=False)
 
     # The second door
 

@@ -94,6 +94,15 @@ class SimNode:
         if not said():
             raise CheckFailed(f"the node ended with {process.returncode} before it said {pattern!r}:\n{self._tail()}")
 
+    async def until_again(self, text: str, known: int) -> None:
+        """Return once it has said something more often than ``known``; raise :class:`CheckFailed` if it ends before."""
+        assert self._process is not None
+        process = self._process
+        async with self._news:
+            await self._news.wait_for(lambda: self._said.count(text) > known or process.returncode is not None)
+        if self._said.count(text) <= known:
+            raise CheckFailed(f"the node ended with {process.returncode} before it said {text!r}:\n{self._tail()}")
+
     def _tail(self) -> str:
         return "\n".join(self._said[-20:])
 

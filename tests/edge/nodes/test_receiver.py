@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from linli_core.errors import Refused
 from linli_core.instant import SECOND
 from linli_core.model import Quality, Reason
-from linli_edge.nodes.receiver import MOST_EPOCHS, NodeMark, Receiver, Verdict, WrongBoard, label, labels
+from linli_edge.nodes.receiver import (
+    MOST_EPOCHS,
+    NOT_YET,
+    Call,
+    NodeMark,
+    Receiver,
+    Taken,
+    Verdict,
+    WrongBoard,
+    label,
+    labels,
+)
 
 EPOCH = "0123abcd"
 
@@ -45,7 +56,7 @@ def test_a_pack_that_came_is_known_and_one_that_misses_what_was_before_it_is_ear
     assert state.pack("door-1", pack(3, since=2)).verdict is Verdict.EARLY
     first = state.pack("door-1", pack(3, since=1))
     assert (first.verdict, first.missing) == (Verdict.TAKE, None)  # nobody knows what a log held that is new to us
-    state.took("door-1", EPOCH, 3)
+    state.took("door-1", first)
     assert state.pack("door-1", pack(3)).verdict is Verdict.KNOWN
     assert state.pack("door-1", pack(5, since=4)).missing == (4, 4)
     assert state.pack("door-1", pack(6, since=6)).verdict is Verdict.EARLY
@@ -100,8 +111,60 @@ def test_one_record_that_is_wrong_costs_itself_only() -> None:
 def test_few_logs_of_one_node_are_remembered() -> None:
     state = receiver()
     for number in range(10):
-        state.took("door-1", f"{number:08x}", 5)
+        state.took("door-1", Taken(Verdict.TAKE, f"{number:08x}", 5))
     assert list(state.nodes["door-1"].marks) == [f"{number:08x}" for number in range(10 - MOST_EPOCHS, 10)]
+
+
+def called(seq: int, call: int, since: int = 0) -> bytes:
+    return pack(seq, since or None).replace(b'"board"', b'"call":%d,"board"' % call, 1)
+
+
+def take(state: Receiver, payload: bytes) -> None:
+    state.took("door-1", state.pack("door-1", payload))
+
+
+def test_a_call_is_heard_by_whoever_knew_of_it_and_a_later_one_is_another() -> None:
+    state, at = receiver(), 1_760_000_000 * SECOND
+    assert state.hear("door-1") is None
+    take(state, called(1, 1))
+    assert state.nodes["door-1"].call == Call(EPOCH, 1, at)
+    assert state.hear("door-1", at - 1) is None
+    take(state, called(2, 1))  # the same, said again
+    assert not state.calling("door-1", EPOCH, 1)
+    assert state.hear("door-1", at) == Call(EPOCH, 1, at, heard=True)
+    assert state.calling("door-1", EPOCH, 1)
+    take(state, pack(3))
+    # A second call: nobody has heard it, and who heard the first says nothing of it.
+    take(state, called(4, 4))
+    assert not state.calling("door-1", EPOCH, 4)
+    assert state.hear("door-1", at - 1) is None
+    assert state.hear("door-1") == Call(EPOCH, 4, at, heard=True)
+
+
+def test_a_call_that_a_node_only_says_it_makes_is_heard_by_nobody_who_is_far_off() -> None:
+    state = receiver()
+    take(state, called(1, 1))
+    assert state.hear("door-1") is not None
+    assert not state.calling("door-1", EPOCH, 9)
+    assert state.hear("door-1", 1_760_000_000 * SECOND) is None
+    assert state.hear("door-1") == Call(EPOCH, 9, NOT_YET, heard=True)
+    # Its first record never comes: the log was full. Whoever sees the later ones has heard it.
+    state = receiver()
+    take(state, called(12, 9, since=1))
+    assert state.hear("door-1", 5) == Call(EPOCH, 9, 0, heard=True)
+
+
+def test_a_board_whose_flash_was_wiped_begins_its_calls_anew() -> None:
+    state = receiver()
+    take(state, called(1, 1))
+    assert state.hear("door-1") is not None
+    assert not state.calling("door-1", "ffffffff", 1)
+
+
+@pytest.mark.parametrize("call", [b"-1", b"2", b'"1"', b"true", b"1.5"])
+def test_a_call_that_cannot_be_is_refused(call: bytes) -> None:
+    with pytest.raises(Refused, match="a call that has not begun"):
+        receiver().pack("door-1", called(1, 1).replace(b'"call":1', b'"call":' + call))
 
 
 def test_a_label_is_found_again_and_nothing_else_is_one() -> None:
@@ -148,7 +211,7 @@ class Way:
                 # The gateway dies between its log and its mark: the label in the log tells.
                 self.receiver = receiver(door_1=NodeMark("b0b0", {EPOCH: max(self.logged)}))
                 return
-            self.receiver.took("door-1", EPOCH, taken.seq)
+            self.receiver.took("door-1", taken)
         if self.dice.random() < 0.8:
             self.acked = self.receiver.mark("door-1", EPOCH)
 

@@ -10,7 +10,9 @@ import pytest
 from linli_core.instant import SECOND, Instant
 from linli_core.vocabulary import vocabulary
 from linli_core.wire import senml
+from linli_core.wire.command import HEARD, Argument, Command
 from linli_core.wire.messages import decode_ack
+from linli_edge.commands.front import Front
 from linli_edge.link import Report
 from linli_edge.nodes.marks import MarksFile
 from linli_edge.nodes.receiver import labels
@@ -41,6 +43,7 @@ class Bench:
         self.folder = folder
         self.clock = Clock()
         self.acks: list[tuple[str, int, Instant | None]] = []
+        self.confirmed: list[int] = []
         self.full = False
         self.reports: list[Report] = []
 
@@ -73,6 +76,9 @@ class Bench:
         return self.outbox.append(message)
 
     async def publish(self, topic: str, payload: bytes, qos: int) -> None:
+        if topic == "node/door-1/confirm":
+            self.confirmed.append(json.loads(payload)["call"])
+            return
         assert (topic, qos) == ("node/door-1/ack", 1)
         ack = decode_ack(payload)
         self.acks.append((ack.epoch, ack.seq, ack.sent_at))
@@ -92,8 +98,13 @@ def pack(seq: int, value: str = '"vb":true', *, since: int | None = None, board:
     return f'[{{{place}"bver":26,"bn":"door-1/","bt":{1_760_000_000 + seq},"n":"door_open",{value}}}]'.encode()
 
 
-def status(state: str = "online", board: str = "b0b0", interval: int = 900) -> bytes:
-    return json.dumps({"state": state, "board": board, "epoch": EPOCH, "interval": interval, "extra": 1}).encode()
+def status(state: str = "online", board: str = "b0b0", interval: int = 900, call: int = 0) -> bytes:
+    said = {"state": state, "board": board, "epoch": EPOCH, "interval": interval, "call": call, "extra": 1}
+    return json.dumps(said).encode()
+
+
+def called(seq: int, call: int) -> bytes:
+    return pack(seq).replace(b'"board"', b'"call":%d,"board"' % call, 1)
 
 
 @pytest.fixture
@@ -227,3 +238,57 @@ async def test_numbers_that_never_came_are_told(bench: Bench) -> None:
     assert [(event["type"], event["data"]) for event in events] == [
         ("linli.node.gap", {"log": EPOCH, "first": 2, "last": 8})
     ]
+
+
+async def test_a_call_is_confirmed_with_each_status_once_somebody_has_heard_it(tmp_path: Path) -> None:
+    began = START + SECOND
+    async for bench in Bench(tmp_path).opened():
+        await bench.say("telemetry", called(1, 1))
+        await bench.say("status", status(call=1))
+        assert bench.confirmed == []
+        refusals = [
+            await bench.relay.heard(*whom, by="li", via="platform") for whom in (("door-9", began), ("door-1", 5))
+        ]
+        assert [reply.result["reason"] for reply in refusals] == ["unknown_point", "not_allowed"]
+        for _ in range(2):
+            assert (await bench.relay.heard("door-1", began, "li", "platform")).ok
+        events = [json.loads(body) for body in await bench.messages() if body.startswith(b"{")]
+        assert [(event["type"], event["data"]) for event in events] == [
+            ("linli.node.heard", {"log": EPOCH, "call": 1, "by": "li", "via": "platform"})
+        ]
+    # The node was off, and the gateway starts anew.
+    async for bench in Bench(tmp_path).opened():
+        await bench.say("status", status(call=1))
+        assert bench.confirmed == [1]
+        await bench.say("status", status("asleep", call=1))
+        await bench.say("status", status())
+        await bench.say("telemetry", called(2, 2))
+        await bench.say("status", status(call=2))
+        assert bench.confirmed == [1]
+
+
+async def test_a_call_is_not_confirmed_where_the_disk_does_not_keep_that(bench: Bench, tmp_path: Path) -> None:
+    await bench.say("telemetry", called(1, 1))
+    (tmp_path / "nodes.json").unlink()
+    (tmp_path / "nodes.json").mkdir()
+    reply = await bench.relay.heard("door-1", None, "li", "local")
+    assert (reply.ok, reply.error) == (False, "the gateway's disk does not keep it")
+
+
+async def test_the_front_gives_each_command_to_whoever_carries_it_out(bench: Bench) -> None:
+    await bench.say("telemetry", called(1, 1))
+    front, nobody = Front(None, bench.relay), Front(None, None)
+
+    async def ask(at: Front, via: str, name: str = HEARD, **args: Argument) -> object:
+        reply = await at.handle("a1", Command(name, args, START), via)
+        assert reply is not None
+        return reply.result.get("reason", reply.result["state"])
+
+    assert await ask(nobody, "platform", node="door-1", until=START) == "unknown_point"
+    assert await ask(nobody, "platform", "write", point="a/b", value=1) == "disabled"
+    # From afar a call is named by when it began; who stands there means the one that is.
+    assert await ask(front, "platform", node="door-1") == "bad_value"
+    assert await ask(front, "platform", node="door-1", until=True) == "bad_value"
+    assert await ask(front, "local", node=7) == "bad_value"
+    assert await ask(front, "platform", node="door-1", until=START) == "not_allowed"
+    assert await ask(front, "local", node="door-1") == "done"
