@@ -49,6 +49,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("--platform-token", metavar="WHERE", help=f"the platform's token: {source}")
     parser.add_argument(
+        "--alarms-token", metavar="WHERE", help=f"let Grafana post its own alarms to the platform, with: {source}"
+    )
+    parser.add_argument(
         "--communities", type=Path, metavar="FILE", help="a set of boards for each: docs/boards-in-grafana.md"
     )
     parser.add_argument("--lang", choices=(*LANGUAGES, "both"), default="zh", help="of the boards [zh]; both: two sets")
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     languages: tuple[Language, ...] = LANGUAGES if args.lang == "both" else (args.lang,)
     lang = languages[0]
     check_url(args.url, "--url", bears_secret=not args.plain_http)
-    bears_secret = bool(args.platform_token or args.communities) and not args.plain_http
+    bears_secret = bool(args.platform_token or args.alarms_token or args.communities) and not args.plain_http
     check_url(args.platform, "--platform", bears_secret=bears_secret)
     wanted = Wanted(
         communities=_communities(args),
@@ -113,12 +116,14 @@ def _boards(args: argparse.Namespace, languages: Sequence[Language]) -> tuple[Bo
 
 def _communities(args: argparse.Namespace) -> tuple[Community, ...]:
     if args.communities is not None:
-        if args.platform_token:
-            remedy = "each community in the file has its own token; leave --platform-token out"
-            raise ConfigError("--communities", "found beside --platform-token", remedy)
+        if args.platform_token or args.alarms_token:
+            option = "--platform-token" if args.platform_token else "--alarms-token"
+            remedy = f"each community in the file has its own tokens; leave {option} out"
+            raise ConfigError("--communities", f"found beside {option}", remedy)
         return read_communities(args.communities, os.environ)
     token = read_secret(args.platform_token, "--platform-token", os.environ) if args.platform_token else ""
-    return (Community("", "", token),)
+    alarms = read_secret(args.alarms_token, "--alarms-token", os.environ) if args.alarms_token else ""
+    return (Community("", "", token, alarms),)
 
 
 def _tell(steps: Iterable[Step], lang: Language, *, with_diff: bool) -> bool:

@@ -53,7 +53,8 @@ class Organisation:
     Attributes:
         release: Grafana's.
         roles: Role of each token.
-        folders, permissions, teams, sources, accounts: By uid or id.
+        folders, permissions, teams, sources, contacts, accounts: By uid or id.
+        policies: To whom alarms go, as a tree.
         versions: Every version of each board: folder, JSON, message.
         measurements: What the data sources find at their server.
         unreachable: Data sources that do not reach their server.
@@ -69,6 +70,8 @@ class Organisation:
     permissions: dict[str, list[Json]] = field(default_factory=dict)
     teams: dict[int, Json] = field(default_factory=dict)
     sources: dict[str, Json] = field(default_factory=dict)
+    contacts: dict[str, Json] = field(default_factory=dict)
+    policies: Json = field(default_factory=lambda: {"receiver": "grafana-default-email"})
     accounts: dict[int, Json] = field(default_factory=dict)
     versions: dict[str, list[tuple[str, Json, str]]] = field(default_factory=dict)
     measurements: int = 3
@@ -278,6 +281,46 @@ def _source_health(org: Organisation, _asked: Asked, match: re.Match[str]) -> ob
     if match[1] in org.unreachable:
         raise _Refusal(HTTPStatus.BAD_REQUEST, org.unreachable[match[1]], status="ERROR")
     return {"message": f"datasource is working. {org.measurements} measurements found"}
+
+
+@_route("GET", "/v1/provisioning/contact-points")
+def _contacts(org: Organisation, _asked: Asked, _match: re.Match[str]) -> object:
+    shown = []
+    for contact in org.contacts.values():
+        settings = contact["settings"]
+        assert isinstance(settings, dict)
+        hidden = {key: "[REDACTED]" for key in settings if key == "authorization_credentials"}
+        shown.append({**contact, "settings": settings | hidden, "disableResolveMessage": False})
+    return shown
+
+
+@_route("POST", "/v1/provisioning/contact-points")
+def _make_contact(org: Organisation, asked: Asked, _match: re.Match[str]) -> object:
+    body = _body(asked)
+    if body["uid"] in org.contacts:
+        raise _Refusal(HTTPStatus.BAD_REQUEST, "a contact point of this uid is there")
+    org.contacts[str(body["uid"])] = body
+    return body
+
+
+@_route("PUT", "/v1/provisioning/contact-points/([^/]+)")
+def _change_contact(org: Organisation, asked: Asked, match: re.Match[str]) -> object:
+    if match[1] not in org.contacts:
+        raise _absent("contact point")
+    org.contacts[match[1]] = _body(asked)
+    return {"message": "contactpoint updated"}
+
+
+@_route("DELETE", "/v1/provisioning/contact-points/([^/]+)")
+def _remove_contact(org: Organisation, _asked: Asked, match: re.Match[str]) -> object:
+    if org.contacts.pop(match[1], None) is None:
+        raise _absent("contact point")
+    return {"message": "contactpoint deleted"}
+
+
+@_route("GET", "/v1/provisioning/policies")
+def _policies(org: Organisation, _asked: Asked, _match: re.Match[str]) -> object:
+    return org.policies
 
 
 @_route("GET", "/search", _VIEWER)

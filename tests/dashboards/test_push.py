@@ -389,3 +389,77 @@ def test_a_real_grafana_does_the_same(
     """In an organisation for tests, of a Grafana that holds none of our boards."""
     monkeypatch.setenv("TOKEN", "none")
     brought_and_replaced(os.environ["GRAFANA_URL"], generated, tmp_path, capsys, reached=False)
+
+
+ALARMS: Final = "s3cret-of-alarms"
+URL: Final = "http://127.0.0.1:8080/api/v1/alarms/outside?by=linli-boards&print="
+
+
+def test_a_token_for_alarms_makes_a_contact_point_that_posts_them_to_the_platform(
+    push: Push, organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALARMS_TOKEN", ALARMS)
+    assert push("--alarms-token", "env:ALARMS_TOKEN") == 0
+    (contact,) = organisation.contacts.values()
+    assert (contact["uid"], contact["name"], contact["type"]) == ("linli", "Linli", "webhook")
+    settings = contact["settings"]
+    assert isinstance(settings, dict)
+    assert str(settings["url"]).startswith(URL)
+    assert (settings["authorization_scheme"], settings["authorization_credentials"]) == ("Bearer", ALARMS)
+    out = capsys.readouterr().out
+    assert "+ contact point linli  Linli" in out.splitlines()
+    assert ALARMS not in out
+    organisation.asked.clear()
+    assert push("--alarms-token", "env:ALARMS_TOKEN") == 0
+    assert organisation.writes() == []
+    # Another token is another print, which is all that Grafana shows of it.
+    settings["maxAlerts"] = 50
+    monkeypatch.setenv("ALARMS_TOKEN", f"{ALARMS}-2")
+    assert push("--alarms-token", "env:ALARMS_TOKEN") == 0
+    changed = organisation.contacts["linli"]["settings"]
+    assert isinstance(changed, dict)
+    assert changed["authorization_credentials"] == f"{ALARMS}-2"
+    assert changed["url"] != settings["url"]
+    assert changed["maxAlerts"] == 50
+
+
+def test_a_contact_point_goes_with_its_token_unless_a_policy_sends_to_it(
+    push: Push, organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALARMS_TOKEN", ALARMS)
+    organisation.contacts["mail"] = {"uid": "mail", "name": "grafana-default-email", "type": "email", "settings": {}}
+    assert push("--alarms-token", "env:ALARMS_TOKEN") == 0
+    organisation.policies = {"receiver": "grafana-default-email", "routes": [{"receiver": "Linli"}]}
+    capsys.readouterr()
+    assert push() == 1
+    assert set(organisation.contacts) == {"mail", "linli"}
+    assert "kept: notification policies send to it." in capsys.readouterr().out
+    organisation.policies = {"receiver": "grafana-default-email"}
+    assert push() == 0
+    assert set(organisation.contacts) == {"mail"}
+
+
+def test_a_contact_point_of_our_name_that_is_not_ours_is_left_alone(
+    push: Push, organisation: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALARMS_TOKEN", ALARMS)
+    mine = {"uid": "abc", "name": "Linli", "type": "webhook", "settings": {"url": "http://mine"}}
+    organisation.contacts["abc"] = dict(mine)
+    assert push("--alarms-token", "env:ALARMS_TOKEN") == 1
+    assert organisation.contacts == {"abc": mine}
+
+
+def test_each_community_posts_its_alarms_with_its_own_token(
+    push: Push, organisation: Organisation, communities: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALARMS_TOKEN", ALARMS)
+    text = communities.read_text()
+    communities.write_text(text.replace('area = "lake"', 'area = "lake"\nalarms_token = "env:ALARMS_TOKEN"'))
+    assert push("--communities", str(communities)) == 0
+    assert {uid: contact["name"] for uid, contact in organisation.contacts.items()} == {
+        "linli-lake": "Linli: Lake Side"
+    }
+    # One for two communities would write one's alarms under the other's gateway.
+    doubled = text.replace('area = "', 'alarms_token = "env:ALARMS_TOKEN"\narea = "')
+    communities.write_text(doubled)
+    assert push("--communities", str(communities)) == 2

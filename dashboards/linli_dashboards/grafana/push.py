@@ -8,6 +8,7 @@ from linli_core.catalogue import Language
 from linli_dashboards.grafana.account import account_step
 from linli_dashboards.grafana.boards import Boards
 from linli_dashboards.grafana.connection import Grafana
+from linli_dashboards.grafana.contacts import Contacts
 from linli_dashboards.grafana.folders import Folders
 from linli_dashboards.grafana.sources import Reach, Sources
 from linli_dashboards.grafana.step import Action, Step
@@ -40,11 +41,13 @@ def plan(grafana: Grafana, wanted: Wanted) -> Iterator[Step]:
     folders = Folders(grafana, wanted.lang)
     boards = Boards(grafana, replace_edited=wanted.replace_edited)
     sources = Sources(grafana, wanted.platform, wanted.lang)
+    contacts = Contacts(grafana, wanted.platform, wanted.lang)
     uids: set[str] = set()
     for community in wanted.communities:
         source = sources.step(community)
         yield from folders.steps(community)
         yield source
+        yield from contacts.steps(community)
         own = copies(wanted.boards, community)
         uids.update(str(board["uid"]) for board in own)
         yield from boards.steps(community.uid, own, folder_is_new=not folders.has(community))
@@ -55,6 +58,7 @@ def plan(grafana: Grafana, wanted: Wanted) -> Iterator[Step]:
     going = frozenset(step.uid for step in leftovers if step.action is Action.REMOVE)
     yield from folders.leftovers(wanted.communities, boards, going)
     yield from sources.leftovers(wanted.communities)
+    yield from contacts.leftovers(wanted.communities)
 
 
 def take(steps: Iterable[Step]) -> None:

@@ -1,5 +1,6 @@
 """Secrets come from a file or a variable, never from the command line, where every user of the machine sees them."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -29,3 +30,8 @@ def read_secret(source: str, where: str, environment: Mapping[str, str]) -> str:
     if not lines or not lines[0].strip():
         raise ConfigError(where, "the file holds nothing", "write the secret as its first line")
     return lines[0].strip()
+
+
+def secret_print(secret: str, salt: str) -> str:
+    """Return what tells one secret from another, slow to guess from."""
+    return hashlib.scrypt(secret.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=9).hex()

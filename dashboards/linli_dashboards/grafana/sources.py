@@ -1,6 +1,5 @@
 """The data source of each community: the platform's ``/query``, asked with the community's own token."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from linli_core.catalogue import Language
 from linli_dashboards.grafana.connection import Grafana
 from linli_dashboards.grafana.difference import between, differing
 from linli_dashboards.grafana.errors import GrafanaAnswer
+from linli_dashboards.grafana.secret import secret_print
 from linli_dashboards.grafana.step import Action, Kind, Step, Why
 from linli_dashboards.grafana.wanted import MARK, ROOT, Community, folder_title
 
@@ -141,11 +141,6 @@ def settings_of(community: Community) -> dict[str, object]:
 def _settings(community: Community) -> dict[str, object]:
     settings = {**settings_of(community), "madeBy": MARK}
     if community.token:
-        settings["tokenPrint"] = _print(community)
+        # Grafana never gives a secret back.
+        settings["tokenPrint"] = secret_print(community.token, f"{ROOT} {community.uid}")
     return settings
-
-
-def _print(community: Community) -> str:
-    """Return what tells one token from another, slow to guess from: Grafana never gives a secret back."""
-    salt = f"{ROOT} {community.uid}".encode()
-    return hashlib.scrypt(community.token.encode(), salt=salt, n=2**14, r=8, p=1, dklen=9).hex()

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     TEAM = "team"
     PERMISSION = "permission"
     SOURCE = "source"
+    CONTACT = "contact"
     BOARD = "board"
     ACCOUNT = "account"
 
@@ -35,6 +36,7 @@ class Why(StrEnum):
     FOREIGN = "foreign"
     MEMBERS = "members"
     IN_USE = "in_use"
+    ROUTED = "routed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,13 @@ class Community:
         area: The area's id at the platform; empty: all that the organisation's token sees.
         title: What people call it.
         token: The platform's token for it; empty where the platform asks for none.
+        alarms_token: The token that alarms of Grafana's own rules go to the platform with; empty: they stay there.
     """
 
     area: str
     title: str
     token: str = field(repr=False, default="")
+    alarms_token: str = field(repr=False, default="")
 
     @property
     def uid(self) -> str:
@@ -57,6 +59,7 @@ class _Community(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     area: str
     title: str
     token: str
+    alarms_token: str = ""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,12 +102,13 @@ def read_communities(path: Path, environment: Mapping[str, str]) -> tuple[Commun
         if not entry.title.strip():
             raise ConfigError(f"{place}.title", "is empty", "write what people call it")
         secret = read_secret(entry.token, f"{place}.token", environment)
-        if secret in tokens:
-            found = f"is the token of {tokens[secret]} too, so one would see the other"
-            raise ConfigError(f"{place}.token", found, "make one each: linli-platform token NAME")
+        alarms = read_secret(entry.alarms_token, f"{place}.alarms_token", environment) if entry.alarms_token else ""
+        for key, each in (("token", secret), ("alarms_token", alarms)):
+            if each and tokens.setdefault(each, entry.area) != entry.area:
+                found = f"is the token of {tokens[each]} too, so one would see the other"
+                raise ConfigError(f"{place}.{key}", found, "make one each: linli-platform token NAME")
         seen.add(entry.area)
-        tokens[secret] = entry.area
-        communities.append(Community(entry.area, entry.title.strip(), secret))
+        communities.append(Community(entry.area, entry.title.strip(), secret, alarms))
     if not communities:
         raise ConfigError(where, "names no community", "write [[communities]], or leave --communities out")
     return tuple(communities)

@@ -20,6 +20,7 @@ from linli_platform.api.influx_errors import install as install_influx
 from linli_platform.api.influx_query import query_routes
 from linli_platform.api.influx_write import influx_write_routes
 from linli_platform.api.notifications import notification_routes, silence_routes
+from linli_platform.api.outside import outside_routes
 from linli_platform.api.problem import Problem, install
 from linli_platform.api.quarantine import quarantine_routes
 from linli_platform.api.readings import reading_routes
@@ -54,6 +55,7 @@ def create_app(context: ApiContext) -> FastAPI:
         reading_routes(context),
         completeness_routes(context),
         handling_routes(context),
+        outside_routes(context),
         alarm_health_routes(context),
         hiding_routes(context),
         alarm_routes(context),

@@ -16,8 +16,11 @@ COOKIE: Final = "linli_token"
 MAX_BODY: Final = 64 * 1024
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN: Final = frozenset({"/login"})
-_OWN_TOKENS: Final = frozenset({"/query", "/write", "/api/v2/write", "/ping", "/health"})
-"""The doors of InfluxDB's shape look at their own tokens (``api.influx_tokens``)."""
+OUTSIDE: Final = "/api/v1/alarms/outside"
+_OWN_TOKENS: Final = frozenset({"/query", "/write", "/api/v2/write", "/ping", "/health", OUTSIDE})
+"""The doors of InfluxDB's shape, and that of others' alarms, look at their own tokens (``api.influx_tokens``)."""
+_LARGER: Final = {OUTSIDE: 1024 * 1024}
+"""Bodies that may be larger than :data:`MAX_BODY`: all alerts of a group come in one."""
 _OWN_BOUNDS: Final = frozenset({"/write", "/api/v2/write"})
 """These count what comes, also where it comes in chunks of no stated length."""
 
@@ -128,7 +131,8 @@ class Guard:
                 return None
             # A chunked body has no stated length; an absent one has neither header.
             length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
-            if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
-                found = f"{length[:20]!r}"
-                return Problem(413, "body-too-large", where="Content-Length", found=found, remedy="send 64 KiB at most")
+            most = _LARGER.get(path, MAX_BODY)
+            if not length.isascii() or not length.isdigit() or int(length) > most:
+                found, remedy = f"{length[:20]!r}", f"send {most // 1024} KiB at most"
+                return Problem(413, "body-too-large", where="Content-Length", found=found, remedy=remedy)
         return None
