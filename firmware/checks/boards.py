@@ -112,11 +112,11 @@ def _modules():
 def _life(case, root):
     """One life of the program on a battery, from power-up or out of sleep, until it sleeps."""
     from linli_app import board, program
-    from linli_app.settings import load
+    from linli_app.settings import check, load
 
     board._JOIN_MS = 100
     board._ROOT, board._ESP32, board._RP2 = root, case["chip"] != "rp2", case["chip"] == "rp2"
-    config = load(root)
+    config = check(root) or load(root)
     made = board.Board(config)
     made.say = lambda text: SAID.append(["say", text])
     node = program.Node(config, made)

@@ -10,7 +10,8 @@ from linli_desktop.nor import Life, Nor, PowerCut
 
 from linli_node.counter import Counter
 from linli_node.errors import NodeError
-from linli_node.flash import BlockFlash, FolderFlash
+from linli_node.flash import BlockFlash
+from linli_node.folder_flash import FolderFlash
 from linli_node.ringlog import RingLog
 from linli_node.saved import Saved
 

@@ -15,16 +15,19 @@ import asyncio
 import gc
 import json
 import random
+import select
 import sys
 import time
 
-from linli_desktop.nor import Life, Nor, PowerCut
-from linli_node.errors import LinkError
-from linli_node.flash import BlockFlash
-from linli_node.slots import Slots
+from micropython import const
 
-CUT = 9
-RESTART = 3
+from linli_desktop.nor import Life, Nor, PowerCut
+from linli_node.flash import BlockFlash
+from linli_node.forget import forget
+
+_LOOK_MS = const(10)
+_CUT = const(9)
+_RESTART = const(3)
 """Exit status of a node that wants to start another program."""
 
 
@@ -104,7 +107,7 @@ class Board:
         self.ended = False
         self.restarts = False
         self._passed_ms = 0
-        self.slots = Slots(folder)
+        self.root = folder
         try:
             with open(folder + "/keys/update.pub", "rb") as file:
                 self.update_key = file.read()
@@ -174,7 +177,10 @@ class Board:
         if not gateway["tls"]:
             return await asyncio.open_connection(gateway["host"], gateway["port"])
         if self._context is None:
-            self._context = _context(self._folder + "/keys/")
+            from linli_app.tls import context  # noqa: PLC0415 - let go again
+
+            self._context = context(self._folder + "/keys/")
+            forget("linli_app.tls")
         return await asyncio.open_connection(
             gateway["host"], gateway["port"], ssl=self._context, server_hostname="linli-gateway"
         )
@@ -203,9 +209,13 @@ class Board:
 
     async def obey(self):
         """Do what standard input says, for ever."""
-        lines = asyncio.StreamReader(sys.stdin)
+        waiting = select.poll()
+        waiting.register(sys.stdin, select.POLLIN)
         while True:
-            line = (await lines.readline()).decode()
+            if not waiting.poll(0):
+                await asyncio.sleep_ms(_LOOK_MS)
+                continue
+            line = sys.stdin.readline()
             if not line:
                 return
             words = line.split()
@@ -230,30 +240,15 @@ class Board:
             self._passed_ms += numbers[0] * 1000
 
 
-def _context(folder):
-    import ssl  # noqa: PLC0415 - only where it is used: it is large
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = ssl.CERT_REQUIRED
-    held = {}
-    for name in ("ca.der", "node.der", "node.key"):
-        try:
-            with open(folder + name, "rb") as file:
-                held[name] = file.read()
-        except OSError:
-            raise LinkError("no " + folder + name + ": linli-edge node provision writes it") from None
-    context.load_verify_locations(cadata=held["ca.der"])
-    context.load_cert_chain(held["node.der"], held["node.key"])
-    return context
-
-
 async def live(folder, uid):
     """Run the node in a folder until standard input says ``end``; return how it stands."""
-    from linli_app.settings import load  # noqa: PLC0415 - before the program, whose memory its checking would need
+    from linli_app.settings import check, load  # noqa: PLC0415 - before the program, whose memory the checking needs
 
-    config = load(folder)
+    config = check(folder)
     from linli_app.program import Node  # noqa: PLC0415
 
+    config = config or load(folder)
+    forget("linli_app.settings")
     board = Board(folder, config, uid)
     obeying = asyncio.create_task(board.obey())
     board.say("ready")
@@ -283,6 +278,6 @@ def main(folder, uid):
         state = asyncio.run(live(folder, uid))
     except PowerCut:
         print("power cut")
-        sys.exit(CUT)
+        sys.exit(_CUT)
     print(json.dumps(state))
-    sys.exit(RESTART if state["restarts"] else 0)
+    sys.exit(_RESTART if state["restarts"] else 0)

@@ -4,6 +4,8 @@ As on the real thing, writing only clears bits, erasing sets all of a block, and
 done.
 """
 
+from array import array
+
 SIZE = 4096
 ERASE = 256
 """What erasing a block counts for, in bytes written."""
@@ -72,7 +74,7 @@ class Nor:
         self.blocks = blocks
         self.budget = -1
         self.worn = set()
-        self.erased = [0] * blocks
+        self.erased = array("I", bytes(4 * blocks))
         self._bits = bits
         self._file = _opened(path, blocks) if path else None
         self._data = None if path else bytearray(_BLANK * (SIZE // len(_BLANK) * blocks))

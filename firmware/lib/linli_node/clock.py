@@ -9,13 +9,15 @@ as doubtful.
 
 import json
 
-_ERAS = 8
-_DRIFT = 20
+from micropython import const
+
+_ERAS = const(8)
+_DRIFT = const(20)
 """A board's sleep clock may be wrong by a twentieth (the RC oscillator of an ESP32-C3)."""
-_DOUBT_MS = 60_000
-_APART_MS = 600_000
+_DOUBT_MS = const(60_000)
+_APART_MS = const(600_000)
 """Anchors nearer to each other than this say nothing about how fast the count runs."""
-_NEGLIGIBLE_MS = 200
+_NEGLIGIBLE_MS = const(200)
 
 
 class Clock:

@@ -1,18 +1,18 @@
 """Where records are kept: numbered blocks that are erased as a whole and written in order. Two kinds, one shape.
 
 ``blocks`` and ``size`` say how many and how large; ``read``, ``write`` and ``erase`` do what they say. What was written
-is read back: a worn block answers with something else, and is told as :class:`FlashError`.
+is read back: a worn block answers with something else, and is told as :class:`FlashError`. A board has one of the two,
+and loads that: this one, or :class:`linli_node.folder_flash.FolderFlash`.
 """
 
-import os
+from micropython import const
 
 from linli_node.errors import FlashError
 
-_ERASE = 6  # ioctl of a block device: erase one block (MicroPython's os.AbstractBlockDev)
-_BLOCKS = 4
-_SIZE = 5
-ERASED = 0xFF
-_BLANK = b"\xff"
+_ERASE = const(6)  # ioctl of a block device: erase one block (MicroPython's os.AbstractBlockDev)
+_BLOCKS = const(4)
+_SIZE = const(5)
+_BLANK = const(b"\xff")
 
 
 class BlockFlash:
@@ -54,53 +54,3 @@ class BlockFlash:
     def erase(self, block):
         """Make a block all ones."""
         self._device.ioctl(_ERASE, self._first + block)
-
-
-class FolderFlash:
-    """Files in a folder of the board's file system, one a block: for boards without a partition of their own.
-
-    littlefs spreads the wear, and a file that is closed is whole after a power cut.
-    """
-
-    def __init__(self, folder, blocks, size=4096):
-        self._folder = folder
-        self.blocks = blocks
-        self.size = size
-        try:
-            os.mkdir(folder)
-        except OSError:
-            if os.stat(folder)[0] & 0x4000 == 0:
-                raise
-
-    def _path(self, block):
-        return self._folder + "/" + str(block)
-
-    def read(self, block, offset, count):
-        """Return bytes of a block; where nothing was written it is all ones."""
-        try:
-            with open(self._path(block), "rb") as file:
-                file.seek(offset)
-                data = file.read(count)
-        except OSError:
-            data = b""
-        return bytearray(data + _BLANK * (count - len(data)))
-
-    def write(self, block, offset, data):
-        """Write bytes at the block's end."""
-        try:
-            held = os.stat(self._path(block))[6]
-        except OSError:
-            held = 0
-        with open(self._path(block), "ab") as file:
-            if held < offset:
-                file.write(_BLANK * (offset - held))
-            file.write(data)
-        if self.read(block, offset, len(data)) != data:
-            raise FlashError(self._path(block) + " holds something else than was written")
-
-    def erase(self, block):
-        """Throw a block's file away."""
-        try:
-            os.remove(self._path(block))
-        except OSError:
-            return

@@ -14,14 +14,17 @@ start reads the heads and the newest block only.
 
 import binascii
 import struct
+from array import array
+
+from micropython import const
 
 from linli_node.errors import FlashError
 from linli_node.records import HEAD, Scan, frame
 
-_MAGIC = b"LNL1"
-_BLOCK_HEAD = 24
-_RECORD = 1
-_ACKED = 2
+_MAGIC = const(b"LNL1")
+_BLOCK_HEAD = const(24)
+_RECORD = const(1)
+_ACKED = const(2)
 
 
 class RingLog:
@@ -47,7 +50,11 @@ class RingLog:
         self.damaged = 0
         self.worn = 0
         self._last = 0
-        self._blocks = []
+        # Of each block its generation, 0 where it is none of this log, and the number before its first record: two
+        # arrays hold a full ring in half a kilobyte. What follows the newest block in the ring is the oldest.
+        self._generations = array("I", bytes(4 * flash.blocks))
+        self._befores = array("I", bytes(4 * flash.blocks))
+        self._newest = -1
         self._offset = 0
 
     @property
@@ -62,22 +69,14 @@ class RingLog:
 
     def open(self):
         """Find out where the log stands; an empty flash begins one."""
-        found = []
-        for block in range(self._flash.blocks):
-            head = self._head(block)
-            if head is not None:
-                found.append((head[0], block, head[1], head[2], head[3]))
-        found.sort()
-        if not found:
+        newest = self._heads()
+        if newest is None:
             self.epoch = "{:08x}".format(self._random32())
-            self._blocks = []
             self._offset = self._flash.size
             return
-        epoch = found[-1][2]
+        _, epoch, self._last, self.acked = newest
         self.epoch = "{:08x}".format(epoch)
-        self._blocks = [(generation, block, last) for generation, block, name, last, _ in found if name == epoch]
-        _, _, _, self._last, self.acked = found[-1]
-        scan = Scan(self._flash, found[-1][1], _BLOCK_HEAD)
+        scan = Scan(self._flash, self._newest, _BLOCK_HEAD)
         for kind, number, _ in scan:
             if kind == _RECORD:
                 self._last = max(self._last, number)
@@ -89,6 +88,26 @@ class RingLog:
         if scan.torn:
             # It may have been a record of this number that was whole once, and sent.
             self.next_seq += 1
+
+    def _heads(self):
+        """Read the heads of all blocks; return that of the newest, ``None`` where there is none."""
+        generations, count, newest = self._generations, self._flash.blocks, None
+        self._newest = -1
+        for block in range(count):
+            generations[block] = 0
+            head = self._head(block)
+            if head is None:
+                continue
+            if newest is None or head[0] >= newest[0]:
+                newest, self._newest = head, block
+            generations[block], self._befores[block] = head[0], head[2]
+        for step in range(1, count if newest is not None else 0):
+            # One that could not be erased when its turn came is older than its place in the ring, and so are the
+            # blocks that an earlier log has left behind.
+            block = (self._newest - step) % count
+            if not newest[0] - step <= generations[block] < newest[0]:
+                generations[block] = 0
+        return newest
 
     def append(self, payload):
         """Write a record and return its number.
@@ -118,20 +137,35 @@ class RingLog:
 
         ``since`` is the number after the record before it: the receiver that has all below it misses nothing.
         """
-        floor = max(self.acked, after)
-        blocks = list(self._blocks)
-        for place in range(len(blocks)):
-            _, block, last = blocks[place]
-            if place + 1 < len(blocks) and blocks[place + 1][2] <= floor:
-                continue  # all of it is acknowledged
+        floor, block, before = max(self.acked, after), self._following(self._newest), 0
+        while block >= 0:
+            following = self._after(block)
+            if following >= 0 and self._befores[following] <= floor:
+                # All of it is acknowledged.
+                block, before = following, self._befores[following]
+                continue
             # What stood before the oldest block is gone: nobody need wait for it.
-            before = last if place else 0
             for kind, number, payload in Scan(self._flash, block, _BLOCK_HEAD):
                 if kind != _RECORD or number <= before:
                     continue
                 if number > floor:
                     yield number, before + 1, payload
                 before = number
+            # The ring may have gone on meanwhile.
+            block = self._after(block)
+            before = self._befores[block] if block >= 0 else 0
+
+    def _after(self, block):
+        """Return the block that was begun after one; -1 after the newest."""
+        return self._following(block) if block != self._newest else -1
+
+    def _following(self, block):
+        """Return the next block of the log in the ring, the oldest after the newest; -1 where there is none."""
+        count = self._flash.blocks
+        for step in range(1, count + 1):
+            if self._generations[(block + step) % count]:
+                return (block + step) % count
+        return -1
 
     def _head(self, block):
         head = bytes(self._flash.read(block, 0, _BLOCK_HEAD))
@@ -145,7 +179,7 @@ class RingLog:
             if self._offset + len(record) > self._flash.size:
                 self._advance()
             try:
-                self._flash.write(self._blocks[-1][1], self._offset, record)
+                self._flash.write(self._newest, self._offset, record)
             except (FlashError, OSError):
                 # Never again into this block until it is erased.
                 self._offset = self._flash.size
@@ -157,8 +191,8 @@ class RingLog:
 
     def _advance(self):
         """Begin the next block that works; what is in it is the oldest, and goes."""
-        generation = self._blocks[-1][0] + 1 if self._blocks else 1
-        block = self._blocks[-1][1] if self._blocks else -1
+        block = self._newest
+        generation = self._generations[block] + 1 if block >= 0 else 1
         for _ in range(self._flash.blocks):
             block = (block + 1) % self._flash.blocks
             self._forget(block)
@@ -169,17 +203,15 @@ class RingLog:
             except (FlashError, OSError):
                 self.worn += 1
                 continue
-            self._blocks.append((generation, block, self._last))
-            self._offset = _BLOCK_HEAD
+            self._generations[block], self._befores[block] = generation, self._last
+            self._newest, self._offset = block, _BLOCK_HEAD
             return
         raise FlashError("no block of the log can be begun")
 
     def _forget(self, block):
-        for place in range(len(self._blocks)):
-            if self._blocks[place][1] != block:
-                continue
-            first = self._blocks[place][2]
-            end = self._blocks[place + 1][2] if place + 1 < len(self._blocks) else self._last
-            self.evicted += max(0, end - max(first, self.acked))
-            del self._blocks[place]
+        if not self._generations[block]:
             return
+        following = self._after(block)
+        end = self._befores[following] if following >= 0 else self._last
+        self.evicted += max(0, end - max(self._befores[block], self.acked))
+        self._generations[block] = 0

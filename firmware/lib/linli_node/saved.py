@@ -1,9 +1,11 @@
 """A few bytes that survive a power cut at any moment: the ones before, or the new ones, never half of either."""
 
+from micropython import const
+
 from linli_node.errors import FlashError
 from linli_node.records import HEAD, Scan, frame
 
-_SAVED = 3
+_SAVED = const(3)
 
 
 class Saved:

@@ -63,9 +63,15 @@ class Slots:
         self.keep(state)
         return True
 
-    def running(self):
-        """Return the number of the program in the slot that runs; 0 for the one of the first flash."""
+    def told(self):
+        """Return what the status says: the number of the update taken last, of the one that runs, the slot on trial.
+
+        The program of the first flash has the number 0.
+        """
         state = self.state()
+        return state["number"], self._running(state), state["trial"]
+
+    def _running(self, state):
         slot = state["trial"] if state["trial"] is not None and state["tries"] else state["active"]
         try:
             with open(self.root + "/" + slot + "/manifest", "rb") as file:

@@ -14,8 +14,7 @@ import machine
 import network
 
 from linli_node.errors import LinkError
-from linli_node.flash import BlockFlash, FolderFlash
-from linli_node.slots import Slots
+from linli_node.forget import forget
 
 _ROOT = ""
 _KEYS = "/keys/"
@@ -163,7 +162,7 @@ class Board:
         self.goes_on = _ESP32 and self.reset_cause in ("deepsleep", "soft", "wdt")
         self.woken_pins = self._woken()
         self.kind = kind()
-        self.slots = Slots(_ROOT)
+        self.root = _ROOT
         try:
             with open(_ROOT + _KEYS + "update.pub", "rb") as file:
                 self.update_key = file.read()
@@ -209,7 +208,11 @@ class Board:
 
             found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="linli-" + name)
             if found:
+                from linli_node.flash import BlockFlash  # noqa: PLC0415 - one of the two kinds
+
                 return BlockFlash(found[0])
+        from linli_node.folder_flash import FolderFlash  # noqa: PLC0415
+
         return FolderFlash(_ROOT + "/" + name, blocks, size)
 
     def memory(self, name):
@@ -289,7 +292,10 @@ class Board:
         if not gateway["tls"]:
             return await asyncio.open_connection(gateway["host"], gateway["port"])
         if self._context is None:
+            from linli_app.tls import context  # noqa: PLC0415 - let go again
+
             self._context = context(_ROOT + _KEYS)
+            forget("linli_app.tls")
         return await asyncio.open_connection(
             gateway["host"], gateway["port"], ssl=self._context, server_hostname=_BROKER
         )
@@ -331,25 +337,3 @@ class Board:
                 if pins:
                     esp32.wake_on_gpio(pins, level)
         machine.deepsleep(milliseconds)
-
-
-def context(folder):
-    """Return what TLS needs: the gateway's authority, this node's certificate and key.
-
-    Raises:
-        LinkError: They are not there.
-    """
-    import ssl  # noqa: PLC0415 - only where it is used: it is large
-
-    held = []
-    for name in ("ca.der", "node.der", "node.key"):
-        try:
-            with open(folder + name, "rb") as file:
-                held.append(file.read())
-        except OSError:
-            raise LinkError("no " + folder + name + ": linli-edge node provision writes it") from None
-    found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    found.verify_mode = ssl.CERT_REQUIRED
-    found.load_verify_locations(cadata=held[0])
-    found.load_cert_chain(held[1], held[2])
-    return found

@@ -8,12 +8,18 @@ Wi-Fi policy of its own and 36 KB.
 import asyncio
 import struct
 
+from micropython import const
+
 from linli_node.errors import LinkError
 
-MAX_PACKET = 8192
-_CONNACK, _PUBLISH, _PUBACK, _SUBACK, _PINGRESP = 2, 3, 4, 9, 13
-_CONNECT_FLAGS_CLEAN = 0x02
-_WILL_QOS1 = 0x0C
+_MAX_PACKET = const(8192)
+_CONNACK = const(2)
+_PUBLISH = const(3)
+_PUBACK = const(4)
+_SUBACK = const(9)
+_PINGRESP = const(13)
+_CLEAN = const(0x02)
+_WILL_QOS1 = const(0x0C)
 
 
 def _text(text):
@@ -33,7 +39,7 @@ def packet(head, body):
 
 def connect(client, keepalive, will=None):
     """Return CONNECT (§3.1) with a clean session; ``will`` is a topic and a payload, for QoS 1."""
-    flags = _CONNECT_FLAGS_CLEAN
+    flags = _CLEAN
     body = _text(client)
     if will is not None:
         flags |= _WILL_QOS1
@@ -57,8 +63,8 @@ def puback(number):
     return packet(0x40, struct.pack(">H", number))
 
 
-PING = b"\xc0\x00"
-DISCONNECT = b"\xe0\x00"
+_PING = const(b"\xc0\x00")
+_DISCONNECT = const(b"\xe0\x00")
 
 
 class Packets:
@@ -94,8 +100,8 @@ class Packets:
             byte = self._data[place + 1]
             value |= (byte & 0x7F) << 7 * place
             if not byte & 0x80:
-                if value > MAX_PACKET:
-                    raise LinkError("a packet of " + str(value) + " bytes; " + str(MAX_PACKET) + " at most")
+                if value > _MAX_PACKET:
+                    raise LinkError("a packet of " + str(value) + " bytes; " + str(_MAX_PACKET) + " at most")
                 return place + 2, place + 2 + value
         raise LinkError("the broker speaks no MQTT")
 
@@ -136,7 +142,6 @@ class Client:
         self._take = take
         self._reader = self._writer = None
         self._number = 0
-        self._awaited = {}
         self._events = None
 
     async def open(self, client, topics, keepalive=60, will=None, limit=10):
@@ -201,7 +206,7 @@ class Client:
 
     async def ping(self):
         """Show that this end lives."""
-        await self._send(PING)
+        await self._send(_PING)
 
     async def close(self):
         """End the connection in good order; one that is broken is just dropped."""
@@ -209,7 +214,7 @@ class Client:
         if writer is None:
             return
         try:
-            writer.write(DISCONNECT)
+            writer.write(_DISCONNECT)
             await writer.drain()
         except OSError:
             pass

@@ -9,27 +9,28 @@ import asyncio
 import gc
 import json
 
+from micropython import const
+
 from linli_app.actions import Action
-from linli_app.sensors import make
-from linli_app.updates import Updates
 from linli_app.uplink import Uplink, ended
 from linli_node.clock import Clock
 from linli_node.errors import LinkError, NodeError, SensorError
+from linli_node.forget import forget
 from linli_node.ringlog import RingLog
 from linli_node.saved import Saved
 
-READ_S = 8
+_READ_S = const(8)
 """Seconds a sensor may take."""
-LOOK_MS = 20
+_LOOK_MS = const(20)
 """How often contacts and pulses are looked at."""
-CALL_S = 10
+_CALL_S = const(10)
 """A call of the button is repeated so often until somebody confirms it."""
-AWAKE_S = 20
+_AWAKE_S = const(20)
 """What a node on a battery may spend awake, whatever happens."""
-HEALTH_S = 3600
-LOW_MV = 2200
+_HEALTH_S = const(3600)
+_LOW_MV = const(2200)
 """Two cells below this break down when the radio speaks: then only the log is written."""
-RETRY_S = (1, 2, 5, 10, 30, 60, 120, 300)
+_RETRY_S = const((1, 2, 5, 10, 30, 60, 120, 300))
 """Pauses between attempts to reach the gateway, each made longer by up to a half."""
 
 
@@ -57,7 +58,9 @@ class Node:
         self._uplink = Uplink(
             config, board, self._log, self._clock, told=self._told, take=self._take, heard=self._heard_of
         )
-        self._updates = Updates(board.slots, board.update_key, board.kind, ask=self._want, done=board.restart)
+        self._updates = None
+        # Number of the update that was taken last, of the one that runs, the slot on trial.
+        self._programs = (0, 0, None)
         self._starts = 0
         # The call under way, by the number of its first record; 0: none. It outlasts sleep and power cuts.
         self._call = 0
@@ -80,7 +83,14 @@ class Node:
         self._called_at = board.count()
         calls = [name for name, _, _, _ in self._said(True)]
         self._actions = [Action(config, board, calls=config["when"] in calls) for config in self._config["actions"]]
+        from linli_app.sensors import make  # noqa: PLC0415 - what only a start needs is let go after it
+        from linli_node.slots import Slots  # noqa: PLC0415
+
         self._sensors = [(config, make(config, board)) for config in self._config["sensors"]]
+        self._programs = Slots(board.root).told()
+        del make, Slots
+        forget("linli_app.sensors")
+        forget("linli_node.slots")
 
     def _keep_counts(self):
         try:
@@ -94,17 +104,30 @@ class Node:
         return {"epoch": log.epoch, "next_seq": log.next_seq, "acked": log.acked, "backlog": log.backlog}
 
     def _told(self):
-        told = self._updates.told()
-        told["interval"] = self._config["interval"]
-        told["revision"] = self._config["revision"]
-        told["reset"] = self._board.reset_cause
-        told["starts"] = self._starts
-        told["call"] = self._call
-        return told
+        board, config = self._board, self._config
+        number, running, trial = self._programs
+        return {
+            "kind": board.kind,
+            "number": number,
+            "running": running,
+            "trial": trial,
+            "interval": config["interval"],
+            "revision": config["revision"],
+            "reset": board.reset_cause,
+            "starts": self._starts,
+            "call": self._call,
+        }
 
     def _heard_of(self):
         """The gateway has answered: this program can be reached, and may stay."""
-        self._updates.proven()
+        if self._programs[2] is None:
+            return
+        from linli_node.slots import Slots  # noqa: PLC0415
+
+        slots = Slots(self._board.root)
+        slots.proven()
+        self._programs = slots.told()
+        forget("linli_node.slots")
 
     def _want(self, wanted):
         self._uplink.say("wants", json.dumps(wanted).encode())
@@ -118,7 +141,7 @@ class Node:
             # A press is a call until somebody confirms it, however short it was.
             return [(self._point(config, config["quantity"]), "", True, "")]
         try:
-            found = await asyncio.wait_for(sensor.read(), READ_S)
+            found = await asyncio.wait_for(sensor.read(), _READ_S)
         except asyncio.TimeoutError:
             reason = "no_communication"
         except SensorError as exc:
@@ -156,7 +179,7 @@ class Node:
             self._board.feed()
         self._act(records)
         count = self._board.count()
-        if self._health_at is None or count - self._health_at >= HEALTH_S * 1000:
+        if self._health_at is None or count - self._health_at >= _HEALTH_S * 1000:
             self._health_at = count
             records += self._health()
         self._keep(records)
@@ -190,7 +213,7 @@ class Node:
                 changed += await self._read(config, sensor)
         if pressed:
             self._note_call(self._log.next_seq)
-        if pressed or (self._call and count - self._called_at >= CALL_S * 1000):
+        if pressed or (self._call and count - self._called_at >= _CALL_S * 1000):
             self._called_at = count
             changed += self._said(True)
         if changed:
@@ -219,7 +242,7 @@ class Node:
 
     def _take(self, channel, payload):
         if channel == "update":
-            self._updates.take(payload)
+            self._update(payload)
         elif channel == "confirm" and self._is_of_this_call(payload):
             self._note_call(0)
             quiet = self._said(False)
@@ -237,6 +260,18 @@ class Node:
         except (ValueError, KeyError, TypeError):
             return False
 
+    def _update(self, payload):
+        """Take what is said of a new program; what that needs is loaded for it, and let go after it."""
+        if self._updates is None:
+            from linli_app.updates import Updates  # noqa: PLC0415 - needed once in months
+
+            board = self._board
+            self._updates = Updates(board.root, board.update_key, board.kind, ask=self._want, done=board.restart)
+        self._updates.take(payload)
+        if not self._updates.busy:
+            self._updates = None
+            forget("linli_app.updates")
+
     async def run(self):
         """Run until told to stop (``ended``), or, on a battery, until it is time to sleep."""
         if self._config["power"] == "battery":
@@ -250,7 +285,7 @@ class Node:
                     if task.done():
                         await task  # a fault of the program: the watchdog is not needed to notice it
                 self._board.feed()
-                await asyncio.sleep_ms(LOOK_MS)
+                await asyncio.sleep_ms(_LOOK_MS)
         finally:
             for task in tasks:
                 await ended(task)
@@ -270,7 +305,7 @@ class Node:
             except LinkError as exc:
                 self._board.say(str(exc))
             self._failures = 0 if self._uplink.sessions > before else self._failures + 1
-            pause = RETRY_S[min(self._failures, len(RETRY_S) - 1)] * 1000
+            pause = _RETRY_S[min(self._failures, len(_RETRY_S) - 1)] * 1000
             await asyncio.sleep_ms(pause + self._board.random32() % (pause // 2))
 
     async def _wake(self):
@@ -279,9 +314,9 @@ class Node:
         await self.look()
         await self.sample()
         millivolts = board.battery_mv()
-        is_low = millivolts is not None and millivolts < LOW_MV
+        is_low = millivolts is not None and millivolts < _LOW_MV
         if not is_low:
-            left = AWAKE_S - (board.count() - started) / 1000
+            left = _AWAKE_S - (board.count() - started) / 1000
             try:
                 await asyncio.wait_for(self._deliver_once(), max(1, left))
             except (LinkError, asyncio.TimeoutError) as exc:
@@ -292,9 +327,9 @@ class Node:
                     sensor.keep()
         # What changed meanwhile wakes the board again at once.
         wakes = [sensor.wakes() for _, sensor in self._sensors if hasattr(sensor, "wakes")]
-        pause = CALL_S if self._call else self._config["interval"]
+        pause = _CALL_S if self._call else self._config["interval"]
         board.sleep(max(1000, pause * 1000 - (board.count() - started)), wakes)
 
     async def _deliver_once(self):
         await self._board.connect(self._config["wifi"])
-        await self._uplink.session(until_empty=lambda: not self._updates.busy)
+        await self._uplink.session(until_empty=lambda: self._updates is None)

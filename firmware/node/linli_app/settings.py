@@ -5,28 +5,45 @@ import json
 
 from linli_node.forget import forget
 
+_WRITTEN = "/node.json"
+_CHECKED = "/node.checked"
 
-def load(folder):
-    """Return the configuration in ``node.json``; raise :class:`ConfigError` with every mistake in it."""
-    with open(folder + "/node.json", "rb") as file:
+
+def check(folder):
+    """Check ``node.json``, unless it is what was checked before; returns what only a full flash keeps from being kept.
+
+    A program that is to run calls this before it is loaded, and :func:`load` after that: the checking is gone by
+    then, and most keys of the configuration are words that the program has already.
+
+    Raises:
+        ConfigError: With every mistake in it.
+    """
+    with open(folder + _WRITTEN, "rb") as file:
         written = file.read()
-    seal = "%08x" % binascii.crc32(written)
+    seal = b"%08x" % binascii.crc32(written)
     try:
-        with open(folder + "/node.checked", "rb") as file:
+        with open(folder + _CHECKED, "rb") as file:
             checked = file.read()
-        if checked[:8].decode() == seal and int(checked[8:16], 16) == binascii.crc32(checked[16:]):
-            return json.loads(checked[16:])
+        if checked[:8] == seal and int(checked[8:16], 16) == binascii.crc32(checked[16:]):
+            return None
     except (OSError, ValueError):
         pass
     found = _checked(written)
     content = json.dumps(found).encode()
     try:
-        with open(folder + "/node.checked", "wb") as file:
-            file.write(seal.encode() + b"%08x" % binascii.crc32(content) + content)
+        with open(folder + _CHECKED, "wb") as file:
+            file.write(seal + b"%08x" % binascii.crc32(content) + content)
     except OSError:
         # A full flash: it is checked again the next time.
         return found
-    return found
+    return None
+
+
+def load(folder):
+    """Return the configuration that was checked."""
+    with open(folder + _CHECKED, "rb") as file:
+        file.seek(16)
+        return json.loads(file.read())
 
 
 def _checked(written):

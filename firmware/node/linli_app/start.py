@@ -2,14 +2,17 @@
 
 import asyncio
 
-from linli_app.settings import load
+from linli_app.settings import check, load
 from linli_node.errors import ConfigError
+from linli_node.forget import forget
 
 
-async def _live(config):
+async def _live(root, config):
     from linli_app.board import Board  # noqa: PLC0415 - after the configuration was checked: its memory is free again
     from linli_app.program import Node  # noqa: PLC0415
 
+    config = config or load(root)
+    forget("linli_app.settings")
     board = Board(config)
     while True:
         node = Node(config, board)
@@ -25,7 +28,7 @@ def main(root=""):
         ConfigError: It has no configuration, or one that cannot be used.
     """
     try:
-        config = load(root)
+        config = check(root)
     except OSError:
         raise ConfigError("this board has no configuration yet: linli-edge node provision writes one") from None
-    asyncio.run(_live(config))
+    asyncio.run(_live(root, config))

@@ -9,17 +9,19 @@ import binascii
 import json
 import struct
 
+from micropython import const
+
 from linli_node.errors import UpdateError
 from linli_node.forget import forget
 
-_PIECE = 1
+_PIECE = const(1)
 
 
 class Updates:
     """Takes one update at a time.
 
     Args:
-        slots: Where programs are kept.
+        root: The folder that programs are kept below.
         key: The public key of whoever may update; empty: nobody may.
         kind: Which kind of board this is.
         ask: Sends on ``wants``.
@@ -27,8 +29,8 @@ class Updates:
 
     """
 
-    def __init__(self, slots, key, kind, *, ask, done):
-        self._slots = slots
+    def __init__(self, root, key, kind, *, ask, done):
+        self._root = root
         self._key = key
         self._kind = kind
         self._ask = ask
@@ -39,20 +41,6 @@ class Updates:
     def busy(self):
         """Whether one is under way."""
         return self._taking is not None
-
-    def told(self):
-        """Return what the status says of programs."""
-        state = self._slots.state()
-        return {
-            "kind": self._kind,
-            "number": state["number"],
-            "running": self._slots.running(),
-            "trial": state["trial"],
-        }
-
-    def proven(self):
-        """Note that the gateway has heard this program."""
-        self._slots.proven()
 
     def take(self, payload):
         """Take an offer or a piece."""
@@ -77,15 +65,17 @@ class Updates:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UpdateError("the offer cannot be read") from None
         # A few kilobytes of program that are needed once in months.
+        from linli_node.slots import Slots  # noqa: PLC0415
         from linli_node.taking import Taking  # noqa: PLC0415
 
-        self._taking = Taking(self._slots)
+        self._taking = Taking(Slots(self._root))
         self._taking.begin(manifest, signature, self._key, self._kind)
         self._next()
 
     def _over(self):
         self._taking = None
         forget("linli_node.taking")
+        forget("linli_node.slots")
 
     def _piece(self, payload):
         end = 2 + payload[1] if len(payload) > 1 else 0

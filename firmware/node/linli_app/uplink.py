@@ -7,14 +7,17 @@ acknowledgement frees nothing. The gateway answers every status, with the time t
 import asyncio
 import json
 
+from micropython import const
+
 from linli_app import VERSION, mqtt
 from linli_node import senml
 from linli_node.errors import LinkError
 
-WINDOW = 8
+_WINDOW = const(8)
 """Records under way at once: what they hold must fit the heap twice."""
-KEEPALIVE_S = 60
-STATUS_S = 900
+_KEEPALIVE_S = const(60)
+_LOOK_MS = const(5)
+_STATUS_S = const(900)
 """A connection that lasts says its status again so often: the time comes with the answer."""
 
 
@@ -50,19 +53,19 @@ class Uplink:
         self._sent = 0
         self._heard = False
         self._time_due = False
-        self._news = asyncio.Event()
+        self._news = False
         self._outgoing = []
         self._heard_first = heard
         self.sessions = 0
 
     def wake(self):
         """Say that the log has something new."""
-        self._news.set()
+        self._news = True
 
     def say(self, channel, payload):
         """Send something that is not of the log, as long as there is a connection."""
         self._outgoing.append((channel, payload))
-        self._news.set()
+        self._news = True
 
     def _topic(self, channel):
         return "node/" + self._node + "/" + channel
@@ -91,11 +94,15 @@ class Uplink:
         """
         client = mqtt.Client(self._board.streams, self._take)
         self._heard, self._sent, self._outgoing = False, self._log.acked, []
-        will = (self._topic("status"), self._status("lost"))
-        # The board's own name beside the node's: two boards of one name do not throw each other out, and are noticed.
-        name = self._node + "-" + self._board.uid
-        topics = [self._topic(channel) for channel in ("ack", "confirm", "update")]
-        await client.open(name, topics, KEEPALIVE_S, will)
+        # What is only needed to connect has no name here: it would be held as long as the session lasts.
+        await client.open(
+            # The board's own name beside the node's: two boards of one name do not throw each other out, and are
+            # noticed.
+            self._node + "-" + self._board.uid,
+            [self._topic(channel) for channel in ("ack", "confirm", "update")],
+            _KEEPALIVE_S,
+            (self._topic("status"), self._status("lost")),
+        )
         reading = asyncio.create_task(client.run())
         try:
             await self._deliver(client, reading, until_empty)
@@ -110,7 +117,7 @@ class Uplink:
         while True:
             if reading.done():
                 await reading  # raises what ended it
-            if said_at is None or board.count() - said_at >= STATUS_S * 1000:
+            if said_at is None or board.count() - said_at >= _STATUS_S * 1000:
                 self._time_due, said_at = True, board.count()
                 await client.publish(self._topic("status"), self._status("online"))
             while self._outgoing:
@@ -124,10 +131,7 @@ class Uplink:
             acked, waits = log.acked, not self._heard or log.backlog
             if not waits:
                 moved_at = board.count()
-            self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), self._answer_s if waits else KEEPALIVE_S // 2)
-            except asyncio.TimeoutError:
+            if not await self._heard_within(self._answer_s if waits else _KEEPALIVE_S // 2, reading):
                 await client.ping()
             if self._log.acked != acked:
                 tries, moved_at = 0, board.count()
@@ -139,9 +143,20 @@ class Uplink:
                 # Whatever was under way may be lost: it goes again, and the status before it.
                 self._sent, self._heard, said_at = acked, False, None
 
+    async def _heard_within(self, seconds, reading):
+        """Wait until there is something to do, the connection's end included; tell whether there was."""
+        started = self._board.count()
+        # An event and its waiter would take a kilobyte and a half for what a look every few milliseconds does.
+        while not self._news and not reading.done():
+            if self._board.count() - started >= seconds * 1000:
+                return False
+            await asyncio.sleep_ms(_LOOK_MS)
+        self._news = False
+        return True
+
     async def _send(self, client):
         for seq, since, payload in self._log.pending(self._sent):
-            if seq > self._log.acked + WINDOW:
+            if seq > self._log.acked + _WINDOW:
                 return
             pack = self._pack(seq, since, payload)
             if pack is None:
@@ -186,4 +201,4 @@ class Uplink:
         if not self._heard:
             self._heard = True
             self._heard_first()
-        self._news.set()
+        self._news = True

@@ -5,9 +5,11 @@ The rope is fed only while it is measured, and from a pin: a direct current thro
 
 import asyncio
 
+from micropython import const
+
 from linli_node.errors import SensorError
 
-_SETTLE_MS = 5
+_SETTLE_MS = const(5)
 
 
 class LeakRope:
