@@ -1,4 +1,4 @@
-"""``linli-edge node``: keys, programs and updates of nodes."""
+"""``linli-edge node``: keys, programs and updates of nodes; ``serial_command`` has what is done at a cable."""
 
 import argparse
 import asyncio
@@ -16,6 +16,7 @@ from linli_core.instant import MINUTE
 from linli_core.model import is_id
 from linli_core.wire.command import HEARD, Command
 from linli_edge.commands.local import ask
+from linli_edge.nodes import serial_command
 from linli_edge.nodes.build import BOARDS, BuildFailed, build, create_key, read_key
 from linli_edge.nodes.keys import KeyFolder
 from linli_edge.nodes.offers import Offers
@@ -77,6 +78,7 @@ def add_arguments(commands: Any) -> None:
     confirm.add_argument("--data", type=Path, required=True, metavar="DIR", help="the gateway's data folder")
     confirm.add_argument("--by", default="", metavar="NAME", help="who has heard it, for the record")
     confirm.set_defaults(command=_confirm)
+    serial_command.add_arguments(kinds)
     for each in (keys, compiled, update, confirm):
         each.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
 
