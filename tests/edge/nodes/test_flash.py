@@ -23,7 +23,13 @@ from linli_sim.nodes.vm import NoMachine, unix
 pytestmark = pytest.mark.system
 
 FAILED = 1
-TEXTS = {"linli_app/__init__.py": "", "linli_app/start.py": "import time\ndef main():\n    print('started 1')\n    time.sleep(600)\n"}
+STARTED = """
+import time
+def main():
+    print('started 1')
+    time.sleep(600)
+"""
+TEXTS = {"linli_app/__init__.py": "", "linli_app/start.py": STARTED}
 
 
 @pytest.fixture(scope="module")
