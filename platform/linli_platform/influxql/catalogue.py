@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from linli_core.vocabulary import vocabulary
+from linli_platform.influxql.members import Members, Shelf
 from linli_platform.influxql.source import Series
 from linli_platform.registry import Area, Device, Gateway
 from linli_platform.store import SeriesInfo
@@ -35,15 +36,19 @@ class Catalogue:
 
     Attributes:
         series: By measurement, in order of their tags.
-        tags: By measurement, those that any of its series has.
     """
 
-    series: Mapping[str, list[Series]]
-    tags: Mapping[str, frozenset[str]]
+    series: Mapping[str, Members]
 
     @classmethod
-    def of(cls, known: Iterable[SeriesInfo], places: "Places", sees: Callable[[SeriesInfo], bool]) -> "Catalogue":
-        """Return the catalogue of the points that may be seen."""
+    def of(
+        cls,
+        known: Iterable[SeriesInfo],
+        places: "Places",
+        sees: Callable[[SeriesInfo], bool],
+        shelf: Shelf | None = None,
+    ) -> "Catalogue":
+        """Return the catalogue of the points that may be seen; ``shelf`` keeps what statements ask of their tags."""
         words = vocabulary()
         found: dict[str, list[Series]] = {}
         for info in known:
@@ -55,8 +60,8 @@ class Catalogue:
             found.setdefault(info.quantity, []).append(Series(info.id, dict(sorted(tags.items()))))
         for members in found.values():
             members.sort(key=lambda one: tuple(one.tags.items()))
-        keys = {name: frozenset(tag for one in members for tag in one.tags) for name, members in found.items()}
-        return cls(dict(sorted(found.items())), keys)
+        shelf = shelf or Shelf()
+        return cls({name: Members(members, shelf) for name, members in sorted(found.items())})
 
 
 class Places:

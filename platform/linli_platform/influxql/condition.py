@@ -1,7 +1,7 @@
 """``WHERE``: which times, which series, which rows."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -27,7 +27,7 @@ from linli_platform.influxql.syntax import (
     Text,
     walk,
 )
-from linli_platform.influxql.vector import Mask, Vector, vector
+from linli_platform.influxql.vector import Mask, Vector
 from linli_platform.influxql.window import EARLIEST, LATEST, Range
 
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
@@ -89,16 +89,6 @@ def instant(expression: Expression, now: int, zone: ZoneInfo | None) -> int:
 def names_in(expressions: Iterable[Expression]) -> set[str]:
     """Return the names of fields and tags in expressions."""
     return {item.name for part in expressions for item in walk(part) if isinstance(item, Name)}
-
-
-def holding(parts: Sequence[Expression], tags: Sequence[Mapping[str, str]]) -> list[bool]:
-    """Tell of each series whether all parts, which speak of tags alone, hold for it."""
-    length = len(tags)
-    found = np.ones(length, np.bool_)
-    for part in parts:
-        found &= truth(part, lambda name: vector(Kind.STRING, [each.get(name.name, "") for each in tags]), length)
-    truths: list[bool] = found.tolist()
-    return truths
 
 
 def truth(part: Expression, column: Callable[[Name], Vector], length: int) -> Mask:

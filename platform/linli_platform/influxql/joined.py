@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
+from linli_platform.influxql.members import Members
 from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.source import Newest, Series, Source
 from linli_platform.influxql.syntax import Kind
@@ -63,7 +64,7 @@ class Joined:
         found = self._virtual.get(measurement)
         if found is None:
             return self._source.tags(measurement)
-        return frozenset(tag for one in found.series() for tag in one.tags)
+        return Members.of(found.series()).tags
 
     def series(self, measurement: str) -> Sequence[Series]:
         """Return a measurement's series."""

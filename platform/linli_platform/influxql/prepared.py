@@ -1,15 +1,17 @@
 """What the store takes together by itself: statements of plain aggregates need no rows brought here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linli_platform.influxql.checks import calls_of
 from linli_platform.influxql.columns import Chosen
-from linli_platform.influxql.functions import SELECTORS, TRANSFORMATIONS
-from linli_platform.influxql.syntax import Call, Kind, Name
+from linli_platform.influxql.functions import MATHEMATICS, MATHEMATICS_OF_TWO, SELECTORS, TRANSFORMATIONS
+from linli_platform.influxql.mathematics import apply, combine, constant
+from linli_platform.influxql.syntax import Binary, Call, Expression, Kind, Name
 from linli_platform.influxql.vector import Mask, Times, Vector, vector
 from linli_platform.store.query import Measure, Steps
 
@@ -24,6 +26,25 @@ _NEEDS: Final[dict[str, frozenset[Measure]]] = {
     "first": frozenset({Measure.FIRST}),
     "last": frozenset({Measure.LAST}),
 }
+AGGREGATED: Final = frozenset(_NEEDS)
+"""Functions that the store can take together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Values of many groups.
+
+    Attributes:
+        group: Of each value.
+        times: Of each value (ns); those of one group are in order.
+        values: All of them are there.
+        kind: FLOAT or INTEGER.
+    """
+
+    group: NDArray[np.int32]
+    times: Times
+    values: NDArray[Any]
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +55,38 @@ class Prepared:
         edges: Where each window begins, as the evaluation has them, and where the last one ends (ns).
         windows: Numbers of the windows that hold anything.
         measures: Of those windows.
+        kind: Of the field.
     """
 
     edges: Times
     windows: Any
     measures: Mapping[Measure, Any]
+    kind: Kind = Kind.FLOAT
 
     def reduced(self, name: str, starts: Times | None) -> tuple[Vector, Mask]:
         """Return an aggregate's value for each window, and which windows hold anything."""
-        values = self._values(name)
-        kind = Kind.INTEGER if name == "count" else Kind.FLOAT
+        values = reduced(name, self.measures, self.kind)
         if starts is None:
             there = np.ones(1, np.bool_) if len(values) else np.zeros(1, np.bool_)
-            data = values if len(values) else np.zeros(1)
-            return Vector(kind, data.astype(np.int64) if kind is Kind.INTEGER else data, there), there
+            return Vector(values.kind, values.data if len(values) else np.zeros(1, values.data.dtype), there), there
         length = len(self.edges) - 1
-        data = np.zeros(length, np.int64 if kind is Kind.INTEGER else np.float64)
-        data[self.windows] = values
+        data = np.zeros(length, values.data.dtype)
+        data[self.windows] = values.data
         had = np.zeros(length, np.bool_)
         had[self.windows] = True
         first = int(np.searchsorted(self.edges, starts[0]))
         part = slice(first, first + len(starts))
-        return Vector(kind, data[part], had[part].copy()), had[part]
+        return Vector(values.kind, data[part], had[part].copy()), had[part]
 
-    def _values(self, name: str) -> Any:
-        measures = self.measures
-        if name == "mean":
-            return measures[Measure.SUM] / measures[Measure.COUNT]
-        if name == "spread":
-            return measures[Measure.MAXIMUM] - measures[Measure.MINIMUM]
-        (measure,) = _NEEDS[name]
-        return measures[measure]
+
+def reduced(name: str, measures: Mapping[Measure, Any], kind: Kind) -> Vector:
+    """Return an aggregate of what holds anything."""
+    if name == "mean":
+        return vector(Kind.FLOAT, measures[Measure.SUM] / measures[Measure.COUNT])
+    if name == "spread":
+        return vector(kind, measures[Measure.MAXIMUM] - measures[Measure.MINIMUM])
+    (measure,) = _NEEDS[name]
+    return vector(Kind.INTEGER if measure is Measure.COUNT else kind, measures[measure])
 
 
 def plan(chosen: Sequence[Chosen], *, windowed: bool) -> tuple[str, frozenset[Measure]] | None:
@@ -98,8 +120,8 @@ def differing(chosen: Sequence[Chosen]) -> tuple[Measure, bool] | None:
 
 
 def differences(
-    steps: Steps, edges: Times, first: int, last: int, measure: Measure, *, rises: bool
-) -> dict[int, tuple[Times, Vector]]:
+    steps: Steps, edges: Times, first: int, last: int, measure: Measure, kind: Kind, *, rises: bool
+) -> Points:
     """Return the differences of each group from one window that holds anything to the next, all groups at once.
 
     Args:
@@ -108,6 +130,7 @@ def differences(
         first: Where the first window that is asked for begins.
         last: Where the last one does.
         measure: Of what.
+        kind: Of the field.
         rises: Leave out what is less than before.
     """
     values, group = steps.measures[measure], steps.group
@@ -115,26 +138,74 @@ def differences(
     kept = (np.diff(group) == 0) & (times >= first) & (times <= last)
     if rises:
         kept &= change >= 0
-    change, times, group = change[kept], times[kept], group[1:][kept]
-    if not len(group):
+    return Points(group[1:][kept], times[kept], change[kept], kind)
+
+
+def parted(points: Points) -> dict[int, tuple[Times, Vector]]:
+    """Return the values of each group that has any; they are in order of their groups."""
+    if not len(points.group):
         return {}
-    begins = np.flatnonzero(np.r_[True, np.diff(group) != 0])
-    ends = np.r_[begins[1:], len(group)]
+    begins = np.flatnonzero(np.r_[True, np.diff(points.group) != 0])
+    ends = np.r_[begins[1:], len(points.group)]
     return {
-        int(group[begin]): (times[begin:end], vector(Kind.FLOAT, change[begin:end]))
+        int(points.group[begin]): (points.times[begin:end], vector(points.kind, points.values[begin:end]))
         for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
     }
 
 
-def by_group(steps: Steps, edges: Times) -> dict[int, Prepared]:
-    """Return what each group that holds anything comes to."""
+def selecting(chosen: Sequence[Chosen]) -> tuple[str, str] | None:
+    """Return the lone selector that columns are made of, and its field; ``None`` for all else."""
+    calls = [call for column in chosen for call in calls_of(column.expression)]
+    if len(calls) != 1 or len(chosen) != 1 or calls[0].name not in SELECTORS & _NEEDS.keys():
+        return None
+    (field, *more) = calls[0].arguments
+    return (calls[0].name, field.name) if isinstance(field, Name) and not more else None
+
+
+def picked(name: str, points: Points) -> Points:
+    """Return the value that a selector picks of each group, of equal ones the earliest; groups are in order then."""
+    if not len(points.group):
+        return points
+    order = np.lexsort((points.times, points.group))
+    group, times, values = points.group[order], points.times[order], points.values[order]
+    begins = np.flatnonzero(np.r_[True, np.diff(group) != 0])
+    rows = begins
+    if name == "last":
+        rows = np.r_[begins[1:], len(group)] - 1
+    elif name in {"min", "max"}:
+        best = (np.minimum if name == "min" else np.maximum).reduceat(values, begins)
+        best_rows = np.flatnonzero(values == np.repeat(best, np.diff(np.r_[begins, len(group)])))
+        rows = best_rows[np.searchsorted(best_rows, begins)]
+    return Points(group[rows], times[rows], values[rows], points.kind)
+
+
+def of_groups(expression: Expression, call: Callable[[Call], Vector], length: int) -> Vector:
+    """Return an expression of aggregates for all groups at once, where each group has one value of each.
+
+    Args:
+        expression: The expression.
+        call: Returns an aggregate's values.
+        length: How many groups there are.
+    """
+    if isinstance(expression, Binary):
+        sides = (of_groups(side, call, length) for side in (expression.left, expression.right))
+        return combine(expression.operator, *sides)
+    if isinstance(expression, Call):
+        if expression.name in MATHEMATICS or expression.name in MATHEMATICS_OF_TWO:
+            return apply(expression, [of_groups(each, call, length) for each in expression.arguments])
+        return call(expression)
+    return constant(expression, length)
+
+
+def by_group(steps: Steps, edges: Times, kind: Kind) -> dict[int, Prepared]:
+    """Return what each group that holds anything comes to; ``kind`` is the field's."""
     if not len(steps.group):
         return {}
     starts = np.flatnonzero(np.r_[True, np.diff(steps.group) != 0])
     ends = np.r_[starts[1:], len(steps.group)]
     return {
         int(steps.group[first]): Prepared(
-            edges, steps.window[first:last], {name: values[first:last] for name, values in steps.measures.items()}
+            edges, steps.window[first:last], {name: values[first:last] for name, values in steps.measures.items()}, kind
         )
         for first, last in zip(starts.tolist(), ends.tolist(), strict=True)
     }

@@ -1,14 +1,13 @@
 """``SHOW``: what there is to ask about."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any, Final
 
-from linli_platform.influxql.answer import named
-from linli_platform.influxql.condition import holding, take_apart
+from linli_platform.influxql.condition import take_apart
+from linli_platform.influxql.members import Members
 from linli_platform.influxql.pattern import matcher
 from linli_platform.influxql.source import Series, Source
+from linli_platform.influxql.sources import named
 from linli_platform.influxql.syntax import Regex, Show, Shown
 
 DATABASE: Final = "linli"
@@ -55,24 +54,23 @@ def _measurements(statement: Show, source: Source) -> list[str]:
     return list(names)
 
 
-def _series(statement: Show, source: Source, name: str, now: int) -> list[Series]:
+def _series(statement: Show, source: Source, name: str, now: int) -> Members:
     """Return the series for which the condition holds; of times it says nothing here, as with InfluxDB."""
     rest = take_apart(statement.condition, now, None).rest
-    series = source.series(name)
-    return list(compress(series, holding(rest, [one.tags for one in series])))
+    return Members.of(source.series(name)).holding(rest)
 
 
-def _of_measurement(statement: Show, source: Source, name: str, series: Sequence[Series]) -> Listing:
+def _of_measurement(statement: Show, source: Source, name: str, series: Members) -> Listing:
     if statement.what is Shown.FIELD_KEYS:
         rows = [[field, kind.value] for field, kind in sorted(source.fields(name).items())]
         return Listing(name, ["fieldKey", "fieldType"], rows)
     if statement.what is Shown.TAG_KEYS:
-        keys = sorted({key for one in series for key in one.tags})
-        return Listing(name, ["tagKey"], [[key] for key in keys])
+        return Listing(name, ["tagKey"], [[key] for key in sorted(series.tags)])
     if statement.what is Shown.TAG_VALUES:
         assert statement.key is not None
         operator, what = statement.key
-        pairs = {(key, value) for one in series for key, value in one.tags.items() if _fits(operator, what, key)}
+        keys = [key for key in series.tags if _fits(operator, what, key)]
+        pairs = {(key, value) for key in keys for one in series if (value := one.tags.get(key)) is not None}
         return Listing(name, ["key", "value"], [list(pair) for pair in sorted(pairs)])
     rows = [
         [",".join((_escaped(name), *(f"{_escaped(k)}={_escaped(v)}" for k, v in one.tags.items())))] for one in series

@@ -67,9 +67,10 @@ class StoreSource:
 
     def tags(self, measurement: str) -> frozenset[str]:
         """Return the tags that points of a quantity have."""
-        return self._catalogue.tags.get(measurement, frozenset())
+        found = self._catalogue.series.get(measurement)
+        return frozenset() if found is None else found.tags
 
-    def series(self, measurement: str) -> list[Series]:
+    def series(self, measurement: str) -> Sequence[Series]:
         """Return the points of a quantity, by tags."""
         return self._catalogue.series.get(measurement, [])
 

@@ -112,17 +112,37 @@ def steps_of(scan: Scan, groups: Mapping[int, int], windows: Windows, wanted: fr
         bad: Quality code from which on a reading is unusable.
     """
     usable = ~np.isnan(scan.value) & (scan.quality < bad)
-    window = np.searchsorted(windows.edges, scan.time, "right") - 1
-    usable &= (window >= 0) & (window < len(windows.edges) - 1)
-    times, values, window = scan.time[usable], scan.value[usable], window[usable]
     group = _group_of(scan.series[usable], groups)
-    order = np.lexsort((times, window, group))
-    times, values, window, group = times[order], values[order], window[order], group[order]
+    return taken_together(group, scan.time[usable], scan.value[usable], windows.edges, wanted)
+
+
+def taken_together(
+    group: NDArray[np.int32],
+    times: NDArray[np.int64],
+    values: NDArray[Any],
+    edges: NDArray[np.int64],
+    wanted: frozenset[Measure],
+) -> Steps:
+    """Return what numbers come to by groups and windows.
+
+    Args:
+        group: Of each number.
+        times: Of each number; of one group those of one instant are taken in the order they come.
+        values: The numbers.
+        edges: Where each window begins, and where the last one ends; numbers outside of them do not count.
+        wanted: What is asked for.
+    """
+    window = np.searchsorted(edges, times, "right") - 1
+    within = (window >= 0) & (window < len(edges) - 1)
+    if not within.all():
+        group, times, values, window = group[within], times[within], values[within], window[within]
     if not len(times):
         nothing = np.empty(0, np.int32)
         return Steps(nothing, nothing, {measure: np.empty(0, np.float64) for measure in wanted})
+    order = np.lexsort((times, group))
+    values, window, group = values[order], window[order], group[order]
     starts = np.flatnonzero(np.r_[True, (np.diff(group) != 0) | (np.diff(window) != 0)])
-    ends = np.r_[starts[1:], len(times)]
+    ends = np.r_[starts[1:], len(values)]
     made: dict[Measure, Any] = {
         Measure.COUNT: lambda: ends - starts,
         Measure.SUM: lambda: np.add.reduceat(values, starts),
