@@ -107,17 +107,24 @@ def _modules():
     else:
         esp32.wake_on_gpio = lambda pins, level: SAID.append(["gpio", [pin.number for pin in pins], level])
     sys.modules.update({"machine": machine, "network": network, "esp32": esp32})
+    if STATE["chip"] == "pico":
+        del sys.modules["network"]
 
 
 def _life(case, root):
     """One life of the program on a battery, from power-up or out of sleep, until it sleeps."""
     from linli_app import board, program
     from linli_app.settings import check, load
+    from linli_node.errors import ConfigError
 
     board._JOIN_MS = 100
-    board._ROOT, board._ESP32, board._RP2 = root, case["chip"] != "rp2", case["chip"] == "rp2"
+    is_pico = case["chip"] in ("rp2", "pico")
+    board._ROOT, board._ESP32, board._RP2 = root, not is_pico, is_pico
     config = check(root) or load(root)
-    made = board.Board(config)
+    try:
+        made = board.Board(config)
+    except ConfigError as exc:
+        return {"refused": str(exc)}
     made.say = lambda text: SAID.append(["say", text])
     node = program.Node(config, made)
     node.open()

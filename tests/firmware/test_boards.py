@@ -60,6 +60,11 @@ def test_a_pico_sleeps_lightly_and_begins_a_new_era_after_a_reset(tmp_path: Path
     assert found["lives"][1]["woke"] is True
 
 
+def test_a_pico_without_a_radio_says_that_it_can_be_no_node(tmp_path: Path, unix_port: Machine) -> None:
+    (life,) = _live(unix_port, tmp_path, "pico", [[POWER_ON, {}]])["lives"]
+    assert life == {"refused": "this board has no radio: of the Raspberry Pi Picos only those with a W can be a node"}
+
+
 SOUND = "import sys\ndef main():\n    sys.modules['checks_ran'].append('{name}')\n"
 BROKEN = "raise ValueError('broken')\n"
 

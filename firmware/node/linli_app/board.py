@@ -11,10 +11,14 @@ import sys
 import time
 
 import machine
-import network
 
-from linli_node.errors import LinkError
+from linli_node.errors import ConfigError, LinkError
 from linli_node.forget import forget
+
+try:
+    import network
+except ImportError:  # the firmware of a board without a radio
+    network = None
 
 _ROOT = ""
 _KEYS = "/keys/"
@@ -151,6 +155,8 @@ class Board:
     log_size = (32, 16384)
 
     def __init__(self, config):
+        if not hasattr(network, "WLAN"):
+            raise ConfigError("this board has no radio: of the Raspberry Pi Picos only those with a W can be a node")
         self._gateway = config["gateway"]
         self._power = config["battery_pin"]
         self._wlan = network.WLAN(network.STA_IF)

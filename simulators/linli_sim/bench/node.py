@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linli_edge.nodes.build import BOARDS, build, compiler
 from linli_sim.bench import CannotRun, bench
 from linli_sim.nodes.node import SimNode
-from linli_sim.nodes.vm import FIRMWARE
+from linli_sim.nodes.vm import part
 from linli_sim.processes import Program, command, free_port
 
 _HEAP: Final = "128k"
@@ -45,7 +45,7 @@ async def heap_peak_kb() -> float:
         compiled = build("desktop", 1, Ed25519PrivateKey.generate(), folder / "built", "bench").folder / "files"
         stand_in = compiled / "linli_desktop"
         stand_in.mkdir()
-        for source in (FIRMWARE / "desktop" / "linli_desktop").glob("*.py"):
+        for source in (part("desktop") / "linli_desktop").glob("*.py"):
             target = stand_in / f"{source.stem}.mpy"
             await asyncio.to_thread(subprocess.run, [compiler(), "-O3", "-o", str(target), str(source)], check=True)
         config = {

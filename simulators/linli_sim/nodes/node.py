@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from linli_sim.nodes.vm import FIRMWARE, CheckFailed, environment, unix
+from linli_sim.nodes.vm import CheckFailed, environment, part, unix
 
 CUT: Final = 9
 """Exit status of a node whose power was cut."""
@@ -58,7 +58,7 @@ class SimNode:
         self._said.clear()
         self._process = await asyncio.create_subprocess_exec(
             *machine.argv, "-X", f"heapsize={self.heap}",
-            str(FIRMWARE / "desktop" / "node.py"), str(self.folder), self.uid,
+            str(part("desktop") / "node.py"), str(self.folder), self.uid,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             env=environ, start_new_session=True,
         )  # fmt: skip

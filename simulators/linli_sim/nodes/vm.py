@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from linli_core.errors import LinliError
+from linli_edge.nodes.build import sources
 
 FIRMWARE: Final = Path(__file__).resolve().parents[3] / "firmware"
+"""The firmware of a checkout; see :func:`part` for what is there wherever this was installed."""
 _LIMIT: Final = 600.0
 _SHOWN: Final = 4_000
 """Characters of what a failed program said that are told."""
@@ -56,7 +58,7 @@ class Machine:
             if self.name == "wasm":
                 argv = [*self.argv, str(FIRMWARE), name, str(given_file)]
             else:
-                argv = [*self.argv, "-X", f"heapsize={heap}", str(FIRMWARE / "checks" / f"{name}.py"), str(given_file)]
+                argv = [*self.argv, "-X", f"heapsize={heap}", str(part("checks") / f"{name}.py"), str(given_file)]
             ran = subprocess.run(  # noqa: S603 - our own programs
                 argv, capture_output=True, text=True, check=False, timeout=_LIMIT, env=environment()
             )
@@ -67,9 +69,15 @@ class Machine:
         return json.loads(lines[-1])
 
 
+def part(name: str) -> Path:
+    """Return a folder of the firmware (``lib``, ``node``, ``desktop``, ``checks``), as installed or of the checkout."""
+    installed = Path(__file__).parent / "firmware" / name
+    return installed if installed.is_dir() else sources() / name
+
+
 def environment(parts: Sequence[str] = ("lib", "node", "desktop", "checks")) -> dict[str, str]:
     """Return the environment in which the unix port finds the firmware's modules."""
-    return {**os.environ, "MICROPYPATH": ":".join([".frozen", *(str(FIRMWARE / part) for part in parts)])}
+    return {**os.environ, "MICROPYPATH": ":".join([".frozen", *(str(part(name)) for name in parts)])}
 
 
 def unix() -> Machine:
