@@ -8,12 +8,13 @@ from tests.core.alarm_story import T0, At, M, Story, play, rule, series
 from tests.core.test_alarm_edges import EDGES
 from tests.core.test_alarm_edges_of_events import EVENT_EDGES
 from tests.core.test_alarm_late import RETROSPECTIVE
+from tests.core.test_alarm_late_edges import LATE_EDGES
 from tests.core.test_alarm_stories import STORIES
 
 from linli_core.alarm import AlarmChange, Bound, Engine, Event, Key, Memory, Note, Rule
 from linli_core.instant import Instant
 
-EVERY: dict[str, Story] = {**STORIES, **RETROSPECTIVE, **EDGES, **EVENT_EDGES}
+EVERY: dict[str, Story] = {**STORIES, **RETROSPECTIVE, **EDGES, **EVENT_EDGES, **LATE_EDGES}
 COMES_WITHIN = 15 * M
 MOST_STEPS = 120
 

@@ -39,6 +39,7 @@ from linli_core.alarm.states import (
     mermaid,
 )
 from linli_core.alarm.suppression import Hiding, Hidings, by_design
+from linli_core.alarm.watch import Run
 
 __all__ = [
     "CONDITION_HOLDS",
@@ -73,6 +74,7 @@ __all__ = [
     "Priority",
     "Rate",
     "Rule",
+    "Run",
     "Schedule",
     "Scope",
     "Series",

@@ -19,7 +19,7 @@ from linli_core.alarm.rule import Rule
 from linli_core.alarm.scope import Series, SubjectKind
 from linli_core.alarm.states import Event, State
 from linli_core.alarm.together import BalanceWatch, ExpressionWatch
-from linli_core.alarm.watch import LevelWatch
+from linli_core.alarm.watch import LevelWatch, Run
 from linli_core.instant import Instant
 from linli_core.model import Quality, Value
 
@@ -161,37 +161,24 @@ class Engine:
         self.evaluations += calm
         return out
 
-    def settle(
-        self,
-        levels: Sequence[LevelWatch | Inlet],
-        value: float,
-        first: Instant,
-        last: Instant,
-        count: int,
-        gap: Instant,
-        now: Instant,
-    ) -> bool:
-        """Take a run of good readings of one series at once: each within every watch's range, each later than the last.
+    def settle(self, levels: Sequence[LevelWatch | Inlet], run: Run, now: Instant) -> bool:
+        """Take a run of readings of one series at once: each of them within every watch's range.
 
         ``False``, and nothing is taken, if they may settle something: they are to be observed one by one then.
 
         Args:
             levels: The watches.
-            value: The last reading's.
-            first: When the run begins.
-            last: When it ends.
-            count: How many there are.
-            gap: The longest time between two of them.
+            run: The readings.
             now: The time of learning.
         """
-        if last > now:
+        if run.last > now:
             return False
         for level in levels:
-            if not level.is_at_rest(first):
+            if not level.is_at_rest(run.first):
                 return False
         for level in levels:
-            level.rest(value, first, last, gap, now)
-        self.evaluations += count * len(levels)
+            level.rest(run, now)
+        self.evaluations += run.length * len(levels)
         return True
 
     def hear(

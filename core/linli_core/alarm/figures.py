@@ -12,7 +12,7 @@ from math import exp, isfinite, log, sqrt
 from typing import Final, NamedTuple
 
 from linli_core.alarm.conditions import Figure, Integral, Limit, MeanKinetic, Outside, Rate, Statistic, Window
-from linli_core.alarm.memory import AlarmChange, Memory, Segment
+from linli_core.alarm.memory import AlarmChange, Memory, Segment, Side
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, EveryWatch, earlier, plain_value
 from linli_core.instant import HOUR, SECOND, Instant
@@ -219,12 +219,11 @@ class FigureWatch(EveryWatch):
         self.memory.value = figure
         self._judge(self._side(figure), at, now, out)
 
-    def _side(self, value: bool | float | str) -> int:
+    def _side(self, value: bool | float | str) -> Side:
         condition = self._condition
         if isinstance(condition, Outside):
-            return 1 if float(value) * SECOND >= condition.longest else -1
-        side = super()._side(value)
-        return 0 if side is None else side
+            return Side.BEYOND if float(value) * SECOND >= condition.longest else Side.BACK
+        return super()._side(value) or Side.BETWEEN
 
     def _figure(self, at: Instant) -> float | None:
         """Return the figure in the unit of its limit, ``None`` while too little is known."""

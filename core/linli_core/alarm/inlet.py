@@ -4,6 +4,7 @@ from linli_core.alarm.happenings import PatternWatch
 from linli_core.alarm.memory import AlarmChange, Memory
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.together import BalanceWatch, ExpressionWatch
+from linli_core.alarm.watch import Run
 from linli_core.instant import Instant
 from linli_core.model import Quality, Value
 
@@ -48,9 +49,9 @@ class Inlet:
         """Tell that every reading is to be observed."""
         return self.watch.is_at_rest(at)
 
-    def rest(self, value: float, first: Instant, last: Instant, gap: Instant, now: Instant) -> None:
+    def rest(self, run: Run, now: Instant) -> None:
         """Take a run of readings that settle nothing."""
-        self.watch.rest(value, first, last, gap, now)
+        self.watch.rest(run, now)
 
     def calm(self, value: Value, quality: Quality, at: Instant, now: Instant) -> bool:
         """Leave every reading to :meth:`observe`."""

@@ -1,5 +1,6 @@
 """What a watch remembers, as plain data that survives a restart, and how an alarm moves."""
 
+from enum import IntEnum
 from typing import Final
 
 import msgspec
@@ -95,18 +96,28 @@ class Kept(msgspec.Struct, omit_defaults=True):
     count: int = 0
 
 
+class Side(IntEnum):
+    """Where a value is, seen from its limit."""
+
+    BACK = -1
+    BETWEEN = 0
+    """In the dead band, which settles nothing."""
+
+    BEYOND = 1
+
+
 class Piece(msgspec.Struct, array_like=True):
     """Readings in a row that lie on one side.
 
     Attributes:
         first, last: Event time of the first and of the newest.
-        side: 1 beyond, -1 back, 0 in the dead band.
+        side: The side.
         value: The newest one's.
     """
 
     first: Instant
     last: Instant
-    side: int
+    side: Side
     value: bool | float | str | None = None
 
 

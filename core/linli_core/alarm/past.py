@@ -6,9 +6,10 @@ comes late, until the reading that ended the silence it lies in.
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from sys import maxsize
 from typing import Final, NamedTuple
 
-from linli_core.alarm.memory import Piece
+from linli_core.alarm.memory import Piece, Side
 from linli_core.instant import Instant
 
 MOST_PIECES: Final = 64
@@ -17,7 +18,8 @@ MOST_PIECES: Final = 64
 UNKNOWN: Final = -1
 """Where a silence begins of which nobody knows what came in it."""
 
-_FOREVER: Final = 2**62
+FOREVER: Final = maxsize
+"""Later than any instant, and longer than any time."""
 
 Silence = tuple[Instant, Instant]
 
@@ -44,7 +46,7 @@ def silence_around(silences: Sequence[Silence], at: Instant) -> Silence | None:
     What is older than the silences that are kept is one that begins at :data:`UNKNOWN`.
     """
     if not silences or at < silences[0][0]:
-        return UNKNOWN, silences[0][0] if silences else _FOREVER
+        return UNKNOWN, silences[0][0] if silences else FOREVER
     place = bisect_right(silences, at, key=lambda it: it[0]) - 1
     begins, ends = silences[place]
     return (begins, ends) if begins < at < ends else None
@@ -134,7 +136,7 @@ class _Teller:
 
     def take(self, piece: Piece) -> None:
         """Take the next piece."""
-        is_beyond = piece.side > 0
+        is_beyond = piece.side is Side.BEYOND
         self._return(piece.first)
         if is_beyond and not self._on and self._last is not None:
             self._end(self._last.last + self._off)  # without an on-delay each counts by itself
@@ -145,7 +147,7 @@ class _Teller:
             if not is_beyond:
                 self._since = None
         if self._open is not None:
-            if piece.side >= 0:
+            if piece.side is not Side.BACK:
                 self._back = None
             elif self._back is None:
                 self._back = piece.first

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from linli_core.alarm.conditions import Baseline, Direction, Limit, NightFlow
-from linli_core.alarm.memory import AlarmChange, Memory, Segment
+from linli_core.alarm.memory import AlarmChange, Memory, Segment, Side
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
 from linli_core.instant import DAY, HOUR, Instant, from_datetime, to_datetime
@@ -122,7 +122,7 @@ class BaselineWatch(_SeasonalWatch):
                 away = abs(away)
             is_amiss = away > condition.deviations * spread and away >= condition.least and away > 0
             self.memory.value = value
-            self._judge(1 if is_amiss else -1, hour.start + HOUR, now, out)
+            self._judge(Side.BEYOND if is_amiss else Side.BACK, hour.start + HOUR, now, out)
         earlier.append(value)
         del earlier[: -condition.weeks]
 
@@ -192,10 +192,10 @@ class NightFlowWatch(_SeasonalWatch):
             return
         least = min(it.total / it.covered for it in whole)
         memory.value = least
-        side = self._side(least) or 0
-        kept.count = kept.count + 1 if side > 0 else 0 if side < 0 else kept.count
-        if side > 0 and kept.count < condition.nights:
-            side = 0
+        side = self._side(least) or Side.BETWEEN
+        kept.count = kept.count + 1 if side is Side.BEYOND else 0 if side is Side.BACK else kept.count
+        if side is Side.BEYOND and kept.count < condition.nights:
+            side = Side.BETWEEN
         self._judge(side, night[1], now, out)
 
 

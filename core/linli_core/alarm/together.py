@@ -6,7 +6,7 @@ from typing import Final
 
 from linli_core.alarm.conditions import Balance, Expression, Limit
 from linli_core.alarm.expression import parse_expression
-from linli_core.alarm.memory import AlarmChange, Memory, Point
+from linli_core.alarm.memory import AlarmChange, Memory, Point, Side
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
 from linli_core.instant import DAY, Instant
@@ -64,7 +64,7 @@ class ExpressionWatch(EveryWatch):
         memory.held = found is None
         if found is not None:
             memory.value = bool(found)
-            self._judge(1 if found else -1, asked_at, now, out)
+            self._judge(Side.BEYOND if found else Side.BACK, asked_at, now, out)
         return True
 
     def _fresh(self, at: Instant) -> dict[str, float | str | None]:
@@ -152,7 +152,7 @@ class BalanceWatch(EveryWatch):
             share = None if late else self._missing(number)
             if share is not None:
                 self.memory.value = share
-                self._judge(1 if share > condition.share else -1, number * over, now, out)
+                self._judge(Side.BEYOND if share > condition.share else Side.BACK, number * over, now, out)
 
     def _counts(self, point: Point, number: int) -> bool:
         """Tell whether a meter is one of those that are waited for: not one that was taken out long ago."""

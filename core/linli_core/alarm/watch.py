@@ -8,16 +8,18 @@ behind ``now``, so a backlog being delivered raises nothing its next reading wou
 What is concluded depends on the readings only; ticks decide how early it is learnt.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
+from itertools import pairwise
 from math import isfinite
-from typing import Final
+from typing import Final, NamedTuple
 
 from linli_core.alarm.conditions import Limit, StateIs
-from linli_core.alarm.memory import AlarmChange, Memory, Past, Piece, move
-from linli_core.alarm.past import UNKNOWN, Around, Episode, episodes, put, silence_around
+from linli_core.alarm.memory import AlarmChange, Memory, Past, Piece, Side, move
+from linli_core.alarm.past import FOREVER, UNKNOWN, Around, Episode, episodes, put, silence_around
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.states import Event, Note, State
-from linli_core.instant import MINUTE, Instant
+from linli_core.instant import MINUTE, SECOND, Instant
 from linli_core.model import Quality, Value
 
 AHEAD: Final = 5 * MINUTE
@@ -27,12 +29,34 @@ QUIET: Final = 10 * MINUTE
 """A run of late readings is over when nothing more of it came for so long."""
 
 _LEAST: Final = float("-inf")
-_FOREVER: Final = 2**62
-_ALWAYS: Final = (UNKNOWN, _FOREVER)
+_ALWAYS: Final = (UNKNOWN, FOREVER)
 """Without an on-delay a reading counts by itself, whatever came around it."""
+
+_START: Final = 0
+"""Since when nothing came, of a point's first reading."""
 
 _MOST_SILENCES: Final = 16
 _MOST_TOLD: Final = 8
+
+
+class Run(NamedTuple):
+    """Good readings of one series in order, each later than the last.
+
+    Attributes:
+        value: The last one's.
+        first: When it begins.
+        last: When it ends.
+        length: How many there are.
+        gap: The longest time between two of them.
+        times: Tells when each was made; it is asked only where that matters.
+    """
+
+    value: float
+    first: Instant
+    last: Instant
+    length: int
+    gap: Instant
+    times: Callable[[], Sequence[Instant]]
 
 
 class LevelWatch:
@@ -65,41 +89,40 @@ class LevelWatch:
             memory.edge_at = None  # of a schedule that the rule had once
         self._on = level.on_delay
         # So long a silence is worth remembering: what comes late may have lasted long enough in it.
-        self._lull = level.on_delay or _FOREVER
+        self._lull = level.on_delay or FOREVER
         self._off = level.off_delay
         self._return = Event.RETURN_LATCHED if rule.latched else Event.RETURN
         self._values = level.values if isinstance(level, StateIs) else None
-        self._sign, self._limit = 1.0, 0.0
-        self._back = 0.0
-        if isinstance(level, Limit):
-            # A low limit is a high limit of the negated value.
-            self._sign = 1.0 if level.high is not None else -1.0
-            edge = level.high if level.high is not None else level.low
-            self._limit = self._sign * (0.0 if edge is None else edge)
-            self._back = self._limit - level.hysteresis
+        # Of a state no number is known to settle nothing: nothing is at most this.
+        limit = level if isinstance(level, Limit) else Limit(high=_LEAST)
+        # A low limit is a high limit of the negated value.
+        self._sign, edge = (1.0, limit.high) if limit.high is not None else (-1.0, limit.low or 0.0)
+        self._limit = self._sign * edge
+        self._back = self._limit - limit.hysteresis
 
     def _turns(self, at: Instant) -> bool:
         """Tell whether the rule's schedule opens or closes at an instant."""
         schedule = self.rule.schedule
-        return schedule.holds(at, self._zone) is not schedule.holds(at - 1, self._zone)
+        return schedule.holds(at, self._zone) is not schedule.holds(at - SECOND, self._zone)
 
-    def _side(self, value: bool | float | str) -> int | None:
-        """Return 1 beyond, -1 back, 0 in the dead band, ``None`` where the value cannot be judged."""
+    def _side(self, value: bool | float | str) -> Side | None:
+        """Return on which side a value is, ``None`` where it cannot be judged."""
         if self._values is not None:
-            return 1 if value in self._values else -1
+            return Side.BEYOND if value in self._values else Side.BACK
         if isinstance(value, str) or not isfinite(value):
             return None
         level = self._sign * value
         if level > self._limit:
-            return 1
-        return -1 if level <= self._back else 0
+            return Side.BEYOND
+        return Side.BACK if level <= self._back else Side.BETWEEN
 
     @property
     def calm_range(self) -> tuple[float, float]:
         """The numbers that settle nothing while nothing is amiss: from, to, both included; none for a state."""
         if self._values is not None or not self.rule.schedule.is_always:
             return -_LEAST, _LEAST
-        return (_LEAST, self._limit) if self._sign > 0 else (-self._limit, -_LEAST)
+        ends = self._sign * _LEAST, self._sign * self._limit
+        return min(ends), max(ends)
 
     @property
     def unwritten(self) -> Instant:
@@ -116,14 +139,15 @@ class LevelWatch:
             and (memory.last_at is None or at > memory.last_at)
         )
 
-    def rest(self, value: float, first: Instant, last: Instant, gap: Instant, now: Instant) -> None:
-        """Take a run of readings that settle nothing; ``gap`` is the longest time between two of them."""
+    def rest(self, run: Run, now: Instant) -> None:
+        """Take a run of readings that settle nothing."""
         memory = self.memory
-        if first - (memory.last_at or 0) > self._lull:
-            self._listen(first)
-        if gap > self._lull:
-            self._note_silence(first, last)  # where in it nothing came is not worth knowing
-        memory.last_at, memory.lag, memory.value = last, now - last, value
+        self._listen(run.first)
+        if run.gap > self._lull:
+            for before, at in pairwise(run.times()):
+                if at - before > self._lull:
+                    self._keep_silence(before, at)
+        memory.last_at, memory.lag, memory.value = run.last, now - run.last, run.value
 
     def calm(self, value: Value, quality: Quality, at: Instant, now: Instant) -> bool:
         """Take a reading that settles nothing, as nothing is amiss, quickly; ``False`` leaves it to :meth:`observe`.
@@ -136,8 +160,7 @@ class LevelWatch:
             or quality
             or memory.raised
             or memory.since is not None
-            or self._values is not None
-            or self.memory.edge_at is not None
+            or memory.edge_at is not None
             or not _LEAST < self._sign * value <= self._limit
             or at > now
             or memory.held
@@ -145,8 +168,9 @@ class LevelWatch:
             or (memory.last_at is not None and at <= memory.last_at)
         ):
             return False
-        if at - (memory.last_at or 0) > self._lull:
-            self._listen(at)
+        before = memory.last_at or _START
+        if at - before > self._lull:
+            self._keep_silence(before, at)
         memory.last_at, memory.lag, memory.value = at, now - at, value
         return True
 
@@ -175,7 +199,7 @@ class LevelWatch:
         self._judge(side, at, now, out)
         return True
 
-    def _judge(self, side: int, at: Instant, now: Instant, out: list[AlarmChange]) -> None:
+    def _judge(self, side: Side, at: Instant, now: Instant, out: list[AlarmChange]) -> None:
         """Take on which side the value or figure is from an instant on."""
         memory = self.memory
         if not self.rule.schedule.is_always:
@@ -184,10 +208,9 @@ class LevelWatch:
             if self.memory.edge_at is None or self.memory.edge_at <= at:
                 self.memory.edge_at = self.rule.schedule.next_edge(at, self._zone)
             if not self.rule.schedule.holds(at, self._zone):
-                side = -1
+                side = Side.BACK
         # While quiet only "beyond" opposes; while raised only "back" does: the dead band settles nothing.
-        opposes = side < 0 if memory.raised else side > 0
-        if not opposes:
+        if side is not (Side.BACK if memory.raised else Side.BEYOND):
             if memory.since is not None and not memory.raised:
                 memory.excursions.append((memory.since, at))
                 del memory.excursions[:-_MOST_TOLD]
@@ -207,14 +230,14 @@ class LevelWatch:
         while (edge := self.memory.edge_at) is not None and edge <= upto:
             self._conclude(edge, now, out)
             side = None if memory.value is None else self._side(memory.value)
-            self._judge(side or 0, edge, now, out)
+            self._judge(side or Side.BETWEEN, edge, now, out)
         self._conclude(upto, now, out)
 
-    def _recall(self, side: int, value: Value, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
+    def _recall(self, side: Side, value: Value, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
         """Take a reading older than the newest: it may deny an alarm, or tell of one that was not seen."""
         memory = self.memory
         begun, raised = memory.begun_at, memory.raised_at
-        if side <= 0 and begun is not None and raised is not None and begun <= at < raised:
+        if side is not Side.BEYOND and begun is not None and raised is not None and begun <= at < raised:
             memory.begun_at = None
             if memory.state is not State.NORMAL:
                 self._tell(Note.DISPROVE, at, now, value, out)
@@ -234,17 +257,17 @@ class LevelWatch:
             return False
         memory.past, past.heard_at = past, now
         # That what was quiet stays so is worth no write.
-        self.is_substantial = side > 0 or len(past.pieces) != pieces
+        self.is_substantial = side is Side.BEYOND or len(past.pieces) != pieces
         self._tell_past(past, at, now, out)
         return True
 
-    def _deny(self, side: int, at: Instant) -> bool:
+    def _deny(self, side: Side, at: Instant) -> bool:
         """Take a late reading from while those that came in time oppose what stands.
 
         Where it does not they have not opposed all along: what lasts counts from it at the earliest.
         """
         memory = self.memory
-        if side < 0 if memory.raised else side > 0:
+        if side is (Side.BACK if memory.raised else Side.BEYOND):
             return False
         memory.since = at
         self.is_substantial = True
@@ -322,22 +345,24 @@ class LevelWatch:
     def _join(self, past: Past) -> None:
         """Let what lies beyond now have begun with the late readings just before it."""
         memory, last = self.memory, past.pieces[-1]
-        if memory.since is None or memory.raised or last.side <= 0 or not self._on:
+        if memory.raised or last.side is not Side.BEYOND:
             return
         around = silence_around(memory.silences, last.first)
-        if around is not None and around[1] == memory.since and (past.begun_at or 0) < last.first:
+        if around is None or around[1] != memory.since:
+            return
+        if past.begun_at is None or past.begun_at < last.first:
             memory.since = last.first
             del past.pieces[-1]
 
     def _listen(self, at: Instant) -> None:
         """Note how long no usable reading came before this one."""
         memory = self.memory
-        before = memory.usable_at if memory.held else memory.last_at
+        before = (memory.usable_at if memory.held else memory.last_at) or _START
         memory.usable_at = None
-        if at - (before or 0) > self._lull:
-            self._note_silence(before or 0, at)
+        if at - before > self._lull:
+            self._keep_silence(before, at)
 
-    def _note_silence(self, begun: Instant, over: Instant) -> None:
+    def _keep_silence(self, begun: Instant, over: Instant) -> None:
         silences = self.memory.silences
         silences.append((begun, over))
         del silences[:-_MOST_SILENCES]

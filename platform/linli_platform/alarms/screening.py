@@ -7,12 +7,13 @@ engine in order of arrival. What comes out is what judging every reading would h
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linli_core.alarm import AlarmChange, Bound, Engine
+from linli_core.alarm import AlarmChange, Bound, Engine, Run
 from linli_core.alarm.absence import AbsenceWatch
 from linli_core.alarm.inlet import Inlet
 from linli_core.alarm.watch import LevelWatch
@@ -138,10 +139,10 @@ class Screening:
         """Settle of each series what comes before the first reading that may move something; return the other rows."""
         order = np.argsort(columns.series[limited], kind="stable")
         rows = limited[order]
-        series, time, value = columns.series[rows], columns.time[rows], columns.value[rows]
+        series, time, values = columns.series[rows], columns.time[rows], columns.value[rows]
         again = series[1:] == series[:-1]
-        within = (columns.quality[rows] == 0) & np.isfinite(value)
-        within &= (value >= self._low[series]) & (value <= self._high[series])
+        within = (columns.quality[rows] == 0) & np.isfinite(values)
+        within &= (values >= self._low[series]) & (values <= self._high[series])
         within[1:] &= ~again | (time[1:] > time[:-1])
         begins = np.flatnonzero(np.concatenate(([True], ~again)))
         ends = np.concatenate((begins[1:], [len(rows)]))
@@ -151,14 +152,19 @@ class Screening:
         gaps = np.zeros(len(rows), np.int64)
         gaps[1:][again] = np.diff(time)[again]
         gaps[places >= np.repeat(stops, counts)] = 0
-        settle, levels = self._engine.settle, self._levels
+        settle, levels, listed = self._engine.settle, self._levels, self._listed
         settled = [
-            stop if stop > begin and settle(levels[number], last_value, first, last, stop - begin, gap, now) else begin
-            for number, begin, stop, last_value, first, last, gap in zip(
+            stop
+            if stop > begin
+            and settle(
+                levels[number], Run(value, first, last, stop - begin, gap, partial(listed, time, begin, stop)), now
+            )
+            else begin
+            for number, begin, stop, value, first, last, gap in zip(
                 series[begins].tolist(),
                 begins.tolist(),
                 stops.tolist(),
-                value[stops - 1].tolist(),
+                values[stops - 1].tolist(),
                 time[begins].tolist(),
                 time[stops - 1].tolist(),
                 np.maximum.reduceat(gaps, begins).tolist(),
@@ -229,6 +235,11 @@ class Screening:
         if once and len(heard) > 1:
             heard = heard[np.concatenate(([True], heard[1:] != heard[:-1]))]
         times: list[Instant] = heard.tolist()
+        return times
+
+    @staticmethod
+    def _listed(time: NDArray[np.int64], begin: int, stop: int) -> list[Instant]:
+        times: list[Instant] = time[begin:stop].tolist()
         return times
 
     @staticmethod

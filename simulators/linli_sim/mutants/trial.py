@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 import pytest
@@ -19,7 +19,7 @@ PATIENCE_S: Final = 4.0
 """CPU time a mutant has besides twice what its tests take: one that never ends is noticed too."""
 
 _QUICK_S: Final = 0.15
-"""Tests that take longer are not asked: quicker ones mostly have noticed, and each would be run a thousand times."""
+"""Of tests that take longer it is seen which functions they reach, not which lines: that would take minutes."""
 
 _EXAMPLES: Final = 25
 _KILLED: Final = 1
@@ -64,8 +64,7 @@ class Trial:
                 self.is_sound = False
                 return True
             self._took.append(time.process_time() - began)
-            if self._took[-1] < _QUICK_S:
-                self._trace(item, number)
+            self._trace(item, number)
         functions = functions_of(self._package)
         for place, mutant in enumerate(self._mutants):
             chosen = self._chosen(mutant, len(session.items))
@@ -79,7 +78,8 @@ class Trial:
         return True
 
     def _trace(self, item: pytest.Item, number: int) -> None:
-        folder, reached = self._folder, self._reached
+        folder, reached, is_quick = self._folder, self._reached, self._took[number] < _QUICK_S
+        entered: set[CodeType] = set()
 
         def local(frame: FrameType, event: str, _argument: Any) -> Any:
             if event == "line":
@@ -87,13 +87,21 @@ class Trial:
             return local
 
         def trace(frame: FrameType, _event: str, _argument: Any) -> Any:
-            return local if frame.f_code.co_filename.startswith(folder) else None
+            if not frame.f_code.co_filename.startswith(folder):
+                return None
+            if is_quick:
+                return local
+            entered.add(frame.f_code)
+            return None
 
         sys.settrace(trace)
         try:
             self._passes(item)
         finally:
             sys.settrace(None)
+        for code in entered:
+            for _, _, line in code.co_lines():
+                reached.setdefault((code.co_filename, line or 0), set()).add(number)
 
     @staticmethod
     def _passes(item: pytest.Item) -> bool:
@@ -115,7 +123,7 @@ class Trial:
         else:
             lines = [(mutant.code.co_filename, line) for line in range(mutant.first, mutant.last + 1)]
             found = set().union(*(self._reached.get(line, ()) for line in lines))
-        return sorted((it for it in found if self._took[it] < _QUICK_S), key=lambda it: self._took[it])
+        return sorted(found, key=lambda it: self._took[it])
 
     def _survives(self, mutant: Mutant, items: Sequence[pytest.Item], took: float, functions: Any) -> bool:
         child = os.fork()
