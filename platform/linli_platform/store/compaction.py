@@ -21,6 +21,7 @@ from linli_core.instant import DAY, HOUR, Instant, from_datetime, to_datetime
 from linli_platform.days import bounds, day_of
 from linli_platform.store import StoreError, packed, removal, rollup
 from linli_platform.store.aside import Aside
+from linli_platform.store.extent import Extent
 
 PIECE: Final = 125_000
 """Readings moved by one transaction: what sorting them takes fits any memory limit, and the writer waits while it is
@@ -88,6 +89,7 @@ class Piece:
 
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
+Widen = Callable[[Callable[[Extent], Extent]], None]
 
 
 def due(rows: Rows, now: Instant, zone: tzinfo) -> list[date]:
@@ -130,15 +132,17 @@ class Compactor:
         path: The file, for errors.
         aside: In whose transactions it is moved.
         cursor: Returns a new connection to the file.
+        widen: Is told, before it is committed, where there will be something that was moved.
 
     Attributes:
         stopping: Set, nothing more is begun.
     """
 
-    def __init__(self, path: Path, aside: Aside, cursor: Callable[[], duckdb.DuckDBPyConnection]) -> None:
+    def __init__(self, path: Path, aside: Aside, cursor: Callable[[], duckdb.DuckDBPyConnection], widen: Widen) -> None:
         self._path = path
         self._aside = aside
         self._cursor = cursor
+        self._widen = widen
         self.stopping = threading.Event()
 
     def compact(self, now: Instant, zone: tzinfo, most: int) -> Compacted:
@@ -202,6 +206,10 @@ class Compactor:
     def _move(self, piece: Piece, done: Compacted) -> None:
         with self._transaction(piece.start, piece.end - 1):
             done.readings += move(self._aside, piece)
+            left = self._aside.execute(
+                f"SELECT DISTINCT series FROM history WHERE day = {piece.day} AND {piece.where}"  # noqa: S608 - numbers
+            )
+            self._widen(lambda extent: extent.with_moved(piece.start, piece.end, (series for (series,) in left)))
             ended = time.monotonic()
         done.longest_commit_s = max(done.longest_commit_s, time.monotonic() - ended)
 

@@ -8,10 +8,11 @@ gateway spoke or two hundred.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import duckdb
 import msgspec
@@ -46,6 +47,7 @@ from linli_platform.store.arrange import Held, arrange, settle
 from linli_platform.store.aside import Aside
 from linli_platform.store.cache import Cache
 from linli_platform.store.compaction import PIECE, Compacted, Compactor, Expired
+from linli_platform.store.extent import EVERYWHERE, Extent, extent_of, fresh_from
 from linli_platform.store.heads import Heads
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
 from linli_platform.store.records import Records
@@ -62,6 +64,10 @@ _FENCE: Final = "fence:"
 _AGAIN_S: Final = 0.01
 """A query is interrupted until it stands: before it began, and in its last moment, it does not hear it."""
 _MICROSECONDS_MAX: Final = 2**62
+_IDLE: Final = 4
+"""Cursors kept for the next queries: what answers a board in a millisecond is not to take another to begin."""
+
+_Found = TypeVar("_Found", list[Row], Scan, Steps)
 
 
 class DuckDBStore(Records):
@@ -93,7 +99,7 @@ class DuckDBStore(Records):
         self._completing = threading.Lock()
         self._state = threading.Lock()
         self._aside = Aside(self._write)
-        self._compactor = Compactor(path, self._aside, self._cursor)
+        self._compactor = Compactor(path, self._aside, self._cursor, self._widen)
         self._calm = 0
         self._heads = Heads()
         self._series: dict[tuple[str, str], SeriesInfo] = {}
@@ -107,6 +113,9 @@ class DuckDBStore(Records):
         self._late = 0
         self._share = ""
         self._readers: set[duckdb.DuckDBPyConnection] = set()
+        self._idle: list[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]] = []
+        self._extent = EVERYWHERE
+        self._days_of: tzinfo | None = None
         self._pause = threading.Event()
         self.installation = ""
 
@@ -179,6 +188,9 @@ class DuckDBStore(Records):
             with self._state:
                 unsaved = list(self._unsaved)
             body = msgspec.msgpack.encode(dict(marks)) if marks else b""
+            if len(batch):
+                first = int(batch.time.min())
+                self._widen(lambda extent: extent.with_fresh(first))
             with _transaction(connection, self):
                 if unsaved:
                     statements.insert_series(connection, unsaved)
@@ -322,9 +334,15 @@ class DuckDBStore(Records):
     ) -> list[Row]:
         """Return readings or steps with ``start <= time < end``, in order of time."""
         start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
+
+        def rows(cursor: duckdb.DuckDBPyConnection, extent: Extent) -> list[Row]:
+            return duckdb_query.read(
+                cursor, series, start, end, step, aggregate, max(0, limit), bad=_BAD, extent=extent
+            )
+
         with self._reader() as cursor:
-            rows = duckdb_query.read(cursor, series, start, end, step, aggregate, max(0, limit), _BAD)
-            return rows if step is not None else device_time.beside(cursor, series, rows)
+            found = self._where_any(cursor, rows)
+            return found if step is not None else device_time.beside(cursor, series, found)
 
     def scan(
         self,
@@ -338,13 +356,23 @@ class DuckDBStore(Records):
     ) -> Scan:
         """Return the readings of many series with ``start <= time < end``."""
         start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
+        numbers = np.array(series, np.int32)
+
+        def found(cursor: duckdb.DuckDBPyConnection, extent: Extent) -> Scan:
+            return duckdb_query.scan(cursor, numbers, start, end, least, texts=texts, limit=limit, extent=extent)
+
         with self._reader() as cursor:
-            return duckdb_query.scan(cursor, np.array(series, np.int32), start, end, least, texts=texts, limit=limit)
+            return self._where_any(cursor, found)
 
     def steps(self, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure]) -> Steps:
         """Return what groups of series come to in each window that holds any usable number."""
+        zone = self._days_of
+
+        def found(cursor: duckdb.DuckDBPyConnection, extent: Extent) -> Steps:
+            return duckdb_query.steps(cursor, groups, windows, wanted, _BAD, extent, zone)
+
         with self._reader() as cursor:
-            return duckdb_query.steps(cursor, groups, windows, wanted, _BAD)
+            return self._where_any(cursor, found)
 
     def count(self) -> int:
         """Return the number of readings held."""
@@ -392,7 +420,10 @@ class DuckDBStore(Records):
             StoreError: The disk is full or fails; what is not moved yet is moved the next time, and nothing is lost.
         """
         with self._one_thread():
-            return self._compactor.compact(now, self._days(), most)
+            done = self._compactor.compact(now, self._days(), most)
+        if done.days:
+            self._narrow()
+        return done
 
     def retain(self, now: Instant, rules: Retention) -> Expired:
         """Take out what is older than it is to be kept; the store goes on meanwhile.
@@ -418,6 +449,7 @@ class DuckDBStore(Records):
                 with _transaction(connection, self):
                     note_zone(connection, self.zone)
                 found = self.zone
+            self._days_of = found
         return found
 
     def stop_upkeep(self) -> None:
@@ -480,12 +512,18 @@ class DuckDBStore(Records):
 
     @contextmanager
     def _reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of the calling thread's own: DuckDB runs one query at a time on each."""
-        cursor = self._cursor()
+        """A cursor for the calling thread alone: DuckDB runs one query at a time on each."""
+        with self._state:
+            connection = self._connected()
+            idle = [cursor for of, cursor in (self._idle.pop(),) if of is connection] if self._idle else []
+            cursor = idle[0] if idle else connection.cursor()
+        self._readers.add(cursor)
+        is_sound = False
         try:
-            self._readers.add(cursor)
-            cursor.execute(f"SET operator_memory_limit = '{self._share}'")
+            if not idle:
+                cursor.execute(f"SET operator_memory_limit = '{self._share}'")
             yield cursor
+            is_sound = True
         except duckdb.OutOfMemoryException as exc:
             found = str(exc).partition("\n")[0]
             raise TooManyReadings(
@@ -494,8 +532,34 @@ class DuckDBStore(Records):
         except duckdb.Error as exc:
             raise StoreError(f"{self.path}: {exc}") from exc
         finally:
+            # Without the lock of the state: whoever closes the file holds it, and waits for this query.
             self._readers.discard(cursor)
-            cursor.close()
+            if is_sound and len(self._idle) < _IDLE:
+                self._idle.append((connection, cursor))
+            else:
+                cursor.close()
+
+    def _where_any(
+        self, cursor: duckdb.DuckDBPyConnection, ask: Callable[[duckdb.DuckDBPyConnection, Extent], _Found]
+    ) -> _Found:
+        """Ask where there is anything, and everywhere if meanwhile something may have come elsewhere."""
+        extent = self._extent
+        found = ask(cursor, extent)
+        return found if extent is self._extent else ask(cursor, EVERYWHERE)
+
+    def _widen(self, wider: Callable[[Extent], Extent]) -> None:
+        """Say where something is about to be written; before that is committed."""
+        with self._state:
+            self._extent = wider(self._extent)
+
+    def _narrow(self) -> None:
+        """Look from when on there is anything fresh: what is over was moved."""
+        with self._write:
+            if self._broken:
+                return
+            with suppress(duckdb.Error):
+                first = fresh_from(self._connected())
+                self._widen(lambda extent: replace(extent, fresh_from=first))
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
@@ -519,6 +583,7 @@ class DuckDBStore(Records):
             heads.recover(*head)
             newest[head[0]] = head[1]
         heads.device_times = device_time.of_newest(connection, newest)
+        zone, extent = zone_of(connection), extent_of(connection)
         with self._state:
             self._heads = heads
             # Series asked for since the last commit keep their numbers: batches on their way carry them.
@@ -532,6 +597,7 @@ class DuckDBStore(Records):
             self._series = {(info.gateway, info.name): info for info in by_id if info is not None}
             self._connection = connection
             self._broken = False
+            self._days_of, self._extent = zone, extent
         self.installation = installation_of(connection)
         fences = connection.execute("SELECT key, value FROM meta WHERE starts_with(key, ?)", [_FENCE]).fetchall()
         self._fences = {key.removeprefix(_FENCE): int(term) for key, term in fences}
@@ -552,6 +618,8 @@ class DuckDBStore(Records):
 
     def _close(self) -> None:
         """Close the file, with the queries that are under way; the caller holds both locks."""
+        while self._idle:
+            self._idle.pop()[1].close()
         while self._connection is not None:
             for cursor in list(self._readers):
                 cursor.interrupt()

@@ -1,6 +1,6 @@
 """The statements that ask the DuckDB file about many series at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import tzinfo
 from functools import lru_cache, partial
@@ -10,25 +10,27 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from linli_core.instant import Instant
+from linli_core.instant import DAY, Instant
 from linli_platform.days import bounds, day_of
-from linli_platform.store import Aggregate, Row, packed, sources
+from linli_platform.store import Aggregate, Row, sources
+from linli_platform.store.extent import EVERYWHERE, Extent
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
 from linli_platform.store.rollup import floor
-from linli_platform.store.schema import zone_of
+from linli_platform.store.sources import Asked
 from linli_platform.store.statements import registered
 
 _MEASURES: Final = {
-    Measure.COUNT: "CAST(sum(count) AS DOUBLE)",
-    Measure.SUM: "sum(sum)",
-    Measure.MINIMUM: "min(min)",
-    Measure.MAXIMUM: "max(max)",
-    Measure.FIRST: "arg_min(first, first_time)",
-    Measure.LAST: "arg_max(last, last_time)",
+    Measure.COUNT: ("CAST(sum(count) AS DOUBLE)", ("count",)),
+    Measure.SUM: ("sum(sum)", ("sum",)),
+    Measure.MINIMUM: ("min(min)", ("min",)),
+    Measure.MAXIMUM: ("max(max)", ("max",)),
+    Measure.FIRST: ("arg_min(first, first_time)", ("first", "first_time")),
+    Measure.LAST: ("arg_max(last, last_time)", ("last", "last_time")),
 }
+"""What rows come to, and of which of their columns."""
 
 _AGGREGATES: Final = {
-    Aggregate.MEAN: "sum(sum) / nullif(sum(count), 0)",
+    Aggregate.MEAN: ("sum(sum) / nullif(sum(count), 0)", ("sum", "count")),
     Aggregate.MINIMUM: _MEASURES[Measure.MINIMUM],
     Aggregate.MAXIMUM: _MEASURES[Measure.MAXIMUM],
     Aggregate.SUM: _MEASURES[Measure.SUM],
@@ -36,6 +38,7 @@ _AGGREGATES: Final = {
     Aggregate.FIRST: _MEASURES[Measure.FIRST],
     Aggregate.LAST: _MEASURES[Measure.LAST],
 }
+_OF_ROWS: Final = ("count", "others", "bad", "good_quality", "bad_quality", "rollup")
 
 
 def read(
@@ -46,7 +49,9 @@ def read(
     step: int | None,
     aggregate: Aggregate | None,
     limit: int,
+    *,
     bad: int,
+    extent: Extent,
 ) -> list[Row]:
     """Return readings or steps of one series; see :meth:`linli_platform.store.Store.read`."""
     if step is None:
@@ -54,7 +59,7 @@ def read(
             raise ValueError("an aggregate needs a step")
         query = (
             "SELECT time, value, text, quality, CAST(quality < $bad AS INTEGER),"  # noqa: S608 - numbers
-            f" CAST(quality >= $bad AS INTEGER) FROM {packed.readings(start, end)}"
+            f" CAST(quality >= $bad AS INTEGER) FROM {extent.readings(start, end, [series])}"
             " WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
         )
         values = {"series": series, "start": start, "end": end, "bad": bad, "limit": limit}
@@ -63,11 +68,14 @@ def read(
         raise ValueError(f"a step of {step} µs; a step is longer than nothing")
     if end <= start:
         return []
+    value, needed = _AGGREGATES[aggregate or Aggregate.MEAN]
+    columns = [*dict.fromkeys([*_OF_ROWS, *needed])]
     chosen = sources.level_of(np.array([start, end], np.int64), step, None)
     with _one_state(cursor):
-        source = sources.source_of(cursor, [series], (start, end), chosen, bad, numbers=False)
+        asked = Asked([series], columns, bad, numbers=False)
+        source = sources.source_of(cursor, asked, (start, end), chosen, extent)
         rows = cursor.execute(
-            f"SELECT {floor('time', step)}, {_AGGREGATES[aggregate or Aggregate.MEAN]}, NULL,"  # noqa: S608 - from above
+            f"SELECT {floor('time', step)}, {value}, NULL,"  # noqa: S608 - from above
             " coalesce(min(good_quality), max(bad_quality)), sum(count + others), sum(bad), NULL, max(rollup)"
             f" FROM ({source.query}) GROUP BY 1 ORDER BY 1 LIMIT {limit}"
         ).fetchall()
@@ -93,6 +101,7 @@ def scan(
     *,
     texts: bool,
     limit: int,
+    extent: Extent = EVERYWHERE,
 ) -> Scan:
     """Return the readings of series with ``start <= time < end``; see :meth:`linli_platform.store.Store.scan`.
 
@@ -104,7 +113,7 @@ def scan(
     with registered(cursor, "asked", asked):
         columns = cursor.execute(
             f"SELECT r.series, r.time, coalesce(r.value, 'NaN'::DOUBLE) AS value, r.quality, {text} AS text"  # noqa: S608 - from above
-            f" FROM {packed.readings(start, end)} r JOIN asked ON r.series = asked.series"
+            f" FROM {extent.readings(start, end, series.tolist())} r JOIN asked ON r.series = asked.series"
             f" WHERE r.time >= ? AND r.time < ?{worse} ORDER BY asked.place, r.time LIMIT ?",
             [start, end, limit + 1],
         ).fetchnumpy()
@@ -126,46 +135,81 @@ def steps(
     windows: Windows,
     wanted: frozenset[Measure],
     bad: int,
+    extent: Extent,
+    zone: tzinfo | None,
 ) -> Steps:
-    """Return what series come to by groups and windows; see :meth:`linli_platform.store.Store.steps`."""
+    """Return what series come to by groups and windows; see :meth:`linli_platform.store.Store.steps`.
+
+    Args:
+        cursor: The connection.
+        groups: Group by series.
+        windows: Windows.
+        wanted: What is asked for.
+        bad: Quality code from which on a reading is unusable.
+        extent: Where there is anything at all.
+        zone: By which the file has its days, ``None`` if it has none.
+    """
     order = sorted(wanted)
-    measures = "".join(f", {_MEASURES[measure]} AS {measure.value}" for measure in order)
-    with _one_state(cursor), ExitStack() as tables:
-        # Each table that is joined takes as long as a small answer: only what is needed is.
-        group, joined = f"CAST({next(iter(groups.values()), 0)} AS INTEGER)", ""
-        if len(groups) != 1:
-            asked = {
-                "series": np.array(list(groups), np.int32),
-                "place": np.array(list(groups.values()), np.int32),
-            }
-            tables.enter_context(registered(cursor, "asked", asked))
-            group, joined = "a.place", " JOIN asked a ON a.series = s.series"
-        number = f"(s.time - {windows.origin}) // {windows.step}"
-        if not windows.step:
+    columns = [*dict.fromkeys(column for measure in order for column in _MEASURES[measure][1])]
+    step, span = windows.step, (int(windows.edges[0]), int(windows.edges[-1]))
+    chosen = sources.level_of(windows.edges, step, None if zone is None else partial(_begin, zone))
+    places = set(groups.values())
+    asked = Asked(list(groups), columns, bad, numbers=True, place="a.place" if len(places) > 1 else "")
+    with ExitStack() as tables:
+        # What takes as long as a small answer: each statement, each table that is joined, each column.
+        if len(groups) > 1:
+            joined = {"series": np.array(list(groups), np.int32), "place": np.array(list(groups.values()), np.int32)}
+            tables.enter_context(registered(cursor, "asked", joined))
+        if 0 < chosen[0] < DAY:
+            tables.enter_context(_one_state(cursor))
+        source = sources.source_of(cursor, asked, span, chosen, extent)
+        if source.rolled and len(groups) == 1:
+            rows = cursor.execute(source.query).fetchnumpy()
+            return _of_rollup(rows, next(iter(places)), windows, order, source.level)
+        number, edged = f"(s.time - {windows.origin}) // {step}" if step else "e.number", ""
+        if not step:
             edges: dict[str, NDArray[Any]] = {
                 "start": windows.edges[:-1],
                 "number": np.arange(len(windows.edges) - 1, dtype=np.int32),
             }
             tables.enter_context(registered(cursor, "edges", edges))
-            number, joined = "e.number", joined + " ASOF JOIN edges e ON s.time >= e.start"
-        chosen = sources.level_of(windows.edges, windows.step, _begins(cursor))
-        span = int(windows.edges[0]), int(windows.edges[-1])
-        source = sources.source_of(cursor, list(groups), span, chosen, bad, numbers=True)
-        columns = cursor.execute(
-            f"SELECT {group} AS place, CAST({number} AS INTEGER) AS step_number{measures}"  # noqa: S608 - from above
-            f" FROM ({source.query}) s{joined} GROUP BY 1, 2 ORDER BY 1, 2"
+            edged = " ASOF JOIN edges e ON s.time >= e.start"
+        place = "s.place" if asked.place else f"CAST({next(iter(places), 0)} AS INTEGER)"
+        measures = "".join(f", {_MEASURES[measure][0]} AS {measure.value}" for measure in order)
+        found = cursor.execute(
+            f"SELECT {place} AS place, CAST({number} AS INTEGER) AS step_number{measures}"  # noqa: S608 - from above
+            f" FROM ({source.query}) s{edged} GROUP BY 1, 2"
         ).fetchnumpy()
+    group, window = _plain(found["place"], np.int32), _plain(found["step_number"], np.int32)
+    sorting = np.lexsort((window, group))
     return Steps(
-        group=_plain(columns["place"], np.int32),
-        window=_plain(columns["step_number"], np.int32),
-        measures={measure: _plain(columns[measure.value], np.float64) for measure in order},
+        group=group[sorting],
+        window=window[sorting],
+        measures={measure: _plain(found[measure.value], np.float64)[sorting] for measure in order},
         rollup=source.level,
     )
 
 
-def _begins(cursor: duckdb.DuckDBPyConnection) -> sources.Begins | None:
-    zone = zone_of(cursor)
-    return None if zone is None else partial(_begin, zone)
+def _of_rollup(rows: Mapping[str, Any], group: int, windows: Windows, order: Sequence[Measure], level: int) -> Steps:
+    """Return the steps of one series' rows of a rollup: mostly there is one for each window."""
+    times = _plain(rows["time"], np.int64)
+    sorting = np.argsort(times)
+    window = np.searchsorted(windows.edges, times[sorting], "right").astype(np.int32) - 1
+    starts = np.flatnonzero(np.r_[True, np.diff(window) != 0]) if len(window) else np.empty(0, np.int64)
+    measures = {measure: _TAKEN[measure](_plain(rows[measure.value], np.float64)[sorting], starts) for measure in order}
+    window = np.asarray(window[starts], np.int32)
+    return Steps(np.full(len(window), group, np.int32), window, measures, level)
+
+
+_TAKEN: Final[Mapping[Measure, Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]]] = {
+    Measure.COUNT: np.add.reduceat,
+    Measure.SUM: np.add.reduceat,
+    Measure.MINIMUM: np.minimum.reduceat,
+    Measure.MAXIMUM: np.maximum.reduceat,
+    Measure.FIRST: lambda values, starts: values[starts],
+    Measure.LAST: lambda values, starts: values[np.r_[starts[1:], len(values)] - 1] if len(starts) else values,
+}
+"""How rows in order of time are taken together, from where on each window has them."""
 
 
 @lru_cache(maxsize=16_384)

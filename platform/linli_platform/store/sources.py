@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from linli_core.instant import DAY, HOUR, Instant
 from linli_platform.store import packed
+from linli_platform.store.extent import Extent
 from linli_platform.store.rollup import BITS, DAILY, LEVELS
 
 _COARSEST_FIRST: Final = sorted(LEVELS, reverse=True)
@@ -26,19 +27,60 @@ Begins = Callable[[Instant], Instant]
 """Returns when the day begins that an instant is of, by the zone of the file."""
 
 
+_MADE_OF: Final = {
+    "count": ("CAST({number} IS NOT NULL AS INTEGER)", "r.count"),
+    "others": ("CAST(r.quality < {bad} AND r.value IS NULL AS INTEGER)", "r.others"),
+    "bad": ("CAST(r.quality >= {bad} AS INTEGER)", "r.bad"),
+    "good_quality": ("CASE WHEN r.quality < {bad} THEN r.quality END",) * 2,
+    "bad_quality": ("CASE WHEN r.quality >= {bad} THEN r.quality END",) * 2,
+    "sum": ("{number}", "r.sum"),
+    "min": ("{number}", "r.min"),
+    "max": ("{number}", "r.max"),
+    "first": ("{number}", "r.first"),
+    "first_time": ("CASE WHEN {number} IS NOT NULL THEN r.time END", "r.first_time"),
+    "last": ("{number}", "r.last"),
+    "last_time": ("CASE WHEN {number} IS NOT NULL THEN r.time END", "r.last_time"),
+    "rollup": ("0::BIGINT", "{level}::BIGINT"),
+}
+"""Columns of an answer, of readings and of rollups. Each that stands in a statement takes its time to plan."""
+
+_OF_NUMBERS: Final = {"count": "1", "first_time": "r.time", "last_time": "r.time"}
+"""The same of readings where each has a usable number."""
+
+
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What to ask.
+class Asked:
+    """What is asked.
 
     Attributes:
-        query: Rows of ``series, time, count, others, bad, good_quality, bad_quality, sum, min, max, first, first_time,
-            last, last_time, rollup``; of readings the time is their own, of rollups that of their window. Of more
-            than one series it joins a table ``asked``.
+        series: Of which series; if there are several a table ``asked`` has them.
+        columns: Which of ``count, others, bad, good_quality, bad_quality, sum, min, max, first, first_time, last,
+            last_time, rollup``.
+        bad: Quality code from which on a reading is unusable.
+        numbers: Usable numbers are all that counts.
+        place: What comes first in each row, in SQL, of ``r`` or of a table ``asked`` as ``a``; empty for nothing.
+    """
+
+    series: Sequence[int]
+    columns: Sequence[str]
+    bad: int
+    numbers: bool
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where it comes from.
+
+    Attributes:
+        query: Rows of what was asked, and ``time``, which of readings is their own, of rollups that of their window.
         level: Length of the rollup's windows, 0 if there is none, a day for those of the zone.
+        rolled: All rows are of that rollup, in no order.
     """
 
     query: str
     level: int
+    rolled: bool = False
 
 
 def level_of(edges: NDArray[np.int64], step: int, begins: Begins | None) -> tuple[int, Instant, Instant]:
@@ -70,77 +112,104 @@ def _up(instant: Instant, begins: Begins) -> Instant:
 
 def source_of(
     cursor: duckdb.DuckDBPyConnection,
-    series: Sequence[int],
+    asked: Asked,
     bounds: tuple[Instant, Instant],
     chosen: tuple[int, Instant, Instant],
-    bad: int,
-    *,
-    numbers: bool,
+    extent: Extent,
 ) -> Source:
-    """Return what to ask about series between two instants, joined with a table ``asked`` of them if they are several.
+    """Return where to ask about series between two instants.
 
     Args:
-        cursor: The connection, in a transaction: all is asked of one state.
-        series: Which.
+        cursor: The connection; in a transaction if the level is shorter than a day: all is asked of one state.
+        asked: What is asked.
         bounds: From when to when.
         chosen: As :func:`level_of` returns it.
-        bad: Quality code from which on a reading is unusable.
-        numbers: Whether usable numbers are all that counts.
+        extent: Where there is anything at all.
     """
-    if not series:
-        return Source(_readings("reading", "false", bad), 0)
+    if not asked.series:
+        return Source(_select(asked, "reading r", "false"), 0)
+    parts = _Parts(asked, extent)
     level, start, end = chosen
-    # One series needs no join: half of the time of a small answer would go into planning it.
-    alone = len(series) == 1
-    of_series = f"r.series = {series[0]}" if alone else f"r.series BETWEEN {min(series)} AND {max(series)}"
-    asked = "" if alone else " AND r.series IN (SELECT series FROM asked)"
-    usable = f" AND r.value IS NOT NULL AND r.quality < {bad}" if numbers else ""
-
-    def within(table: str, first: Instant, last: Instant, more: str = "", joined: str = "") -> str:
-        where = f"r.time >= {first} AND r.time < {last} AND {of_series}{usable}{more}"
-        return _readings(table, where + asked, bad, joined)
-
-    def moved(first: Instant, last: Instant, more: str = "", joined: str = "") -> str:
-        return within(packed.past(first, last), first, last, more, joined)
-
     first, last = bounds
-    legs = [within("reading", first, last)]
-    if not level:
-        return Source(" UNION ALL ".join([*legs, moved(first, last)]), 0)
-    legs += [moved(begin, stop) for begin, stop in ((first, start), (end, last)) if begin < stop]
-    table = DAILY if level == DAY else LEVELS[level]
-    legs.append(
-        "SELECT r.series, r.time, r.count, r.others, r.bad,"
-        f" CASE WHEN r.quality < {bad} THEN r.quality END, CASE WHEN r.quality >= {bad} THEN r.quality END,"
-        f" r.sum, r.min, r.max, r.first, r.first_time, r.last, r.last_time, {level}::BIGINT"
-        f" FROM {table} r WHERE r.time >= {start} AND r.time < {end} AND {of_series}"
-        + asked
-        + (" AND r.count > 0" if numbers else "")
-    )
-    if level != DAY:
+    legs = parts.fresh(first, last)
+    if not level or not extent.has_moved(start, end):
+        level = 0
+        legs += parts.moved(first, last)
+    else:
+        legs += parts.moved(first, start) + parts.moved(end, last)
+        if level != DAY:
+            legs += parts.lacking(cursor, level, start, end)
+        legs.append(parts.rolled(level, start, end))
+    return Source(" UNION ALL ".join(legs or [parts.nothing]), level, rolled=bool(level) and len(legs) == 1)
+
+
+class _Parts:
+    """What an answer about series is put together from, each in SQL; none where there is nothing."""
+
+    def __init__(self, asked: Asked, extent: Extent) -> None:
+        self._asked = asked
+        self._extent = extent
+        series = asked.series
+        # One series needs no join: half of the time of a small answer would go into planning it.
+        alone = len(series) == 1
+        self._join = " JOIN asked a ON a.series = r.series" if "a." in asked.place else ""
+        self._of_days = f"r.series = {series[0]}" if alone else f"r.series BETWEEN {min(series)} AND {max(series)}"
+        self._of_series = self._of_days
+        if not alone:
+            self._of_days += " AND r.series IN (SELECT series FROM asked)"
+            self._of_series = self._of_series if self._join else self._of_days
+        self._usable = f" AND r.value IS NOT NULL AND r.quality < {asked.bad}" if asked.numbers else ""
+
+    @property
+    def nothing(self) -> str:
+        return _select(self._asked, f"reading r{self._join}", "false")
+
+    def fresh(self, start: Instant, end: Instant) -> list[str]:
+        return [self._readings("reading", start, end)] if self._extent.has_fresh(end) else []
+
+    def moved(self, start: Instant, end: Instant, more: str = "", joined: str = "") -> list[str]:
+        if start >= end or not self._extent.has_moved(start, end):
+            return []
+        table = packed.past(start, end, odd=self._extent.has_odd(self._asked.series))
+        return [self._readings(table, start, end, more, joined)]
+
+    def rolled(self, level: int, start: Instant, end: Instant) -> str:
+        where = f"r.time >= {start} AND r.time < {end} AND {self._of_series}"
+        if self._asked.numbers:
+            where += " AND r.count > 0"
+        return _select(self._asked, f"{_table(level)} r{self._join}", where, level)
+
+    def lacking(self, cursor: duckdb.DuckDBPyConnection, level: int, start: Instant, end: Instant) -> list[str]:
+        """Return the readings of the days and series that a level is not kept for."""
         # Only rows of days are looked at here: a few for each series.
-        lacking = (
-            f"SELECT r.series, r.day FROM {DAILY} r WHERE r.levels & {BITS[level]} = 0 AND {of_series}"
-            f" AND r.time > {start - 2 * DAY} AND r.time < {end}{asked}"
+        query = (
+            f"SELECT r.series, r.day FROM {DAILY} r WHERE r.levels & {BITS[level]} = 0 AND {self._of_days}"
+            f" AND r.time > {start - 2 * DAY} AND r.time < {end}"
         )
-        days = cursor.execute(f"SELECT min(day), max(day) FROM ({lacking})").fetchall()[0]
-        if days[0] is not None:
-            more = f" AND r.day BETWEEN {days[0]} AND {days[1]}"
-            legs.append(moved(start, end, more, f" SEMI JOIN ({lacking}) AS k USING (series, day)"))
-    return Source(" UNION ALL ".join(legs), level)
+        ((first, last),) = cursor.execute(f"SELECT min(day), max(day) FROM ({query})").fetchall()
+        if first is None:
+            return []
+        joined = f" SEMI JOIN ({query}) AS k ON k.series = r.series AND k.day = r.day"
+        return self.moved(start, end, f" AND r.day BETWEEN {first} AND {last}", joined)
+
+    def _readings(self, table: str, start: Instant, end: Instant, more: str = "", joined: str = "") -> str:
+        where = f"r.time >= {start} AND r.time < {end} AND {self._of_series}{self._usable}{more}"
+        return _select(self._asked, f"{table} r{self._join}{joined}", where)
 
 
-def _readings(table: str, where: str, bad: int, joined: str = "") -> str:
-    """Return a query that gives readings the columns of rollups."""
-    number = f"CASE WHEN r.quality < {bad} THEN r.value END"
-    made = f"CASE WHEN {number} IS NOT NULL THEN r.time END"
-    return (
-        f"SELECT r.series, r.time, CAST({number} IS NOT NULL AS INTEGER) AS count,"
-        f" CAST(r.quality < {bad} AND r.value IS NULL AS INTEGER) AS others,"
-        f" CAST(r.quality >= {bad} AS INTEGER) AS bad,"
-        f" CASE WHEN r.quality < {bad} THEN r.quality END AS good_quality,"
-        f" CASE WHEN r.quality >= {bad} THEN r.quality END AS bad_quality,"
-        f" {number} AS sum, {number} AS min, {number} AS max,"
-        f" {number} AS first, {made} AS first_time, {number} AS last, {made} AS last_time, 0::BIGINT AS rollup"
-        f" FROM {table} r{joined} WHERE {where}"
-    )
+def _table(level: int) -> str:
+    return DAILY if level == DAY else LEVELS[level]
+
+
+def _select(asked: Asked, table: str, where: str, level: int = 0) -> str:
+    """Return a query that gives readings, or rows of a rollup, the columns that are asked for."""
+    number = "r.value" if asked.numbers else f"CASE WHEN r.quality < {asked.bad} THEN r.value END"
+    made = []
+    for name in asked.columns:
+        of_reading, of_rollup = _MADE_OF[name]
+        if asked.numbers:
+            of_reading = _OF_NUMBERS.get(name, of_reading)
+        text = (of_rollup if level else of_reading).format(number=number, bad=asked.bad, level=level)
+        made.append(f"{text} AS {name}")
+    place = f"{asked.place} AS place, " if asked.place else ""
+    return f"SELECT {place}r.time, {', '.join(made)} FROM {table} WHERE {where}"
