@@ -58,15 +58,17 @@ def look_everywhere(store: DuckDBStore) -> None:
             for series in (1, TEXTS):
                 for step, aggregate in ((None, None), (HOUR, Aggregate.MEAN)):
                     found = duckdb_query.read(
-                        cursor, series, start, end, step, aggregate, 10_000, bad=128, extent=EVERYWHERE
+                        cursor, EVERYWHERE, series, start, end, step, aggregate, limit=10_000, bad=128
                     )
                     assert store.read(series, start, end, step=step, aggregate=aggregate) == found
-            everything = duckdb_query.scan(cursor, np.array([2, 3, 1], np.int32), start, end, texts=True, limit=10_000)
+            everything = duckdb_query.scan(
+                cursor, EVERYWHERE, np.array([2, 3, 1], np.int32), start, end, texts=True, limit=10_000
+            )
             assert plainly(store.scan([2, 3, 1], start, end)) == plainly(everything)
             for groups, wanted in ASKED:
                 for length in (DAY, 15 * MINUTE, end - start):
                     windows = Windows(np.append(np.arange(start, end, length), end))
-                    steps = duckdb_query.steps(cursor, groups, windows, wanted, 128, EVERYWHERE, zone)
+                    steps = duckdb_query.steps(cursor, EVERYWHERE, groups, windows, wanted, 128, zone)
                     assert plainly(store.steps(groups, windows, wanted)) == plainly(steps)
 
 
@@ -76,16 +78,16 @@ def test_a_look_where_there_is_anything_finds_all(store: DuckDBStore) -> None:
     store.append(batch_of(4, 40 * MINUTE), {})
     look_everywhere(store)
     assert store.compact(5 * DAY).days == [719_164, 719_165, 719_166]
-    assert store._extent == Extent(4 * DAY, DAY, 4 * DAY, frozenset({TEXTS}))
+    assert store._reach.extent == Extent(4 * DAY, DAY, 4 * DAY, frozenset({TEXTS}))
     look_everywhere(store)
     store.append(batch_of(2, 40 * MINUTE, value=0.5), {})  # late, of the same instants: nothing new
     store.append(batch_of(0, 6 * HOUR, BAD), {})
-    assert store._extent.fresh_from == 0
+    assert store._reach.extent.fresh_from == 0
     look_everywhere(store)
     store.compact(7 * DAY)
-    assert store._extent == Extent(2**62, 0, 6 * DAY, frozenset({TEXTS}))
+    assert store._reach.extent == Extent(2**62, 0, 6 * DAY, frozenset({TEXTS}))
     store.append(batch_of(0, 12 * HOUR), {})  # better ones
-    assert store._extent.fresh_from == 0
+    assert store._reach.extent.fresh_from == 0
     store.delete([2], 0, 2 * DAY)
     look_everywhere(store)
 
@@ -94,14 +96,14 @@ def test_a_file_that_is_opened_again_says_where_its_readings_are(tmp_path: Path)
     with DuckDBStore(tmp_path / "store.duckdb") as store:
         for number in range(1, 4):
             store.series("gw", f"meter-{number}/voltage")
-        assert not store._extent.has_fresh(9 * DAY)
-        assert not store._extent.has_moved(0, 9 * DAY)
+        assert not store._reach.extent.has_fresh(9 * DAY)
+        assert not store._reach.extent.has_moved(0, 9 * DAY)
         for day in (1, 2, 3):
             store.append(batch_of(day, HOUR), {})
         store.compact(3 * DAY + 3 * HOUR)
-        before = store._extent
+        before = store._reach.extent
     with DuckDBStore(tmp_path / "store.duckdb") as store:
-        assert store._extent == before == Extent(3 * DAY, DAY, 3 * DAY, frozenset({TEXTS}))
+        assert store._reach.extent == before == Extent(3 * DAY, DAY, 3 * DAY, frozenset({TEXTS}))
         look_everywhere(store)
 
 
@@ -116,10 +118,10 @@ def test_where_something_comes_meanwhile_all_is_asked_again(store: DuckDBStore) 
             store.append(batch_of(1, HOUR), {})
         asked.append(extent)
         numbers = np.array([1], np.int32)
-        return duckdb_query.scan(cursor, numbers, 0, 2 * DAY, texts=False, limit=100, extent=extent)
+        return duckdb_query.scan(cursor, extent, numbers, 0, 2 * DAY, texts=False, limit=100)
 
     with store._reader() as cursor:
-        found = store._where_any(cursor, ask)
+        found = store._reach.ask(cursor, ask)
     assert len(asked) == 2
     assert not asked[0].has_fresh(2 * DAY)
     assert asked[1] == EVERYWHERE
@@ -136,7 +138,7 @@ def test_what_is_moved_is_announced_before_anybody_can_see_it(store: DuckDBStore
     def watched(wider: object) -> None:
         moved = store._rows("SELECT count(*) FROM packed", {})[0][0]
         widen(wider)  # type: ignore[arg-type]
-        seen.append((store._extent.has_moved(DAY, 2 * DAY), moved))
+        seen.append((store._reach.extent.has_moved(DAY, 2 * DAY), moved))
 
     store._compactor._widen = watched
     store.compact(4 * DAY)
@@ -147,12 +149,12 @@ def test_what_is_moved_is_announced_before_anybody_can_see_it(store: DuckDBStore
 def test_cursors_are_used_again_and_a_failed_one_is_not(store: DuckDBStore) -> None:
     store.append(batch_of(1, HOUR), {})
     store.read(1, 0, 2 * DAY)
-    ((_, first),) = store._idle
+    ((_, first),) = store._cursors._idle
     store.read(1, 0, 2 * DAY)
-    assert [cursor for _, cursor in store._idle] == [first]
+    assert [cursor for _, cursor in store._cursors._idle] == [first]
     with pytest.raises(ValueError, match="needs a step"):
         store.read(1, 0, 2 * DAY, aggregate=Aggregate.MEAN)
-    assert store._idle == []
+    assert store._cursors._idle == []
     assert len(store.read(1, 0, 2 * DAY)) == 24
 
 

@@ -8,11 +8,10 @@ gateway spoke or two hundred.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, tzinfo
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import duckdb
 import msgspec
@@ -47,9 +46,10 @@ from linli_platform.store.arrange import Held, arrange, settle
 from linli_platform.store.aside import Aside
 from linli_platform.store.cache import Cache
 from linli_platform.store.compaction import PIECE, Compacted, Compactor, Expired
-from linli_platform.store.extent import EVERYWHERE, Extent, extent_of, fresh_from
+from linli_platform.store.cursors import Cursors
+from linli_platform.store.extent import Reach, extent_of
 from linli_platform.store.heads import Heads
-from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
+from linli_platform.store.query import Measure, Scan, Steps, Windows
 from linli_platform.store.records import Records
 from linli_platform.store.removal import Retention
 from linli_platform.store.schema import connect, installation_of, note_zone, share_of, zone_of
@@ -61,13 +61,7 @@ _FOLD_BYTES: Final = 2_000_000
 """Rows and bytes of the journal of marks from which on it is folded: each checkpoint writes all of it anew."""
 
 _FENCE: Final = "fence:"
-_AGAIN_S: Final = 0.01
-"""A query is interrupted until it stands: before it began, and in its last moment, it does not hear it."""
 _MICROSECONDS_MAX: Final = 2**62
-_IDLE: Final = 4
-"""Cursors kept for the next queries: what answers a board in a millisecond is not to take another to begin."""
-
-_Found = TypeVar("_Found", list[Row], Scan, Steps)
 
 
 class DuckDBStore(Records):
@@ -99,7 +93,8 @@ class DuckDBStore(Records):
         self._completing = threading.Lock()
         self._state = threading.Lock()
         self._aside = Aside(self._write)
-        self._compactor = Compactor(path, self._aside, self._cursor, self._widen)
+        self._reach = Reach()
+        self._compactor = Compactor(path, self._aside, self._cursor, self._reach.widen)
         self._calm = 0
         self._heads = Heads()
         self._series: dict[tuple[str, str], SeriesInfo] = {}
@@ -112,11 +107,8 @@ class DuckDBStore(Records):
         self._cache = Cache(path, memory_limit)
         self._late = 0
         self._share = ""
-        self._readers: set[duckdb.DuckDBPyConnection] = set()
-        self._idle: list[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]] = []
-        self._extent = EVERYWHERE
+        self._cursors = Cursors(path)
         self._days_of: tzinfo | None = None
-        self._pause = threading.Event()
         self.installation = ""
 
     def __enter__(self) -> Self:
@@ -190,7 +182,7 @@ class DuckDBStore(Records):
             body = msgspec.msgpack.encode(dict(marks)) if marks else b""
             if len(batch):
                 first = int(batch.time.min())
-                self._widen(lambda extent: extent.with_fresh(first))
+                self._reach.widen(lambda extent: extent.with_fresh(first))
             with _transaction(connection, self):
                 if unsaved:
                     statements.insert_series(connection, unsaved)
@@ -296,7 +288,7 @@ class DuckDBStore(Records):
         if self._journal_rows >= _FOLD_AFTER or self._journal_bytes >= _FOLD_BYTES:
             with suppress(StoreError):
                 self._fold()
-        if self._cache.was_written() and not self._readers and not self._calm:
+        if self._cache.was_written() and not self._cursors and not self._calm:
             with suppress(duckdb.Error):  # a file that is of no more use says so to the next commit
                 self._cache.give_back(connection)
 
@@ -334,15 +326,11 @@ class DuckDBStore(Records):
     ) -> list[Row]:
         """Return readings or steps with ``start <= time < end``, in order of time."""
         start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
-
-        def rows(cursor: duckdb.DuckDBPyConnection, extent: Extent) -> list[Row]:
-            return duckdb_query.read(
-                cursor, series, start, end, step, aggregate, max(0, limit), bad=_BAD, extent=extent
-            )
-
         with self._reader() as cursor:
-            found = self._where_any(cursor, rows)
-            return found if step is not None else device_time.beside(cursor, series, found)
+            rows = self._reach.ask(
+                cursor, duckdb_query.read, series, start, end, step, aggregate, limit=max(0, limit), bad=_BAD
+            )
+            return rows if step is not None else device_time.beside(cursor, series, rows)
 
     def scan(
         self,
@@ -357,22 +345,14 @@ class DuckDBStore(Records):
         """Return the readings of many series with ``start <= time < end``."""
         start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
         numbers = np.array(series, np.int32)
-
-        def found(cursor: duckdb.DuckDBPyConnection, extent: Extent) -> Scan:
-            return duckdb_query.scan(cursor, numbers, start, end, least, texts=texts, limit=limit, extent=extent)
-
         with self._reader() as cursor:
-            return self._where_any(cursor, found)
+            return self._reach.ask(cursor, duckdb_query.scan, numbers, start, end, least, texts=texts, limit=limit)
 
     def steps(self, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure]) -> Steps:
         """Return what groups of series come to in each window that holds any usable number."""
         zone = self._days_of
-
-        def found(cursor: duckdb.DuckDBPyConnection, extent: Extent) -> Steps:
-            return duckdb_query.steps(cursor, groups, windows, wanted, _BAD, extent, zone)
-
         with self._reader() as cursor:
-            return self._where_any(cursor, found)
+            return self._reach.ask(cursor, duckdb_query.steps, groups, windows, wanted, _BAD, zone)
 
     def count(self) -> int:
         """Return the number of readings held."""
@@ -422,7 +402,8 @@ class DuckDBStore(Records):
         with self._one_thread():
             done = self._compactor.compact(now, self._days(), most)
         if done.days:
-            self._narrow()
+            with self._write, suppress(duckdb.Error):  # a file that is of no more use says so to the next commit
+                self._reach.narrow(self._connected())
         return done
 
     def retain(self, now: Instant, rules: Retention) -> Expired:
@@ -492,13 +473,8 @@ class DuckDBStore(Records):
             except BaseException:
                 cursor.close()
                 raise
-        try:
-            self._readers.add(cursor)
-            with self._one_thread():
-                yield Snapshot(self.path, cursor)
-        finally:
-            self._readers.discard(cursor)
-            cursor.close()
+        with self._cursors.used(cursor), self._one_thread():
+            yield Snapshot(self.path, cursor)
 
     # The connection
 
@@ -512,54 +488,12 @@ class DuckDBStore(Records):
 
     @contextmanager
     def _reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor for the calling thread alone: DuckDB runs one query at a time on each."""
+        """A cursor for the calling thread alone."""
         with self._state:
             connection = self._connected()
-            idle = [cursor for of, cursor in (self._idle.pop(),) if of is connection] if self._idle else []
-            cursor = idle[0] if idle else connection.cursor()
-        self._readers.add(cursor)
-        is_sound = False
-        try:
-            if not idle:
-                cursor.execute(f"SET operator_memory_limit = '{self._share}'")
+            taken = self._cursors.take(connection)
+        with self._cursors.asking(connection, taken, self._share) as cursor:
             yield cursor
-            is_sound = True
-        except duckdb.OutOfMemoryException as exc:
-            found = str(exc).partition("\n")[0]
-            raise TooManyReadings(
-                f"too much for the memory: ask for a shorter time or for fewer series ({found})"
-            ) from exc
-        except duckdb.Error as exc:
-            raise StoreError(f"{self.path}: {exc}") from exc
-        finally:
-            # Without the lock of the state: whoever closes the file holds it, and waits for this query.
-            self._readers.discard(cursor)
-            if is_sound and len(self._idle) < _IDLE:
-                self._idle.append((connection, cursor))
-            else:
-                cursor.close()
-
-    def _where_any(
-        self, cursor: duckdb.DuckDBPyConnection, ask: Callable[[duckdb.DuckDBPyConnection, Extent], _Found]
-    ) -> _Found:
-        """Ask where there is anything, and everywhere if meanwhile something may have come elsewhere."""
-        extent = self._extent
-        found = ask(cursor, extent)
-        return found if extent is self._extent else ask(cursor, EVERYWHERE)
-
-    def _widen(self, wider: Callable[[Extent], Extent]) -> None:
-        """Say where something is about to be written; before that is committed."""
-        with self._state:
-            self._extent = wider(self._extent)
-
-    def _narrow(self) -> None:
-        """Look from when on there is anything fresh: what is over was moved."""
-        with self._write:
-            if self._broken:
-                return
-            with suppress(duckdb.Error):
-                first = fresh_from(self._connected())
-                self._widen(lambda extent: replace(extent, fresh_from=first))
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
@@ -597,7 +531,7 @@ class DuckDBStore(Records):
             self._series = {(info.gateway, info.name): info for info in by_id if info is not None}
             self._connection = connection
             self._broken = False
-            self._days_of, self._extent = zone, extent
+            self._days_of, self._reach.extent = zone, extent
         self.installation = installation_of(connection)
         fences = connection.execute("SELECT key, value FROM meta WHERE starts_with(key, ?)", [_FENCE]).fetchall()
         self._fences = {key.removeprefix(_FENCE): int(term) for key, term in fences}
@@ -618,17 +552,9 @@ class DuckDBStore(Records):
 
     def _close(self) -> None:
         """Close the file, with the queries that are under way; the caller holds both locks."""
-        while self._idle:
-            self._idle.pop()[1].close()
-        while self._connection is not None:
-            for cursor in list(self._readers):
-                cursor.interrupt()
-            try:
-                self._connection.close()
-            except duckdb.ResourceInUseException:
-                self._pause.wait(_AGAIN_S)
-            else:
-                self._connection = None
+        if self._connection is not None:
+            self._cursors.close(self._connection)
+            self._connection = None
 
     @contextmanager
     def _changes(self) -> Iterator[duckdb.DuckDBPyConnection]:

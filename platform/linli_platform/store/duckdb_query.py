@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from linli_core.instant import DAY, Instant
 from linli_platform.days import bounds, day_of
 from linli_platform.store import Aggregate, Row, sources
-from linli_platform.store.extent import EVERYWHERE, Extent
+from linli_platform.store.extent import Extent
 from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
 from linli_platform.store.rollup import floor
 from linli_platform.store.sources import Asked
@@ -43,15 +43,15 @@ _OF_ROWS: Final = ("count", "others", "bad", "good_quality", "bad_quality", "rol
 
 def read(
     cursor: duckdb.DuckDBPyConnection,
+    extent: Extent,
     series: int,
     start: Instant,
     end: Instant,
     step: int | None,
     aggregate: Aggregate | None,
-    limit: int,
     *,
+    limit: int,
     bad: int,
-    extent: Extent,
 ) -> list[Row]:
     """Return readings or steps of one series; see :meth:`linli_platform.store.Store.read`."""
     if step is None:
@@ -94,6 +94,7 @@ def _one_state(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def scan(
     cursor: duckdb.DuckDBPyConnection,
+    extent: Extent,
     series: NDArray[np.int32],
     start: Instant,
     end: Instant,
@@ -101,7 +102,6 @@ def scan(
     *,
     texts: bool,
     limit: int,
-    extent: Extent = EVERYWHERE,
 ) -> Scan:
     """Return the readings of series with ``start <= time < end``; see :meth:`linli_platform.store.Store.scan`.
 
@@ -131,22 +131,22 @@ def scan(
 
 def steps(
     cursor: duckdb.DuckDBPyConnection,
+    extent: Extent,
     groups: Mapping[int, int],
     windows: Windows,
     wanted: frozenset[Measure],
     bad: int,
-    extent: Extent,
     zone: tzinfo | None,
 ) -> Steps:
     """Return what series come to by groups and windows; see :meth:`linli_platform.store.Store.steps`.
 
     Args:
         cursor: The connection.
+        extent: Where there is anything at all.
         groups: Group by series.
         windows: Windows.
         wanted: What is asked for.
         bad: Quality code from which on a reading is unusable.
-        extent: Where there is anything at all.
         zone: By which the file has its days, ``None`` if it has none.
     """
     order = sorted(wanted)

@@ -7,10 +7,11 @@ query takes the extent before it asks and looks at it again when it has its answ
 have come meanwhile where the query did not look, and it asks again, everywhere.
 """
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import duckdb
 
@@ -31,6 +32,9 @@ _DAYS: Final = (
     + ")"
 )
 _ALWAYS: Final = 2**62
+
+_Of = ParamSpec("_Of")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,40 @@ class Extent:
 
 
 EVERYWHERE: Final = Extent()
+
+
+class Reach:
+    """The extent of a file that is open.
+
+    Attributes:
+        extent: As it is now.
+    """
+
+    def __init__(self) -> None:
+        self.extent = EVERYWHERE
+        self._lock = threading.Lock()
+
+    def widen(self, wider: Callable[[Extent], Extent]) -> None:
+        """Say where something is about to be written, before it is committed."""
+        with self._lock:
+            self.extent = wider(self.extent)
+
+    def narrow(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Look from when on there is anything fresh, after the rest was moved; nobody writes to it meanwhile."""
+        first = fresh_from(connection)
+        self.widen(lambda extent: replace(extent, fresh_from=first))
+
+    def ask(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        question: Callable[Concatenate[duckdb.DuckDBPyConnection, Extent, _Of], _Found],
+        *of: _Of.args,
+        **more: _Of.kwargs,
+    ) -> _Found:
+        """Ask where there is anything, and everywhere if meanwhile something may have come elsewhere."""
+        extent = self.extent
+        found = question(cursor, extent, *of, **more)
+        return found if extent is self.extent else question(cursor, EVERYWHERE, *of, **more)
 
 
 def fresh_from(connection: duckdb.DuckDBPyConnection) -> Instant:

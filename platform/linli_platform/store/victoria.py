@@ -38,6 +38,7 @@ from linli_platform.store import (
 )
 from linli_platform.store.arrange import QUALITY_SPAN
 from linli_platform.store.compaction import PIECE, Compacted
+from linli_platform.store.extent import EVERYWHERE
 from linli_platform.store.query import Scan, TooManyReadings
 from linli_platform.store.served import Newest, ServedStore, Span
 from linli_platform.store.server import Server
@@ -314,7 +315,8 @@ class VictoriaStore(ServedStore):
     def _in_file(self, series: Sequence[int], start: Instant, end: Instant, *, texts: bool) -> Scan:
         start, end = max(-_MOST, start), min(_MOST, end)
         with self._reader() as cursor:
-            return duckdb_query.scan(cursor, np.array(series, np.int32), start, end, texts=texts, limit=_MOST)
+            numbers = np.array(series, np.int32)
+            return duckdb_query.scan(cursor, EVERYWHERE, numbers, start, end, texts=texts, limit=_MOST)
 
     def _newest(self, series: Sequence[SeriesInfo]) -> Iterable[Newest]:
         missing = {info.id for info in series}
