@@ -13,18 +13,16 @@ from typing import Any, Final
 from linli_core.catalogue import Language, text
 from linli_core.errors import ConfigError, LinkError
 from linli_core.instant import MINUTE
-from linli_core.model import is_id
 from linli_core.wire.command import HEARD, Command
 from linli_edge.commands.local import ask
 from linli_edge.nodes import serial_command
 from linli_edge.nodes.build import BOARDS, BuildFailed, build, create_key, read_key
-from linli_edge.nodes.keys import KeyFolder
+from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.offers import Offers
+from linli_edge.nodes.serial_command import named
 from linli_edge.timekeeping import wall_clock
 
 FAILED: Final = 1
-KEYS: Final = Path("nodes-pki")
-UPDATE_KEY: Final = "updates.key"
 _OFFERED: Final = "node-updates"
 
 
@@ -89,12 +87,6 @@ def _language(args: argparse.Namespace) -> Language:
     return language(args.lang)
 
 
-def _named(node: str) -> str:
-    if not is_id(node):
-        raise ConfigError("NODE", f"{node!r} is no id of a node", "write lower case, digits and hyphens, 63 at most")
-    return node
-
-
 def _keys(args: argparse.Namespace) -> int:
     lang = _language(args)
     folder = KeyFolder(args.keys)
@@ -104,7 +96,7 @@ def _keys(args: argparse.Namespace) -> int:
         print(text("node.authority_made" if made else "node.authority_there", lang, folder=args.keys))
         print(text("node.signing_made" if signing else "node.signing_there", lang, file=args.keys / UPDATE_KEY))
         return 0
-    identity = folder.issue(_named(args.node))
+    identity = folder.issue(named(args.node))
     public = read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw()
     out = args.out or Path(f"keys-{args.node}")
     out.mkdir(parents=True, exist_ok=True)
@@ -137,7 +129,7 @@ def _build(args: argparse.Namespace) -> int:
 def _update(args: argparse.Namespace) -> int:
     lang = _language(args)
     offered = args.data / _OFFERED
-    for node in map(_named, args.nodes):
+    for node in map(named, args.nodes):
         fresh = offered / f"{node}.new"
         shutil.rmtree(fresh, ignore_errors=True)
         try:
@@ -158,7 +150,7 @@ def _update(args: argparse.Namespace) -> int:
 
 def _confirm(args: argparse.Namespace) -> int:
     lang = _language(args)
-    command = Command(HEARD, {"node": _named(args.node)}, wall_clock() + MINUTE, args.by)
+    command = Command(HEARD, {"node": named(args.node)}, wall_clock() + MINUTE, args.by)
     try:
         reply = asyncio.run(ask(args.data, uuid.uuid4().hex, command))
     except LinkError as exc:

@@ -19,6 +19,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from linli_core.errors import ConfigError
 from linli_edge.durable_file import write_durably
 
+KEYS: Final = Path("nodes-pki")
+"""Where keys are if nobody says."""
+UPDATE_KEY: Final = "updates.key"
 BROKER: Final = "linli-gateway"
 """The name that nodes expect in the broker's certificate, whatever its address is."""
 

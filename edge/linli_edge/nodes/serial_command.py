@@ -1,6 +1,7 @@
-"""``linli-edge node flash``: what is done to a board at a cable."""
+"""``linli-edge node flash``, ``provision``: what is done to a board at a cable."""
 
 import argparse
+import getpass
 import sys
 import time
 from collections.abc import Callable
@@ -8,8 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from linli_core.catalogue import Language, text
+from linli_core.errors import ConfigError
+from linli_core.model import is_id
 from linli_edge.commissioning.progress import Progress
+from linli_edge.nodes.build import read_key
+from linli_edge.nodes.configuration import checked, read_configuration, with_wifi
 from linli_edge.nodes.flashing import flash, read_image
+from linli_edge.nodes.given import GivenNames
+from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
+from linli_edge.nodes.provisioning import provision
 from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, only_port
 from linli_edge.nodes.trouble import BoardTrouble
 
@@ -31,11 +39,37 @@ def add_arguments(kinds: Any) -> None:
     flashing.add_argument("--build", type=Path, default=BUILT, metavar="DIR", help="what was built")
     flashing.set_defaults(command=_flash)
 
+    provisioning = kinds.add_parser(
+        "provision",
+        help="give a board its name, its configuration and its keys",
+        description="Write a node's configuration and keys onto a board that was flashed, read back what it holds, and"
+        " start it. A board that has another name, and a name that another board has, are refused. Passwords and keys"
+        " go over the cable only.",
+    )
+    provisioning.add_argument("node", metavar="NODE", help="the node's id")
+    _add_port(provisioning)
+    provisioning.add_argument("--config", type=Path, required=True, metavar="FILE", help="JSON or TOML")
+    provisioning.add_argument("--keys", type=Path, default=KEYS, metavar="DIR", help=f"where keys are (default {KEYS})")
+    provisioning.add_argument("--gateway", metavar="HOST", help="the address of the gateway")
+    provisioning.add_argument("--wifi", metavar="SSID", help="a network to try first; its password is asked for")
+    provisioning.add_argument("--password-file", type=Path, metavar="FILE", help="holds the password")
+    provisioning.add_argument(
+        "--replace", action="store_true", help="take over a board of another name (its log is wiped), or a name"
+    )
+    provisioning.set_defaults(command=_provision)
+
 
 def _add_port(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="PORT", help="such as /dev/ttyACM0 (default: the only one there is)")
     parser.add_argument("--wait", type=float, default=WAIT_S, metavar="S", help="seconds to wait for the board")
     parser.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
+
+
+def named(node: str) -> str:
+    """Return a node's id; raise :class:`ConfigError` for what is none."""
+    if not is_id(node):
+        raise ConfigError("NODE", f"{node!r} is no id of a node", "write lower case, digits and hyphens, 63 at most")
+    return node
 
 
 def at_board(work: Callable[[argparse.Namespace, Language], int]) -> Callable[[argparse.Namespace], int]:
@@ -95,3 +129,49 @@ def _flash(args: argparse.Namespace, lang: Language) -> int:
     )  # fmt: skip
     print(text("node.cable.next_provision", lang, port=board.port))
     return 0
+
+
+@at_board
+def _provision(args: argparse.Namespace, lang: Language) -> int:
+    node, config = named(args.node), read_configuration(args.config)
+    if args.gateway:
+        config = {**config, "gateway": {**_table(config, "gateway"), "host": args.gateway}}
+    if args.wifi:
+        config = with_wifi(config, args.wifi, password(args.wifi, args.password_file, lang))
+    content = checked(config, node, str(args.config))
+    public = read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw()
+    identity, given = KeyFolder(args.keys).issue(node), GivenNames(args.keys)
+    with connected(args, lang) as board:
+        digest = provision(board, node, content, identity, public, given, replace=args.replace)
+        board.restart()
+    print(text("node.cable.provisioned", lang, node=node, uid=board.facts.uid, digest=digest[:16]))
+    print(text("node.cable.declare", lang))
+    print(declared({node: board.facts.uid}))
+    return 0
+
+
+def _table(config: dict[str, Any], key: str) -> dict[str, Any]:
+    found = config.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def declared(boards: dict[str, str]) -> str:
+    """Return what the gateway's configuration and its broker's must say of nodes."""
+    lines = [f'[[nodes.boards]]\nid = "{node}"\nboard = "{uid}"\n' for node, uid in boards.items()]
+    names = ", ".join(f'"{node}"' for node in boards)
+    return "\n".join([*lines, f"[access]\nnodes = [{names}]"])
+
+
+def password(ssid: str, file: Path | None, lang: Language) -> str:
+    """Return the password of a network: of a file, of whoever sits there, or of what is piped in.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").splitlines()[0]
+        except (OSError, UnicodeDecodeError, IndexError) as exc:
+            raise ConfigError("--password-file", f"{file} holds none: {exc}", "write it on the first line") from exc
+    asked = text("node.cable.password", lang, ssid=ssid)
+    return getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")

@@ -236,10 +236,10 @@ class PluggedBoard:
         self._hidden = self._is_raw
         self._start(is_quiet=self._is_raw)
 
-    def until(self, words: bytes) -> None:
-        """Return once it has said something; raise :class:`CheckFailed` if it does not."""
+    def until(self, words: bytes, *, after: int = 0) -> None:
+        """Return once it has said something more often than so; raise :class:`CheckFailed` if it does not."""
         with self._news:
-            if not self._news.wait_for(lambda: words in self.said, _LIMIT_S):
+            if not self._news.wait_for(lambda: self.said.count(words) > after, _LIMIT_S):
                 raise CheckFailed(f"the board did not say {words!r}: {bytes(self.said[-400:])!r}")
 
     def files(self) -> dict[str, Any]:

@@ -6,59 +6,20 @@ import os
 import shutil
 import sys
 import tty
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from linli_edge.cli import WRONG, main
 from linli_edge.nodes import serial_board
-from linli_edge.nodes.build import build, create_key, read_key, sources
 from linli_edge.nodes.flashing import fits, read_image
 from linli_edge.nodes.serial_board import Facts, facts
 from linli_edge.nodes.trouble import BoardTrouble
 from linli_sim.nodes.plugged import PluggedBoard
-from linli_sim.nodes.vm import NoMachine, unix
 
 pytestmark = pytest.mark.system
 
 FAILED = 1
-STARTED = """
-import time
-def main():
-    print('started 1')
-    time.sleep(600)
-"""
-TEXTS = {"linli_app/__init__.py": "", "linli_app/start.py": STARTED}
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a program of a few files that says that it has started."""
-    try:
-        unix()
-    except NoMachine as exc:
-        pytest.skip(str(exc))
-    folder = tmp_path_factory.mktemp("built")
-    firmware = folder / "firmware"
-    for part in ("lib", "board"):
-        shutil.copytree(sources() / part, firmware / part)
-    for module in (firmware / "lib" / "linli_node").iterdir():
-        if module.stem not in {"__init__", "slots", "errors", "crc"}:
-            module.unlink()
-    for name, words in TEXTS.items():
-        path = firmware / "node" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(words)
-    create_key(folder / "updates.key")
-    return build("desktop", 7, read_key(folder / "updates.key"), folder / "out", "t", firmware).folder
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[PluggedBoard]:
-    board = PluggedBoard(tmp_path / "board")
-    yield board
-    board.pull()
 
 
 def _flash(board: PluggedBoard, built: Path, *more: str) -> int:

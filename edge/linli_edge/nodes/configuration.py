@@ -1,0 +1,87 @@
+"""A node's configuration before it goes to its board: read, completed, and checked by the firmware's own rules.
+
+The rules are the firmware's (``linli_node.config``, ``linli_app.sensors.fields``): modules without a pin, a socket or a
+clock, which run here as they run there, so that a mistake is told before anybody plugs a board in.
+"""
+
+import importlib
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from linli_core.errors import ConfigError
+from linli_edge.nodes.build import sources
+
+_PARTS: Final = ("lib", "node")
+_RIGHT: Final = "its fields are in firmware/README.md"
+
+
+def read_configuration(path: Path) -> dict[str, Any]:
+    """Return what somebody wrote, JSON or TOML.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+        found = tomllib.loads(content.decode()) if path.suffix == ".toml" else json.loads(content)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(
+            str(path), f"no configuration: {exc}", "write JSON, or TOML into a file called .toml"
+        ) from exc
+    if not isinstance(found, dict):
+        raise ConfigError(str(path), "no configuration: no object", _RIGHT)
+    return found
+
+
+def with_wifi(config: dict[str, Any], ssid: str, password: str) -> dict[str, Any]:
+    """Return a configuration that knows one network more, and tries it first."""
+    rest = [each for each in config.get("wifi", []) if not isinstance(each, dict) or each.get("ssid") != ssid]
+    return {**config, "wifi": [{"ssid": ssid, "password": password}, *rest]}
+
+
+def checked(config: dict[str, Any], node: str, where: str) -> bytes:
+    """Return a node's configuration as its board keeps it.
+
+    Args:
+        config: What was written.
+        node: The node's name.
+        where: Told in errors: the file.
+
+    Raises:
+        ConfigError: It is wrong; a line for each mistake, none of which shows a password.
+    """
+    if config.get("node", node) != node:
+        raise ConfigError(f"{where}: node", f"found {config['node']!r}", f"take it away, or give {node!r}")
+    content = json.dumps({**config, "node": node}, ensure_ascii=False).encode()
+    module, fields = _firmware("linli_node.config"), _firmware("linli_app.sensors.fields")
+    mistaken = _firmware("linli_node.errors").ConfigError
+    try:
+        module.load(content, fields.FIELDS, fields.ACTIONS)
+    except mistaken as exc:
+        lines = [_hidden(line) for line in str(exc).splitlines()]
+        raise ConfigError(f"{where}, {node}", "\n".join(["this is wrong:", *lines]), _RIGHT) from None
+    return content
+
+
+def _hidden(line: str) -> str:
+    """Return a line about a mistake, without what was found where it is a secret."""
+    return (
+        line
+        if ".password: found" not in line
+        else f"{line.partition(': found')[0]}: write a text of 0 to 63 characters"
+    )
+
+
+def _firmware(name: str) -> Any:  # Any: a module of another language's dialect
+    if name not in sys.modules:
+        folders = [str(sources() / part) for part in _PARTS]
+        sys.path[:0] = folders
+        try:
+            importlib.import_module(name)
+        finally:
+            for folder in folders:
+                sys.path.remove(folder)
+    return sys.modules[name]

@@ -1,0 +1,55 @@
+"""Which board was given which name: ``boards.json`` beside the keys, so that no two boards get one."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from linli_core.errors import ConfigError
+from linli_edge.durable_file import write_durably
+
+FILE: Final = "boards.json"
+
+
+class _Written(msgspec.Struct):
+    boards: dict[str, str] = {}
+
+
+class GivenNames:
+    """The names given so far, by a file that outlasts whoever gives them.
+
+    Raises:
+        ConfigError: The file is there, and cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        try:
+            self._boards = msgspec.json.decode(self._path.read_bytes(), type=_Written).boards
+        except FileNotFoundError:
+            self._boards = {}
+        except (OSError, msgspec.MsgspecError) as exc:
+            raise ConfigError(str(self._path), f"cannot be read: {exc}", "restore it, or move it away") from exc
+
+    def board_of(self, node: str) -> str:
+        """Return the board that has a name; empty if none has."""
+        return self._boards.get(node, "")
+
+    def node_of(self, board: str) -> str:
+        """Return the name that a board has; empty if it has none."""
+        return next((node for node, held in self._boards.items() if held == board), "")
+
+    def give(self, node: str, board: str) -> None:
+        """Note that a board has a name, and no other; on return it is on the disk."""
+        boards = {name: held for name, held in self._boards.items() if held != board}
+        self._keep({**boards, node: board})
+
+    def take_back(self, board: str) -> None:
+        """Note that a board has no name any more."""
+        self._keep({name: held for name, held in self._boards.items() if held != board})
+
+    def _keep(self, boards: dict[str, str]) -> None:
+        if boards != self._boards:
+            content = msgspec.json.format(msgspec.json.encode(_Written(dict(sorted(boards.items())))))
+            write_durably(self._path, content + b"\n")
+            self._boards = boards

@@ -1,0 +1,110 @@
+"""The name, configuration and keys of a board: written, read back by their digests, and taken over all at once.
+
+What a board had under another name (its log, its counts) does not go to the gateway under the new one: it is wiped.
+"""
+
+import hashlib
+from typing import Final
+
+from linli_edge.nodes.given import GivenNames
+from linli_edge.nodes.keys import Identity
+from linli_edge.nodes.serial_board import SerialBoard
+from linli_edge.nodes.trouble import BoardTrouble
+
+CONFIGURATION: Final = "/node.json"
+_OWN: Final = ("node.json", "node.json.new", "node.checked", "last_error")
+
+_NAME: Final = """
+_w.feed()
+import json
+try:
+    with open("/node.json") as _f:
+        print(repr(json.load(_f).get("node", "?")))
+except OSError:
+    print("''")
+except (ValueError, AttributeError):
+    print("'?'")
+"""
+# What is kept on flash lies in folders of numbered files, or on partitions of its own where the firmware has them.
+_WIPE: Final = """
+_w.feed()
+for _n in os.listdir("/"):
+    try:
+        _ours = all(_m.isdigit() for _m in os.listdir("/" + _n))
+    except OSError:
+        _ours = False
+    if _ours or _n in {own!r}:
+        _remove("/" + _n)
+        _w.feed()
+try:
+    import esp32
+    for _p in esp32.Partition.find(esp32.Partition.TYPE_DATA):
+        if _p.info()[4].startswith("linli-"):
+            for _b in range(_p.ioctl(4, 0)):
+                _p.ioctl(6, _b)
+                _w.feed()
+except ImportError:
+    pass
+"""
+
+
+def name_of(board: SerialBoard) -> str:
+    """Return the name that a board has; empty if it has none, ``?`` if its configuration cannot be read."""
+    return str(board.ask(_NAME))
+
+
+def provision(
+    board: SerialBoard,
+    node: str,
+    configuration: bytes,
+    identity: Identity,
+    update_key: bytes,
+    given: GivenNames,
+    *,
+    replace: bool = False,
+) -> str:
+    """Make a board a node, and return the digest of the configuration that it holds now.
+
+    Args:
+        board: A board that was flashed.
+        node: Its name.
+        configuration: As the board keeps it.
+        identity: What it shows the broker.
+        update_key: The public key of whoever signs its updates.
+        given: Which names are given already.
+        replace: It may have had another name, and the name may have been another board's.
+
+    Raises:
+        BoardTrouble: It was not flashed, it has another name or another board has this one, or it is gone.
+    """
+    if not all(board.digests(["/main.py", "/a/manifest"]).values()):
+        raise BoardTrouble("not_flashed", board.port)
+    held = name_of(board)
+    holder = given.board_of(node)
+    if not replace and held not in {"", node, "?"}:
+        raise BoardTrouble("other_name", board.port, node=held, wanted=node)
+    if not replace and holder not in {"", board.facts.uid}:
+        raise BoardTrouble("name_given", board.port, node=node, board=holder)
+    given.give(node, board.facts.uid)
+    if held != node:
+        wipe(board)
+    files = {
+        "/keys/ca.der": identity.authority,
+        "/keys/node.der": identity.certificate,
+        "/keys/node.key": identity.key,
+        "/keys/update.pub": update_key,
+        CONFIGURATION: configuration,
+    }
+    for path, content in files.items():
+        board.write_beside(path, content)
+    board.take_over(*files)
+    found = board.digests(files)
+    for path, content in files.items():
+        if found[path] != hashlib.sha256(content).hexdigest():
+            raise BoardTrouble("worn", board.port, path=path)
+    return found[CONFIGURATION]
+
+
+def wipe(board: SerialBoard) -> None:
+    """Take name, log and counts off a board; its program and its keys stay."""
+    board.run(_WIPE.replace("{own!r}", repr(_OWN)), limit_s=120)

@@ -1,0 +1,175 @@
+"""``linli-edge node provision`` on a real MicroPython at the end of a cable: what it writes, and what it refuses."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from linli_core.errors import ConfigError
+from linli_edge.cli import WRONG, main
+from linli_edge.nodes.build import read_key
+from linli_edge.nodes.configuration import checked, read_configuration, with_wifi
+from linli_edge.nodes.given import GivenNames
+from linli_edge.nodes.provisioning import name_of
+from linli_edge.nodes.serial_board import SerialBoard
+from linli_sim.nodes.plugged import PluggedBoard
+
+pytestmark = pytest.mark.system
+
+FAILED = 1
+CONFIG = {"gateway": {"host": "10.0.0.1"}, "sensors": [{"kind": "reed", "pin": 4}]}
+SECRET = "the password of the facility"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    monkeypatch.chdir(tmp_path)
+    assert main(["node", "keys"]) == 0
+    Path("node.json").write_text(json.dumps(CONFIG))
+    capsys.readouterr()
+    return tmp_path
+
+
+def _provision(board: PluggedBoard, node: str, *more: str) -> int:
+    words = ["node", "provision", node, "--port", str(board.port), "--config", "node.json", "--wait", "2"]
+    return main([*words, *more])
+
+
+def test_a_board_gets_name_configuration_and_keys_and_starts(
+    flashed: PluggedBoard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{SECRET}\n"))
+    before = flashed.said.count(b"started 1")
+    assert _provision(flashed, "door-1", "--wifi", "facility", "--gateway", "10.0.0.9", "--lang", "en") == 0
+    told = capsys.readouterr()
+    assert "door-1: board d0d0 is this node now" in told.out
+    assert '[[nodes.boards]]\nid = "door-1"\nboard = "d0d0"\n' in told.out
+    assert SECRET not in told.out + told.err
+    flashed.until(b"started 1", after=before)
+    flashed.pull()
+    assert SECRET.encode() not in flashed.said
+    held = json.loads(flashed.read("/node.json"))
+    assert held == {
+        "gateway": {"host": "10.0.0.9"}, "sensors": CONFIG["sensors"], "node": "door-1",
+        "wifi": [{"ssid": "facility", "password": SECRET}],
+    }  # fmt: skip
+    certificate = x509.load_der_x509_certificate(flashed.read("/keys/node.der"))
+    certificate.verify_directly_issued_by(x509.load_der_x509_certificate(flashed.read("/keys/ca.der")))
+    assert certificate.subject.rfc4514_string() == "CN=door-1"
+    public = read_key(Path("nodes-pki/updates.key")).public_key().public_bytes_raw()
+    assert flashed.read("/keys/update.pub") == public
+    assert not [path for path in flashed.files() if path.endswith(".new")]
+    # Nothing of it stays here but who has which name.
+    assert not list(Path().rglob("*.der"))
+    assert GivenNames(Path("nodes-pki")).board_of("door-1") == "d0d0"
+
+
+def test_another_boards_name_and_a_board_of_another_name_are_refused(
+    flashed: PluggedBoard, tmp_path: Path, flash_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _provision(flashed, "door-1") == 0
+    (tmp_path / "second").mkdir()
+    shutil.copyfile(flash_file, tmp_path / "second" / "flash.bin")
+    with PluggedBoard(tmp_path / "second", uid="c0c0") as second:
+        assert _provision(second, "door-1", "--lang", "en") == FAILED
+        assert "door-1 was given to board d0d0" in capsys.readouterr().err
+        assert _provision(flashed, "door-2", "--lang", "zh") == FAILED
+        assert "已经是 door-1" in capsys.readouterr().err
+        # The board is gone for good: another takes its name over.
+        assert _provision(second, "door-1", "--replace") == 0
+        assert GivenNames(Path("nodes-pki")).board_of("door-1") == "c0c0"
+    with SerialBoard.connect(str(flashed.port)) as at:
+        at.write("/log/0", b"of another node")
+        at.write("/other/kept.txt", b"not ours")
+    assert _provision(flashed, "door-2", "--replace") == 0
+    flashed.pull()
+    files = flashed.files()
+    assert json.loads(flashed.read("/node.json"))["node"] == "door-2"
+    # What it had not delivered as another node must not arrive as this one's.
+    assert "/log/0" not in files
+    assert "/other/kept.txt" in files
+
+
+def test_what_a_node_has_not_delivered_stays_where_its_name_stays(flashed: PluggedBoard) -> None:
+    assert _provision(flashed, "door-1") == 0
+    with SerialBoard.connect(str(flashed.port)) as at:
+        at.write("/log/0", b"not delivered yet")
+    assert _provision(flashed, "door-1") == 0
+    flashed.pull()
+    assert flashed.read("/log/0") == b"not delivered yet"
+
+
+@pytest.mark.parametrize("after", [2_500, 3_500])
+def test_a_cable_that_is_pulled_leaves_the_name_that_it_had(after: int, flashed: PluggedBoard) -> None:
+    assert _provision(flashed, "door-1") == 0
+    flashed.pull()
+    before = {path: flashed.read(path) for path in ("/node.json", "/keys/node.key", "/keys/node.der")}
+    flashed.plug(pulled_after=after)
+    assert _provision(flashed, "door-1") == FAILED
+    flashed.pull()
+    assert {path: flashed.read(path) for path in before} == before
+    flashed.plug()
+    assert _provision(flashed, "door-1") == 0
+
+
+def test_a_board_without_a_program_is_told_to_be_flashed_first(
+    board: PluggedBoard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board.plug()
+    assert _provision(board, "door-1", "--lang", "en") == FAILED
+    assert f"linli-edge node flash --port {board.port}" in capsys.readouterr().err
+    assert GivenNames(Path("nodes-pki")).board_of("door-1") == ""
+
+
+MISTAKES = [
+    ({"sensors": []}, "sensors: found []"),
+    ({"intervall": 3}, "intervall: unknown key"),
+    ({"wifi": [{"ssid": "x", "password": SECRET * 4}]}, "wifi[0].password: write a text of 0 to 63 characters"),
+    ({"node": "door-2"}, "take it away, or give 'door-1'"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "told"), MISTAKES, ids=["empty", "unknown", "password", "name"])
+def test_a_mistake_is_told_before_a_board_is_touched(
+    wrong: dict[str, object], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("node.json").write_text(json.dumps({**CONFIG, **wrong}))
+    assert main(["node", "provision", "door-1", "--port", "nowhere", "--config", "node.json"]) == WRONG
+    said = capsys.readouterr().err
+    assert told in said
+    assert SECRET[:20] not in said
+
+
+def test_what_is_given_wrongly_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["node", "provision", "door-1", "--port", "nowhere", "--config"]
+    for path, content in (("a.json", "{"), ("b.json", "[]"), ("c.toml", "="), ("gone.json", None)):
+        if content is not None:
+            Path(path).write_text(content)
+        assert main([*words, path]) == WRONG
+        assert path in capsys.readouterr().err
+    assert main([*words, "node.json", "--wifi", "x", "--password-file", "gone"]) == WRONG
+    assert "--password-file" in capsys.readouterr().err
+    assert main(["node", "provision", "Door 1", "--port", "nowhere", "--config", "node.json"]) == WRONG
+    Path("nodes-pki/boards.json").write_bytes(b"{")
+    assert main([*words, "node.json"]) == WRONG
+    assert "boards.json" in capsys.readouterr().err
+
+
+def test_toml_says_the_same_as_json() -> None:
+    Path("node.toml").write_text('[gateway]\nhost = "10.0.0.1"\n[[sensors]]\nkind = "reed"\npin = 4\n')
+    assert read_configuration(Path("node.toml")) == CONFIG
+    held = json.loads(checked(with_wifi({**CONFIG, "wifi": [{"ssid": "x"}, {"ssid": "y"}]}, "y", ""), "a", "f"))
+    assert held["wifi"] == [{"ssid": "y", "password": ""}, {"ssid": "x"}]
+    with pytest.raises(ConfigError, match="wifi"):
+        checked({**CONFIG, "wifi": "x"}, "a", "f")
+
+
+def test_a_configuration_that_cannot_be_read_is_no_name(flashed: PluggedBoard) -> None:
+    with SerialBoard.connect(str(flashed.port)) as at:
+        assert name_of(at) == ""
+        for content in (b"{", b"[]", b"\xff"):
+            at.write("/node.json", content)
+            assert name_of(at) == "?"
