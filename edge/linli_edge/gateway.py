@@ -29,7 +29,7 @@ from linli_edge.nodes.offers import Offers
 from linli_edge.nodes.relay import Relay
 from linli_edge.outbox import Outbox
 from linli_edge.pipeline import Bounds, Pipeline
-from linli_edge.plan_teller import PlanTeller
+from linli_edge.plan_teller import Planned, PlanTeller
 from linli_edge.registers.book import RegisterBook
 from linli_edge.registers.keeper import Keeper
 from linli_edge.registers.memory import MemoryFile
@@ -131,7 +131,7 @@ class Gateway:
                 carrying = group.create_task(uplink.run(), name="uplink")
                 packing = group.create_task(pipeline.run(), name="pipeline")
                 keeping = group.create_task(keeper.run(), name="registers")
-                plans = PlanTeller(config.id, lambda: self._links, pipeline, time)
+                plans = PlanTeller(config.id, self._planned, pipeline, time)
                 planning = group.create_task(plans.run(), name="plan")
                 looking = group.create_task(clock.run(), name="clock")
                 reading = [group.create_task(link.run(), name=f"link[{link.settings.id}]") for link in self._links]
@@ -181,6 +181,9 @@ class Gateway:
         desk = CommandDesk(settings, ledger, self._links, pipeline.tell, self._clock.now, outbox.flush)
         desk.tell_unfinished()
         return desk
+
+    def _planned(self) -> list[Planned]:
+        return [*self._links, *([] if self._relay is None else [self._relay])]
 
     def health(self) -> GatewayHealth:
         """Return what the gateway says of itself in its status."""

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -24,6 +24,9 @@ from linli_core.errors import RefusalReason, Refused
 from linli_core.instant import Instant
 from linli_core.model import Point, Reading, parse_point
 from linli_core.wire import senml
+
+MOST_POINTS: Final = 128
+"""Points of one node: sixteen sensors, each of which measures a few things."""
 
 MOST_EPOCHS: Final = 4
 """Logs of one node that are remembered: a board whose flash was wiped begins another."""
@@ -59,11 +62,15 @@ class NodeMark(msgspec.Struct):
         board: The board it is bound to.
         marks: By epoch, the newest number that is in the gateway's log; the newest epoch stands last.
         call: Its newest call; ``None`` before the first.
+        interval: Seconds from one reading of its points to the next; 0 until it has said so.
+        points: What it reads so often, below its own name.
     """
 
     board: str = ""
     marks: dict[str, int] = {}
     call: Call | None = None
+    interval: int = 0
+    points: list[str] = []
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +82,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     next_seq: int = 1
     backlog: int = 0
-    interval: int = 900
+    interval: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+    points: Annotated[list[str], msgspec.Meta(max_length=MOST_POINTS)] = []
     revision: int = 0
     reset: str = ""
     starts: int = 0
@@ -140,7 +148,7 @@ class Receiver:
         self.nodes: dict[str, NodeMark] = {}
         for node, board in boards.items():
             known = nodes.get(node, NodeMark())
-            self.nodes[node] = NodeMark(board or known.board, dict(known.marks), known.call)
+            self.nodes[node] = msgspec.structs.replace(known, board=board or known.board, marks=dict(known.marks))
 
     def mark(self, node: str, epoch: str) -> int:
         """Return the newest number of a node's log that was taken; 0 for a log that nobody knows."""
@@ -160,6 +168,15 @@ class Receiver:
             raise Refused(RefusalReason.MALFORMED, f"status of {node}: {exc}") from exc
         self._bind(node, status.board)
         return status
+
+    def planned(self, node: str, status: Status) -> bool:
+        """Note what a node reads and how often, as it says; tell whether that is news."""
+        known = self.nodes[node]
+        points = [name for name in status.points if _is_point(f"{node}/{name}")]
+        if (known.interval, known.points) == (status.interval, points):
+            return False
+        known.interval, known.points = status.interval, points
+        return True
 
     def pack(self, node: str, payload: bytes) -> Taken:
         """Look at a pack; nothing changes until :meth:`took`.
@@ -271,6 +288,14 @@ def _readings(node: str, pack: senml.Pack) -> tuple[list[Reading], list[Refused]
         value, quality, reason = record.value, record.quality, record.reason
         readings.append(Reading(point, value, record.time, quality, reason, record.device_time))
     return readings, refused
+
+
+def _is_point(name: str) -> bool:
+    try:
+        parse_point(name)
+    except ValueError:
+        return False
+    return True
 
 
 def label(node: str, epoch: str, seq: int) -> bytes:

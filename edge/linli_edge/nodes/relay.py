@@ -21,13 +21,13 @@ import msgspec
 
 from linli_core.errors import RefusalReason, Refused, WriteRefusal
 from linli_core.instant import MINUTE, SECOND, Instant
-from linli_core.model import Point, Quality, Reading, Reason, missing
+from linli_core.model import Point, Quality, Reading, Reason, missing, parse_point
 from linli_core.wire.command import Reply
 from linli_core.wire.messages import Ack, LinkState, encode_message
 from linli_edge.link import Report
 from linli_edge.nodes.marks import Kept, MarksFile
 from linli_edge.nodes.offers import Offers, Wanted
-from linli_edge.nodes.receiver import Receiver, Status, Verdict, WrongBoard, label, points_of
+from linli_edge.nodes.receiver import Receiver, Verdict, WrongBoard, label, points_of
 from linli_edge.nodes.settings import NodeSettings
 from linli_edge.outbox import Outbox
 from linli_edge.scheduler import DeviceBack, DeviceSilent
@@ -140,6 +140,9 @@ class Relay:
         self._kept = await self._marks.load(self._outbox, outbox.first_seq, outbox.next_seq)
         self._receiver = Receiver(self._settings.boards, self._kept.nodes)
         self._heard = {node: _Heard(self._clock.now()) for node in self._settings.boards}
+        for node, known in self._receiver.nodes.items():
+            if known.interval:
+                self._expect(node)
 
     async def run(self) -> None:
         """Take what nodes say, and look who is silent, for ever."""
@@ -218,9 +221,12 @@ class Relay:
         status = self._receiver.status(node, payload)
         if status.state == "lost":
             return "", None, 0
-        self._hear(node, status)
+        self._hear(node)
         if status.state != "online":
             return "", None, 0
+        if self._receiver.planned(node, status):
+            await self._remember(node)
+        self._expect(node)
         if status.running < status.number and status.trial is None:
             self._once(
                 node, "linli.node.rolled-back", f"update {status.number} did not prove itself: {status.running} runs"
@@ -258,7 +264,7 @@ class Relay:
         if not await self._remember(node):
             return ""
         self.counters["taken"] += 1
-        self._hear(node, None).points |= points_of(readings)
+        self._hear(node).points |= points_of(readings)
         for refused in taken.refused:
             self._refuse(node, refused)
         if taken.missing is not None:
@@ -299,15 +305,32 @@ class Relay:
                 await client.publish(f"node/{node}/confirm", _confirmation(call.epoch, call.number), 1)
         return Reply(ok=True, result={"state": "done"})
 
-    def _hear(self, node: str, status: Status | None) -> _Heard:
+    def _expect(self, node: str) -> None:
+        """Wait for a node as long as its interval asks for, and for the points that it says it reads."""
+        known, heard = self._receiver.nodes[node], self._heard[node]
+        heard.patience = PATIENCE * known.interval * SECOND + MINUTE // 2
+        heard.points |= {name: parse_point(name) for name in self._names(node)}
+
+    def _names(self, node: str) -> list[str]:
+        return [f"{node}/{point}" for point in self._receiver.nodes[node].points]
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """Ids of the nodes."""
+        return frozenset(self._settings.boards)
+
+    def intervals(self) -> dict[str, int | None]:
+        """Return by point how often it is read, as far as the nodes have said; how they fare is said now and then."""
+        nodes = self._receiver.nodes
+        return {name: nodes[node].interval * SECOND for node in nodes for name in self._names(node)}
+
+    def _hear(self, node: str) -> _Heard:
         now = self._clock.now()
         heard = self._heard[node]
         if heard.silent:
             heard.silent = False
             self._pipe.report(LINK, DeviceBack(node, heard.at))
         heard.at = now
-        if status is not None:
-            heard.patience = PATIENCE * status.interval * SECOND + MINUTE // 2
         return heard
 
     def _refuse(self, node: str, error: Refused) -> None:

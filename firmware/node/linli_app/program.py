@@ -116,6 +116,9 @@ class Node:
             "reset": board.reset_cause,
             "starts": self._starts,
             "call": self._call,
+            "points": [
+                self._point(config, quantity) for config, sensor in self._sensors for quantity in sensor.quantities
+            ],
         }
 
     def _heard_of(self):

@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from linli_core.instant import SECOND, Instant
+from linli_core.instant import MINUTE, SECOND, Instant
 from linli_core.vocabulary import vocabulary
 from linli_core.wire import senml
 from linli_core.wire.command import HEARD, Argument, Command
@@ -20,6 +21,7 @@ from linli_edge.nodes.relay import Relay
 from linli_edge.nodes.settings import NodeSettings
 from linli_edge.outbox import Message, Outbox, OutboxFull, OutboxLimits
 from linli_edge.pipeline import Pipeline
+from linli_edge.plan_teller import PlanTeller
 from linli_edge.scheduler import DeviceBack, DeviceSilent
 from linli_edge.timekeeping import SYSTEM, Timekeeper
 
@@ -98,9 +100,9 @@ def pack(seq: int, value: str = '"vb":true', *, since: int | None = None, board:
     return f'[{{{place}"bver":26,"bn":"door-1/","bt":{1_760_000_000 + seq},"n":"door_open",{value}}}]'.encode()
 
 
-def status(state: str = "online", board: str = "b0b0", interval: int = 900, call: int = 0) -> bytes:
-    said = {"state": state, "board": board, "epoch": EPOCH, "interval": interval, "call": call, "extra": 1}
-    return json.dumps(said).encode()
+def status(state: str = "online", board: str = "b0b0", interval: int = 900, **more: object) -> bytes:
+    said = {"state": state, "board": board, "epoch": EPOCH, "interval": interval, "extra": 1}
+    return json.dumps(said | more).encode()
 
 
 def called(seq: int, call: int) -> bytes:
@@ -292,3 +294,44 @@ async def test_the_front_gives_each_command_to_whoever_carries_it_out(bench: Ben
     assert await ask(front, "local", node=7) == "bad_value"
     assert await ask(front, "platform", node="door-1", until=START) == "not_allowed"
     assert await ask(front, "local", node="door-1") == "done"
+
+
+async def test_what_a_node_reads_is_planned_and_missed_like_any_devices_points(tmp_path: Path) -> None:
+    told: list[dict[str, object]] = []
+
+    class Teller:
+        def tell(self, _name: str, _subject: str, data: dict[str, object], _number: str = "") -> bool:
+            told.append(data)
+            return True
+
+        def reports_by_exception(self, point: str) -> bool:
+            return point == "door-1/tamper"
+
+    async for bench in Bench(tmp_path).opened():
+        time = Timekeeper(bench.clock.now, SYSTEM.steady, SYSTEM.wait)
+        plans = PlanTeller("gw-1", [bench.relay].copy, Teller(), time)
+        plans.look()
+        await bench.say("status", status(interval=60, points=["door_open", "temperature.c2", "tamper", "../x", ""]))
+        plans.look()
+        plans.look()
+        points = {"door_open": 60.0, "temperature.c2": 60.0, "tamper": None}
+        assert told == [{"points": {}, "devices": ["door-1"]}, {"points": {"door-1": points}, "devices": ["door-1"]}]
+        # Another configuration: what it reads no more is expected no more.
+        await bench.say("status", status(interval=900, points=["door_open"]))
+        plans.look()
+        assert told[2:] == [{"points": {"door-1": {"door_open": 900.0}}, "devices": ["door-1"]}]
+    # The gateway starts anew, and the node is never heard of again.
+    async for bench in Bench(tmp_path).opened():
+        assert bench.relay.intervals() == {"door-1/door_open": 900 * SECOND}
+        bench.clock.instant += 46 * MINUTE
+        bench.relay.look()
+        bench.pipeline.flush()
+        bodies = b"\n".join(await bench.messages())
+        assert re.findall(rb'"n":"door-1/([a-z_.0-9]+)","q":"bad/no_communication"', bodies) == [b"door_open"]
+
+
+@pytest.mark.parametrize("more", [{"interval": 0}, {"interval": 10**6}, {"points": ["x"] * 129}, {"points": [1]}])
+async def test_a_status_that_cannot_be_is_refused(bench: Bench, more: dict[str, Any]) -> None:
+    await bench.say("status", status(**more))
+    assert bench.acks == []
+    assert bench.relay.counters["refused"] == 1
