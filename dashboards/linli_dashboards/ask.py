@@ -35,6 +35,8 @@ class Window(StrEnum):
     DAY = "1d"
     WHOLE = "whole"
     """All of the time that is shown."""
+    NEWEST = "newest"
+    """The last hour of the time that is shown."""
 
 
 class Whom(StrEnum):

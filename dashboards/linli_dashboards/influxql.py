@@ -40,6 +40,11 @@ _WINDOWS: Final = {
     Window.HOUR: "1h",
     Window.DAY: "1d",
 }
+_ONE: Final = frozenset({Window.WHOLE, Window.NEWEST})
+"""Windows of which there is one."""
+
+_ZONE: Final = " tz('Local')"
+"""A day begins where the community has its midnight: it is the platform's, or the database's, own zone."""
 
 
 class Scope(Enum):
@@ -89,15 +94,18 @@ class Query(Builder[Dataquery]):
 
 def statement(question: Question, lang: Language, scope: Scope = Scope.PLATFORM) -> str:
     """Return the statement that asks a question."""
-    if isinstance(question, Record):
-        return _record(question, lang)
+    text = _record(question, lang) if isinstance(question, Record) else _ask(question, lang, scope)
+    return text + (_ZONE if "time(" in text else "")
+
+
+def _ask(question: Ask, lang: Language, scope: Scope) -> str:
     # The platform has the extremes of windows at hand. A database has not, and dates an extreme by its window: one
     # begins before the time shown, and would be left out.
     lone = question.window is Window.WHOLE and question.aggregate in _EXTREMES and scope is Scope.PLATFORM
     if question.aggregate is Aggregate.CONSUMED or question.across or lone:
         return _across(question, lang, scope)
     value = _aggregated(question, scope)
-    window = None if question.window is Window.WHOLE else question.window
+    window = None if question.window in _ONE else question.window
     fill = "none" if question.aggregate is Aggregate.UNUSABLE else "null"
     source = f'"{question.quantity}"'
     groups = _groups(window, named(question.by, lang, scope))
@@ -129,8 +137,10 @@ def place(whom: Whom, scope: Scope = Scope.PLATFORM) -> list[str]:
 
 def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     """Return a statement about points that are first taken each by itself, then together."""
-    # Not one window for all of the time: it would begin before that, and InfluxDB leaves out what does.
-    inner = ask.inner or (Window.AUTO if ask.window is Window.WHOLE else ask.window)
+    # Not one window for all of the time: it would begin before that, and InfluxDB leaves out what does. Of extremes
+    # it is all the same how long the windows are, and those of days are at hand.
+    whole = Window.DAY if ask.aggregate in _EXTREMES and scope is Scope.PLATFORM else Window.AUTO
+    inner = ask.inner or (whole if ask.window in _ONE else ask.window)
     by = named(ask.by, lang, scope)
     each = (*by, *(tag for tag in ("gateway", "point") if tag not in by))
     if ask.aggregate is Aggregate.CONSUMED:
@@ -141,7 +151,7 @@ def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     points = _select(f'{value} AS "{VALUE}"', f'"{ask.quantity}"', conditions, _groups(inner, each), "null")
     across = ask.across or ("sum" if ask.aggregate is Aggregate.CONSUMED else ask.aggregate.value)
     together = f'{across}("{VALUE}"){_times(ask)} AS "{ask.name}"'
-    window = None if ask.window is Window.WHOLE else ask.window
+    window = None if ask.window in _ONE else ask.window
     return _select(together, f"({points})", [_range(ask)], _groups(window, by), "null")
 
 
@@ -156,6 +166,8 @@ def _times(ask: Ask) -> str:
 
 
 def _range(ask: Ask) -> str:
+    if ask.window is Window.NEWEST:
+        return "time >= ${__to}ms - 1h AND time <= ${__to}ms"
     if ask.earlier:
         return f"time >= ${{__from}}ms - {ask.earlier} AND time <= ${{__to}}ms - {ask.earlier}"
     return "$timeFilter"

@@ -27,6 +27,7 @@ _WINDOWS: Final = {
     Window.HOUR: "1h",
     Window.DAY: "1d",
     Window.WHOLE: "$__range",
+    Window.NEWEST: "1h",
 }
 _OVER: Final = {
     Aggregate.MEAN: ("avg", "avg_over_time"),
@@ -98,7 +99,7 @@ class PromQL:
     def query(self, letter: str, question: Question, _lang: Language, source: DataSourceRef) -> Builder[Dataquery]:
         """Return a question as a query."""
         assert isinstance(question, Ask)
-        whole = question.window is Window.WHOLE
+        whole = question.window in {Window.WHOLE, Window.NEWEST}
         return Query(
             PrometheusQuery(
                 expr=expression(question),

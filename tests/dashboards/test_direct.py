@@ -76,6 +76,7 @@ def test_a_database_of_influx_is_asked_by_what_it_has() -> None:
     assert said == (
         'SELECT count("quality") AS "value" FROM "voltage" WHERE $timeFilter AND "device" =~ /^${device:regex}$/'
         ' AND "point" =~ /\\/voltage$/ AND "quality" >= 128 GROUP BY time($__interval), "device" fill(none)'
+        " tz('Local')"
     )
 
 

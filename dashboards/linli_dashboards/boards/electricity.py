@@ -51,7 +51,7 @@ ELECTRICITY: Final = Board(
         Panel(
             "board.electricity.power_now",
             Look.FIGURE,
-            (Ask("active_power", Aggregate.MEAN, "kW", lived=Lived.DWELLINGS),),
+            (Ask("active_power", Aggregate.MEAN, "kW", window=Window.NEWEST, lived=Lived.DWELLINGS),),
             width=6,
             height=5,
         ),

@@ -92,7 +92,8 @@ class _Door:
         statements = parse(query.text, read_parameters(query.parameters))
         known = self._known_to(query.caller)
         source = StoreSource(self._context.store, known.catalogue)
-        results = execute(statements, Joined(source, told(known)), self._context.clock() * 1000, query.database)
+        context = self._context
+        results = execute(statements, Joined(source, told(known)), context.clock() * 1000, query.database, context.zone)
         body = to_csv(results, query.unit).encode() if as_csv else to_json(results, query.unit)
         return body, source.rollups
 

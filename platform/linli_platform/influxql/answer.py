@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import partial
 from operator import attrgetter
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -48,7 +48,13 @@ class Answer:
 
 
 def answer(
-    select: Select, source: Source, now: int, *, bounds: Range | None = None, zone: ZoneInfo | None = None
+    select: Select,
+    source: Source,
+    now: int,
+    *,
+    bounds: Range | None = None,
+    zone: tzinfo | None = None,
+    local: tzinfo | None = None,
 ) -> list[Answer]:
     """Return the series of a statement.
 
@@ -58,11 +64,12 @@ def answer(
         now: The present instant (ns).
         bounds: Times of the statement around this one.
         zone: Time zone of that.
+        local: The community's time zone, ``None`` for UTC.
 
     Raises:
         QueryError: It asks for what there is not, or for too much.
     """
-    frame = framed(select, now, bounds or Range(), zone)
+    frame = framed(select, now, bounds or Range(), zone, local)
     if frame.reach.is_empty:
         return []
     inner = nested(select, source, frame)
@@ -195,7 +202,7 @@ def _limited(groups: Mapping[Key, Making], select: Select) -> list[tuple[Key, Ma
 def _rows_of(select: Select, *, source: Source, frame: Frame) -> list[Piece]:
     """Return a subquery's series as rows to ask again."""
     found = []
-    for one in answer(select, source, frame.now, bounds=frame.loaded, zone=frame.zone):
+    for one in answer(select, source, frame.now, bounds=frame.loaded, zone=frame.zone, local=frame.local):
         order = np.argsort(one.table.times, kind="stable")
         fields = {name: values.take(order) for name, values in zip(one.columns, one.table.columns, strict=True)}
         found.append(Piece(one.name, one.tags or {}, one.table.times[order], fields))

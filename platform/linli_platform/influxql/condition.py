@@ -3,9 +3,8 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -47,7 +46,7 @@ class Condition:
     rest: tuple[Expression, ...]
 
 
-def take_apart(condition: Expression | None, now: int, zone: ZoneInfo | None) -> Condition:
+def take_apart(condition: Expression | None, now: int, zone: tzinfo | None) -> Condition:
     """Return a condition's times apart from its other parts.
 
     Raises:
@@ -70,7 +69,7 @@ def take_apart(condition: Expression | None, now: int, zone: ZoneInfo | None) ->
     return Condition(reach, tuple(rest))
 
 
-def instant(expression: Expression, now: int, zone: ZoneInfo | None) -> int:
+def instant(expression: Expression, now: int, zone: tzinfo | None) -> int:
     """Return the instant (ns) that an expression says; :class:`QueryError` if it says none."""
     if isinstance(expression, Number | Duration):
         return int(expression.value)
@@ -143,7 +142,7 @@ def _bounds(operator: str, at: int) -> Range:
     raise QueryError("time != is no range: say before or after")
 
 
-def _read_instant(text: str, zone: ZoneInfo | None) -> int:
+def _read_instant(text: str, zone: tzinfo | None) -> int:
     """Return ns. A text with a zone of its own is in that one; others are in the query's."""
     whole, digits = text, ""
     if found := re.fullmatch(r"(.*\d\d:\d\d:\d\d)\.(\d{1,9})(\D.*)?", text):
@@ -154,7 +153,7 @@ def _read_instant(text: str, zone: ZoneInfo | None) -> int:
     raise QueryError(f"invalid operation: time and {text!r} are not compatible: expected '2026-01-31T12:00:00Z'")
 
 
-def _moment(text: str, zone: ZoneInfo | None) -> datetime | None:
+def _moment(text: str, zone: tzinfo | None) -> datetime | None:
     for form in _LOCAL:
         try:
             return datetime.strptime(text, form).replace(tzinfo=zone or UTC)

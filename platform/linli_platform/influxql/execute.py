@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import tzinfo
 
 from linli_platform.influxql.answer import Answer, answer
 from linli_platform.influxql.parse import QueryError
@@ -26,7 +27,9 @@ class Result:
     error: str = ""
 
 
-def execute(statements: list[Statement], source: Source, now: int, database: str) -> Iterator[Result]:
+def execute(
+    statements: list[Statement], source: Source, now: int, database: str, local: tzinfo | None = None
+) -> Iterator[Result]:
     """Yield the result of each statement; what is wrong with one keeps none of the others from being answered.
 
     Args:
@@ -34,15 +37,16 @@ def execute(statements: list[Statement], source: Source, now: int, database: str
         source: What there is for the asker.
         now: The present instant (ns).
         database: The one that is asked, where a statement names none.
+        local: The community's time zone, ``None`` for UTC.
     """
     for statement in statements:
         try:
-            yield _execute(statement, source, now, database)
+            yield _execute(statement, source, now, database, local)
         except (QueryError, TooManyReadings) as exc:
             yield Result(error=str(exc))
 
 
-def _execute(statement: Statement, source: Source, now: int, database: str) -> Result:
+def _execute(statement: Statement, source: Source, now: int, database: str, local: tzinfo | None) -> Result:
     if isinstance(statement, CreateDatabase):
         _check_database(statement.name)
         return Result()
@@ -52,7 +56,7 @@ def _execute(statement: Statement, source: Source, now: int, database: str) -> R
         return Result(listings=show(statement, source, now))
     for name in _databases(statement, database):
         _check_database(name)
-    return Result(answers=answer(statement, source, now))
+    return Result(answers=answer(statement, source, now, local=local))
 
 
 def _databases(select: Select, database: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The times of a statement: which it asks for, which windows it has, which it needs besides."""
 
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from linli_platform.influxql.checks import calls_of
 from linli_platform.influxql.condition import Condition, take_apart
@@ -15,6 +15,9 @@ class Frame:
     """The times of a statement.
 
     Attributes:
+        now: The present instant (ns).
+        zone: Whose days and midnights count; ``None`` for UTC.
+        local: The zone that a statement may call :data:`~linli_platform.influxql.window.LOCAL`.
         condition: What else must hold.
         reach: Times asked for.
         loaded: Times needed: transformations of aggregates look at windows before.
@@ -24,7 +27,8 @@ class Frame:
     """
 
     now: int
-    zone: ZoneInfo | None
+    zone: tzinfo | None
+    local: tzinfo | None
     condition: Condition
     reach: Range
     loaded: Range
@@ -33,7 +37,7 @@ class Frame:
     descending: bool
 
 
-def framed(select: Select, now: int, bounds: Range, zone: ZoneInfo | None) -> Frame:
+def framed(select: Select, now: int, bounds: Range, zone: tzinfo | None, local: tzinfo | None) -> Frame:
     """Return a statement's times.
 
     Args:
@@ -41,11 +45,12 @@ def framed(select: Select, now: int, bounds: Range, zone: ZoneInfo | None) -> Fr
         now: The present instant (ns).
         bounds: Times of the statement around this one.
         zone: Time zone of that.
+        local: The community's.
 
     Raises:
         QueryError: A time or a time zone that is none.
     """
-    zone = zone_of(select.zone) or zone
+    zone = zone_of(select.zone, local) or zone
     condition = take_apart(select.condition, now, zone)
     reach = condition.reach.within(bounds)
     interval = select.grouping.interval
@@ -57,7 +62,7 @@ def framed(select: Select, now: int, bounds: Range, zone: ZoneInfo | None) -> Fr
     if earlier:
         more = earlier * interval
         loaded = Range(reach.start, reach.end + more) if select.descending else Range(reach.start - more, reach.end)
-    return Frame(now, zone, condition, reach, loaded, windows, earlier, select.descending)
+    return Frame(now, zone, local, condition, reach, loaded, windows, earlier, select.descending)
 
 
 def _earlier(select: Select) -> int:

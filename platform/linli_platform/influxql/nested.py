@@ -108,7 +108,7 @@ def nested(select: Select, source: Source, frame: Frame) -> Nested | None:
         return None
     if inner.fill not in {Fill.NULL, Fill.NONE} or any(isinstance(each, Select) for each in inner.sources):
         return None
-    own = framed(inner, frame.now, frame.loaded, frame.zone)
+    own = framed(inner, frame.now, frame.loaded, frame.zone, frame.local)
     if own.reach.is_empty or not has_windows_bound(own) or not has_windows_bound(frame):
         return None
     sources = sources_of(inner, source, own, lambda _select: [])

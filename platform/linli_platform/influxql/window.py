@@ -1,7 +1,7 @@
 """Windows of time: where they begin, in a time zone or none, and which of them a query asks for."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,9 +13,13 @@ from linli_platform.influxql.vector import Times
 MICROSECOND: Final = 1_000
 SECOND: Final = 1_000_000_000
 HOUR: Final = 3_600 * SECOND
+DAY: Final = 24 * HOUR
 EARLIEST: Final = -(2**63) + 2
 LATEST: Final = 2**63 - 2
 """The ends of time, as InfluxQL counts it: 1677 and 2262."""
+
+LOCAL: Final = "Local"
+"""Names the zone of whoever is asked, as with InfluxDB: here the community's, whose midnight is where a day begins."""
 
 MOST: Final = 2_000_000
 """Windows of one query; a year by the minute has half a million."""
@@ -43,10 +47,12 @@ class Range:
         return self.start > self.end
 
 
-def zone_of(name: str) -> ZoneInfo | None:
+def zone_of(name: str, local: tzinfo | None) -> tzinfo | None:
     """Return a time zone, ``None`` for UTC; :class:`QueryError` if there is none of that name."""
     if not name or name.upper() == "UTC":
         return None
+    if name == LOCAL:
+        return local
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
@@ -62,15 +68,10 @@ class Windows:
         zone: Whose midnights days begin at.
     """
 
-    def __init__(self, interval: int, offset: int = 0, zone: ZoneInfo | None = None) -> None:
+    def __init__(self, interval: int, offset: int = 0, zone: tzinfo | None = None) -> None:
         self.interval = interval
         self.offset = offset
         self._zone = zone
-
-    @property
-    def fixed_shift(self) -> int | None:
-        """What is to be taken off a time before it is divided by the interval; ``None`` if that changes with summer."""
-        return self.offset % self.interval if self._zone is None else None
 
     def start_of(self, time: int) -> int:
         """Return where the window begins that holds a time."""
@@ -86,7 +87,7 @@ class Windows:
         first, last = self.start_of(reach.start), self.start_of(reach.end)
         if (last - first) // self.interval >= MOST:
             raise QueryError(f"more than {MOST} windows: shorten the time or lengthen the windows")
-        if self._zone is None:
+        if self._is_even(first, last):
             return np.arange(first, last + 1, self.interval, dtype=np.int64)
         found, start = [], first
         while start <= last:
@@ -95,6 +96,13 @@ class Windows:
             # A window that the clock made longer still holds the time one interval on.
             start = following if following > start else self.start_of(start + self.interval + HOUR)
         return np.array(found, np.int64)
+
+    def _is_even(self, first: int, last: int) -> bool:
+        """Tell whether the clock stays as it is from a day before to a day behind; nowhere is it changed for a day."""
+        if self._zone is None:
+            return True
+        shift = self._shift(first - DAY)
+        return all(self._shift(time) == shift for time in range(first, last + 2 * DAY, DAY))
 
     def _shift(self, time: int) -> int:
         if self._zone is None:

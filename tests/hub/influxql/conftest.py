@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,15 @@ def source(store: DuckDBStore) -> StoreSource:
 def ask(source: StoreSource) -> Asked:
     """Return what asks a query and returns the results of its statements."""
 
-    def asked(text: str, *, unit: int | None = 1_000_000_000, database: str = "linli", now: int = T0) -> Any:
-        results = execute(parse(text), source, now * 1000, database)
+    def asked(
+        text: str,
+        *,
+        unit: int | None = 1_000_000_000,
+        database: str = "linli",
+        now: int = T0,
+        local: tzinfo | None = None,
+    ) -> Any:
+        results = execute(parse(text), source, now * 1000, database, local)
         return json.loads(to_json(results, unit))["results"]
 
     return asked
