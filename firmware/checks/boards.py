@@ -36,6 +36,17 @@ class Wlan:
     def __init__(self, _kind):
         pass
 
+    PM_NONE = 0
+
+    def config(self, pm):
+        SAID.append(["pm", pm])
+
+    def ifconfig(self, address=None):
+        if address is None:
+            return ("10.0.0.7", "255.255.255.0", "10.0.0.1", "10.0.0.1")
+        SAID.append(["address", list(address)])
+        return None
+
     def active(self, on):
         SAID.append(["wlan", on])
 

@@ -6,9 +6,8 @@ import json
 import time
 
 from linli_node import ed25519
-from linli_node.errors import UpdateError
 from linli_node.slots import Slots
-from linli_node.taking import Taking
+from linli_node.taking import Taking, UpdateError
 
 _unhex = binascii.unhexlify
 

@@ -168,6 +168,9 @@ class Board:
         """Return the radio's strength; a desktop has no radio."""
         return
 
+    def begin(self, _wifi):
+        """Begin to join the network."""
+
     async def connect(self, _wifi):
         """Join the network: the desktop is in it."""
 

@@ -31,6 +31,8 @@ _NODE = {
     # The pin that measures half of the battery's voltage; -1: none.
     "battery_pin": ("whole", -1, 48, -1),
     "interval": ("whole", 1, 86400, 900),
+    # On a battery: readings that are sent together, unless something cannot wait.
+    "deliver_every": ("whole", 1, 96, 4),
     "sensors": ("tables", 1, 16, REQUIRED),
     "actions": ("tables", 0, 16, ()),
     "revision": ("whole", 0, 0x7FFFFFFF, 0),

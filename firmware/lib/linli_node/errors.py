@@ -1,6 +1,7 @@
 """What can go wrong on a node, by name.
 
-``NodeError`` → ``ConfigError``, ``FlashError``, ``SensorError``, ``LinkError``, ``UpdateError``.
+``NodeError`` → ``ConfigError``, ``FlashError``, ``SensorError``, ``LinkError``; and ``UpdateError``, which is rarely
+loaded, where it is raised (:mod:`linli_node.taking`).
 """
 
 
@@ -26,7 +27,3 @@ class SensorError(NodeError):
 
 class LinkError(NodeError):
     """The gateway cannot be reached, or breaks off."""
-
-
-class UpdateError(NodeError):
-    """An update is refused; what runs goes on."""

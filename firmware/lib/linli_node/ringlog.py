@@ -19,6 +19,7 @@ from array import array
 from micropython import const
 
 from linli_node.errors import FlashError
+from linli_node.forget import forget
 from linli_node.records import HEAD, Scan, frame
 
 _MAGIC = const(b"LNL1")
@@ -69,45 +70,22 @@ class RingLog:
 
     def open(self):
         """Find out where the log stands; an empty flash begins one."""
-        newest = self._heads()
-        if newest is None:
+        from linli_node.ring_search import search  # noqa: PLC0415 - needed once in a start
+
+        found = search(self._flash, self._generations, self._befores)
+        forget("linli_node.ring_search")
+        if found is None:
+            self._newest, self._offset = -1, self._flash.size
             self.epoch = "{:08x}".format(self._random32())
-            self._offset = self._flash.size
             return
-        _, epoch, self._last, self.acked = newest
+        self._newest, epoch, self._last, self.acked, scan = found
         self.epoch = "{:08x}".format(epoch)
-        scan = Scan(self._flash, self._newest, _BLOCK_HEAD)
-        for kind, number, _ in scan:
-            if kind == _RECORD:
-                self._last = max(self._last, number)
-            elif kind == _ACKED:
-                self.acked = number
         self._offset = scan.end
         self.damaged += scan.damaged
         self.next_seq = self._last + 1
         if scan.torn:
             # It may have been a record of this number that was whole once, and sent.
             self.next_seq += 1
-
-    def _heads(self):
-        """Read the heads of all blocks; return that of the newest, ``None`` where there is none."""
-        generations, count, newest = self._generations, self._flash.blocks, None
-        self._newest = -1
-        for block in range(count):
-            generations[block] = 0
-            head = self._head(block)
-            if head is None:
-                continue
-            if newest is None or head[0] >= newest[0]:
-                newest, self._newest = head, block
-            generations[block], self._befores[block] = head[0], head[2]
-        for step in range(1, count if newest is not None else 0):
-            # One that could not be erased when its turn came is older than its place in the ring, and so are the
-            # blocks that an earlier log has left behind.
-            block = (self._newest - step) % count
-            if not newest[0] - step <= generations[block] < newest[0]:
-                generations[block] = 0
-        return newest
 
     def append(self, payload):
         """Write a record and return its number.
@@ -166,12 +144,6 @@ class RingLog:
             if self._generations[(block + step) % count]:
                 return (block + step) % count
         return -1
-
-    def _head(self, block):
-        head = bytes(self._flash.read(block, 0, _BLOCK_HEAD))
-        if head[:4] != _MAGIC or struct.unpack("<I", head[20:])[0] != binascii.crc32(head[:20]):
-            return None
-        return struct.unpack("<IIII", head[4:20])
 
     def _write(self, kind, number, payload):
         record = frame(kind, number, payload)

@@ -5,8 +5,13 @@ import hashlib
 import json
 import os
 
-from linli_node.errors import UpdateError
+from linli_node.errors import NodeError
 from linli_node.forget import forget
+
+
+class UpdateError(NodeError):
+    """An update is refused; what runs goes on."""
+
 
 MAX_MANIFEST = 8192
 MAX_FILE = 32768

@@ -59,14 +59,19 @@ class Action:
             self._steady = True
 
     def update(self, value, count):
-        """Follow a value at a count of milliseconds; ``None`` (the sensor failed) leaves everything as it is."""
+        """Follow a value at a count of milliseconds; tell whether it switched.
+
+        ``None`` (the sensor failed) leaves everything as it is.
+        """
         if value is True or value is False:
             value = 1 if value else 0
         elif isinstance(value, tuple):
             value = value[0] / 10 ** value[1]
-        if self._threshold.update(value, count):
-            self._since = count
-            self._set(self._threshold.tripped)
+        if not self._threshold.update(value, count):
+            return False
+        self._since = count
+        self._set(self._threshold.tripped)
+        return True
 
     def tick(self, count):
         """Switch off what has been on for its longest time; it comes on again only after it has cleared."""

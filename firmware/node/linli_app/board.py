@@ -6,11 +6,13 @@ neither: it sleeps lightly, with its memory, and a reset begins a new era.
 
 import asyncio
 import binascii
+import json
 import random
 import sys
 import time
 
 import machine
+from micropython import const
 
 from linli_node.errors import ConfigError, LinkError
 from linli_node.forget import forget
@@ -23,7 +25,9 @@ except ImportError:  # the firmware of a board without a radio
 _ROOT = ""
 _KEYS = "/keys/"
 _BROKER = "linli-gateway"
-_JOIN_MS = 15000
+_JOIN_MS = 8000
+_LEASE_S = const(6 * 3600)
+"""An address that was given is used so long without asking: half of the shortest lease that is usual."""
 _ESP32 = sys.platform == "esp32"
 _RP2 = sys.platform == "rp2"
 _WATCHDOG_MS = 8000 if _RP2 else 60000  # the RP2040's counts no further than 8.388 s
@@ -122,8 +126,6 @@ class Memory:
         self._name = name
 
     def _all(self):
-        import json  # noqa: PLC0415 - the text is short and seldom read
-
         try:
             return json.loads(machine.RTC().memory() or b"{}")
         except ValueError:
@@ -135,11 +137,24 @@ class Memory:
 
     def set(self, content):
         """Hold bytes."""
-        import json  # noqa: PLC0415
-
         held = self._all()
         held[self._name] = binascii.hexlify(content).decode()
         machine.RTC().memory(json.dumps(held).encode())
+
+
+class Held:
+    """The same where the memory stays through sleep."""
+
+    def __init__(self):
+        self._content = b""
+
+    def get(self):
+        """Return the bytes that were set."""
+        return self._content
+
+    def set(self, content):
+        """Hold bytes."""
+        self._content = content
 
 
 class Board:
@@ -161,6 +176,8 @@ class Board:
         self._power = config["battery_pin"]
         self._wlan = network.WLAN(network.STA_IF)
         self._context = None
+        self._memories = {}
+        self._joining = ""
         self._watchdog = None
         self.uid = binascii.hexlify(machine.unique_id()).decode()
         self.reset_cause = _cause()
@@ -222,8 +239,9 @@ class Board:
         return FolderFlash(_ROOT + "/" + name, blocks, size)
 
     def memory(self, name):
-        """Return memory that outlasts deep sleep; ``None`` where there is none."""
-        return Memory(name) if _ESP32 else None
+        """Return memory that outlasts sleep, and no power cut."""
+        # The RP2040 sleeps with its memory; what is in it goes with the power, as an ESP32's does.
+        return Memory(name) if _ESP32 else self._memories.setdefault(name, Held())
 
     def pin_in(self, number, pull_up=False):
         """Return an input."""
@@ -236,7 +254,8 @@ class Board:
     def pulses(self, number, debounce_ms):
         """Return a counter of pulses; one that woke the board is the first."""
         pin = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
-        return Pulses(pin, debounce_ms, 1 if number in self.woken_pins else 0)
+        # One that opened woke it too, and is none.
+        return Pulses(pin, debounce_ms, 1 if number in self.woken_pins and not pin.value() else 0)
 
     def adc(self, number):
         """Return an analogue input."""
@@ -271,6 +290,31 @@ class Board:
         except (OSError, ValueError):
             return None
 
+    def begin(self, signals):
+        """Begin to join the network that let the board in last, while the program is still being loaded."""
+        lease = self._lease()
+        for signal in signals:
+            if lease and signal["ssid"] == lease[0]:
+                self._join(signal, lease)
+
+    def _lease(self):
+        """Return network, end (in seconds of the count) and address of the last time; ``None`` where it is over."""
+        try:
+            lease = json.loads(self.memory("lease").get())
+        except ValueError:
+            return None
+        return lease if 0 <= lease[1] - self.count() // 1000 <= _LEASE_S else None
+
+    def _join(self, signal, lease):
+        wlan = self._wlan
+        wlan.active(True)
+        # Radio asleep between two beacons, each answer would take a tenth of a second: it is on for one second in all.
+        wlan.config(pm=wlan.PM_NONE)
+        if lease:
+            wlan.ifconfig(tuple(lease[2]))
+        wlan.connect(signal["ssid"], signal["password"])
+        self._joining = signal["ssid"]
+
     async def connect(self, signals):
         """Join one of the networks, the first that lets us in.
 
@@ -278,23 +322,40 @@ class Board:
             LinkError: None does.
         """
         wlan = self._wlan
-        wlan.active(True)
         if wlan.isconnected():
             return
-        for signal in signals:
-            wlan.disconnect()
-            wlan.connect(signal["ssid"], signal["password"])
+        for signal in sorted(signals, key=lambda signal: signal["ssid"] != self._joining):
+            if self._joining != signal["ssid"]:
+                if self._joining:
+                    wlan.disconnect()
+                self._join(signal, None)
             started = time.ticks_ms()
             while not wlan.isconnected() and time.ticks_diff(time.ticks_ms(), started) < _JOIN_MS:
-                await asyncio.sleep_ms(50)
+                await asyncio.sleep_ms(5)
             if wlan.isconnected():
+                if self._lease() is None:
+                    lease = [signal["ssid"], self.count() // 1000 + _LEASE_S, wlan.ifconfig()]
+                    self.memory("lease").set(json.dumps(lease).encode())
                 return
         wlan.active(False)
+        self._joining = ""
+        self._forget_lease()
         raise LinkError("no network lets this node in: " + ", ".join(signal["ssid"] for signal in signals))
+
+    def _forget_lease(self):
+        """Somebody else may have the address by now: it is asked for the next time."""
+        self.memory("lease").set(b"")
 
     async def streams(self):
         """Return a reader and a writer to the gateway's broker."""
         gateway = self._gateway
+        try:
+            return await self._open(gateway)
+        except OSError:
+            self._forget_lease()
+            raise
+
+    async def _open(self, gateway):
         if not gateway["tls"]:
             return await asyncio.open_connection(gateway["host"], gateway["port"])
         if self._context is None:
@@ -316,6 +377,7 @@ class Board:
     def sleep(self, milliseconds, wakes):
         """Sleep so long, or until a pin is at its level; on an ESP32 the program begins anew after it."""
         self._wlan.active(False)
+        self._joining = ""
         if not _ESP32:
             # The RP2040 keeps its memory: what follows is the next time awake.
             machine.lightsleep(milliseconds)

@@ -10,6 +10,7 @@ import struct
 
 from micropython import const
 
+from linli_app.tasks import within
 from linli_node.errors import LinkError
 
 _MAX_PACKET = const(8192)
@@ -147,7 +148,7 @@ class Client:
     async def open(self, client, topics, keepalive=60, will=None, limit=10):
         """Connect and subscribe; raise :class:`LinkError` where that fails within ``limit`` seconds."""
         try:
-            await asyncio.wait_for(self._open(client, topics, keepalive, will), limit)
+            await within(limit, self._open(client, topics, keepalive, will))
         except asyncio.TimeoutError:
             await self.close()
             raise LinkError("the broker does not answer within " + str(limit) + " s") from None

@@ -6,37 +6,22 @@ that fails is told as a missing value, never as the last one.
 """
 
 import asyncio
-import gc
 import json
 
 from micropython import const
 
 from linli_app.actions import Action
-from linli_app.uplink import Uplink, ended
+from linli_app.tasks import within
+from linli_app.uplink import Uplink
 from linli_node.clock import Clock
-from linli_node.errors import LinkError, NodeError, SensorError
+from linli_node.errors import NodeError, SensorError
 from linli_node.forget import forget
 from linli_node.ringlog import RingLog
 from linli_node.saved import Saved
 
 _READ_S = const(8)
 """Seconds a sensor may take."""
-_LOOK_MS = const(20)
-"""How often contacts and pulses are looked at."""
-_CALL_S = const(10)
-"""A call of the button is repeated so often until somebody confirms it."""
-_AWAKE_S = const(20)
-"""What a node on a battery may spend awake, whatever happens."""
 _HEALTH_S = const(3600)
-_LOW_MV = const(2200)
-"""Two cells below this break down when the radio speaks: then only the log is written."""
-_RETRY_S = const((1, 2, 5, 10, 30, 60, 120, 300))
-"""Pauses between attempts to reach the gateway, each made longer by up to a half."""
-
-
-def _calls(config):
-    """Tell whether a sensor is a button whose press is a call."""
-    return config["kind"] == "button" and config["quantity"] == "emergency_button"
 
 
 class Node:
@@ -45,28 +30,39 @@ class Node:
     Args:
         config: Its configuration, checked.
         board: What it runs on.
+        rests: What a node on a battery noted of the times awake before this one, where that was read already.
+
+    Attributes:
+        uplink: Its way to the gateway.
+        sensors: Each with its table of the configuration.
+        call: The button's call under way, by the number of its first record; 0: none. It outlasts sleep and power cuts.
+        urgent: Whether something has happened that cannot wait for the next delivery.
+        failing: A bit for each sensor that failed the last time.
+        ended: Set to stop it.
     """
 
-    def __init__(self, config, board):
+    def __init__(self, config, board, rests=None):
         self._config = config
         self._board = board
         self._log = RingLog(board.flash("log", *board.log_size), board.random32)
         self._clock = Clock(board.count, Saved(board.flash("clock", 2, 4096)))
         self._kept = Saved(board.flash("starts", 2, 4096))
-        self._sensors = []
+        self.sensors = []
         self._actions = []
-        self._uplink = Uplink(
+        self.uplink = Uplink(
             config, board, self._log, self._clock, told=self._told, take=self._take, heard=self._heard_of
         )
         self._updates = None
         # Number of the update that was taken last, of the one that runs, the slot on trial.
         self._programs = (0, 0, None)
         self._starts = 0
-        # The call under way, by the number of its first record; 0: none. It outlasts sleep and power cuts.
-        self._call = 0
+        self.call = 0
+        self._calls = None
         self._called_at = 0
         self._health_at = None
-        self._failures = 0
+        self._rests = rests
+        self.urgent = False
+        self.failing = 0
         self.ended = False
 
     def open(self):
@@ -76,17 +72,23 @@ class Node:
         self._clock.open(goes_on=board.goes_on)
         kept = (self._kept.load() or b"0").split()
         self._starts = int(kept[0])
-        self._call = int(kept[1]) if len(kept) > 1 else 0
+        self.call = int(kept[1]) if len(kept) > 1 else 0
         if not board.woke:
             self._starts += 1
             self._keep_counts()
-        self._called_at = board.count()
-        calls = [name for name, _, _, _ in self._said(True)]
-        self._actions = [Action(config, board, calls=config["when"] in calls) for config in self._config["actions"]]
+        tables, named = self._config["sensors"], []
+        if any(table["kind"] == "button" for table in tables):
+            from linli_app import calls  # noqa: PLC0415 - only where there is a button
+
+            self._calls, self._called_at = calls, board.count()
+            named = [name for name, _, _, _ in calls.said(tables, self._point, True)]
+        else:
+            self.call = 0  # its button was taken away
+        self._actions = [Action(config, board, calls=config["when"] in named) for config in self._config["actions"]]
         from linli_app.sensors import make  # noqa: PLC0415 - what only a start needs is let go after it
         from linli_node.slots import Slots  # noqa: PLC0415
 
-        self._sensors = [(config, make(config, board)) for config in self._config["sensors"]]
+        self.sensors = [(config, make(config, board)) for config in tables]
         self._programs = Slots(board.root).told()
         del make, Slots
         forget("linli_app.sensors")
@@ -94,7 +96,7 @@ class Node:
 
     def _keep_counts(self):
         try:
-            self._kept.save((str(self._starts) + " " + str(self._call)).encode())
+            self._kept.save((str(self._starts) + " " + str(self.call)).encode())
         except NodeError as exc:
             self._board.say("starts and call cannot be kept: " + str(exc))
 
@@ -111,14 +113,16 @@ class Node:
             "number": number,
             "running": running,
             "trial": trial,
-            "interval": config["interval"],
+            "interval": config["interval"] * (config["deliver_every"] if config["power"] == "battery" else 1),
             "revision": config["revision"],
             "reset": board.reset_cause,
             "starts": self._starts,
-            "call": self._call,
+            "call": self.call,
             "points": [
-                self._point(config, quantity) for config, sensor in self._sensors for quantity in sensor.quantities
+                self._point(config, quantity) for config, sensor in self.sensors for quantity in sensor.quantities
             ],
+            "overruns": self._rests.overruns if self._rests is not None else 0,
+            "low": self._rests is not None and self._rests.low,
         }
 
     def _heard_of(self):
@@ -133,18 +137,18 @@ class Node:
         forget("linli_node.slots")
 
     def _want(self, wanted):
-        self._uplink.say("wants", json.dumps(wanted).encode())
+        self.uplink.say("wants", json.dumps(wanted).encode())
 
     def _point(self, config, quantity):
         return quantity if config["channel"] < 0 else quantity + ".c" + str(config["channel"])
 
     async def _read(self, config, sensor):
         """Return a sensor's records; missing values where it fails."""
-        if self._call and _calls(config):
+        if self.call and self._calls.is_button(config):
             # A press is a call until somebody confirms it, however short it was.
             return [(self._point(config, config["quantity"]), "", True, "")]
         try:
-            found = await asyncio.wait_for(sensor.read(), _READ_S)
+            found = await within(_READ_S, sensor.read())
         except asyncio.TimeoutError:
             reason = "no_communication"
         except SensorError as exc:
@@ -160,108 +164,86 @@ class Node:
         count = self._board.count()
         for name, _, value, _ in records:
             for action in self._actions:
-                if action.when == name:
-                    action.update(value, count)
+                if action.when == name and action.update(value, count):
+                    self.urgent = True
 
     def _keep(self, records):
         """Write records to the log, as of now; those of a call name it."""
         era, count = self._clock.stamp()
-        kept = [era, count, records, self._call] if self._call else [era, count, records]
+        kept = [era, count, records, self.call] if self.call else [era, count, records]
         try:
             self._log.append(json.dumps(kept).encode())
         except NodeError as exc:
             # The flash is at its end: what can still be done by itself is done.
             self._board.say("the log cannot be written: " + str(exc))
-        self._uplink.wake()
+        self.uplink.wake()
 
-    async def sample(self):
-        """Read every sensor once, act, and log."""
-        records = []
-        for config, sensor in self._sensors:
-            records += await self._read(config, sensor)
+    async def sample(self, *, health=True):
+        """Read every sensor once, act, and log; with it how the node fares, unless that was told within the hour."""
+        records, failing = [], 0
+        for place, (config, sensor) in enumerate(self.sensors):
+            found = await self._read(config, sensor)
+            failing |= found[0][3].startswith("bad") << place
+            records += found
             self._board.feed()
+        # One that fails, or answers again, is news.
+        self.urgent = self.urgent or failing != self.failing
+        self.failing = failing
         self._act(records)
         count = self._board.count()
-        if self._health_at is None or count - self._health_at >= _HEALTH_S * 1000:
+        if health and (self._health_at is None or count - self._health_at >= _HEALTH_S * 1000):
             self._health_at = count
             records += self._health()
         self._keep(records)
 
     def _health(self):
-        board = self._board
-        gc.collect()
-        records = [
-            ("restarts", "count", self._starts, ""),
-            ("heap_free", "B", gc.mem_free(), ""),
-            ("backlog", "count", self._log.backlog, ""),
-        ]
-        millivolts, strength = board.battery_mv(), board.signal()
-        if millivolts is not None:
-            records.append(("battery_voltage", "V", (millivolts, 3), ""))
-        if strength is not None:
-            records.append(("signal_strength", "dBm", strength, ""))
-        return records
+        from linli_app import health  # noqa: PLC0415 - once an hour
+
+        found = health.records(self._board, self._starts, self._log.backlog)
+        forget("linli_app.health")
+        return found
 
     async def look(self):
         """Look at contacts and pulses once, act, and log what changed; tell whether anything did."""
-        count, changed, pressed = self._board.count(), [], False
-        for config, sensor in self._sensors:
+        count, changed, calls, pressed = self._board.count(), [], self._calls, False
+        for config, sensor in self.sensors:
             poll = getattr(sensor, "poll", None)
             if poll is None:
                 continue
             moved = poll(count)
-            if not self._call and _calls(config) and self._pressed(config, sensor):
+            if calls is not None and not self.call and calls.is_pressed(self._board, config, sensor):
                 pressed = True
             elif moved:
                 changed += await self._read(config, sensor)
         if pressed:
             self._note_call(self._log.next_seq)
-        if pressed or (self._call and count - self._called_at >= _CALL_S * 1000):
+        if pressed or (self.call and calls.is_again(count - self._called_at)):
             self._called_at = count
-            changed += self._said(True)
+            changed += calls.said(self._config["sensors"], self._point, True)
         if changed:
+            self.urgent = True
             self._act(changed)
             self._keep(changed)
         for action in self._actions:
             action.tick(count)
         return bool(changed)
 
-    def _pressed(self, config, sensor):
-        """Tell whether a button is pressed, or was when it woke the board: nobody holds it until then."""
-        if config["pin"] in self._board.woken_pins:
-            self._board.woken_pins = ()
-            return True
-        return sensor.state
-
     def _note_call(self, call):
         # Kept before its first record is: whatever is cut off between the two, the call goes on.
-        self._call = call
+        self.call = call
         self._keep_counts()
-
-    def _said(self, called):
-        """Return what the buttons say."""
-        buttons = [config for config in self._config["sensors"] if _calls(config)]
-        return [(self._point(config, config["quantity"]), "", called, "") for config in buttons]
 
     def _take(self, channel, payload):
         if channel == "update":
             self._update(payload)
-        elif channel == "confirm" and self._is_of_this_call(payload):
+        elif channel == "confirm" and self.call and self._calls.confirms(payload, self._log.epoch, self.call):
             self._note_call(0)
-            quiet = self._said(False)
+            quiet = self._calls.said(self._config["sensors"], self._point, False)
             self._act(quiet)
             self._keep(quiet)
             for action in self._actions:
                 action.confirm(self._board.count())
             self._board.confirmed()
-
-    def _is_of_this_call(self, payload):
-        """Tell whether a confirmation names the call under way: one of an earlier call must not silence it."""
-        try:
-            told = json.loads(payload)
-            return bool(self._call) and (told["epoch"], told["call"]) == (self._log.epoch, self._call)
-        except (ValueError, KeyError, TypeError):
-            return False
 
     def _update(self, payload):
         """Take what is said of a new program; what that needs is loaded for it, and let go after it."""
@@ -278,61 +260,21 @@ class Node:
     async def run(self):
         """Run until told to stop (``ended``), or, on a battery, until it is time to sleep."""
         if self._config["power"] == "battery":
-            await self._wake()
+            from linli_app import battery  # noqa: PLC0415 - one of the two ways to live
+
+            if self._rests is None:
+                self._rests = battery.rests_of(self._board)
+            await battery.wake(self, self._board, self._config, self._rests)
             return
-        tasks = [asyncio.create_task(self._sampling()), asyncio.create_task(self._delivering())]
-        try:
-            while not self.ended:
-                await self.look()
-                for task in tasks:
-                    if task.done():
-                        await task  # a fault of the program: the watchdog is not needed to notice it
-                self._board.feed()
-                await asyncio.sleep_ms(_LOOK_MS)
-        finally:
-            for task in tasks:
-                await ended(task)
+        from linli_app import mains  # noqa: PLC0415
 
-    async def _sampling(self):
-        while True:
-            started = self._board.count()
-            await self.sample()
-            await asyncio.sleep_ms(max(0, self._config["interval"] * 1000 - (self._board.count() - started)))
+        await mains.live(self, self._board, self._config)
 
-    async def _delivering(self):
-        while True:
-            before = self._uplink.sessions
-            try:
-                await self._board.connect(self._config["wifi"])
-                await self._uplink.session(until_empty=lambda: False)
-            except LinkError as exc:
-                self._board.say(str(exc))
-            self._failures = 0 if self._uplink.sessions > before else self._failures + 1
-            pause = _RETRY_S[min(self._failures, len(_RETRY_S) - 1)] * 1000
-            await asyncio.sleep_ms(pause + self._board.random32() % (pause // 2))
+    async def deliver(self, until_empty):
+        """Join the network and deliver the log; return once ``until_empty()`` says so, and nothing is left.
 
-    async def _wake(self):
-        """One time awake: read, deliver, and say how long to sleep."""
-        board, started = self._board, self._board.count()
-        await self.look()
-        await self.sample()
-        millivolts = board.battery_mv()
-        is_low = millivolts is not None and millivolts < _LOW_MV
-        if not is_low:
-            left = _AWAKE_S - (board.count() - started) / 1000
-            try:
-                await asyncio.wait_for(self._deliver_once(), max(1, left))
-            except (LinkError, asyncio.TimeoutError) as exc:
-                board.say(str(exc) or "no time left to deliver")
-        if is_low:
-            for _, sensor in self._sensors:
-                if hasattr(sensor, "keep"):
-                    sensor.keep()
-        # What changed meanwhile wakes the board again at once.
-        wakes = [sensor.wakes() for _, sensor in self._sensors if hasattr(sensor, "wakes")]
-        pause = _CALL_S if self._call else self._config["interval"]
-        board.sleep(max(1000, pause * 1000 - (board.count() - started)), wakes)
-
-    async def _deliver_once(self):
+        Raises:
+            LinkError: The gateway cannot be reached.
+        """
         await self._board.connect(self._config["wifi"])
-        await self._uplink.session(until_empty=lambda: self._updates is None)
+        await self.uplink.session(until_empty=lambda: self._updates is None and until_empty())

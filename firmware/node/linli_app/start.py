@@ -9,13 +9,23 @@ from linli_node.forget import forget
 
 async def _live(root, config):
     from linli_app.board import Board  # noqa: PLC0415 - after the configuration was checked: its memory is free again
+
+    early, rests = config or load(root), None
+    board = Board(early)
+    if early["power"] == "battery":
+        from linli_app.battery import rests_of  # noqa: PLC0415
+
+        rests = rests_of(board)
+        if board.woke and rests.speaks(urgent=bool(board.woken_pins)):
+            board.begin(early["wifi"])
+    del early
     from linli_app.program import Node  # noqa: PLC0415
 
+    # Read once more: by now most of its words are those of the program, and take no memory of their own.
     config = config or load(root)
     forget("linli_app.settings")
-    board = Board(config)
     while True:
-        node = Node(config, board)
+        node = Node(config, board, rests)
         node.open()
         # An ESP32 on a battery does not come back from its sleep; a Pico W does.
         await node.run()

@@ -11,8 +11,8 @@ import struct
 
 from micropython import const
 
-from linli_node.errors import UpdateError
 from linli_node.forget import forget
+from linli_node.taking import Taking, UpdateError
 
 _PIECE = const(1)
 
@@ -64,9 +64,7 @@ class Updates:
             manifest, signature = offer["manifest"].encode(), binascii.unhexlify(offer["signature"])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UpdateError("the offer cannot be read") from None
-        # A few kilobytes of program that are needed once in months.
-        from linli_node.slots import Slots  # noqa: PLC0415
-        from linli_node.taking import Taking  # noqa: PLC0415
+        from linli_node.slots import Slots  # noqa: PLC0415 - let go with all else here
 
         self._taking = Taking(Slots(self._root))
         self._taking.begin(manifest, signature, self._key, self._kind)

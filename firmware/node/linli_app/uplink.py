@@ -10,6 +10,7 @@ import json
 from micropython import const
 
 from linli_app import VERSION, mqtt
+from linli_app.tasks import ended
 from linli_node import senml
 from linli_node.errors import LinkError
 
@@ -19,15 +20,6 @@ _KEEPALIVE_S = const(60)
 _LOOK_MS = const(5)
 _STATUS_S = const(900)
 """A connection that lasts says its status again so often: the time comes with the answer."""
-
-
-async def ended(task):
-    """Cancel a task and wait until it is over, whatever it ends with that is expected here."""
-    task.cancel()
-    try:
-        await task
-    except (asyncio.CancelledError, LinkError):
-        return
 
 
 class Uplink:

@@ -27,7 +27,7 @@ class SimNode:
         config: Its configuration.
         uid: The board's own name.
         heap: Bytes of heap it may have.
-        compiled: Folder of compiled modules it runs instead of the sources.
+        compiled: Folder of compiled modules, and ``node.py``, that it runs instead of the sources.
     """
 
     folder: Path
@@ -49,8 +49,9 @@ class SimNode:
         """Switch it on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "node.json").write_text(json.dumps(self.config), encoding="utf-8")
-        machine = unix()
+        machine, program = unix(), part("desktop") / "node.py"
         if self.compiled is not None:
+            program = self.compiled / "node.py"
             path = ":".join([".frozen", str(self.compiled)])
             environ = {**os.environ, "MICROPYPATH": path}
         else:
@@ -58,7 +59,7 @@ class SimNode:
         self._said.clear()
         self._process = await asyncio.create_subprocess_exec(
             *machine.argv, "-X", f"heapsize={self.heap}",
-            str(part("desktop") / "node.py"), str(self.folder), self.uid,
+            str(program), str(self.folder), self.uid,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             env=environ, start_new_session=True,
         )  # fmt: skip

@@ -5,6 +5,7 @@ The bus has ``reset()`` (whether anybody is there), ``write(bytes)`` and ``read(
 
 import asyncio
 import binascii
+import time
 
 from linli_node.crc import crc_reflected
 from linli_node.errors import SensorError
@@ -24,6 +25,7 @@ class Ds18b20:
         self._quantity = config["quantity"]
         self.quantities = (config["quantity"],)
         self._rom = binascii.unhexlify(config["rom"]) if config["rom"] else b""
+        self._begun_at = None
 
     def _select(self, command):
         if not self._bus.reset():
@@ -31,10 +33,22 @@ class Ds18b20:
         self._bus.write(bytes([_MATCH_ROM]) + self._rom if self._rom else bytes([_SKIP_ROM]))
         self._bus.write(bytes([command]))
 
+    def begin(self):
+        """Begin to convert: it takes longer than all else, and needs nobody meanwhile."""
+        try:
+            self._select(_CONVERT)
+        except SensorError:
+            # Told when it is read.
+            return
+        self._begun_at = time.ticks_ms()
+
     async def read(self):
         """Convert, wait, and return the temperature."""
-        self._select(_CONVERT)
-        await asyncio.sleep_ms(_CONVERSION_MS)
+        if self._begun_at is None:
+            self._select(_CONVERT)
+            self._begun_at = time.ticks_ms()
+        await asyncio.sleep_ms(max(0, _CONVERSION_MS - time.ticks_diff(time.ticks_ms(), self._begun_at)))
+        self._begun_at = None
         self._select(_READ)
         data = bytes(self._bus.read(9))
         # A short to ground reads as nine zeros, whose checksum is right: the configuration byte is never zero.

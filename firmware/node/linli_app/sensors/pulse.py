@@ -15,11 +15,16 @@ class Pulse:
         name = "count" + str(config["pin"])
         self._counter = Counter(Saved(board.flash(name, 2, 4096)), config["window"], board.memory(name))
         self._counter.load()
+        self._pin = board.pin_in(config["pin"], pull_up=True)
         self._pulses = board.pulses(config["pin"], config["debounce_ms"])
 
     def wakes(self):
-        """Return the pin and level that wake a sleeping board: a closing contact pulls it low."""
-        return self._config["pin"], 0
+        """Return the pin and level that wake a sleeping board: a closing contact pulls it low.
+
+        While it is closed, the board waits until it opens: a meter that stands still with its contact closed would
+        wake it again and again.
+        """
+        return self._config["pin"], 1 - self._pin.value()
 
     def poll(self, _count):
         """Note the pulses since the last time. A count is no event: it goes out with the next reading."""

@@ -1,0 +1,87 @@
+"""When a node on a battery speaks, and when it keeps still: what it notes from one time awake to the next.
+
+Its radio takes most of what the battery has. So a reading is taken at every wake and sent with those before it at
+every ``every``-th; what cannot wait goes at once. While the gateway is away it is tried ever more rarely. A battery
+near its end keeps the radio silent, after one last word, until it has clearly recovered.
+"""
+
+import struct
+
+from micropython import const
+
+_FORM = const("<BBHHBBI")
+_LOW_MV = const(2200)
+"""Two cells below this break down when the radio speaks."""
+_WELL_MV = const(2350)
+"""Above this they speak again: a cell that rests recovers a little, and breaks down again with the next word."""
+_MOST_LEFT = const(24)
+
+
+class Rests:
+    """What is known of the times awake before this one.
+
+    Args:
+        memory: Outlasts deep sleep: ``get()`` and ``set(bytes)``.
+        broke_down: Whether the board comes out of a breakdown of its supply.
+
+    Attributes:
+        left: Times awake to keep still before the next word; 0: it is due.
+        failures: Times in a row that the gateway could not be reached.
+        overruns: Times awake that were ended because they took too long.
+        failing: A bit for each sensor that failed the last time.
+        low: Whether the battery is near its end.
+        last_word: Whether that is to be said still.
+        next_s: The board's count of seconds at which the next reading is due.
+    """
+
+    def __init__(self, memory, *, broke_down=False):
+        self._memory = memory
+        noted = bytes(memory.get())
+        if len(noted) != struct.calcsize(_FORM):
+            noted = bytes(struct.calcsize(_FORM))
+        self.left, self.failures, self.overruns, self.failing, low, said, self.next_s = struct.unpack(_FORM, noted)
+        self.low, self.last_word = bool(low), bool(said)
+        if broke_down:
+            # It broke down under the radio: it is not tried again for a last word.
+            self.low, self.last_word = True, False
+
+    def weigh(self, millivolts):
+        """Judge the battery; where nobody measures it (``None``), a breakdown is forgiven after one long rest."""
+        if millivolts is None:
+            if self.low and self.left == 0:
+                self.low = False
+            return
+        if not self.low and millivolts < _LOW_MV:
+            self.low = self.last_word = True
+        elif self.low and millivolts >= _WELL_MV:
+            self.low = self.last_word = False
+            self.left = 0
+
+    def speaks(self, *, urgent):
+        """Tell whether this is a time to speak."""
+        if self.low:
+            return self.last_word
+        return urgent or self.left == 0
+
+    def spoke(self, every):
+        """The gateway has everything."""
+        self.left, self.failures, self.last_word = every - 1, 0, False
+
+    def failed(self):
+        """The gateway could not be reached: next time, then after two, four, … times awake."""
+        self.left = min(1 << min(self.failures, 8), _MOST_LEFT) - 1
+        self.failures = min(self.failures + 1, 255)
+        # A last word that nobody heard is not worth the battery's end.
+        self.last_word = False
+
+    def kept_still(self):
+        """It was no time to speak."""
+        self.left = max(0, self.left - 1)
+
+    def keep(self):
+        """Note it for the next time."""
+        low, said = int(self.low), int(self.last_word)
+        overruns = min(self.overruns, 65535)
+        self._memory.set(
+            struct.pack(_FORM, self.left, self.failures, overruns, self.failing, low, said, self.next_s & 0xFFFFFFFF)
+        )

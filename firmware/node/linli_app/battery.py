@@ -1,0 +1,122 @@
+"""One time awake of a node on a battery: read, act, log; speak if that is due or cannot wait; sleep.
+
+Loaded only where there is a battery. What a time awake may take is bounded: what is not done by then is ended, and
+counted.
+"""
+
+import asyncio
+
+from micropython import const
+
+from linli_app.tasks import ended, within
+from linli_node.errors import LinkError
+from linli_node.rests import Rests
+
+_AWAKE_S = const(20)
+"""What a node on a battery may spend awake, whatever happens."""
+_CALL_S = const(10)
+_RARELY = const(4)
+"""A battery near its end wakes so many times more rarely."""
+
+
+def rests_of(board):
+    """Return what the board noted of the times awake before this one."""
+    return Rests(board.memory("rests"), broke_down=board.reset_cause == "brown_out")
+
+
+async def wake(node, board, config, rests):
+    """Be awake once, and sleep."""
+    started = board.count()
+    left = rests.next_s * 1000 - started
+    if 0 < left <= config["interval"] * 1000 * _RARELY and _counts_only(node, board):
+        # A pulse is no reading: it is counted, and that is all.
+        board.sleep(left, _wakes(node))
+        return
+    rests.weigh(board.battery_mv())
+    awake = _Awake(node, board, config, rests)
+    try:
+        await within(_AWAKE_S, awake.live())
+    except asyncio.TimeoutError:
+        rests.overruns += 1
+        board.say("awake for more than " + str(_AWAKE_S) + " s: what is not done is ended")
+        if awake.speaking is not None:
+            rests.failed()
+    pause, least = config["interval"] * 1000, 1000
+    if rests.low:
+        pause *= _RARELY
+        _keep_counts(node)
+    elif node.call:
+        # A call that nobody answers is repeated, ever more rarely: a battery that is empty calls nobody.
+        pause = min(pause, _CALL_S * 1000 << min(rests.failures, 8))
+    rests.next_s = (started + pause) // 1000
+    rests.keep()
+    board.sleep(max(least, pause - (board.count() - started)), _wakes(node))
+
+
+def _counts_only(node, board):
+    """Note pulses, and tell whether they are all that woke the board."""
+    pins = list(board.woken_pins)
+    for config, sensor in node.sensors:
+        if config["kind"] == "pulse":
+            sensor.poll(0)
+            if config["pin"] in pins:
+                pins.remove(config["pin"])
+    return not pins and bool(board.woken_pins)
+
+
+def _keep_counts(node):
+    """Write down what is counted: the supply falls."""
+    for _, sensor in node.sensors:
+        if hasattr(sensor, "keep"):
+            sensor.keep()
+
+
+def _wakes(node):
+    """Return pins and levels that wake a sleeping board: what changed meanwhile wakes it again at once."""
+    return [sensor.wakes() for _, sensor in node.sensors if hasattr(sensor, "wakes")]
+
+
+class _Awake:
+    """One time awake."""
+
+    def __init__(self, node, board, config, rests):
+        self._node = node
+        self._board = board
+        self._every = config["deliver_every"]
+        self._rests = rests
+        self._is_read = False
+        self.speaking = None
+
+    async def live(self):
+        """Read, act, log, and speak."""
+        node, rests = self._node, self._rests
+        # What takes a while to measure begins to, and the radio with it: they wait at the same time.
+        for _, sensor in node.sensors:
+            if hasattr(sensor, "begin"):
+                sensor.begin()
+        # What woke it by a pin is news, and so is a board that was switched on.
+        due = rests.speaks(urgent=not self._board.woke or bool(self._board.woken_pins))
+        if due:
+            self.speaking = asyncio.create_task(self._speak())
+        try:
+            node.failing = rests.failing
+            await node.look()
+            await node.sample(health=due)
+            rests.failing = node.failing
+            self._is_read = True
+            if self.speaking is None and rests.speaks(urgent=node.urgent):
+                self.speaking = asyncio.create_task(self._speak())
+            if self.speaking is None:
+                rests.kept_still()
+                return
+            await self.speaking
+            rests.spoke(self._every)
+        except LinkError as exc:
+            rests.failed()
+            self._board.say(str(exc))
+        finally:
+            if self.speaking is not None:
+                await ended(self.speaking)
+
+    async def _speak(self):
+        await self._node.deliver(lambda: self._is_read)
