@@ -9,6 +9,7 @@ from linli_edge.driver import PlannedPoll, Served
 from linli_edge.link import LinkSettings
 from linli_edge.listing import listing
 from linli_edge.load import plan_load
+from linli_edge.nodes import check as nodes
 from linli_edge.transport.port_name import is_counted
 from linli_edge.transport.settings import SerialSettings, TcpSettings
 
@@ -23,9 +24,9 @@ def summary(config: GatewayConfig) -> str:
     secured = " with TLS" if uplink.tls else ""
     lines = [
         f"gateway {config.id}: log in {config.data}, uplink to {uplink.host}:{uplink.port}{secured}",
-        "",
-        listing(head, rows, right=(2, 3, 5)),
     ]
+    if rows or config.nodes is None:
+        lines += ["", listing(head, rows, right=(2, 3, 5))]
     if any(UNKNOWN in row for row in rows):
         lines += ["", f"{UNKNOWN}: only the devices know; linli-edge read CONFIG asks them"]
     served = [(link.id, found) for link in config.links if (found := _served(link)) is not None]
@@ -33,6 +34,8 @@ def summary(config: GatewayConfig) -> str:
         lines.append("")
     lines += [f"link {name} serves {each.what}, on {each.place}; it is asked nothing for them" for name, each in served]
     lines += _commands(config)
+    if config.nodes is not None:
+        lines += nodes.summary(config.nodes)
     lines += [f"warning: {warning}" for link in config.links for warning in _warnings(link)]
     lines += [f"warning: link {name}, on {each.place}: {text}" for name, each in served for text in each.warnings]
     lines += [f"warning: {warning}" for warning in _shared_places(config.links)]

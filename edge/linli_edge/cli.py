@@ -63,7 +63,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         "check",
         help="tell every mistake in a configuration, or what it would do",
         description="Tell every mistake in a configuration at once, or what it would do and how busy each line would"
-        " be. Opens no port.",
+        " be. Opens no port of a device.",
     )
     _add_config(check)
     check.set_defaults(command=_check)

@@ -134,7 +134,13 @@ def _action(case):
     return {"on": found, "set": board.pin.set_to}
 
 
-_PARTS = {"sensor": _sensor, "contact": _contact, "action": _action}
+def _quantities(case):
+    table = config.read(case["table"], FIELDS[case["kind"]], "", [])
+    table["kind"] = case["kind"]
+    return list(make(table, Board(case)).quantities)
+
+
+_PARTS = {"quantities": _quantities, "sensor": _sensor, "contact": _contact, "action": _action}
 
 
 def main(path):

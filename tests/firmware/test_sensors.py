@@ -1,10 +1,12 @@
 """Sensors on simulated buses: what they are asked, what they answer, garbage, silence, a short."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from linli_core.codecs import crc
+from linli_edge.nodes.configuration import written
 from linli_sim.nodes.vm import Machine
 
 I2C = {"sda": 6, "scl": 7}
@@ -235,3 +237,18 @@ def test_the_light_of_a_call_blinks_until_it_is_confirmed_and_then_is_steady_for
     assert first["set"] == [0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 0]
     # Nothing else blinks, or goes on after what it follows has ended.
     assert second == third == {"on": [True] * 4 + [False] * 5 + [True] * 2, "set": [0, 1, 0, 1]}
+
+
+def test_what_a_gateway_says_a_sensor_measures_is_what_the_sensor_says(tmp_path: Path, unix_port: Machine) -> None:
+    pins = {"pin": 1, "power": 2, "sda": 3, "scl": 4, "tx": 5, "rx": 6, "quantity": "water_level", "at_20ma": 1}
+    kinds = {
+        "leak_rope": ["pin", "power"], "sht3x": ["sda", "scl"], "sht4x": ["sda", "scl"], "bme280": ["sda", "scl"],
+        "scd4x": ["sda", "scl"], "pzem004t": ["tx", "rx"], "ads1115": ["sda", "scl", "quantity", "at_20ma"],
+        "reed": ["pin"], "button": ["pin"], "ds18b20": ["pin"],
+    }  # fmt: skip
+    tables = {kind: {field: pins[field] for field in fields} for kind, fields in kinds.items()}
+    on_board = _work(unix_port, "quantities", [{"kind": kind, "table": table} for kind, table in tables.items()])
+    gateway = {"host": "10.0.0.2"}
+    for (kind, table), quantities in zip(tables.items(), on_board, strict=True):
+        told = written({"gateway": gateway, "sensors": [{"kind": kind, **table}]}, "n-1", str(tmp_path))
+        assert list(told.points) == quantities

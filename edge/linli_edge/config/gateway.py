@@ -138,7 +138,7 @@ def _parse(
         uplink = _uplink(root.table("uplink", required=True), folder)
         outbox = _outbox(root.table("outbox"))
         links, devices = _links(root, drivers, local, left_out)
-        nodes = read_nodes(root.table("nodes"), devices)
+        nodes = read_nodes(root.table("nodes"), devices, folder)
         devices = {**devices, **dict.fromkeys(nodes.boards if nodes else (), "nodes")}
         report = tuple(_report(rule, devices) for rule in root.tables("report"))
         billing = _billing(gateway.table("billing"), local)

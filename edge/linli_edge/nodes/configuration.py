@@ -8,6 +8,7 @@ import importlib
 import json
 import sys
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,8 +43,33 @@ def with_wifi(config: dict[str, Any], ssid: str, password: str) -> dict[str, Any
     return {**config, "wifi": [{"ssid": ssid, "password": password}, *rest]}
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A node's configuration as it was checked.
+
+    Attributes:
+        content: As its board keeps it.
+        points: What it reads, below its own name.
+        interval: How often, in seconds.
+        power: ``battery`` or ``mains``.
+        host, port: Where it looks for the gateway's local broker.
+    """
+
+    content: bytes
+    points: tuple[str, ...]
+    interval: int
+    power: str
+    host: str
+    port: int
+
+
 def checked(config: dict[str, Any], node: str, where: str) -> bytes:
-    """Return a node's configuration as its board keeps it.
+    """Return a node's configuration as its board keeps it; see :func:`written`."""
+    return written(config, node, where).content
+
+
+def written(config: dict[str, Any], node: str, where: str) -> Written:
+    """Return what a node's configuration says.
 
     Args:
         config: What was written.
@@ -59,11 +85,17 @@ def checked(config: dict[str, Any], node: str, where: str) -> bytes:
     module, fields = _firmware("linli_node.config"), _firmware("linli_app.sensors.fields")
     mistaken = _firmware("linli_node.errors").ConfigError
     try:
-        module.load(content, fields.FIELDS, fields.ACTIONS)
+        whole = module.load(content, fields.FIELDS, fields.ACTIONS)
     except mistaken as exc:
         lines = [_hidden(line) for line in str(exc).splitlines()]
         raise ConfigError(f"{where}, {node}", "\n".join(["this is wrong:", *lines]), _RIGHT) from None
-    return content
+    points = []
+    for sensor in whole["sensors"]:
+        quantities = (sensor["quantity"],) if "quantity" in sensor else fields.MEASURED[sensor["kind"]]
+        channel = "" if sensor["channel"] < 0 else f".c{sensor['channel']}"
+        points += [f"{quantity}{channel}" for quantity in quantities]
+    gateway = whole["gateway"]
+    return Written(content, tuple(points), whole["interval"], whole["power"], gateway["host"], gateway["port"])
 
 
 def _hidden(line: str) -> str:

@@ -31,6 +31,11 @@ class GivenNames:
         except (OSError, msgspec.MsgspecError) as exc:
             raise ConfigError(str(self._path), f"cannot be read: {exc}", "restore it, or move it away") from exc
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names that were given."""
+        return tuple(self._boards)
+
     def board_of(self, node: str) -> str:
         """Return the board that has a name; empty if none has."""
         return self._boards.get(node, "")

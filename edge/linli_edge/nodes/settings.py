@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from linli_edge.config.table import Table
@@ -17,22 +18,29 @@ class NodeSettings:
     Attributes:
         host, port: The broker on this machine, on a listener that only this machine reaches.
         boards: By node, the board's own name; empty: whichever comes first is taken, and bound to.
+        configs: By node, the file of its configuration, where one is named: ``linli-edge check`` looks at it.
+        keys: The folder of the nodes' keys, where one is named; looked at likewise.
     """
 
     host: str = "127.0.0.1"
     port: int = PORT
     boards: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, Path] = field(default_factory=dict)
+    keys: Path | None = None
 
 
-def read_nodes(table: Table, devices: Mapping[str, str]) -> NodeSettings | None:
+def read_nodes(table: Table, devices: Mapping[str, str], folder: Path) -> NodeSettings | None:
     """Return the settings; ``None`` where there are no nodes.
 
     Args:
         table: ``[nodes]``.
         devices: The devices there are already, and where each stands: a node is a device of the gateway.
+        folder: Where relative paths start.
     """
     host, port = table.text("host", "127.0.0.1"), table.integer("port", PORT, minimum=1, maximum=65535)
+    keys = table.text("keys", "")
     boards: dict[str, str] = {}
+    configs: dict[str, Path] = {}
     for board in table.tables("boards"):
         name = board.ident("id")
         uid = board.text("board", "", pattern=_UID)
@@ -43,4 +51,6 @@ def read_nodes(table: Table, devices: Mapping[str, str]) -> NodeSettings | None:
         elif uid and uid in boards.values():
             board.problem("board", f'board "{uid}" is listed twice', "a board is one node")
         boards[name] = uid
-    return NodeSettings(host, port, boards) if table.raw else None
+        if path := board.text("config", ""):
+            configs[name] = folder / path
+    return NodeSettings(host, port, boards, configs, folder / keys if keys else None) if table.raw else None

@@ -101,6 +101,16 @@ FIELDS = {
     },
 }
 
+# What those kinds measure whose tables do not say it; what runs on a board does not need it.
+MEASURED = {
+    "leak_rope": ("water_leak",),
+    "sht3x": ("temperature", "relative_humidity"),
+    "sht4x": ("temperature", "relative_humidity"),
+    "bme280": ("temperature", "air_pressure", "relative_humidity"),
+    "scd4x": ("co2", "temperature", "relative_humidity"),
+    "pzem004t": ("voltage", "current", "active_power", "energy_import", "frequency", "power_factor"),
+}
+
 ACTIONS = {
     kind: {
         "pin": _PIN,

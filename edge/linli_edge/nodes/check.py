@@ -1,0 +1,83 @@
+"""What ``linli-edge check`` says of nodes: what each reads and how often, what is wrong or missing around them."""
+
+import socket
+from pathlib import Path
+from typing import Final
+
+from linli_core.errors import ConfigError
+from linli_core.instant import SECOND
+from linli_edge.config.units import show_duration
+from linli_edge.listing import listing
+from linli_edge.nodes.configuration import Written, read_configuration, written
+from linli_edge.nodes.given import GivenNames
+from linli_edge.nodes.settings import NodeSettings
+
+_WITHIN_S: Final = 1.0
+_ANY: Final = "any, once"
+_UNKNOWN: Final = "?"
+_BROKERS: Final = ("ca.pem", "broker.pem", "broker.key")
+
+
+def summary(settings: NodeSettings) -> list[str]:
+    """Return what there is to say of the nodes of a gateway, for people. Knocks at the local broker's port."""
+    found, warnings = {}, _broker(settings)
+    for node, path in settings.configs.items():
+        try:
+            found[node] = written(read_configuration(path), node, str(path))
+        except ConfigError as exc:
+            warnings.append(f"node {node}: {' '.join(str(exc).split())}")
+    rows = [_row(node, board, found.get(node)) for node, board in settings.boards.items()]
+    warnings += _ports(found) + (_keys(settings, settings.keys) if settings.keys is not None else [])
+    return [
+        "",
+        f"nodes: {len(rows)}, at the local broker {settings.host}:{settings.port}",
+        *([listing(("node", "board", "points", "interval", "power"), rows, right=(2,))] if rows else []),
+        *(f"warning: {warning}" for warning in warnings),
+    ]
+
+
+def _row(node: str, board: str, config: Written | None) -> tuple[str, ...]:
+    if config is None:
+        return (node, board or _ANY, _UNKNOWN, _UNKNOWN, _UNKNOWN)
+    return (node, board or _ANY, str(len(config.points)), show_duration(config.interval * SECOND), config.power)
+
+
+def _broker(settings: NodeSettings) -> list[str]:
+    try:
+        socket.create_connection((settings.host, settings.port), _WITHIN_S).close()
+    except OSError as exc:
+        where = f"{settings.host}:{settings.port}"
+        remedy = "start it (linli-broker serve, docs/nodes.md), or put its port right"
+        return [f"nodes: the local broker at {where} does not answer ({exc.strerror or exc}): {remedy}"]
+    return []
+
+
+def _ports(found: dict[str, Written]) -> list[str]:
+    """Return what to say of nodes that look for the gateway in different places: one of them is mistaken."""
+    places: dict[str, list[str]] = {}
+    for node, config in found.items():
+        places.setdefault(f"{config.host}:{config.port}", []).append(node)
+    if len(places) < 2:
+        return []
+    told = "; ".join(f"{', '.join(nodes)} at {place}" for place, nodes in places.items())
+    return [f"nodes look for this gateway in different places ({told}): is that meant?"]
+
+
+def _keys(settings: NodeSettings, folder: Path) -> list[str]:
+    missing = [name for name in _BROKERS if not (folder / name).is_file()]
+    warnings = [f"nodes: {folder} has no {', '.join(missing)}: linli-edge node keys --keys {folder}"] if missing else []
+    try:
+        given = GivenNames(folder)
+    except ConfigError as exc:
+        return [*warnings, f"nodes: {exc}"]
+    for node, board in settings.boards.items():
+        held = given.board_of(node)
+        if board and held and held != board:
+            warnings.append(f"node {node}: was given to board {held}, and [[nodes.boards]] says {board}")
+        elif given.nodes and not held:
+            warnings.append(f"node {node}: no board was given its name yet: linli-edge node provision {node}")
+    strange = [node for node in given.nodes if node not in settings.boards]
+    return warnings + [
+        f"node {node}: is on board {given.board_of(node)}, and not listed in [[nodes.boards]]: it is refused"
+        for node in strange
+    ]

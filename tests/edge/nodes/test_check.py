@@ -1,0 +1,134 @@
+"""``linli-edge check`` of a gateway with nodes: what each reads, and what is wrong before anybody climbs a ladder."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linli_edge import cli
+from linli_edge.nodes.build import create_key
+from linli_edge.nodes.given import GivenNames
+from linli_edge.nodes.keys import KeyFolder
+
+CONFIG = """
+[gateway]
+id = "gw-1"
+data = "var"
+[uplink]
+host = "127.0.0.1"
+[nodes]
+port = {port}
+keys = "pki"
+[[nodes.boards]]
+id = "door-1"
+board = "d0d0"
+config = "door-1.json"
+[[nodes.boards]]
+id = "room-1"
+config = "room-1.toml"
+[[nodes.boards]]
+id = "pulse-1"
+"""
+DOOR: dict[str, Any] = {
+    "power": "battery", "gateway": {"host": "10.0.0.2"},
+    "sensors": [{"kind": "reed", "pin": 4}, {"kind": "tilt", "pin": 5}],
+}  # fmt: skip
+ROOM = """
+interval = 60
+gateway = {{ host = "10.0.0.2" }}
+sensors = [{{ kind = "sht4x", sda = 6, scl = 7, channel = 2 }}, {{ kind = "leak_rope", pin = 3, power = {power} }}]
+"""
+
+
+class Site:
+    """A folder with a gateway's configuration, its nodes' and their keys; a local broker answers."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+        self.broker = socket.create_server(("127.0.0.1", 0))
+        self.port = self.broker.getsockname()[1]
+        (folder / "gw.toml").write_text(CONFIG.format(port=self.port))
+        self.write(DOOR)
+        (folder / "room-1.toml").write_text(ROOM.format(power=5))
+        KeyFolder(folder / "pki").create()
+        create_key(folder / "pki" / "updates.key")
+
+    def write(self, door: dict[str, Any]) -> None:
+        (self.folder / "door-1.json").write_text(json.dumps(door))
+
+    def check(self) -> list[str]:
+        assert cli.main(["check", str(self.folder / "gw.toml")]) == 0
+        return self._capsys.readouterr().out.splitlines()
+
+    def warnings(self) -> list[str]:
+        return [line.removeprefix("warning: ") for line in self.check() if line.startswith("warning: ")]
+
+
+@pytest.fixture
+def site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    made = Site(tmp_path, capsys)
+    with made.broker:
+        yield made
+
+
+def test_nodes_are_summed_up(site: Site) -> None:
+    assert site.check()[1:] == [
+        "",
+        f"nodes: 3, at the local broker 127.0.0.1:{site.port}",
+        "node     board      points  interval  power",
+        "-------  ---------  ------  --------  -------",
+        "door-1   d0d0            2  15 min    battery",
+        "room-1   any, once       3  1 min     mains",
+        "pulse-1  any, once       ?  ?         ?",
+    ]
+
+
+def test_a_broker_that_is_not_there_is_told(site: Site) -> None:
+    site.broker.close()
+    (told,) = site.warnings()
+    assert told.startswith(
+        f"nodes: the local broker at 127.0.0.1:{site.port} does not answer (Connection refused): start it"
+    )
+
+
+def test_a_mistake_in_a_nodes_configuration_is_told_without_its_secrets(site: Site) -> None:
+    site.write({**DOOR, "interval": 0, "wifi": [{"ssid": "a", "password": 8_765_4321}]})
+    (site.folder / "room-1.toml").unlink()
+    door, room = site.warnings()
+    assert door.startswith(
+        f"node door-1: {site.folder}/door-1.json, door-1: this is wrong: interval: found 0; write a whole"
+    )
+    assert "wifi[0].password: write a text of 0 to 63 characters" in door
+    assert "87654321" not in door
+    assert room.startswith(f"node room-1: {site.folder}/room-1.toml: no configuration: ")
+    assert site.check()[5].split() == ["door-1", "d0d0", "?", "?", "?"]
+
+
+def test_another_nodes_file_and_another_gateway_are_told(site: Site) -> None:
+    site.write({**DOOR, "node": "door-2"})
+    (told,) = site.warnings()
+    assert "node: found 'door-2'; take it away, or give 'door-1'" in told
+    site.write({**DOOR, "gateway": {"host": "10.0.0.3"}})
+    (told,) = site.warnings()
+    places = "door-1 at 10.0.0.3:8884; room-1 at 10.0.0.2:8884"
+    assert told == f"nodes look for this gateway in different places ({places}): is that meant?"
+
+
+def test_missing_keys_and_names_that_no_board_has_are_told(site: Site) -> None:
+    keys = site.folder / "pki"
+    given = GivenNames(keys)
+    given.give("door-1", "0bad")
+    given.give("hall-9", "9999")
+    (keys / "broker.key").unlink()
+    assert site.warnings() == [
+        f"nodes: {keys} has no broker.key: linli-edge node keys --keys {keys}",
+        "node door-1: was given to board 0bad, and [[nodes.boards]] says d0d0",
+        "node room-1: no board was given its name yet: linli-edge node provision room-1",
+        "node pulse-1: no board was given its name yet: linli-edge node provision pulse-1",
+        "node hall-9: is on board 9999, and not listed in [[nodes.boards]]: it is refused",
+    ]
+    (keys / "boards.json").write_text("{")
+    assert f"nodes: {keys}/boards.json: cannot be read" in site.warnings()[1]
