@@ -111,9 +111,12 @@ def _firmware(name: str) -> Any:  # Any: a module of another language's dialect
     if name not in sys.modules:
         folders = [str(sources() / part) for part in _PARTS]
         sys.path[:0] = folders
+        # What Python would keep of them has no place beside what goes to a board.
+        kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
         try:
             importlib.import_module(name)
         finally:
+            sys.dont_write_bytecode = kept
             for folder in folders:
                 sys.path.remove(folder)
     return sys.modules[name]
