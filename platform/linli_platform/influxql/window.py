@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -105,8 +106,11 @@ class Windows:
         return all(self._shift(time) == shift for time in range(first, last + 2 * DAY, DAY))
 
     def _shift(self, time: int) -> int:
-        if self._zone is None:
-            return 0
-        moment = datetime.fromtimestamp(max(0, time) // SECOND, UTC).astimezone(self._zone)
-        shift = moment.utcoffset()
-        return 0 if shift is None else round(shift.total_seconds()) * SECOND
+        return 0 if self._zone is None else _shift_of(self._zone, max(0, time) // SECOND)
+
+
+@lru_cache(maxsize=16_384)
+def _shift_of(zone: tzinfo, second: int) -> int:
+    """Return how far a zone is ahead (ns). Boards ask for the same days again and again."""
+    shift = datetime.fromtimestamp(second, UTC).astimezone(zone).utcoffset()
+    return 0 if shift is None else round(shift.total_seconds()) * SECOND

@@ -71,9 +71,9 @@ def read(
     value, needed = _AGGREGATES[aggregate or Aggregate.MEAN]
     columns = [*dict.fromkeys([*_OF_ROWS, *needed])]
     chosen = sources.level_of(np.array([start, end], np.int64), step, None)
-    with _one_state(cursor):
+    with _one_state(cursor), ExitStack() as tables:
         asked = Asked([series], columns, bad, numbers=False)
-        source = sources.source_of(cursor, asked, (start, end), chosen, extent)
+        source = sources.source_of(cursor, asked, (start, end), chosen, extent, tables)
         rows = cursor.execute(
             f"SELECT {floor('time', step)}, {value}, NULL,"  # noqa: S608 - from above
             " coalesce(min(good_quality), max(bad_quality)), sum(count + others), sum(bad), NULL, max(rollup)"
@@ -162,7 +162,7 @@ def steps(
             tables.enter_context(registered(cursor, "asked", joined))
         if 0 < chosen[0] < DAY:
             tables.enter_context(_one_state(cursor))
-        source = sources.source_of(cursor, asked, span, chosen, extent)
+        source = sources.source_of(cursor, asked, span, chosen, extent, tables)
         if source.rolled and len(groups) == 1:
             rows = cursor.execute(source.query).fetchnumpy()
             return _of_rollup(rows, next(iter(places)), windows, order, source.level)

@@ -75,24 +75,30 @@ def days_of(first: Instant, last: Instant) -> tuple[int, int]:
     return first // DAY + _EPOCH_DAY - 1, last // DAY + _EPOCH_DAY + 1
 
 
-def past(first: Instant, last: Instant, *, odd: bool = True) -> str:
-    """Return in SQL what was moved, of days of these instants and a few around them: whoever asks looks at the time.
+Span = tuple[Instant, Instant]
+"""From when to when."""
+
+
+def past(*spans: Span, odd: bool = True) -> str:
+    """Return in SQL what was moved, of days of these spans and a few around them: whoever asks looks at the time.
 
     Args:
-        first: Of the days.
-        last: Of the days.
+        spans: From when to when.
         odd: With what is not packed: texts, and what an earlier version moved.
     """
-    days = "BETWEEN {} AND {}".format(*days_of(first, last))
-    plain = f"SELECT series, time, value, text, quality, day FROM history WHERE day {days} UNION ALL " if odd else ""
-    return f"({plain}{_READINGS} WHERE p.day {days} AND t.day {days})"
+
+    def days(table: str) -> str:
+        return " OR ".join("{}day BETWEEN {} AND {}".format(table, *days_of(*span)) for span in spans)
+
+    plain = f"SELECT series, time, value, text, quality, day FROM history WHERE {days('')} UNION ALL " if odd else ""
+    return f"({plain}{_READINGS} WHERE ({days('p.')}) AND ({days('t.')}))"
 
 
 def readings(first: Instant, last: Instant, *, fresh: bool = True, odd: bool = True) -> str:
     """Return in SQL all readings but those that were moved of other days; without what is fresh, or was not packed."""
     columns = "SELECT series, time, value, text, quality FROM"
     newest = f"{columns} reading UNION ALL " if fresh else ""
-    return f"({newest}{columns} {past(first, last, odd=odd)})"
+    return f"({newest}{columns} {past((first, last), odd=odd)})"
 
 
 def pack(execute: Execute, source: str, where: str, day: int) -> int:

@@ -8,8 +8,9 @@ where it is from.
 # ruff: noqa: S608 - names and numbers of ours alone stand in the statements
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -19,6 +20,7 @@ from linli_core.instant import DAY, HOUR, Instant
 from linli_platform.store import packed
 from linli_platform.store.extent import Extent
 from linli_platform.store.rollup import BITS, DAILY, LEVELS
+from linli_platform.store.statements import registered
 
 _COARSEST_FIRST: Final = sorted(LEVELS, reverse=True)
 _MOST_DAYS: Final = 40_000
@@ -116,6 +118,7 @@ def source_of(
     bounds: tuple[Instant, Instant],
     chosen: tuple[int, Instant, Instant],
     extent: Extent,
+    tables: ExitStack,
 ) -> Source:
     """Return where to ask about series between two instants.
 
@@ -125,6 +128,7 @@ def source_of(
         bounds: From when to when.
         chosen: As :func:`level_of` returns it.
         extent: Where there is anything at all.
+        tables: Holds the tables that are joined for as long as the source is asked.
     """
     if not asked.series:
         return Source(_select(asked, "reading r", "false"), 0)
@@ -132,13 +136,16 @@ def source_of(
     level, start, end = chosen
     first, last = bounds
     legs = parts.fresh(first, last)
-    if not level or not extent.has_moved(start, end):
+    lacking = parts.lacking(cursor, level, start, end) if extent.has_moved(start, end) else None
+    if not level or lacking is None:
         level = 0
-        legs += parts.moved(first, last)
+        legs += parts.moved([bounds])
     else:
-        legs += parts.moved(first, start) + parts.moved(end, last)
-        if level != DAY:
-            legs += parts.lacking(cursor, level, start, end)
+        legs += parts.moved([(first, start), (end, last)])
+        if len(lacking["day"]):
+            tables.enter_context(registered(cursor, "lacking", lacking))
+            days = f" AND r.day BETWEEN {lacking['day'].min()} AND {lacking['day'].max()}"
+            legs += parts.moved([(start, end)], days, " SEMI JOIN lacking k ON k.series = r.series AND k.day = r.day")
         legs.append(parts.rolled(level, start, end))
     return Source(" UNION ALL ".join(legs or [parts.nothing]), level, rolled=bool(level) and len(legs) == 1)
 
@@ -165,13 +172,13 @@ class _Parts:
         return _select(self._asked, f"reading r{self._join}", "false")
 
     def fresh(self, start: Instant, end: Instant) -> list[str]:
-        return [self._readings("reading", start, end)] if self._extent.has_fresh(end) else []
+        return [self._readings("reading", [(start, end)])] if self._extent.has_fresh(end) else []
 
-    def moved(self, start: Instant, end: Instant, more: str = "", joined: str = "") -> list[str]:
-        if start >= end or not self._extent.has_moved(start, end):
+    def moved(self, spans: Sequence[packed.Span], more: str = "", joined: str = "") -> list[str]:
+        held = [(start, end) for start, end in spans if start < end and self._extent.has_moved(start, end)]
+        if not held:
             return []
-        table = packed.past(start, end, odd=self._extent.has_odd(self._asked.series))
-        return [self._readings(table, start, end, more, joined)]
+        return [self._readings(packed.past(*held, odd=self._extent.has_odd(self._asked.series)), held, more, joined)]
 
     def rolled(self, level: int, start: Instant, end: Instant) -> str:
         where = f"r.time >= {start} AND r.time < {end} AND {self._of_series}"
@@ -179,22 +186,31 @@ class _Parts:
             where += " AND r.count > 0"
         return _select(self._asked, f"{_table(level)} r{self._join}", where, level)
 
-    def lacking(self, cursor: duckdb.DuckDBPyConnection, level: int, start: Instant, end: Instant) -> list[str]:
-        """Return the readings of the days and series that a level is not kept for."""
+    def lacking(
+        self, cursor: duckdb.DuckDBPyConnection, level: int, start: Instant, end: Instant
+    ) -> dict[str, NDArray[Any]] | None:
+        """Return the days and series that a level is not kept for; ``None`` where it is kept for none at all."""
+        if level in {0, DAY}:
+            return _NONE_LACKING
         # Only rows of days are looked at here: a few for each series.
-        query = (
-            f"SELECT r.series, r.day FROM {DAILY} r WHERE r.levels & {BITS[level]} = 0 AND {self._of_days}"
-            f" AND r.time > {start - 2 * DAY} AND r.time < {end}"
-        )
-        ((first, last),) = cursor.execute(f"SELECT min(day), max(day) FROM ({query})").fetchall()
-        if first is None:
-            return []
-        joined = f" SEMI JOIN ({query}) AS k ON k.series = r.series AND k.day = r.day"
-        return self.moved(start, end, f" AND r.day BETWEEN {first} AND {last}", joined)
+        where = f"FROM {DAILY} r WHERE {self._of_days} AND r.time > {start - 2 * DAY} AND r.time < {end}"
+        lacks = f"r.levels & {BITS[level]} = 0"
+        ((count, of),) = cursor.execute(f"SELECT count(*) FILTER ({lacks}), count(*) {where}").fetchall()
+        if count == of:
+            return None
+        if not count:
+            return _NONE_LACKING
+        found = cursor.execute(f"SELECT r.series, r.day {where} AND {lacks}").fetchnumpy()
+        return {name: np.ma.getdata(column) for name, column in found.items()}
 
-    def _readings(self, table: str, start: Instant, end: Instant, more: str = "", joined: str = "") -> str:
-        where = f"r.time >= {start} AND r.time < {end} AND {self._of_series}{self._usable}{more}"
-        return _select(self._asked, f"{table} r{self._join}{joined}", where)
+    def _readings(self, table: str, spans: Sequence[packed.Span], more: str = "", joined: str = "") -> str:
+        within = " OR ".join(f"r.time >= {start} AND r.time < {end}" for start, end in spans)
+        return _select(
+            self._asked, f"{table} r{self._join}{joined}", f"({within}) AND {self._of_series}{self._usable}{more}"
+        )
+
+
+_NONE_LACKING: Final[dict[str, NDArray[Any]]] = {"series": np.empty(0, np.int32), "day": np.empty(0, np.int32)}
 
 
 def _table(level: int) -> str:
