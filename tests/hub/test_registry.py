@@ -1,6 +1,7 @@
 """The registry on a real SQLite file: pending and accepted, refusals, and a ledger where each loss stands once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -288,3 +289,23 @@ def test_a_declaration_that_cannot_be_used_says_where_and_what_to_do(registry: R
         declare(registry, text)
     assert str(caught.value).startswith(said)
     assert registry.gateways() == []
+
+
+def test_only_what_moves_or_renames_anything_is_a_new_revision_of_the_places(registry: Registry) -> None:
+    def changed(act: Callable[[], None]) -> bool:
+        before = registry.places_revision()
+        act()
+        return registry.places_revision() != before
+
+    yard, meter = Area("yard", None, "community"), Device(GW, "meter", State.ACTIVE, area="yard")
+    assert changed(lambda: registry.declare([yard], [Gateway(GW, State.ACTIVE)], [meter]))
+    assert not changed(lambda: registry.declare([yard], [Gateway(GW, State.ACTIVE)], [meter]))
+    assert changed(lambda: registry.declare([yard], [], [replace(meter, area=None)]))
+    assert changed(lambda: registry.declare([replace(yard, titles={"zh": "院子"})], [], []))
+    assert changed(lambda: registry.hold(GW, ["valve"], 5))
+    assert changed(lambda: registry.accept(GW, "valve"))
+    assert changed(lambda: registry.retire(GW, "valve"))
+    # What comes every few seconds from each gateway says nothing of where anything is.
+    assert not changed(lambda: registry.touch({GW: 7}))
+    assert not changed(lambda: registry.set_status(GW, Status(gateway=GW, state="online"), 8))
+    assert not changed(lambda: registry.hold(GW, ["valve"], 9))

@@ -13,28 +13,24 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from linli_core.instant import SECOND
 from linli_platform.api.context import ApiContext
 from linli_platform.api.influx_errors import InfluxError
-from linli_platform.api.influx_tokens import Caller, Subject, caller_of, sight
+from linli_platform.api.influx_tokens import Caller, Subject, caller_of, visible
 from linli_platform.api.influx_write import VERSION
-from linli_platform.influxql.catalogue import Catalogue, Places
+from linli_platform.influxql.catalogue import Places
 from linli_platform.influxql.encode import EPOCHS, to_csv, to_json
 from linli_platform.influxql.execute import execute
 from linli_platform.influxql.joined import Joined
 from linli_platform.influxql.parameters import read_parameters
 from linli_platform.influxql.parse import QuerySyntaxError, parse
 from linli_platform.influxql.store_source import StoreSource
-from linli_platform.influxql.told import Known, told
+from linli_platform.influxql.told import told
+from linli_platform.influxql.told.known import Knowing, Known, Sees
 from linli_platform.store import StoreError, rollup
 
 _AT_ONCE: Final = 2
 """Queries that are worked on at one time: each may take as much memory as all readings of its range."""
 
-_FRESH: Final = 5 * SECOND
-"""How long a caller's catalogue is used: a board asks twenty times in a moment, and a move may show a little later."""
-
-_CALLERS: Final = 64
 _FORM: Final = "application/x-www-form-urlencoded"
 _CSV: Final = frozenset({"application/csv", "text/csv"})
 
@@ -64,7 +60,7 @@ class _Door:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
         self._turn = asyncio.Semaphore(_AT_ONCE)
-        self._known: dict[tuple[str, bool], tuple[int, Known]] = {}
+        self._knowing = Knowing(context.store, context.registry, context.alarms, context.balances)
 
     async def answer(self, request: Request, caller: Caller) -> Response:
         """Answer one request, of one statement or several."""
@@ -98,31 +94,14 @@ class _Door:
         return body, source.rollups
 
     def _known_to(self, caller: Caller) -> Known:
-        """Return what a caller may see: made anew when there are new points, or after a little time."""
-        context = self._context
-        now, store, registry = context.clock(), context.store, context.registry
-        key = (caller.name, caller.reads.everything)
-        series = store.all_series()
-        found = self._known.get(key)
-        if found is not None and 0 <= now - found[1].now < _FRESH and found[0] == len(series):
-            return found[1]
-        places = Places(registry.areas(), registry.gateways(), registry.devices())
-        sees = sight(caller, registry)
-        known = Known(
-            store=store,
-            registry=registry,
-            alarms=context.alarms,
-            balances=context.balances,
-            catalogue=Catalogue.of(series, places, sees),
-            places=places,
-            sees=lambda gateway, device: sees(Subject(gateway, device)),
-            everything=caller.reads.everything,
-            now=now,
-        )
-        if len(self._known) >= _CALLERS:
-            self._known.clear()
-        self._known[key] = (len(series), known)
-        return known
+        """Return what a caller may see; a token that was given other rights is another caller."""
+
+        def sees(places: Places) -> Sees:
+            seen = visible(caller.reads, places.areas(), places.gateways(), places.devices())
+            return lambda gateway, device: seen(Subject(gateway, device))
+
+        who = caller.name, caller.reads
+        return self._knowing.of(who, self._context.clock(), sees, everything=caller.reads.everything)
 
 
 async def _parameters(request: Request) -> Mapping[str, str]:

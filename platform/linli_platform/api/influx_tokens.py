@@ -1,7 +1,7 @@
 """Who speaks at a door of InfluxDB's shape, and what of the community it may see.
 
 A route takes ``Depends(caller_of(context))`` and has a :class:`Caller`. What that one may see is asked of
-:func:`sight`, once for each request: the registry says which device lies in which area now.
+:func:`visible`: the registry says which device lies in which area now.
 """
 
 import base64
@@ -15,7 +15,7 @@ from fastapi import Request
 from linli_platform.api.context import ApiContext
 from linli_platform.api.influx_errors import InfluxError
 from linli_platform.api.security import same_token
-from linli_platform.registry import Area, Device, Gateway, Registry
+from linli_platform.registry import Area, Device, Gateway
 from linli_platform.registry.areas import line_of
 from linli_platform.tokens import Reads, Token
 
@@ -111,20 +111,13 @@ def _given(request: Request) -> tuple[str, str] | None:
     return (request.query_params.get("u", ""), secret) if secret else None
 
 
-def sight(caller: Caller, registry: Registry) -> Sight:
-    """Return what tells which series a caller may see now; it blocks, like every question to the registry."""
-    if caller.reads.everything:
-        return lambda _info: True
-    if not caller.reads.areas:
-        return visible(caller.reads, (), (), ())
-    return visible(caller.reads, registry.areas(), registry.gateways(), registry.devices())
-
-
 def visible(reads: Reads, areas: Iterable[Area], gateways: Iterable[Gateway], devices: Iterable[Device]) -> Sight:
     """Return what tells which series may be seen.
 
     A device lies in its own area, or where its gateway does; whoever sees an area sees those below it.
     """
+    if reads.everything:
+        return lambda _info: True
     whole = frozenset(reads.gateways)
     seen = _below(frozenset(reads.areas), {area.id: area.parent for area in areas})
     of_gateway = {gateway.id: gateway.area for gateway in gateways}

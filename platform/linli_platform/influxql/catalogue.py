@@ -78,6 +78,14 @@ class Places:
         """Return all areas."""
         return list(self._areas.values())
 
+    def gateways(self) -> list[Gateway]:
+        """Return all gateways, with what was known of them when this was made."""
+        return list(self._gateways.values())
+
+    def devices(self) -> list[Device]:
+        """Return all devices."""
+        return list(self._devices.values())
+
     def areas_of(self, sees: Callable[[str, str], bool]) -> frozenset[str]:
         """Return the areas in which, or below which, there is anything that may be seen."""
         here = [(gateway, "") for gateway in self._gateways if sees(gateway, "")]

@@ -37,6 +37,10 @@ class Virtual(Protocol):
         """Return the rows of some of its series within a range, as :meth:`Source.rows` does."""
         ...
 
+    def steps(self, field: str, groups: Mapping[int, int], edges: Times, wanted: frozenset[Measure]) -> Steps | None:
+        """Return what a field comes to, as :meth:`Source.steps` does."""
+        ...
+
 
 class Joined:
     """A source with measurements of the platform's own beside its own.
@@ -91,7 +95,7 @@ class Joined:
     def steps(
         self, measurement: str, field: str, groups: Mapping[int, int], edges: Times, wanted: frozenset[Measure]
     ) -> Steps | None:
-        """Return what a field comes to; of what is told rows have to be asked for."""
-        if measurement in self._virtual:
-            return None
+        """Return what a field comes to."""
+        if (found := self._virtual.get(measurement)) is not None:
+            return found.steps(field, groups, edges, wanted)
         return self._source.steps(measurement, field, groups, edges, wanted)

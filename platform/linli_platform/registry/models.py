@@ -31,6 +31,15 @@ class AreaTable(Base):
     titles: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
 
 
+class PlaceRevisionTable(Base):
+    """How often anything was moved or called otherwise; triggers count (migration 0009)."""
+
+    __tablename__ = "place_revision"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
 class GatewayTable(Base):
     """A gateway, whether it was declared or only heard of."""
 

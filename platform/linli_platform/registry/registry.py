@@ -15,7 +15,7 @@ from linli_core.instant import Instant
 from linli_core.wire.messages import Status
 from linli_platform.registry import ledger
 from linli_platform.registry.database import open_engine, upgrade
-from linli_platform.registry.models import AreaTable, Base, DeviceTable, GatewayTable, RefusalTable
+from linli_platform.registry.models import AreaTable, Base, DeviceTable, GatewayTable, PlaceRevisionTable, RefusalTable
 from linli_platform.registry.rows import Area, Device, Gateway, Loss, Refusal, State, Titles
 
 _EXAMPLE_LENGTH: Final = 500
@@ -109,6 +109,14 @@ class Registry:
                 Area(row.id, row.parent, row.kind, row.titles)
                 for row in session.scalars(select(AreaTable).order_by(AreaTable.id))
             ]
+
+    def places_revision(self) -> int:
+        """Return a number that is another one after each change of areas, or of gateways' and devices' own data.
+
+        What gateways tell every minute changes none of that. Read it first, then what it is to be the number of.
+        """
+        with self.sessions() as session:
+            return session.scalars(select(PlaceRevisionTable.number)).one()
 
     def hold(self, gateway: str, devices: Iterable[str], now: Instant) -> None:
         """Hold a gateway and devices heard of for the first time as pending; those known stay as they are."""

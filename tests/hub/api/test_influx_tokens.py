@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 
 from linli_platform.api.context import ApiContext
 from linli_platform.api.influx_errors import install
-from linli_platform.api.influx_tokens import Caller, caller_of, sight
+from linli_platform.api.influx_tokens import Caller, caller_of, visible
 from linli_platform.registry import Area, Device, Gateway, State
 from linli_platform.store import SeriesInfo
 from linli_platform.tokens import Reads, Token, Tokens, make_secret
@@ -112,7 +112,8 @@ def test_a_caller_sees_its_gateways_and_what_lies_in_its_areas_and_below(site: "
     )
 
     def seen(reads: Reads) -> list[str]:
-        sees = sight(Caller("x", reads), site.registry)
+        registry = site.registry
+        sees = visible(reads, registry.areas(), registry.gateways(), registry.devices())
         pairs = [("gw-a", "far-meter"), ("gw-a", "own-meter"), ("gw-b", "moved-meter"), ("gw-b", "new"), ("gw-c", "x")]
         infos = [SeriesInfo(1, gateway, device, f"{device}/voltage", "voltage") for gateway, device in pairs]
         return [info.device for info in infos if sees(info)]

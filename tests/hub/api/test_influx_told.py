@@ -89,13 +89,21 @@ def told(furnished: Site) -> Site:
     return furnished
 
 
-async def asked(site: Site, text: str, reads: Reads | None = None) -> list[dict[str, Any]]:
-    """Return the rows of an answer, by their columns and tags."""
+def client_of(site: Site, reads: Reads | None = None) -> httpx.AsyncClient:
     tokens = Tokens([Token("one", DIGEST, reads=reads or Reads(everything=True))])
     transport = httpx.ASGITransport(create_app(replace(site.context, tokens=tokens)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
-        given = {"db": "linli", "epoch": "ms", "q": text}
-        response = await client.get("/query", params=given, headers={"Authorization": f"Token {SECRET}"})
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
+
+
+async def asked(site: Site, text: str, reads: Reads | None = None) -> list[dict[str, Any]]:
+    """Return the rows of an answer, by their columns and tags."""
+    async with client_of(site, reads) as client:
+        return await rows_of(client, text)
+
+
+async def rows_of(client: httpx.AsyncClient, text: str) -> list[dict[str, Any]]:
+    given = {"db": "linli", "epoch": "ms", "q": text}
+    response = await client.get("/query", params=given, headers={"Authorization": f"Token {SECRET}"})
     assert response.status_code == 200, response.text
     (result,) = response.json()["results"]
     assert "error" not in result, result
@@ -206,3 +214,48 @@ async def test_nobody_is_told_of_what_it_may_not_see(told: Site) -> None:
         }, name
         assert bool(kitchen) is not only_link, name
         assert await asked(told, text, Reads()) == [], name
+
+
+async def test_what_is_moved_is_seen_where_it_is_with_the_next_question(told: Site) -> None:
+    """What is known of places is kept, and no moment longer than it is true."""
+    names = 'SHOW TAG VALUES FROM "device_state" WITH KEY = "device"'
+    async with client_of(told, Reads(areas=("b2",))) as client:
+        assert [row["value"] for row in await rows_of(client, names)] == ["meter-2"]
+        told.registry.declare([], [], [Device("gw-electric", "meter-2", State.ACTIVE, area="b1")])
+        assert await rows_of(client, names) == []
+        assert await rows_of(client, "SELECT last(value) FROM active_power") == []
+        told.registry.declare(
+            [Area("b3", "b2", "dwelling")], [], [Device("gw-electric", "meter-1", State.ACTIVE, area="b3")]
+        )
+        assert [row["value"] for row in await rows_of(client, names)] == ["meter-1"]
+        told.registry.retire("gw-electric", "meter-1")
+        assert await rows_of(client, names) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("device_state", "silent"), ("device_state", "age"), ("point_state", "number"), ("gateway_state", "card_bytes")],
+)
+async def test_what_is_told_adds_up_to_its_rows(told: Site, name: str, field: str) -> None:
+    rows = await asked(told, f'SELECT * FROM "{name}"')
+    found = await asked(
+        told,
+        f'SELECT count("{field}") AS c, sum("{field}") AS s, spread("{field}") AS d FROM "{name}" GROUP BY building',
+    )
+    for one in found:
+        values = [row[field] for row in rows if (row["building"] or "") == one["building"] and row[field] is not None]
+        assert (one["c"], one["d"]) == (len(values), max(values) - min(values))
+        assert one["s"] == pytest.approx(sum(values))
+        assert isinstance(one["s"], type(values[0])), "a sum of whole numbers is one"
+    assert sum(one["c"] for one in found) == sum(row[field] is not None for row in rows) > 0
+
+
+async def test_the_completeness_of_a_place_adds_up_to_its_points(told: Site) -> None:
+    window = f" WHERE time >= {told.clock() * 1000} - 2d AND time <= {told.clock() * 1000}"
+    rows = await asked(told, f"SELECT * FROM completeness{window}")
+    found = await asked(told, f"SELECT mean(share) AS m, sum(missing) AS n FROM completeness{window} GROUP BY building")
+    for one in found:
+        own = [row for row in rows if (row["building"] or "") == one["building"]]
+        assert one["m"] == pytest.approx(sum(row["share"] for row in own) / len(own))
+        assert one["n"] == sum(row["missing"] for row in own)
+    assert {one["building"] for one in found} == {row["building"] or "" for row in rows}

@@ -19,7 +19,9 @@ from linli_platform.influxql.source import Series
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
 from linli_platform.influxql.told.table import Row, Table, chosen, piece_of
+from linli_platform.influxql.vector import Times
 from linli_platform.influxql.window import EARLIEST, LATEST, MICROSECOND, Range
+from linli_platform.store.query import Measure, Steps
 
 _BACK: Final = 400 * DAY
 """So far back the health is asked for at most, where a statement names no time."""
@@ -121,6 +123,12 @@ class Changes:
                 pieces.append(piece_of(self.name, one_series.tags, times, [_values(one) for one in own], wanted))
         return pieces
 
+    def steps(
+        self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
+    ) -> Steps | None:
+        """Return nothing: rows have to be asked for."""
+        return None
+
     def _made(self) -> list[tuple[Series, Sort]]:
         found: list[tuple[Series, Sort]] | None = self._known.made.get(self.name)
         if found is None:
@@ -183,6 +191,12 @@ class Health:
             times = [hour.start for hour in hours]
             pieces.append(piece_of(self.name, one.tags, times, [_figures(hour) for hour in hours], wanted))
         return pieces
+
+    def steps(
+        self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
+    ) -> Steps | None:
+        """Return nothing: rows have to be asked for."""
+        return None
 
     def _made(self) -> list[tuple[dict[str, str], set[tuple[str, str]]]]:
         """Return the tags of each community, and which devices of which gateways are there and may be seen."""

@@ -1,6 +1,6 @@
 """``device_state`` and ``point_state``: how long each device has been silent, and the newest reading of each point."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from linli_core.instant import HOUR, SECOND, Instant
@@ -9,8 +9,9 @@ from linli_core.vocabulary import vocabulary
 from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
-from linli_platform.influxql.told.table import Row, Table
+from linli_platform.influxql.told.table import Standing, Values
 from linli_platform.registry import State
+from linli_platform.store import LatestRow
 
 SILENT_AFTER: Final = 3
 """Intervals without a reading."""
@@ -19,60 +20,74 @@ ASSUMED: Final = HOUR
 """The interval of a device whose gateway has not told it."""
 
 
-def _devices(known: Known) -> Iterator[Row]:
-    newest: dict[tuple[str, str], Instant] = {}
-    points: dict[tuple[str, str], int] = {}
+_NEVER: Final = -(2**63)
+
+_Key = tuple[str, str]
+"""A gateway, and a device of it."""
+
+
+def _devices(known: Known) -> Iterator[tuple[Mapping[str, str], _Key]]:
+    for device in known.places.devices():
+        if device.state is not State.RETIRED and known.sees(device.gateway, device.id):
+            tags = known.places.tags(device.gateway, device.id)
+            labels = {f"label_{lang}": f"{tags[f'device_{lang}']} [{device.id}]" for lang in LANGUAGES}
+            yield tags | labels, (device.gateway, device.id)
+
+
+def _silences(known: Known, devices: Sequence[_Key]) -> list[Values]:
+    newest: dict[_Key, Instant] = {}
+    points: dict[_Key, int] = {}
     for row in known.store.latest():
         key = row.series.gateway, row.series.device
-        newest[key] = max(newest.get(key, row.time), row.time)
         points[key] = points.get(key, 0) + 1
-    for device in known.registry.devices():
-        key = device.gateway, device.id
-        if device.state is State.RETIRED or not known.sees(*key):
-            continue
-        interval = known.alarms.interval_of(*key)
-        age = None if key not in newest else max(0, known.now - newest[key])
-        yield Row(
-            known.now,
-            _labelled(known.places.tags(*key)),
-            {
-                "age": None if age is None else age / SECOND,
-                "interval": None if interval is None else interval / SECOND,
-                "points": points.get(key, 0),
-                "silent": int(age is None or age > SILENT_AFTER * (interval or ASSUMED)),
-            },
-        )
+        if row.time > newest.get(key, _NEVER):
+            newest[key] = row.time
+    return [_silence(known, key, newest.get(key), points.get(key, 0)) for key in devices]
 
 
-def _labelled(tags: dict[str, str]) -> dict[str, str]:
-    return tags | {f"label_{lang}": f"{tags[f'device_{lang}']} [{tags['device']}]" for lang in LANGUAGES}
+def _silence(known: Known, key: _Key, newest: Instant | None, points: int) -> Values:
+    interval = known.alarms.interval_of(*key)
+    age = None if newest is None else max(0, known.now - newest)
+    return {
+        "age": None if age is None else age / SECOND,
+        "interval": None if interval is None else interval / SECOND,
+        "points": points,
+        "silent": int(age is None or age > SILENT_AFTER * (interval or ASSUMED)),
+    }
 
 
-def _points(known: Known) -> Iterator[Row]:
+def _points(known: Known) -> Iterator[tuple[Mapping[str, str], int]]:
     words = vocabulary()
-    seen = {one.id: one for members in known.catalogue.series.values() for one in members}
-    for row in known.store.latest(list(seen)):
-        one = seen[row.series.id]
-        name = row.series.quantity
+    for name, members in known.catalogue.series.items():
         quantity = words.get(name)
         titles = {f"quantity_{lang}": quantity.titles[lang] if quantity else name for lang in LANGUAGES}
-        yield Row(
-            known.now,
-            {**one.tags, "quantity": name, **titles},
-            {
-                "age": max(0, known.now - row.time) / SECOND,
-                "number": row.value,
-                "state": quality_from_code(row.quality)[0].name.lower(),
-                "words": row.text,
-            },
-        )
+        for one in members:
+            yield {**one.tags, "quantity": name, **titles}, one.id
 
 
-DEVICES: Final = Table(
+def _newest(known: Known, points: Sequence[int]) -> list[Values | None]:
+    rows = {row.series.id: row for row in known.store.latest(points)}
+    return [_told(known, row) if (row := rows.get(point)) is not None else None for point in points]
+
+
+def _told(known: Known, row: LatestRow) -> Values:
+    return {
+        "age": max(0, known.now - row.time) / SECOND,
+        "number": row.value,
+        "state": quality_from_code(row.quality)[0].name.lower(),
+        "words": row.text,
+    }
+
+
+DEVICES: Final = Standing(
     "device_state",
     {"age": Kind.FLOAT, "interval": Kind.FLOAT, "points": Kind.INTEGER, "silent": Kind.INTEGER},
     _devices,
+    _silences,
 )
-POINTS: Final = Table(
-    "point_state", {"age": Kind.FLOAT, "number": Kind.FLOAT, "state": Kind.STRING, "words": Kind.STRING}, _points
+POINTS: Final = Standing(
+    "point_state",
+    {"age": Kind.FLOAT, "number": Kind.FLOAT, "state": Kind.STRING, "words": Kind.STRING},
+    _points,
+    _newest,
 )
