@@ -1,13 +1,14 @@
 """A ``SELECT`` from its sources to its answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
 from operator import attrgetter
 from typing import Final
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from linli_platform.influxql.checks import calls_of
 from linli_platform.influxql.columns import Chosen, Schema, choose
@@ -23,15 +24,14 @@ from linli_platform.influxql.source import Newest, Series, Source
 from linli_platform.influxql.sources import Key, Sources, dimensions, key_of, sources_of
 from linli_platform.influxql.syntax import Call, Distinct, Expression, Kind, Name, Select, walk
 from linli_platform.influxql.taken import Making, group_of, groups_of, taken
-from linli_platform.influxql.vector import Vector, empty, vector
+from linli_platform.influxql.vector import Times, Vector, empty, vector
 from linli_platform.influxql.window import Range
 
 MOST_VALUES: Final = 4_000_000
 """Values of one answer: what more there is eats the memory of everybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """One series of an answer.
 
     Attributes:
@@ -86,7 +86,7 @@ def answer(
         return []
     planned = plan(chosen, windowed=frame.windows is not None)
     parts = taken(source, sources, frame, grouped, planned) if planned is not None else None
-    groups: dict[Key, Making] = {}
+    groups: dict[Key, Making | Table] = {}
     if parts is None:
         groups = _loaded(select, source, sources, frame, chosen, grouped)
     for part in parts or ():
@@ -95,14 +95,14 @@ def answer(
 
 
 def _answers(
-    select: Select, groups: Mapping[Key, Making], grouped: Sequence[str], chosen: Sequence[Chosen]
+    select: Select, groups: Mapping[Key, Making | Table], grouped: Sequence[str], chosen: Sequence[Chosen]
 ) -> list[Answer]:
     """Return the series of an answer."""
     names = [column.name for column in chosen] + _ranked_tags(select)
     found: list[Answer] = []
     values = 0
     for key, make in _limited(groups, select):
-        table = make()
+        table = make if isinstance(make, Table) else make()
         if table is None:
             continue
         table = _cut(table, select)
@@ -122,33 +122,36 @@ def _loaded(
     frame: Frame,
     chosen: Sequence[Chosen],
     grouped: Sequence[str],
-) -> dict[Key, Making]:
+) -> dict[Key, Making | Table]:
     """Return the groups with their rows."""
     fields = _fields_in(chosen, sources.rest) & set(sources.schema.fields)
     pieces = list(sources.pieces)
     newest = _newest_of(chosen) if frame.windows is None and not sources.rest else None
+    is_plain = all(isinstance(column.expression, Call) for column in chosen)
+    known: dict[str, tuple[list[Newest], list[Series]]] = {}
+    if newest is not None:
+        known = {name: source.newest(name, members, frame.loaded, newest) for name, members in sources.series.items()}
+        if is_plain and not pieces and not any(remaining for _, remaining in known.values()):
+            return _at_hand({name: ones for name, (ones, _) in known.items()}, sources, grouped)
     at_hand: dict[Key, list[tuple[str, Newest]]] = {}
     for measurement, series in sources.series.items():
-        remaining: Sequence[Series] = series
-        if newest is not None:
-            known, remaining = source.newest(measurement, series, frame.loaded, newest)
-            for one in known:
-                at_hand.setdefault(key_of(measurement, one.series.tags, grouped), []).append((measurement, one))
+        ones, remaining = known.get(measurement, ([], series))
+        for one in ones:
+            at_hand.setdefault(key_of(measurement, one.series.tags, grouped), []).append((measurement, one))
         if remaining:
             pieces += source.rows(measurement, remaining, frame.loaded, fields)
     kept = [part for piece in pieces if len(part := _kept(piece, sources.rest, sources.schema))]
     members: dict[Key, list[Piece]] = {}
     for piece in kept:
         members.setdefault(key_of(piece.name, piece.tags, grouped), []).append(piece)
-    is_plain = all(isinstance(column.expression, Call) for column in chosen)
-    found: dict[Key, Making] = {}
+    found: dict[Key, Making | Table] = {}
     for key, known_ones in at_hand.items():
         if key in members or not is_plain:
             rows = members.setdefault(key, [])
             rows += [_piece(measurement, one, newest or "") for measurement, one in known_ones]
         else:
-            one = known_ones[0][1] if len(known_ones) == 1 else max((x for _, x in known_ones), key=attrgetter("time"))
-            found[key] = partial(_at_hand, one)
+            one = max((one for _, one in known_ones), key=attrgetter("time"))
+            found[key] = _row(np.array([one.time], np.int64), np.array([one.value], np.float64))
     return found | {key: partial(_table, rows, frame, select, chosen) for key, rows in members.items()}
 
 
@@ -159,9 +162,26 @@ def _table(rows: list[Piece], frame: Frame, select: Select, chosen: Sequence[Cho
 _THERE: Final = np.ones(1, np.bool_)
 
 
-def _at_hand(newest: Newest) -> Table:
-    """Return the row of a group of which nothing but the newest value is asked for, and it is at hand."""
-    return Table(np.array([newest.time], np.int64), [Vector(Kind.FLOAT, np.array([newest.value]), _THERE)])
+def _row(time: Times, value: NDArray[np.float64]) -> Table:
+    return Table(time, [Vector(Kind.FLOAT, value, _THERE)])
+
+
+def _at_hand(
+    newest: Mapping[str, Sequence[Newest]], sources: Sources, grouped: Sequence[str]
+) -> dict[Key, Making | Table]:
+    """Return the row of each group, where nothing but newest values is asked for, and all are at hand."""
+    found: dict[Key, Making | Table] = {}
+    for measurement, known in newest.items():
+        by_tags = sources.series[measurement].grouped(grouped)
+        group = np.array([by_tags.groups[one.series.id] for one in known], np.int64)
+        times = np.array([one.time for one in known], np.int64)
+        order = np.lexsort((-times, group))
+        rows = order[np.r_[True, np.diff(group[order]) != 0][: len(order)]]
+        times, values = times[rows], np.array([one.value for one in known], np.float64)[rows]
+        for place, number in enumerate(group[rows].tolist()):
+            part = slice(place, place + 1)
+            found[measurement, *by_tags.keys[number]] = _row(times[part], values[part])
+    return found
 
 
 def _piece(measurement: str, one: Newest, field: str) -> Piece:
@@ -187,7 +207,7 @@ def _newest_of(chosen: Sequence[Chosen]) -> str | None:
     return field.name if isinstance(field, Name) else None
 
 
-def _limited(groups: Mapping[Key, Making], select: Select) -> list[tuple[Key, Making]]:
+def _limited(groups: Mapping[Key, Making | Table], select: Select) -> list[tuple[Key, Making | Table]]:
     """Return groups in the order asked for; of each measurement as many as are wanted."""
     found = []
     counts: dict[str, int] = {}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from linli_platform.influxql.checks import calls_of, reduces
@@ -32,8 +33,7 @@ from linli_platform.influxql.window import SECOND, Range, Windows
 _ONE_SECOND: Final = ("derivative", "non_negative_derivative")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True, gc=False):
     """Rows of an answer, in ascending order of time.
 
     Attributes:

@@ -5,6 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.vector import Times
@@ -25,8 +27,7 @@ class Series:
     tags: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+class Newest(msgspec.Struct, frozen=True, gc=False):
     """The newest value of a series.
 
     Attributes:

@@ -1,8 +1,8 @@
 """Columns of values, some of which are missing."""
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +14,7 @@ Times: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Vector:
+class Vector(msgspec.Struct, frozen=True, gc=False):
     """Values of one kind.
 
     Attributes:
@@ -71,8 +70,7 @@ def joined(vectors: list[Vector]) -> Vector:
         # Different things under one name in different sources: the first kind is kept, as a column has one.
         kind = vectors[0].kind
         vectors = [item if item.kind is kind else empty(kind, len(item)) for item in vectors]
-    return Vector(
-        kind,
-        np.concatenate([item.data.astype(np.float64) if kind is Kind.FLOAT else item.data for item in vectors]),
-        np.concatenate([item.valid for item in vectors]),
-    )
+    data = [item.data for item in vectors]
+    if kind is Kind.FLOAT and len(kinds) > 1:
+        data = [each.astype(np.float64) for each in data]
+    return Vector(kind, np.concatenate(data), np.concatenate([item.valid for item in vectors]))

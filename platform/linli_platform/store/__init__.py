@@ -122,8 +122,7 @@ class SeriesInfo(msgspec.Struct, frozen=True, gc=False):
     quantity: str
 
 
-@dataclass(frozen=True, slots=True)
-class LatestRow:
+class LatestRow(msgspec.Struct, frozen=True, gc=False):
     """The reading of a series with the greatest observation time, however late it or others came.
 
     Attributes:
