@@ -62,7 +62,8 @@ class NodeMark(msgspec.Struct):
         board: The board it is bound to.
         marks: By epoch, the newest number that is in the gateway's log; the newest epoch stands last.
         call: Its newest call; ``None`` before the first.
-        interval: Seconds from one reading of its points to the next; 0 until it has said so.
+        interval: Seconds from one time that it is heard of to the next; 0 until it has said so.
+        reads: Seconds from one reading of its points to the next.
         points: What it reads so often, below its own name.
     """
 
@@ -70,7 +71,11 @@ class NodeMark(msgspec.Struct):
     marks: dict[str, int] = {}
     call: Call | None = None
     interval: int = 0
+    reads: int = 0
     points: list[str] = []
+
+
+_Seconds = Annotated[int, msgspec.Meta(ge=1, le=100 * 86_400)]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +87,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     next_seq: int = 1
     backlog: int = 0
-    interval: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+    interval: _Seconds = 900
+    reads: _Seconds | None = None
     points: Annotated[list[str], msgspec.Meta(max_length=MOST_POINTS)] = []
     revision: int = 0
     reset: str = ""
@@ -173,9 +179,10 @@ class Receiver:
         """Note what a node reads and how often, as it says; tell whether that is news."""
         known = self.nodes[node]
         points = [name for name in status.points if _is_point(f"{node}/{name}")]
-        if (known.interval, known.points) == (status.interval, points):
+        told = (status.interval, status.reads or status.interval, points)
+        if told == (known.interval, known.reads, known.points):
             return False
-        known.interval, known.points = status.interval, points
+        known.interval, known.reads, known.points = told
         return True
 
     def pack(self, node: str, payload: bytes) -> Taken:

@@ -322,7 +322,7 @@ class Relay:
     def intervals(self) -> dict[str, int | None]:
         """Return by point how often it is read, as far as the nodes have said; how they fare is said now and then."""
         nodes = self._receiver.nodes
-        return {name: nodes[node].interval * SECOND for node in nodes for name in self._names(node)}
+        return {name: nodes[node].reads * SECOND for node in nodes for name in self._names(node)}
 
     def _hear(self, node: str) -> _Heard:
         now = self._clock.now()

@@ -8,12 +8,14 @@
     battery 2900     millivolts
     cut 5000         the power goes after so many more bytes of flash
     pass 86400       so many seconds pass at once, as the node's count of time has it
+    nights 30        the next sleeps take no time, and as much of it passes as if they did
     end              stop in good order
 """
 
 import asyncio
 import gc
 import json
+import os
 import random
 import select
 import sys
@@ -87,7 +89,7 @@ class Board:
     """
 
     kind = "desktop"
-    log_size = (64, 4096)
+    log_size = (int(os.getenv("LOG_BLOCKS") or 64), 4096)
     goes_on = False
     reset_cause = "power-on"
 
@@ -106,6 +108,7 @@ class Board:
         self.heap_peak = 0
         self.ended = False
         self.restarts = False
+        self.nights = 0
         self._passed_ms = 0
         self.root = folder
         try:
@@ -202,6 +205,13 @@ class Board:
 
     async def sleeping(self):
         """Sleep as long as was asked for, or until a pin wakes."""
+        self.woken_pins = ()
+        if self.nights:
+            self.nights -= 1
+            self._passed_ms += self.slept_ms
+            if not self.nights:
+                self.say("morning")
+            return
         end = self.count() + self.slept_ms
         while not self.ended and self.count() < end:
             for pin, level in self.wakes:
@@ -241,6 +251,8 @@ class Board:
                 nor.budget = numbers[0]
         elif word == "pass":
             self._passed_ms += numbers[0] * 1000
+        elif word == "nights":
+            self.nights = numbers[0]
 
 
 async def live(folder, uid):
@@ -260,7 +272,7 @@ async def live(folder, uid):
         node.open()
         running = asyncio.create_task(node.run())
         while not running.done() and not board.ended:
-            await asyncio.sleep_ms(20)
+            await asyncio.sleep_ms(1 if board.nights else 20)
         node.ended = True
         await running
         board.feed()

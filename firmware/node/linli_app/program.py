@@ -114,6 +114,7 @@ class Node:
             "running": running,
             "trial": trial,
             "interval": config["interval"] * (config["deliver_every"] if config["power"] == "battery" else 1),
+            "reads": config["interval"],
             "revision": config["revision"],
             "reset": board.reset_cause,
             "starts": self._starts,

@@ -42,7 +42,7 @@ class Uplink:
         self._clock = clock
         self._told = told
         self._take_other = take
-        self._sent = 0
+        self._send_from(0)
         self._heard = False
         self._time_due = False
         self._news = False
@@ -85,7 +85,8 @@ class Uplink:
             LinkError: The connection, or the gateway behind it, is gone.
         """
         client = mqtt.Client(self._board.streams, self._take)
-        self._heard, self._sent, self._outgoing = False, self._log.acked, []
+        self._heard, self._outgoing = False, []
+        self._send_from(self._log.acked)
         # What is only needed to connect has no name here: it would be held as long as the session lasts.
         await client.open(
             # The board's own name beside the node's: two boards of one name do not throw each other out, and are
@@ -133,7 +134,8 @@ class Uplink:
                 if tries >= 3:
                     raise LinkError("the gateway does not answer")
                 # Whatever was under way may be lost: it goes again, and the status before it.
-                self._sent, self._heard, said_at = acked, False, None
+                self._send_from(acked)
+                self._heard, said_at = False, None
 
     async def _heard_within(self, seconds, reading):
         """Wait until there is something to do, the connection's end included; tell whether there was."""
@@ -146,14 +148,21 @@ class Uplink:
         self._news = False
         return True
 
+    def _send_from(self, seq):
+        """Send what comes after a number, whatever of it was sent before."""
+        self._sent = seq
+        self._under_way = []
+
     async def _send(self, client):
+        # Counted, not reckoned from the numbers: what a full log has overwritten leaves a gap of any size in them.
         for seq, since, payload in self._log.pending(self._sent):
-            if seq > self._log.acked + _WINDOW:
+            if len(self._under_way) >= _WINDOW:
                 return
             pack = self._pack(seq, since, payload)
             if pack is None:
                 return
             self._sent = seq
+            self._under_way.append(seq)
             await client.publish(self._topic("telemetry"), pack)
 
     def _pack(self, seq, since, payload):
@@ -188,8 +197,9 @@ class Uplink:
             self._time_due = False
             self._clock.set(sent_at // 1000)
         if seq < self._log.acked:
-            self._sent = seq
+            self._send_from(seq)
         self._log.ack(seq)
+        self._under_way = [each for each in self._under_way if each > self._log.acked]
         if not self._heard:
             self._heard = True
             self._heard_first()

@@ -28,6 +28,7 @@ class SimNode:
         uid: The board's own name.
         heap: Bytes of heap it may have.
         compiled: Folder of compiled modules, and ``node.py``, that it runs instead of the sources.
+        environ: More of its environment: ``LOG_BLOCKS``, of how many blocks of flash its log is made.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class SimNode:
     uid: str = "d0d0"
     heap: str = "512k"
     compiled: Path | None = None
+    environ: dict[str, str] = field(default_factory=dict)
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
     _pump: asyncio.Task[None] | None = field(default=None, init=False)
     _said: list[str] = field(default_factory=list, init=False)
@@ -61,7 +63,7 @@ class SimNode:
             *machine.argv, "-X", f"heapsize={self.heap}",
             str(program), str(self.folder), self.uid,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            env=environ, start_new_session=True,
+            env={**environ, **self.environ}, start_new_session=True,
         )  # fmt: skip
         self._pump = asyncio.create_task(self._listen(self._process), name=f"node[{self.folder.name}]")
         await self.until("ready")

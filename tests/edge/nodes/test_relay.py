@@ -311,7 +311,9 @@ async def test_what_a_node_reads_is_planned_and_missed_like_any_devices_points(t
         time = Timekeeper(bench.clock.now, SYSTEM.steady, SYSTEM.wait)
         plans = PlanTeller("gw-1", [bench.relay].copy, Teller(), time)
         plans.look()
-        await bench.say("status", status(interval=60, points=["door_open", "temperature.c2", "tamper", "../x", ""]))
+        await bench.say(
+            "status", status(interval=600, reads=60, points=["door_open", "temperature.c2", "tamper", "../x", ""])
+        )
         plans.look()
         plans.look()
         points = {"door_open": 60.0, "temperature.c2": 60.0, "tamper": None}
@@ -330,7 +332,9 @@ async def test_what_a_node_reads_is_planned_and_missed_like_any_devices_points(t
         assert re.findall(rb'"n":"door-1/([a-z_.0-9]+)","q":"bad/no_communication"', bodies) == [b"door_open"]
 
 
-@pytest.mark.parametrize("more", [{"interval": 0}, {"interval": 10**6}, {"points": ["x"] * 129}, {"points": [1]}])
+@pytest.mark.parametrize(
+    "more", [{"interval": 0}, {"interval": 10**7}, {"reads": 0}, {"points": ["x"] * 129}, {"points": [1]}]
+)
 async def test_a_status_that_cannot_be_is_refused(bench: Bench, more: dict[str, Any]) -> None:
     await bench.say("status", status(**more))
     assert bench.acks == []

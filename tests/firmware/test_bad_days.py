@@ -1,0 +1,182 @@
+"""Bad days of a node: a real broker, the real program, the gateway's relay and log, on a clock that is moved."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linli_core.instant import DAY, HOUR, MINUTE, Instant
+from linli_core.vocabulary import vocabulary
+from linli_core.wire import senml
+from linli_edge.nodes.marks import MarksFile
+from linli_edge.nodes.offers import Offers
+from linli_edge.nodes.receiver import labels
+from linli_edge.nodes.relay import Relay
+from linli_edge.nodes.settings import NodeSettings
+from linli_edge.outbox import Outbox, OutboxLimits
+from linli_edge.pipeline import Pipeline
+from linli_edge.timekeeping import SYSTEM, Timekeeper, wall_clock
+from linli_sim.nodes.node import SimNode
+from linli_sim.nodes.vm import Machine
+from linli_sim.processes import Program, command, free_port
+from linli_sim.waiting import eventually
+
+pytestmark = pytest.mark.system
+
+
+class Basement:
+    """A local broker, and the gateway's relay over its log; time passes there as it is told to."""
+
+    provisional = undecided = False
+
+    def __init__(self, folder: Path, *boards: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.passed: Instant = 0
+        self.boards = boards
+        argv = [
+            command("linli-broker"),
+            "serve",
+            "--listen",
+            f"127.0.0.1:{self.port}",
+            "--data",
+            str(folder / "broker"),
+        ]
+        self.broker = Program("broker", argv, folder / "broker.log", "ready on ")
+
+    def now(self) -> Instant:
+        return wall_clock() + self.passed
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Run broker and relay."""
+        async with self.broker, Outbox.open(self.folder / "outbox.db", OutboxLimits(), self.now) as self.outbox:
+            known = vocabulary()
+            pipeline = Pipeline(
+                "gw-1",
+                self.outbox,
+                encode_pack=senml.encode,
+                bounds=lambda quantity: (known[quantity].minimum, known[quantity].maximum),
+                time=Timekeeper(self.now, SYSTEM.steady, SYSTEM.wait),
+            )
+            settings = NodeSettings(port=self.port, boards=dict.fromkeys(self.boards, ""))
+            marks, offers = MarksFile(self.folder / "nodes.json"), Offers(self.folder / "node-updates")
+            self.relay = Relay(settings, pipeline, self.outbox, marks, self, offers)
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(self.relay.run(), name="relay")
+
+                async def connected() -> bool:
+                    return self.relay.state().state != "down"
+
+                await eventually(connected, "the relay at the broker", 20.0)
+                yield
+                running.cancel()
+
+    async def bodies(self) -> list[bytes]:
+        """Return what is in the gateway's log."""
+        await self.outbox.flush()
+        stats = self.outbox.stats()
+        return [message.body for message in await self.outbox.read(list(range(stats.first_seq, stats.next_seq)))]
+
+    async def taken(self) -> list[int]:
+        """Return the numbers of the node's records in the gateway's log."""
+        return [seq for _, _, seq in labels(iter(await self.bodies()))]
+
+    async def until_taken(self, count: int) -> list[int]:
+        """Return what was taken, once it is so much."""
+
+        async def enough() -> list[int]:
+            taken = await self.taken()
+            return taken if len(taken) >= count else []
+
+        return await eventually(enough, f"{count} records of the node in the gateway's log", 20.0)
+
+    async def events(self, kind: str) -> list[dict[str, Any]]:
+        """Return the data of the events of a kind."""
+        told = [json.loads(body) for body in await self.bodies() if body.startswith(b"{")]
+        return [event["data"] for event in told if event["type"] == kind]
+
+    async def until_told(self, kind: str) -> dict[str, Any]:
+        """Return the data of the first event of a kind."""
+
+        async def told() -> dict[str, Any]:
+            events = await self.events(kind)
+            return events[0] if events else {}
+
+        return await eventually(told, kind, 20.0)
+
+
+def _config(port: int, **more: Any) -> dict[str, Any]:
+    gateway = {"host": "127.0.0.1", "port": port, "tls": False, "answer_s": 1}
+    sensors = [{"kind": "reed", "pin": 4}]
+    return {"node": "node-1", "gateway": gateway, "interval": 3600, "sensors": sensors, **more}
+
+
+def _readings(bodies: list[bytes], quantity: str) -> list[tuple[Instant, Any]]:
+    found = []
+    for body in bodies:
+        if body.startswith(b"["):
+            records, _ = senml.resolve(senml.decode(senml.stamp(body, "e", 1)), 0)
+            found += [(record.time, record.value) for record in records if record.name.endswith(f"/{quantity}")]
+    return found
+
+
+async def test_a_month_without_the_broker_costs_the_oldest_and_they_are_named(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    del unix_port
+    basement = Basement(tmp_path, "node-1")
+    contacts = [{"kind": "float", "pin": 10 + place, "channel": place} for place in range(15)]
+    pulse = {"kind": "pulse", "pin": 5, "quantity": "water_volume", "places": 3, "initial": 1_000, "window": 1}
+    node = SimNode(
+        tmp_path / "node",
+        _config(basement.port, power="battery", interval=8 * 3600, deliver_every=1, sensors=[pulse, *contacts]),
+        # A flash that holds less than a month.
+        environ={"LOG_BLOCKS": "8"},
+    )
+    begun = basement.now()
+    async with basement.open():
+        await node.start()
+        await node.tell("pulse 5 1")
+        before = await basement.until_taken(1)
+    # The broker is away with the gateway, and the month passes for both sides.
+    nights = 31 * 3
+    await node.tell(f"nights {nights}")
+    for _ in range(20):
+        await node.tell("pulse 5 3")
+        await asyncio.sleep(0)
+    await node.until("morning")
+    basement.passed = 31 * DAY
+    async with basement.open():
+        # What cannot wait makes it speak: by itself it would try once in two dozen times awake by now.
+        await node.tell("pulse 5 1")
+        await node.tell("pin 10 0")
+
+        async def delivered() -> bool:
+            status = json.loads((tmp_path / "nodes.json").read_bytes())["nodes"]["node-1"]["marks"]
+            return bool(sum(status.values()) > nights)
+
+        await eventually(delivered, "what the node has kept is in the gateway's log", 20.0)
+        end = await node.end()
+        taken, (gap,), bodies = await basement.taken(), await basement.events("linli.node.gap"), await basement.bodies()
+    # Each number once and in order; those that are missing are the oldest of the month, and are named.
+    assert taken == sorted(set(taken))
+    missing = sorted(set(range(1, end["acked"] + 1)) - set(taken))
+    assert len(missing) > 20
+    assert missing == list(range(gap["first"], gap["last"] + 1))
+    assert gap["first"] == before[-1] + 1
+    assert end["backlog"] == 0
+    # Counted is what was pulsed, through sleep and outage.
+    volumes = _readings(bodies, "water_volume")
+    assert str(volumes[-1][1]) == "1.062"
+    # A record of the month has the time at which it was made, not the one at which it came.
+    times = [time for time, _ in volumes]
+    assert times == sorted(times)
+    steps = [after - earlier for earlier, after in pairwise(times[-30:-4])]
+    assert all(abs(step - 8 * HOUR) < MINUTE for step in steps)
+    assert begun + 31 * DAY <= times[-1] <= basement.now() + HOUR
