@@ -1,14 +1,25 @@
 """What the boards are tried on: a registry that can be declared, readings that can be written, nothing missing."""
 
+import json
+import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 from linli_core.settings import parse_toml
 from linli_core.vocabulary import vocabulary
 from linli_dashboards.ask import Ask
 from linli_dashboards.boards import BOARDS
+from linli_dashboards.check.checking import Report
 from linli_platform.config import convert
 from linli_platform.registry.declaration import Declaration, check
+from linli_sim.boards import __main__ as boards_main
+from linli_sim.boards.engines import Engine, duckdb
 from linli_sim.boards.furniture import DAYS, DEVICES, STEP, declaration, lines
+from linli_sim.database_server import PeerFailed
 
 NOW = 1_764_000_000
 
@@ -56,3 +67,41 @@ def test_no_board_asks_for_what_is_not_there() -> None:
         if isinstance(ask, Ask) and not ask.may_be_empty
     }
     assert asked <= there
+
+
+def test_a_store_that_cannot_be_tried_is_a_failure_and_the_others_are_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of a quarter of an hour ends with its line whatever befell one of the stores."""
+
+    @contextmanager
+    def away() -> Iterator[Engine]:
+        raise PeerFailed("influxd is not installed: apt install influxdb")
+        yield Engine()
+
+    async def checked(name: str, _engine: Engine, _folder: Path | None) -> list[Report]:
+        return [Report(boards=24, panels=100, queries=400, stores=[name])]
+
+    monkeypatch.setattr(boards_main, "ENGINES", {"influxdb": away, "duckdb": duckdb})
+    monkeypatch.setattr(boards_main, "_checked", checked)
+    monkeypatch.setattr(sys, "argv", ["boards"])
+    assert boards_main.main() == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"boards": 24, "panels": 100, "queries": 400, "stores": ["duckdb"], "failed": 1}
+    assert "influxdb: cannot be tried: influxd is not installed: apt install influxdb" in err
+
+
+def test_boards_straight_to_a_database_are_queries_besides() -> None:
+    reports = [
+        Report(boards=24, panels=100, queries=400, stores=["duckdb"]),
+        Report(boards=24, panels=100, queries=400, stores=["influxdb"]),
+        Report(boards=18, panels=60, queries=90, stores=["influxdb itself"], failures=["wrong"]),
+    ]
+    line = boards_main.summary(reports)
+    assert line == {
+        "boards": 24,
+        "panels": 100,
+        "queries": 490,
+        "stores": ["duckdb", "influxdb", "influxdb itself"],
+        "failed": 1,
+    }

@@ -6,7 +6,9 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from linli_core.errors import LinliError
 from linli_dashboards.build import made
@@ -25,27 +27,40 @@ def main() -> int:
     parser.add_argument("--store", action="append", choices=ENGINES, help="only this store; may be given several times")
     parser.add_argument("--empty", action="store_true", help="print too what came empty, and may")
     args = parser.parse_args()
-    reports = []
-    try:
-        for name in args.store or ENGINES:
-            with ENGINES[name]() as engine:
-                reports += asyncio.run(_checked(name, engine, args.folder))
-    except LinliError as exc:
-        say(f"linli_sim.boards: {exc}")
-        return 2
+    reports: list[Report] = []
+    for name in args.store or ENGINES:
+        reports += _of_engine(name, args.folder)
     for report in reports:
         for text in report.failures:
             say(text)
         for text in report.empty if args.empty else ():
             say(f"(may be) {text}")
-    whole = reports[0].as_dict() | {
-        "queries": reports[0].queries
-        + sum(report.queries for report in reports[1:] if report.boards < reports[0].boards),
+    line = summary(reports)
+    print(json.dumps(line))
+    return 1 if line["failed"] else 0
+
+
+def summary(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return the last line: how many queries the boards have, what was asked, how much of it was wrong."""
+    whole = max((report for report in reports), key=lambda report: report.boards)
+    beside = [report for report in reports if report.boards < whole.boards]
+    return whole.as_dict() | {
+        "queries": whole.queries + sum(report.queries for report in beside),
         "stores": [name for report in reports for name in report.stores],
         "failed": sum(len(report.failures) for report in reports),
     }
-    print(json.dumps(whole))
-    return 1 if whole["failed"] else 0
+
+
+def _of_engine(name: str, folder: Path | None) -> list[Report]:
+    """Return what was found of one store; that it cannot be tried is a failure, and the others are tried all the same."""
+    began = time.monotonic()
+    try:
+        with ENGINES[name]() as engine:
+            found = asyncio.run(_checked(name, engine, folder))
+    except (LinliError, OSError) as exc:
+        found = [Report(failures=[f"{name}: cannot be tried: {exc}"])]
+    say(f"{name}: {sum(len(report.failures) for report in found)} wrong, {time.monotonic() - began:.0f} s")
+    return found
 
 
 async def _checked(name: str, engine: Engine, folder: Path | None) -> list[Report]:
