@@ -38,12 +38,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(args: argparse.Namespace) -> int:
     """Check, and return 1 if anything is wrong."""
+    from linli_dashboards.asking import Platform  # noqa: PLC0415
     from linli_dashboards.build import made  # noqa: PLC0415 - Grafana's SDK takes half a second: not for --help
-    from linli_dashboards.check.asking import Platform  # noqa: PLC0415
     from linli_dashboards.check.checking import check  # noqa: PLC0415
 
     token = _token(args.token_file)
-    platforms = [Platform(*_place(given), token) for given in args.at]
+    platforms = [Platform(url, token, name) for name, url in map(_place, args.at)]
     report = check(list(made()), args.folder, platforms, int(time.time()))
     for failure in report.failures:
         print(failure, file=sys.stderr)

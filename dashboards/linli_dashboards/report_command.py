@@ -9,9 +9,9 @@ from typing import Final
 from linli_core.catalogue import LANGUAGES, Language, text
 from linli_core.cjk_font import FOLDERS, PATTERN, choose
 from linli_core.errors import ConfigError
+from linli_dashboards.asking import Platform
 from linli_dashboards.grafana.connection import check_url
 from linli_dashboards.grafana.secret import read_secret
-from linli_dashboards.report.client import Platform
 from linli_dashboards.report.figures import reckon
 from linli_dashboards.report.material import Health, gather
 from linli_dashboards.report.month import Month, parse_month, parse_zone

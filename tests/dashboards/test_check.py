@@ -12,9 +12,9 @@ import pytest
 from tests.dashboards.conftest import Serving
 
 from linli_dashboards.ask import Aggregate, Ask, Column, Record
+from linli_dashboards.asking import Platform
 from linli_dashboards.board import Board
 from linli_dashboards.build import Made, made, write
-from linli_dashboards.check.asking import Platform
 from linli_dashboards.check.checking import Report, check
 from linli_dashboards.check.grafana import NoSuchVariable, Shown, filled, presets
 from linli_dashboards.check.schema import mistakes
@@ -51,7 +51,7 @@ def answering(serving: Serving) -> Callable[[Answers | int], Platform]:
                 return answers, {"results": [{}]}
             return 200, {"results": [{"series": answers(query)}]}
 
-        return Platform("duckdb", serving(answer))
+        return Platform(serving(answer), name="duckdb")
 
     return made_of
 

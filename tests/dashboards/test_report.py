@@ -19,10 +19,10 @@ from linli_core.catalogue import LANGUAGES
 from linli_core.cjk_font import FOLDERS, PATTERN, choose
 from linli_core.errors import ConfigError
 from linli_core.instant import MINUTE, Instant, from_datetime
+from linli_dashboards.asking import Platform, PlatformRefused
 from linli_dashboards.cli import main
 from linli_dashboards.report import material
 from linli_dashboards.report.charts import VOID, Frame, Layer, against, stacked
-from linli_dashboards.report.client import Platform, PlatformRefused
 from linli_dashboards.report.drawing import Box, Drawing
 from linli_dashboards.report.figures import Figures, reckon
 from linli_dashboards.report.material import gather

@@ -9,8 +9,8 @@ from typing import Any, Final
 from linli_core.vocabulary import vocabulary
 from linli_dashboards.annotations import MARKS
 from linli_dashboards.ask import Aggregate, Ask, Question, Record
+from linli_dashboards.asking import Answer, Platform, Refused
 from linli_dashboards.build import Made, read
-from linli_dashboards.check.asking import Answer, Platform, Refused
 from linli_dashboards.check.grafana import POINTS, NoSuchVariable, Shown, filled, presets
 from linli_dashboards.check.schema import mistakes
 from linli_dashboards.influxql import named
@@ -137,7 +137,7 @@ class _Asker:
         try:
             return self.platform.ask(filled(query, self.shown, self.variables, points)), ""
         except Refused as exc:
-            return [], f"refused: {exc}"
+            return [], exc.found
         except NoSuchVariable as exc:
             return [], f"its board has no variable {exc}"
 
@@ -174,7 +174,7 @@ def _values(answers: Iterable[Answer], question: Question, board: Made) -> list[
     return [
         value
         for answer in answers
-        for row in answer.rows
+        for row in answer.values
         for name, value in zip(answer.columns, row, strict=True)
         if name in wanted and value is not None
     ]
@@ -202,7 +202,7 @@ def _quantity(answers: Sequence[Answer], ask: Ask, board: Made, platform: Platfo
         yield f"not all of its values are numbers: {next(it for it in values if not isinstance(it, int | float))!r}"
         return
     units = platform.ask(f'SHOW TAG VALUES FROM "{ask.quantity}" WITH KEY = "unit"')
-    kept = {value for answer in units for _, value in answer.rows}
+    kept = {value for answer in units for _, value in answer.values}
     if kept != ({unit_of(ask.quantity)} - {""}):
         yield f"the store holds {ask.quantity} in {sorted(kept)}, the vocabulary in {unit_of(ask.quantity)!r}"
     quantity = vocabulary()[ask.quantity]
@@ -223,7 +223,7 @@ def _record(answers: Sequence[Answer], record: Record, board: Made) -> Iterator[
         values = [
             row[answer.columns.index(name)]
             for answer in answers
-            for row in answer.rows
+            for row in answer.values
             if row[answer.columns.index(name)] is not None
         ]
         if column.unit and not all(isinstance(value, int | float) for value in values):

@@ -9,8 +9,8 @@ from math import isfinite
 from typing import Any, Final
 
 from linli_dashboards.ask import Aggregate, Ask
+from linli_dashboards.asking import Platform, PlatformAway, Refused
 from linli_dashboards.build import Made
-from linli_dashboards.check.asking import Platform, PlatformAway, Refused
 from linli_dashboards.check.checking import Report
 from linli_dashboards.check.grafana import POINTS, NoSuchVariable, Shown, filled, presets
 from linli_dashboards.check.schema import mistakes
@@ -55,7 +55,7 @@ def _check_board(board: Made, asker: "_Asking", now: int, report: Report) -> Non
             try:
                 found = asker.numbers(target, shown, variables, made.get("maxDataPoints") or POINTS)
             except (Refused, NoSuchVariable) as exc:
-                report.failures.append(f"{where}: refused: {exc}")
+                report.failures.append(f"{where}: {_said(exc)}")
                 continue
             if not found:
                 (report.empty if ask.may_be_empty else report.failures).append(f"{where}: no answer")
@@ -67,6 +67,10 @@ def _check_board(board: Made, asker: "_Asking", now: int, report: Report) -> Non
         report.failures.append(f"{board.uid} variable device: there is nothing to choose")
 
 
+def _said(exc: Refused | NoSuchVariable) -> str:
+    return exc.found if isinstance(exc, Refused) else f"its board has no variable {exc}"
+
+
 def _wrong(found: Numbers, ask: object) -> str:
     if not all(isinstance(value, int | float) and isfinite(value) for value in found):
         return "not all of its values are numbers"
@@ -76,16 +80,16 @@ def _wrong(found: Numbers, ask: object) -> str:
 
 class _Influx:
     def __init__(self, url: str) -> None:
-        self._server = Platform("influxdb", url)
+        self._server = Platform(url, name="influxdb")
 
     def numbers(self, target: Target, shown: Shown, variables: Mapping[str, str | list[str]], points: int) -> Numbers:
         """Return all values of an answer."""
         answers = self._server.ask(filled(target["query"], shown, variables, points))
-        return [value for one in answers for row in one.rows for value in row[1:] if value is not None]
+        return [value for one in answers for row in one.values for value in row[1:] if value is not None]
 
     def devices(self, query: str) -> list[str]:
         """Return the devices there are."""
-        return [row[1] for one in self._server.ask(query) for row in one.rows]
+        return [row[1] for one in self._server.ask(query) for row in one.values]
 
 
 class _Victoria:
@@ -116,9 +120,9 @@ class _Victoria:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as exc:
             said = exc.read(2000).decode(errors="replace")
-            raise Refused(said) from exc
+            raise Refused(f"{self._url}: {path}", f"refused: {said}", "make the boards anew") from exc
         except (OSError, ValueError) as exc:
-            raise PlatformAway(f"{self._url}: {exc}") from exc
+            raise PlatformAway(f"{self._url}: {path}", f"no answer ({exc})", "is the server running?") from exc
 
 
 _Asking = _Influx | _Victoria

@@ -10,7 +10,7 @@ import msgspec
 from linli_core.catalogue import Language
 from linli_core.errors import ConfigError
 from linli_core.vocabulary import vocabulary
-from linli_dashboards.report.client import Platform
+from linli_dashboards.asking import Platform
 from linli_dashboards.report.month import Month
 
 UTILITIES: Final[Mapping[str, tuple[str, str]]] = {

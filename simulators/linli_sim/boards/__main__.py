@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from linli_core.errors import LinliError
+from linli_dashboards.asking import Platform
 from linli_dashboards.build import made
-from linli_dashboards.check.asking import Platform
 from linli_dashboards.check.checking import Report, check
 from linli_dashboards.check.databases import check_database
 from linli_dashboards.direct import DATABASES
@@ -52,7 +52,7 @@ def summary(reports: Sequence[Report]) -> dict[str, Any]:
 
 
 def _of_engine(name: str, folder: Path | None) -> list[Report]:
-    """Return what was found of one store; that it cannot be tried is a failure, and the others are tried all the same."""
+    """Return what was found of one store; that it cannot be tried is a failure, and the others are tried."""
     began = time.monotonic()
     try:
         with ENGINES[name]() as engine:
@@ -68,7 +68,7 @@ async def _checked(name: str, engine: Engine, folder: Path | None) -> list[Repor
         say(f"{name}: filling a community")
         async with playing(Path(place), engine.settings) as community:
             say(f"{name}: {community.alarms} alarms stand; asking every query")
-            platform, now = Platform(name, community.url, community.token), int(time.time())
+            platform, now = Platform(community.url, community.token, name), int(time.time())
             found = [await asyncio.to_thread(check, list(made()), folder, [platform], now)]
             if engine.url:
                 say(f"{name}: asking the server itself")

@@ -4,7 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,6 +17,8 @@ PATIENCE_S: Final = 120.0
 """A month of many meters is reckoned in seconds."""
 LARGEST: Final = 256 * 1024 * 1024
 _REFUSALS: Final = frozenset({401, 403})
+_WRONG: Final = 400
+_LESS: Final = "ask for less at a time: a smaller area, a shorter time"
 
 
 class PlatformAway(ConfigError):
@@ -31,14 +33,31 @@ class PlatformAnswer(ConfigError):
     """An answer that is not of the form that was asked for, or that the platform gives to a wrong question."""
 
 
-class _Series(msgspec.Struct):
+class Refused(PlatformAnswer):
+    """What was asked is understood and wrong, or too much."""
+
+
+Value: TypeAlias = float | str | bool | None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One series of an answer.
+
+    Attributes:
+        columns: Names, ``time`` first; times are in milliseconds.
+        name: Of the measurement.
+        tags: By which it was grouped.
+        values: Rows.
+    """
+
     columns: list[str]
+    name: str = ""
     tags: dict[str, str] = {}
-    values: list[list[float | str | bool | None]] = []
+    values: list[list[Any]] = []
 
 
 class _Result(msgspec.Struct):
-    series: list[_Series] = []
+    series: list[Answer] = []
     error: str = ""
 
 
@@ -53,19 +72,22 @@ class _Problem(msgspec.Struct):
     remedy: str = ""
 
 
-Rows = list[tuple[dict[str, str], list[dict[str, float | str | bool | None]]]]
+Rows: TypeAlias = list[tuple[dict[str, str], list[dict[str, Value]]]]
 """For each series its tags, and its rows by column; ``time`` in milliseconds."""
 
 
 class Platform:
-    """A platform.
+    """A platform, or an InfluxDB where ``/query`` alone is asked.
 
-    Attributes:
-        url: Where it is.
+    Args:
+        url: Where it is, of http or https.
+        token: Of the caller; empty where none is needed.
+        name: Of the store behind it, for people.
     """
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", name: str = "") -> None:
         self.url = url.rstrip("/")
+        self.name = name
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def get(self, path: str, kind: type[T], **parameters: object) -> T:
@@ -79,13 +101,22 @@ class Platform:
         return self._formed(path, kind, self._ask(f"/api/v1/{path}{query}", None))
 
     def query(self, statement: str) -> Rows:
-        """Return what ``/query`` answers to one statement. Raises as :meth:`get` does."""
+        """Return what ``/query`` answers to one statement, by columns. Raises as :meth:`ask` does."""
+        return [(series.tags, list(_rows(series))) for series in self.ask(statement)]
+
+    def ask(self, statement: str) -> list[Answer]:
+        """Return the series that ``/query`` answers with to one statement.
+
+        Raises:
+            Refused: The statement is wrong, or asks for too much.
+            ConfigError: Another of this module's.
+        """
         form = urlencode({"q": statement, "db": "linli", "epoch": "ms"}).encode()
         results = self._formed("query", _Results, self._ask("/query", form))
         error = results.error or next((result.error for result in results.results if result.error), "")
         if error:
-            raise PlatformAnswer(f"{self.url}: query", f"refused: {error[:300]}", "ask for a smaller area or a month")
-        return [(series.tags, list(_rows(series))) for result in results.results for series in result.series]
+            raise Refused(f"{self.url}: query", f"refused: {error[:300]}", _LESS)
+        return [series for result in results.results for series in result.series]
 
     def _formed(self, path: str, kind: type[T], body: bytes) -> T:
         try:
@@ -115,7 +146,7 @@ class Platform:
         return body
 
 
-def _rows(series: _Series) -> Iterator[dict[str, float | str | bool | None]]:
+def _rows(series: Answer) -> Iterator[dict[str, Value]]:
     for values in series.values:
         yield dict(zip(series.columns, values, strict=True))
 
@@ -133,4 +164,6 @@ def _named(where: str, code: int, body: bytes) -> ConfigError:
         return PlatformRefused(where, found, "give the platform's own token: --token")
     if code >= 500:
         return PlatformAway(where, found, "look at the platform's health, then ask again")
+    if code == _WRONG:
+        return Refused(where, found, str(told.get("remedy") or _LESS)[:300])
     return PlatformAnswer(where, found, str(told.get("remedy") or "is this the platform's address?")[:300])
