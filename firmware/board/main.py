@@ -12,9 +12,9 @@ try:
 
     main()
 except Exception as exc:  # noqa: BLE001 - the one place: nobody is there who could look
-    sys.print_exception(exc)
     with open("/last_error", "w") as file:
         sys.print_exception(exc, file)
+    sys.print_exception(exc)
     # Long enough to be interrupted at the serial line, and not to wear out anything.
     time.sleep(10)
 machine.reset()

@@ -19,6 +19,7 @@ from linli_edge.nodes import serial_command
 from linli_edge.nodes.build import BOARDS, BuildFailed, build, create_key, read_key
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.offers import Offers
+from linli_edge.nodes.serial_board import WAIT_S
 from linli_edge.nodes.serial_command import named
 from linli_edge.timekeeping import wall_clock
 
@@ -62,7 +63,10 @@ def add_arguments(commands: Any) -> None:
     )
     update.add_argument("nodes", nargs="+", metavar="NODE", help="the nodes' ids")
     update.add_argument("--build", type=Path, default=Path("build/node"), metavar="DIR", help="what was built")
-    update.add_argument("--data", type=Path, required=True, metavar="DIR", help="the gateway's data folder")
+    way = update.add_mutually_exclusive_group(required=True)
+    way.add_argument("--data", type=Path, metavar="DIR", help="the gateway's data folder: over the air")
+    way.add_argument("--port", metavar="PORT", help="where the node's board is plugged in: by the cable")
+    update.add_argument("--wait", type=float, default=WAIT_S, metavar="S", help="seconds to wait for the board")
     update.set_defaults(command=_update)
 
     confirm = kinds.add_parser(
@@ -127,6 +131,8 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _update(args: argparse.Namespace) -> int:
+    if args.port:
+        return serial_command.update(args)
     lang = _language(args)
     offered = args.data / _OFFERED
     for node in map(named, args.nodes):

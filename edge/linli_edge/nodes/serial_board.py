@@ -28,6 +28,7 @@ from linli_edge.nodes.trouble import LAST_WORDS, BoardTrouble
 
 PORTS: Final = ("/dev/ttyACM*", "/dev/ttyUSB*", "/dev/cu.usbmodem*", "/dev/cu.usbserial*", "/dev/cu.wchusbserial*")
 """Where boards appear."""
+LONGEST_LINE: Final = 4096
 WAIT_S: Final = 8.0
 """Seconds a board may take to appear and to answer: one with USB of its own is gone while it starts."""
 
@@ -327,3 +328,36 @@ class SerialBoard:
         with contextlib.suppress(BoardTrouble), self._speaking():
             self._transport.exec_raw_no_follow("machine.reset()")
         self.close()
+
+
+def follow(port: str, wait_s: float = WAIT_S) -> Iterator[str]:
+    """Yield the lines that a board says by itself, for ever; its program is not disturbed.
+
+    Raises:
+        BoardTrouble: The port is gone for longer than it may take, or nobody may use it.
+    """
+    gone_at = time.monotonic()
+    while True:
+        try:
+            transport = _transport(port)
+        except BoardTrouble as trouble:
+            if trouble.kind == "forbidden" or time.monotonic() - gone_at > wait_s:
+                raise
+            time.sleep(0.1)
+            continue
+        try:
+            yield from _lines(transport.serial)
+        except OSError:
+            # It starts again, or sleeps: a chip with USB of its own takes its port along.
+            gone_at = time.monotonic()
+        finally:
+            _close(transport)
+
+
+def _lines(serial: Any) -> Iterator[str]:
+    held = b""
+    while True:
+        held += serial.read(max(1, serial.in_waiting))
+        *lines, held = held[-LONGEST_LINE:].split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace").rstrip("\r")

@@ -1,4 +1,4 @@
-"""``linli-edge node flash``, ``provision``: what is done to a board at a cable."""
+"""``linli-edge node flash``, ``provision``, ``logs``, ``update --port``: what is done to a board at a cable."""
 
 import argparse
 import getpass
@@ -12,13 +12,15 @@ from linli_core.catalogue import Language, text
 from linli_core.errors import ConfigError
 from linli_core.model import is_id
 from linli_edge.commissioning.progress import Progress
+from linli_edge.nodes import report, updating
 from linli_edge.nodes.build import read_key
 from linli_edge.nodes.configuration import checked, read_configuration, with_wifi
 from linli_edge.nodes.flashing import flash, read_image
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
-from linli_edge.nodes.provisioning import provision
-from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, only_port
+from linli_edge.nodes.phrases import explained
+from linli_edge.nodes.provisioning import name_of, provision
+from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, follow, only_port
 from linli_edge.nodes.trouble import BoardTrouble
 
 FAILED: Final = 1
@@ -57,6 +59,17 @@ def add_arguments(kinds: Any) -> None:
         "--replace", action="store_true", help="take over a board of another name (its log is wiped), or a name"
     )
     provisioning.set_defaults(command=_provision)
+
+    logs = kinds.add_parser(
+        "logs",
+        help="tell what a node at a USB cable holds and says",
+        description="Tell a node's health, the last error it ended with, and what it has not delivered yet; it is"
+        " stopped for some seconds, and starts again. With --follow: what it says by itself, until Ctrl-C.",
+    )
+    _add_port(logs)
+    logs.add_argument("--last", type=int, default=20, metavar="N", help="so many undelivered records (default 20)")
+    logs.add_argument("--follow", action="store_true", help="listen to what it says, and explain it")
+    logs.set_defaults(command=_logs)
 
 
 def _add_port(parser: argparse.ArgumentParser) -> None:
@@ -175,3 +188,47 @@ def password(ssid: str, file: Path | None, lang: Language) -> str:
             raise ConfigError("--password-file", f"{file} holds none: {exc}", "write it on the first line") from exc
     asked = text("node.cable.password", lang, ssid=ssid)
     return getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+
+
+@at_board
+def update(args: argparse.Namespace, lang: Language) -> int:
+    """Bring a program to the node at a port."""
+    if len(args.nodes) != 1:
+        raise ConfigError("NODE", "several nodes, and one cable", "name the one that is plugged in")
+    node, image, progress = named(args.nodes[0]), read_image(args.build), Progress(sys.stderr)
+    with connected(args, lang) as board:
+        held = name_of(board)
+        if held != node:
+            raise BoardTrouble("not_this", board.port, node=held or "–", wanted=node)
+        try:
+            sent = updating.update(board, image, args.build, sending(progress, lang))
+        finally:
+            progress.clear()
+        board.restart()
+    print(text("node.cable.updated", lang, node=node, number=image.manifest.number, sent=sent))
+    return 0
+
+
+@at_board
+def _logs(args: argparse.Namespace, lang: Language) -> int:
+    if args.follow:
+        return _follow(args.port or only_port(), args.wait, lang)
+    with connected(args, lang) as board:
+        try:
+            facts = report.report(board, max(0, args.last))
+        finally:
+            board.restart()
+    for line in report.told(facts, lang):
+        print(line)
+    return 0
+
+
+def _follow(port: str, wait_s: float, lang: Language) -> int:
+    try:
+        for line in follow(port, wait_s):
+            print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+            if meaning := explained(line, lang):
+                print(f"         → {meaning}", flush=True)
+    except KeyboardInterrupt:
+        print()
+    return 0

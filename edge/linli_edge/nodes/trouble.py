@@ -4,6 +4,7 @@ from typing import Final
 
 from linli_core.catalogue import Language, text
 from linli_core.errors import LinliError
+from linli_edge.nodes.phrases import explained
 
 LAST_WORDS: Final = 300
 """Characters of what a board said that are told."""
@@ -15,14 +16,18 @@ class BoardTrouble(LinliError):
     Attributes:
         kind: Which trouble; its text is ``node.trouble.<kind>`` of the catalogue.
         port: At which port.
+        said: What the board said of it, where it said something.
     """
 
     def __init__(self, kind: str, port: str, /, **values: object) -> None:
         self.kind = kind
         self.port = port
+        self.said = str(values.get("said", ""))
         self._values = values
         super().__init__(self.told("en"))
 
     def told(self, lang: Language) -> str:
         """Return what is wrong and what to do."""
-        return f"{self.port}: {text(f'node.trouble.{self.kind}', lang, port=self.port, **self._values)}"
+        told = f"{self.port}: {text(f'node.trouble.{self.kind}', lang, port=self.port, **self._values)}"
+        meaning = explained(self.said, lang)
+        return f"{told}\n→ {meaning}" if meaning else told

@@ -109,6 +109,10 @@ class Nor:
             return
         held = bytearray(len(buffer))
         self._get(start, held)
+        if self.budget < 0 and not bytes(held).strip(b"\xff"):
+            # Onto what is erased, and nobody cuts: what is written stands there.
+            self._put(start, buffer)
+            return
         for place, byte in enumerate(buffer):
             if self.budget == 0:
                 # The byte under way: some of its bits are cleared.

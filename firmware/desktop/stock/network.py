@@ -10,8 +10,17 @@ _AIR = json.loads(os.getenv("LINLI_BOARD") or "{}").get("wifi", {})
 class WLAN:
     """The radio; it joins the network that was given, with the right password."""
 
+    PM_NONE = 0
+
     def __init__(self, _kind):
         self._joined = False
+
+    def config(self, **_wanted):
+        """Take what only a radio can do."""
+
+    def ifconfig(self, _address=None):
+        """Return its address."""
+        return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
 
     def active(self, on):
         """Switch it."""

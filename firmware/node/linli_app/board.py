@@ -45,6 +45,8 @@ def _cause():
 def kind():
     """Return which kind of board this is, as ``linli-edge node build`` calls it."""
     chip = sys.implementation._machine.upper()  # noqa: SLF001 - where MicroPython says it
+    if not _ESP32 and not _RP2:
+        return "desktop"
     return "rp2" if _RP2 else "esp32s3" if "S3" in chip else "esp32c3" if "C3" in chip else "esp32"
 
 
@@ -345,6 +347,14 @@ class Board:
     def _forget_lease(self):
         """Somebody else may have the address by now: it is asked for the next time."""
         self.memory("lease").set(b"")
+
+    def networks(self):
+        """Return the names of the networks in the air."""
+        try:
+            self._wlan.active(True)
+            return sorted({found[0].decode() for found in self._wlan.scan() if found[0]})
+        except (OSError, ValueError):
+            return []
 
     async def streams(self):
         """Return a reader and a writer to the gateway's broker."""

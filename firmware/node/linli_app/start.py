@@ -6,6 +6,8 @@ from linli_app.settings import check, load
 from linli_node.errors import ConfigError
 from linli_node.forget import forget
 
+_LISTEN_MS = 3000
+
 
 async def _live(root, config):
     from linli_app.board import Board  # noqa: PLC0415 - after the configuration was checked: its memory is free again
@@ -24,6 +26,9 @@ async def _live(root, config):
     # Read once more: by now most of its words are those of the program, and take no memory of their own.
     config = config or load(root)
     forget("linli_app.settings")
+    if config["power"] == "battery" and not board.woke:
+        # It sleeps a second from now: whoever pressed its button, to speak to it at the cable, needs longer.
+        await asyncio.sleep_ms(_LISTEN_MS)
     while True:
         node = Node(config, board, rests)
         node.open()

@@ -16,14 +16,15 @@ import termios
 import threading
 import time
 import tty
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Self
 
-from linli_sim.nodes.vm import FIRMWARE, CheckFailed, unix
+from linli_sim.nodes.vm import CheckFailed, part, unix
 
-_DESKTOP: Final = FIRMWARE / "desktop"
+_DESKTOP: Final = part("desktop")
 _RAW: Final = b"raw REPL; CTRL-B to exit\r\n"
 _FRIENDLY: Final = b">>> "
 _CTRL_A: Final = b"\x01"
@@ -33,6 +34,20 @@ _LIMIT_S: Final = 30.0
 _KEPT_S: Final = 1.0
 _BLANK: Final = b"ESP-ROM:esp32c3-api1-20210207\r\ninvalid header: 0xffffffff\r\n"
 """What an ESP32 without a program says again and again."""
+
+
+@contextlib.contextmanager
+def impatient() -> Iterator[None]:
+    """Let ``mpremote`` look ten times as often whether something came: a pseudo-terminal has no speed of its own."""
+    from mpremote import transport_serial  # noqa: PLC0415 - only who speaks to boards has it
+
+    patient = transport_serial.time
+    quick = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: time.sleep(seconds / 10))
+    transport_serial.time = quick
+    try:
+        yield
+    finally:
+        transport_serial.time = patient
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from linli_edge.nodes.build import build, create_key, read_key, sources
 from linli_edge.nodes.flashing import flash, read_image
 from linli_edge.nodes.serial_board import SerialBoard
-from linli_sim.nodes.plugged import PluggedBoard
+from linli_sim.nodes.plugged import PluggedBoard, impatient
 from linli_sim.nodes.vm import NoMachine, unix
 
 STARTED = """
@@ -19,6 +19,12 @@ def main():
     time.sleep(600)
 """
 TEXTS = {"linli_app/__init__.py": "", "linli_app/start.py": STARTED}
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _quick() -> Iterator[None]:
+    with impatient():
+        yield
 
 
 @pytest.fixture(scope="package")

@@ -1,0 +1,44 @@
+"""What nodes say, in the reader's language: a node speaks English, in few words, to save its flash."""
+
+import re
+from typing import Final
+
+from linli_core.catalogue import Language, text
+
+_PHRASES: Final = tuple(
+    (re.compile(pattern), f"node.said.{key}")
+    for pattern, key in (
+        (r"no network lets this node in: (?P<networks>.*)", "no_network"),
+        (r"this board has no configuration yet", "no_configuration"),
+        (r"no /keys/(?P<file>[\w.]+):", "no_key"),
+        (r"is this node's key known there\?", "key_unknown"),
+        (r"is its name the key's\?", "name_unknown"),
+        (r"no connection: (?P<reason>.*)", "no_connection"),
+        (r"the broker does not answer within", "broker_silent"),
+        (r"the broker refuses this node \(code (?P<code>\d+)\)", "broker_refuses"),
+        (r"the connection broke|the broker closed the connection", "broke"),
+        (r"the gateway does not answer", "gateway_silent"),
+        (r"the log cannot be written", "log_broken"),
+        (r"no time left to deliver", "no_time"),
+        (r"only one pin can wake this chip", "one_pin"),
+        (r"no newer than (?P<number>\d+)", "not_newer"),
+        (r"not signed by whoever may update", "not_signed"),
+        (r"the update is for (?P<built>\w+); this is (?P<kind>\w+)", "wrong_kind"),
+        (r"it must prove itself first", "on_trial"),
+        (r"nothing answers at address (?P<address>\w+)", "no_i2c"),
+        (r"nothing answers on the 1-Wire bus", "no_one_wire"),
+        (r"the module does not answer", "no_module"),
+        (r"the rope is broken, or not connected", "rope"),
+        (r"a wire is broken, or the supply is off", "loop_open"),
+        (r"a wrong checksum|answer is damaged", "damaged"),
+        (r"^MemoryError", "memory"),
+    )
+)
+
+
+def explained(said: str, lang: Language) -> str:
+    """Return what something that a node said means, and what to do; empty where there is nothing to add."""
+    for pattern, key in _PHRASES:
+        if found := pattern.search(said):
+            return text(key, lang, **found.groupdict())
+    return ""

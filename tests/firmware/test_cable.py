@@ -1,0 +1,193 @@
+"""The real program on a board at a cable: started by its own loader, reported on, tried out, updated."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linli_edge.cli import main
+from linli_edge.nodes.build import build, read_key, sources
+from linli_edge.nodes.flashing import flash, read_image
+from linli_edge.nodes.report import Fact, report, selftest, told
+from linli_edge.nodes.serial_board import SerialBoard, follow
+from linli_sim.nodes.plugged import PluggedBoard, impatient
+from linli_sim.nodes.vm import NoMachine, unix
+from linli_sim.processes import free_port
+
+pytestmark = pytest.mark.system
+
+FAILED = 1
+AIR = {"facility": "right"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    with impatient():
+        yield
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with keys, two builds of the real program, and the flash of a board that got the first."""
+    try:
+        unix()
+    except NoMachine as exc:
+        pytest.skip(str(exc))
+    folder = tmp_path_factory.mktemp("prepared")
+    assert main(["node", "keys", "--keys", str(folder / "pki")]) == 0
+    key = read_key(folder / "pki" / "updates.key")
+    for number in (5, 6):
+        build("desktop", number, key, folder / f"build-{number}", "t")
+    board = PluggedBoard(folder / "board")
+    with board, SerialBoard.connect(str(board.port)) as at:
+        flash(at, read_image(folder / "build-5"), lambda _done, _size: None)
+    return folder
+
+
+@pytest.fixture
+def board(prepared: Path, tmp_path: Path) -> Iterator[PluggedBoard]:
+    board = PluggedBoard(tmp_path / "board", wifi=AIR, pins={4: 0, 6: 2_000})
+    board.folder.mkdir()
+    shutil.copyfile(prepared / "board" / "flash.bin", board.folder / "flash.bin")
+    board.plug()
+    yield board
+    board.pull()
+
+
+def _provision(board: PluggedBoard, prepared: Path, **more: Any) -> None:
+    config = {
+        "gateway": {"host": "127.0.0.1", "port": free_port(), "tls": False, "answer_s": 1},
+        "interval": 1,
+        "wifi": [{"ssid": "facility", "password": "right"}],
+        "sensors": [{"kind": "reed", "pin": 4}, {"kind": "sht4x", "sda": 1, "scl": 2}],
+        **more,
+    }
+    file = board.folder / "node.json"
+    file.write_text(json.dumps(config))
+    keys = str(prepared / "pki")
+    (prepared / "pki" / "boards.json").unlink(missing_ok=True)
+    assert main(["node", "provision", "door-1", "--port", str(board.port), "--config", str(file), "--keys", keys]) == 0
+
+
+def _of(facts: list[Fact], what: str) -> list[Fact]:
+    return [fact for fact in facts if fact["what"] == what]
+
+
+def test_a_node_tells_its_health_its_log_and_what_it_could_not_deliver(
+    board: PluggedBoard, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board.until(b"this board has no configuration yet")
+    words = ["node", "logs", "--port", str(board.port)]
+    assert main([*words, "--lang", "zh"]) == 0
+    said = capsys.readouterr().out
+    assert "尚无配置：linli-edge node provision" in said
+    assert "请写入配置" in said  # what it ended with last, explained
+    _provision(board, prepared)
+    board.until(b"no connection: ", after=1)
+    capsys.readouterr()
+    assert main([*words, "--lang", "en", "--last", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "Board d0d0 (desktop): program 5, Linli" in said
+    assert "Node door-1: on mains, every 1 s, to 127.0.0.1; networks: facility; sensors: reed, sht4x" in said
+    assert "right" not in said
+    assert "Starts: 1. Free memory: " in said
+    lines = [line for line in said.splitlines() if "(time not known yet)" in line]
+    assert any("Door open" in line for line in lines)
+    assert any("✗ " in line for line in lines)
+    # It was interrupted, started again, and lost nothing of its log.
+    board.until(b"no connection: ", after=board.said.count(b"no connection: "))
+    with SerialBoard.connect(str(board.port)) as at:
+        facts = report(at, 1000)
+    (log,) = _of(facts, "log")
+    seqs = [fact["seq"] for fact in _of(facts, "record")]
+    assert seqs == list(range(1, log["next_seq"]))
+    assert log["damaged"] == 0
+
+
+def test_a_node_is_tried_out(board: PluggedBoard, prepared: Path) -> None:
+    _provision(board, prepared)
+    with SerialBoard.connect(str(board.port)) as at:
+        facts = selftest(at)
+    reed, sht4x = _of(facts, "sensor")
+    assert reed["readings"] == [["door_open", "", False]]
+    assert (sht4x["kind"], sht4x["reason"]) == ("sht4x", "no_communication")
+    assert _of(facts, "wifi") == [{"what": "wifi", "signal": -61}]
+    (broker,) = _of(facts, "broker")
+    assert broker["error"].startswith("no connection: ")
+
+
+def test_a_network_that_does_not_let_it_in_is_told_from_one_that_is_not_there(
+    board: PluggedBoard, prepared: Path
+) -> None:
+    _provision(board, prepared, wifi=[{"ssid": "facility", "password": "wrong"}])
+    with SerialBoard.connect(str(board.port)) as at:
+        at.run("import sys\nsys.path.insert(0, '/a')\nimport linli_app.board\nlinli_app.board._JOIN_MS = 100")
+        facts = selftest(at)
+    (wifi,) = _of(facts, "wifi")
+    assert wifi["error"] == "no network lets this node in: facility"
+    assert wifi["seen"] == ["facility"]
+    assert not _of(facts, "broker")
+
+
+def test_an_update_comes_by_the_cable_as_it_comes_over_the_air(
+    board: PluggedBoard, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _provision(board, prepared)
+    words = ["node", "update", "door-1", "--port", str(board.port), "--lang", "en", "--build"]
+    assert main([*words, str(prepared / "build-5")]) == FAILED
+    said = capsys.readouterr().err
+    assert "update 5 is no newer than 5" in said
+    assert "→ The board has had program 5" in said
+    # Signed by somebody else.
+    strange = shutil.copytree(prepared / "build-6", tmp_path / "strange")
+    (strange / "signature").write_text("00" * 64)
+    assert main([*words, str(strange)]) == FAILED
+    assert "signed with another key" in capsys.readouterr().err
+    assert main(["node", "update", "door-2", *words[3:], str(prepared / "build-6")]) == FAILED
+    assert "this board is door-1, not door-2" in capsys.readouterr().err
+    # A file of the program is another: the rest is copied on the board.
+    changed = _changed(prepared, tmp_path)
+    assert main([*words, str(changed)]) == 0
+    assert "program 7 is in its other slot (1 files were sent)" in capsys.readouterr().out
+    board.until(b"seven")
+    with SerialBoard.connect(str(board.port)) as at:
+        facts = report(at, 0)
+    (about,) = _of(facts, "board")
+    assert (about["number"], about["running"], about["trial"]) == (7, 7, "b")
+    assert any("on trial" in line for line in told(facts, "en"))
+
+
+def _changed(prepared: Path, tmp_path: Path) -> Path:
+    firmware = tmp_path / "firmware"
+    for part in ("lib", "node", "board"):
+        shutil.copytree(sources() / part, firmware / part)
+    source = firmware / "node" / "linli_app" / "__init__.py"
+    source.write_text(source.read_text() + "print('seven')\n")
+    return build("desktop", 7, read_key(prepared / "pki" / "updates.key"), tmp_path / "seven", "t", firmware).folder
+
+
+def test_an_update_that_is_cut_off_goes_on_where_it_was(board: PluggedBoard, prepared: Path, tmp_path: Path) -> None:
+    _provision(board, prepared)
+    board.pull()
+    changed = _changed(prepared, tmp_path)
+    words = ["node", "update", "door-1", "--port", str(board.port), "--wait", "2", "--build", str(changed)]
+    board.plug(pulled_after=7_500)
+    assert main(words) == FAILED
+    board.pull()
+    board.plug()
+    board.until(b"boot")
+    with SerialBoard.connect(str(board.port)) as at:
+        (about,) = _of(report(at, 0), "board")
+    assert (about["running"], about["trial"]) == (5, None)
+    assert main(words) == 0
+    board.until(b"seven")
+
+
+def test_what_a_node_says_is_followed_and_explained(board: PluggedBoard, prepared: Path) -> None:
+    _provision(board, prepared)
+    lines = follow(str(board.port))
+    assert next(line for line in lines if line.startswith("no connection: "))
+    lines.close()  # type: ignore[attr-defined]
