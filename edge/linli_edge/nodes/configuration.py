@@ -10,6 +10,7 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from linli_core.errors import ConfigError
@@ -110,13 +111,17 @@ def _hidden(line: str) -> str:
 def _firmware(name: str) -> Any:  # Any: a module of another language's dialect
     if name not in sys.modules:
         folders = [str(sources() / part) for part in _PARTS]
+        own = ModuleType("micropython")
+        own.const = lambda value: value  # type: ignore[attr-defined]
         sys.path[:0] = folders
+        sys.modules["micropython"] = own
         # What Python would keep of them has no place beside what goes to a board.
         kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
         try:
             importlib.import_module(name)
         finally:
             sys.dont_write_bytecode = kept
+            del sys.modules["micropython"]
             for folder in folders:
                 sys.path.remove(folder)
     return sys.modules[name]

@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
     firmware = folder / "firmware"
     for part in ("lib", "board"):
-        shutil.copytree(sources() / part, firmware / part)
+        shutil.copytree(sources() / part, firmware / part, ignore=shutil.ignore_patterns("__pycache__"))
     for module in (firmware / "lib" / "linli_node").iterdir():
         if module.stem not in {"__init__", "slots", "errors", "crc"}:
             module.unlink()
