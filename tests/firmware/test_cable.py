@@ -173,7 +173,7 @@ def test_an_update_that_is_cut_off_goes_on_where_it_was(board: PluggedBoard, pre
     _provision(board, prepared)
     board.pull()
     changed = _changed(prepared, tmp_path)
-    words = ["node", "update", "door-1", "--port", str(board.port), "--wait", "2", "--build", str(changed)]
+    words = ["node", "update", "door-1", "--port", str(board.port), "--build", str(changed)]
     board.plug(pulled_after=7_500)
     assert main(words) == FAILED
     board.pull()

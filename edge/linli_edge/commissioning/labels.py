@@ -1,19 +1,36 @@
 """QR labels: what is stuck on a device, so that whoever stands there in a year knows which one it is. Pure."""
 
 import io
+from dataclasses import dataclass
+from html import escape
 from typing import Final
 
 import segno
 
 from linli_edge.commissioning.sheet import DeviceSheet, Sheet
 
-_SCHEME: Final = "LINLI/1"
+SCHEME: Final = "LINLI/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label.
+
+    Attributes:
+        code: What its QR code says.
+        title: What stands below it, large.
+        lines: What stands below that.
+    """
+
+    code: str
+    title: str
+    lines: tuple[str, ...]
 
 
 def label_text(sheet: Sheet, device: DeviceSheet, fingerprint: str) -> str:
     """Return what a label says: gateway, device, how it is reached, when it was handed over, by whose key."""
     keys = " ".join(f"{key}={value}" for key, value in device.keys.items())
-    return f"{_SCHEME} {sheet.gateway}/{device.id} {device.link} {keys} {sheet.minute} {fingerprint[:32]}"
+    return f"{SCHEME} {sheet.gateway}/{device.id} {device.link} {keys} {sheet.minute} {fingerprint[:32]}"
 
 
 def as_svg(text: str) -> str:
@@ -28,3 +45,9 @@ def as_png(text: str) -> io.BytesIO:
     segno.make(text, error="m", micro=False).save(picture, kind="png", scale=6, border=2)
     picture.seek(0)
     return picture
+
+
+def as_html(label: Label) -> str:
+    """Return a label to stand in a page (see the styles of ``sheet_html``)."""
+    lines = "<br>".join(escape(line) for line in label.lines)
+    return f"<div class=label>{as_svg(label.code)}<b>{escape(label.title)}</b><span class=soft>{lines}</span></div>"

@@ -5,7 +5,8 @@ from html import escape
 from typing import Final
 
 from linli_core.catalogue import Language, text
-from linli_edge.commissioning.labels import as_svg, label_text
+from linli_edge.commissioning import labels
+from linli_edge.commissioning.labels import Label, label_text
 from linli_edge.commissioning.sheet import DeviceSheet, PointLine, Sheet
 from linli_edge.commissioning.signature import Signed, short
 
@@ -65,15 +66,25 @@ def as_html(sheet: Sheet, signed: Signed, lang: Language) -> str:
         *(_device(device, lang) for device in sheet.devices),
         _signature(signed, lang),
         _hands(lang),
-        f"<section class=labelled><h2>{escape(text('sheet.labels', lang))}</h2>",
-        f"<p class=soft>{escape(text('sheet.labels_hint', lang))}</p><div class=labels>",
-        *(_label(sheet, device, signed, lang) for device in sheet.devices),
-        "</div></section>",
+        "<section class=labelled>",
+        labels_html([label_of(sheet, device, signed, lang) for device in sheet.devices], lang),
+        "</section>",
     ]
+    return page(f"{title} {sheet.gateway}", body, lang)
+
+
+def labels_html(stuck: Iterable[Label], lang: Language) -> str:
+    """Return labels to be cut out, with a heading."""
+    head = f"<h2>{escape(text('sheet.labels', lang))}</h2><p class=soft>{escape(text('sheet.labels_hint', lang))}</p>"
+    return f"{head}<div class=labels>{_joined(map(labels.as_html, stuck))}</div>"
+
+
+def page(title: str, body: Iterable[str], lang: Language) -> str:
+    """Return a whole page in the sheet's style."""
     head = (
         f'<!doctype html><html lang="{"zh-CN" if lang == "zh" else "en"}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)} {escape(sheet.gateway)}</title><style>{_STYLE}</style></head>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
     )
     return f"{head}<body><main>{_joined(body)}</main></body></html>\n"
 
@@ -166,13 +177,10 @@ def _hands(lang: Language) -> str:
     return f"<div class=hands><div>{escape(given)}</div><div>{escape(taken)}</div></div></section>"
 
 
-def _label(sheet: Sheet, device: DeviceSheet, signed: Signed, lang: Language) -> str:
-    code = as_svg(label_text(sheet, device, signed.fingerprint))
-    keys = " · ".join(keys_of(device, lang))
-    return (
-        f"<div class=label>{code}<b>{escape(device.id)}</b>"
-        f"<span class=soft>{escape(sheet.gateway)} · {escape(device.link)}<br>{escape(keys)}</span></div>"
-    )
+def label_of(sheet: Sheet, device: DeviceSheet, signed: Signed, lang: Language) -> Label:
+    """Return what is stuck on a device."""
+    lines = (f"{sheet.gateway} · {device.link}", " · ".join(keys_of(device, lang)))
+    return Label(label_text(sheet, device, signed.fingerprint), device.id, lines)
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """The hand-over sheet as PDF, A4, with the system's Chinese font embedded in part."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from fpdf import FPDF
@@ -7,9 +8,9 @@ from fpdf.enums import XPos, YPos
 
 from linli_core.catalogue import Language, text
 from linli_core.cjk_font import Font
-from linli_edge.commissioning.labels import as_png, label_text
+from linli_edge.commissioning.labels import Label, as_png
 from linli_edge.commissioning.sheet import DeviceSheet, PointLine, Sheet
-from linli_edge.commissioning.sheet_html import beside, counts, facts, keys_of, reached
+from linli_edge.commissioning.sheet_html import beside, counts, facts, label_of, reached
 from linli_edge.commissioning.signature import Signed, short
 
 _INK: Final = (22, 32, 42)
@@ -24,7 +25,7 @@ _LABEL: Final = (43.0, 52.0)
 _ACROSS: Final = 4
 
 
-class _Paper(FPDF):
+class Paper(FPDF):
     """A4 with a foot on each page."""
 
     def __init__(self, font: Font, foot: str) -> None:
@@ -54,7 +55,7 @@ class _Paper(FPDF):
 
 def as_pdf(sheet: Sheet, signed: Signed, lang: Language, font: Font) -> bytes:
     """Return the sheet as a file."""
-    paper = _Paper(font, f"{sheet.gateway}  {sheet.time}  {short(signed.fingerprint)}")
+    paper = Paper(font, f"{sheet.gateway}  {sheet.time}  {short(signed.fingerprint)}")
     paper.set_title(f"{text('sheet.title', lang)} {sheet.gateway}")
     paper.set_lang("zh-CN" if lang == "zh" else "en")
     paper.add_page()
@@ -72,11 +73,12 @@ def as_pdf(sheet: Sheet, signed: Signed, lang: Language, font: Font) -> bytes:
     for device in sheet.devices:
         _device(paper, device, lang)
     _signature(paper, signed, lang)
-    _labels(paper, sheet, signed, lang)
+    paper.add_page()
+    draw_labels(paper, [label_of(sheet, device, signed, lang) for device in sheet.devices], lang)
     return bytes(paper.output())
 
 
-def _verdict(paper: _Paper, sheet: Sheet, lang: Language) -> None:
+def _verdict(paper: Paper, sheet: Sheet, lang: Language) -> None:
     color = _WELL if sheet.is_well else _ILL
     paper.set_draw_color(*color)
     paper.set_line_width(0.6)
@@ -94,13 +96,13 @@ def _verdict(paper: _Paper, sheet: Sheet, lang: Language) -> None:
     paper.set_y(top + 21)
 
 
-def _heading(paper: _Paper, words: str) -> None:
+def _heading(paper: Paper, words: str) -> None:
     paper.ln(4)
     paper.write_line(words, 12.5, bold=True)
     paper.ln(1)
 
 
-def _device(paper: _Paper, device: DeviceSheet, lang: Language) -> None:
+def _device(paper: Paper, device: DeviceSheet, lang: Language) -> None:
     # Head and first rows stay together.
     if paper.will_page_break(14 + _ROW * min(3, len(device.points))):
         paper.add_page()
@@ -117,7 +119,7 @@ def _device(paper: _Paper, device: DeviceSheet, lang: Language) -> None:
     paper.ln(1.5)
 
 
-def _point(paper: _Paper, point: PointLine, lang: Language) -> None:
+def _point(paper: Paper, point: PointLine, lang: Language) -> None:
     if paper.will_page_break(_ROW):
         paper.add_page()
     paper.rule()
@@ -141,7 +143,7 @@ def _point(paper: _Paper, point: PointLine, lang: Language) -> None:
     paper.ln(_ROW)
 
 
-def _signature(paper: _Paper, signed: Signed, lang: Language) -> None:
+def _signature(paper: Paper, signed: Signed, lang: Language) -> None:
     if paper.will_page_break(52):
         paper.add_page()
     _heading(paper, text("sheet.signature", lang))
@@ -161,26 +163,24 @@ def _signature(paper: _Paper, signed: Signed, lang: Language) -> None:
     paper.ln(8)
 
 
-def _labels(paper: _Paper, sheet: Sheet, signed: Signed, lang: Language) -> None:
-    paper.add_page()
+def draw_labels(paper: Paper, stuck: Sequence[Label], lang: Language) -> None:
+    """Draw labels to be cut out, four in a row, with a heading."""
     _heading(paper, text("sheet.labels", lang))
     paper.write_line(text("sheet.labels_hint", lang), 8.5, _SOFT)
     paper.ln(3)
     width, height = _LABEL
     top = paper.get_y()
-    for number, device in enumerate(sheet.devices):
+    for number, label in enumerate(stuck):
         column = number % _ACROSS
         if number and not column:
             top += height + 3
         if top + height > paper.h - 18:
             paper.add_page()
             top = paper.t_margin
-        _label(paper, (paper.l_margin + column * (width + 2), top), sheet, device, signed, lang)
+        _label(paper, (paper.l_margin + column * (width + 2), top), label)
 
 
-def _label(
-    paper: _Paper, at: tuple[float, float], sheet: Sheet, device: DeviceSheet, signed: Signed, lang: Language
-) -> None:
+def _label(paper: Paper, at: tuple[float, float], label: Label) -> None:
     left, top = at
     width, height = _LABEL
     paper.set_draw_color(*_SOFT)
@@ -188,9 +188,8 @@ def _label(
     paper.rect(left, top, width, height)
     paper.set_dash_pattern()
     size = 33.0
-    paper.image(as_png(label_text(sheet, device, signed.fingerprint)), left + (width - size) / 2, top + 1.5, w=size)
-    keys = " · ".join(keys_of(device, lang))
-    lines = ((device.id, "B", 9.5, _INK), (f"{sheet.gateway} · {device.link}", "", 7.0, _SOFT), (keys, "", 7.0, _SOFT))
+    paper.image(as_png(label.code), left + (width - size) / 2, top + 1.5, w=size)
+    lines = ((label.title, "B", 9.5, _INK), *((line, "", 7.0, _SOFT) for line in label.lines))
     for place, (words, style, points, ink) in enumerate(lines):
         paper.set_font("sheet", style, points)
         while paper.get_string_width(words) > width - 3 and paper.font_size_pt > 4:

@@ -15,7 +15,7 @@ from linli_core.errors import ConfigError, LinkError
 from linli_core.instant import MINUTE
 from linli_core.wire.command import HEARD, Command
 from linli_edge.commands.local import ask
-from linli_edge.nodes import serial_command
+from linli_edge.nodes import bench_command, serial_command
 from linli_edge.nodes.build import BOARDS, BuildFailed, build, create_key, read_key
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.offers import Offers
@@ -81,6 +81,7 @@ def add_arguments(commands: Any) -> None:
     confirm.add_argument("--by", default="", metavar="NAME", help="who has heard it, for the record")
     confirm.set_defaults(command=_confirm)
     serial_command.add_arguments(kinds)
+    bench_command.add_arguments(kinds)
     for each in (keys, compiled, update, confirm):
         each.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
 

@@ -151,7 +151,7 @@ def _transport(port: str) -> Any:  # Any: mpremote has no types
         with contextlib.redirect_stdout(io.StringIO()):
             return SerialTransport(port, baudrate=_BAUD, timeout=_ANSWER_S)
     except (TransportError, OSError) as exc:
-        raise BoardTrouble("busy" if Path(port).exists() or "://" in port else "absent", port) from exc
+        raise BoardTrouble("busy" if _is_there(port) else "absent", port) from exc
 
 
 def _interrupted(port: str, until: float) -> Any:
@@ -171,8 +171,12 @@ def _interrupted(port: str, until: float) -> Any:
         heard = said.getvalue()
         if any(word in heard for word in _LOADERS):
             raise BoardTrouble("blank", port) from exc
-        raise BoardTrouble("silent", port) from exc
+        raise BoardTrouble("silent" if _is_there(port) else "absent", port) from exc
     return transport
+
+
+def _is_there(port: str) -> bool:
+    return "://" in port or Path(port).exists()
 
 
 def _close(transport: Any) -> None:

@@ -17,17 +17,18 @@ class BoardTrouble(LinliError):
         kind: Which trouble; its text is ``node.trouble.<kind>`` of the catalogue.
         port: At which port.
         said: What the board said of it, where it said something.
+        values: What stands in the text.
     """
 
     def __init__(self, kind: str, port: str, /, **values: object) -> None:
         self.kind = kind
         self.port = port
         self.said = str(values.get("said", ""))
-        self._values = values
+        self.values = {"port": port, **{name: str(value) for name, value in values.items()}}
         super().__init__(self.told("en"))
 
     def told(self, lang: Language) -> str:
         """Return what is wrong and what to do."""
-        told = f"{self.port}: {text(f'node.trouble.{self.kind}', lang, port=self.port, **self._values)}"
+        told = f"{self.port}: {text(f'node.trouble.{self.kind}', lang, **self.values)}"
         meaning = explained(self.said, lang)
         return f"{told}\n→ {meaning}" if meaning else told
