@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -10,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from linli_broker.mosquitto import find
 from linli_core.instant import DAY, HOUR, MINUTE, Instant
 from linli_core.vocabulary import vocabulary
 from linli_core.wire import senml
+from linli_edge.nodes.build import build, create_key, read_key
+from linli_edge.nodes.keys import KeyFolder
 from linli_edge.nodes.marks import MarksFile
 from linli_edge.nodes.offers import Offers
 from linli_edge.nodes.receiver import labels
@@ -21,9 +25,9 @@ from linli_edge.nodes.settings import NodeSettings
 from linli_edge.outbox import Outbox, OutboxLimits
 from linli_edge.pipeline import Pipeline
 from linli_edge.timekeeping import SYSTEM, Timekeeper, wall_clock
-from linli_sim.nodes.node import SimNode
+from linli_sim.nodes.node import RESTART, SimNode
 from linli_sim.nodes.vm import Machine
-from linli_sim.processes import Program, command, free_port
+from linli_sim.processes import Program, command, free_port, free_ports
 from linli_sim.waiting import eventually
 
 pytestmark = pytest.mark.system
@@ -180,3 +184,116 @@ async def test_a_month_without_the_broker_costs_the_oldest_and_they_are_named(
     steps = [after - earlier for earlier, after in pairwise(times[-30:-4])]
     assert all(abs(step - 8 * HOUR) < MINUTE for step in steps)
     assert begun + 31 * DAY <= times[-1] <= basement.now() + HOUR
+
+
+async def test_two_boards_with_one_name_are_told_apart_and_the_second_keeps_what_it_has(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    del unix_port
+    basement = Basement(tmp_path, "node-1")
+    first, second = (SimNode(tmp_path / uid, _config(basement.port, interval=1), uid=uid) for uid in ("aaaa", "bbbb"))
+    async with basement.open():
+        await first.start()
+        await basement.until_taken(1)
+        await second.start()
+        told = await basement.until_told("linli.node.wrong-board")
+        assert "board bbbb calls itself node-1, which is board aaaa" in told["error"]
+        # The first goes on as if nothing were, and the second hears no answer.
+        await basement.until_taken(len(await basement.taken()) + 2)
+        theirs, ours = await second.end(), await first.end()
+        epochs = {epoch for _, epoch, _ in labels(iter(await basement.bodies()))}
+        events = await basement.events("linli.node.wrong-board")
+    assert epochs == {ours["epoch"]}
+    assert theirs["backlog"] == theirs["next_seq"] - 1 > 0
+    assert len(events) == 1
+
+
+def _built(folder: Path, board: str, number: int) -> Path:
+    create_key(folder / "updates.key")
+    return build(board, number, read_key(folder / "updates.key"), folder / f"{board}-{number}", "t").folder
+
+
+async def test_a_battery_node_takes_a_new_program_in_its_times_awake_and_none_of_another_board(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    del unix_port
+    basement = Basement(tmp_path, "node-1")
+    node = SimNode(tmp_path / "node", _config(basement.port, power="battery", deliver_every=1))
+    shutil.copytree(_built(tmp_path, "desktop", 1) / "files", node.folder / "a")
+    (node.folder / "keys").mkdir()
+    (node.folder / "keys" / "update.pub").write_bytes(
+        read_key(tmp_path / "updates.key").public_key().public_bytes_raw()
+    )
+    offered = tmp_path / "node-updates" / "node-1"
+
+    def slot() -> dict[str, Any]:
+        path = node.folder / "slot"
+        found: dict[str, Any] = json.loads(path.read_bytes()[8:]) if path.exists() else {}
+        return found
+
+    async def proven() -> bool:
+        return (slot().get("active"), slot().get("trial")) == ("b", None)
+
+    async with basement.open():
+        shutil.copytree(_built(tmp_path, "esp32c3", 2), offered)
+        await node.start()
+        told = await basement.until_told("linli.node.update-refused")
+        assert told["error"] == "the update is for esp32c3; this is desktop"
+        assert slot() == {}
+        shutil.rmtree(offered)
+        shutil.copytree(_built(tmp_path, "desktop", 3), offered)
+        await node.tell("nights 1")
+        assert await asyncio.wait_for(node.wait(), 30) == RESTART
+        await node.start()
+        await eventually(proven, "the new program has reached the gateway", 20.0)
+        await node.end()
+        taken = await basement.taken()
+    assert slot()["number"] == 3
+    assert taken == sorted(set(taken))
+
+
+_FAKETIME = sorted(Path("/usr").glob("lib*/**/faketime/libfaketime.so.1"))
+_TLS = """
+data = "{folder}/broker"
+[[listeners]]
+address = "127.0.0.1:{port}"
+[[listeners]]
+address = "127.0.0.1:{secure}"
+tls = {{ ca = "{folder}/pki/ca.pem", certificate = "{folder}/pki/broker.pem", key = "{folder}/pki/broker.key" }}
+[access]
+nodes = ["node-1"]
+"""
+
+
+@pytest.mark.skipif(find() is None, reason="Mosquitto is not installed here: apt-get install mosquitto")
+@pytest.mark.skipif(not _FAKETIME, reason="libfaketime is not installed here: apt-get install faketime")
+@pytest.mark.parametrize("begins", ["1970-01-01 00:00:02", "2000-01-01 00:00:02"])
+async def test_a_board_that_has_no_clock_finds_the_brokers_certificate_valid_and_gets_the_time_behind_it(
+    tmp_path: Path, unix_port: Machine, begins: str
+) -> None:
+    del unix_port
+    basement = Basement(tmp_path, "node-1")
+    (secure,) = free_ports(1)
+    keys = KeyFolder(tmp_path / "pki")
+    keys.create()
+    settings = tmp_path / "broker.toml"
+    settings.write_text(_TLS.format(folder=tmp_path, port=basement.port, secure=secure))
+    argv = [command("linli-broker"), "serve", "--config", str(settings)]
+    basement.broker = Program("broker", argv, tmp_path / "broker.log", "ready on ")
+    config = _config(secure)
+    config["gateway"]["tls"] = True
+    fake = {"LD_PRELOAD": str(_FAKETIME[0]), "FAKETIME": f"@{begins}", "TZ": "UTC", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    node = SimNode(tmp_path / "node", config, environ=fake)
+    identity = keys.issue("node-1")
+    (node.folder / "keys").mkdir(parents=True)
+    (node.folder / "keys" / "ca.der").write_bytes(identity.authority)
+    (node.folder / "keys" / "node.der").write_bytes(identity.certificate)
+    (node.folder / "keys" / "node.key").write_bytes(identity.key)
+    async with basement.open():
+        await node.start()
+        await basement.until_taken(1)
+        await node.end()
+        ((time, is_open),) = _readings(await basement.bodies(), "door_open")
+    assert is_open is True
+    # By the gateway's time, not the board's.
+    assert abs(basement.now() - time) < MINUTE

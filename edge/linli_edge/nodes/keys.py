@@ -1,8 +1,9 @@
 """Keys of nodes: an authority of the gateway's own, a certificate for its broker, one for each node.
 
-The names are the nodes' ids, and the broker lets each write and read its own topics only. A board whose clock begins at
-2000-01-01 must find the certificates valid, so they begin then and end far off: what is to be shut out is taken off the
-broker's list, not waited for.
+The names are the nodes' ids, and the broker lets each write and read its own topics only. A board has no clock of its
+own: until the gateway has told it the time, over TLS, it counts from 2000-01-01 or from 1970-01-01. It must find the
+certificates valid then, so they begin with the earlier of the two and end far off: what is to be shut out is taken off
+the broker's list, not waited for.
 """
 
 import datetime as dt
@@ -26,7 +27,7 @@ BROKER: Final = "linli-gateway"
 """The name that nodes expect in the broker's certificate, whatever its address is."""
 
 _AUTHORITY: Final = "linli nodes"
-_BEGIN: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+_BEGIN: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _END: Final = dt.datetime(2099, 12, 31, tzinfo=dt.UTC)
 _SECRET: Final = 0o600
 

@@ -206,14 +206,14 @@ class Board:
     async def sleeping(self):
         """Sleep as long as was asked for, or until a pin wakes."""
         self.woken_pins = ()
-        if self.nights:
-            self.nights -= 1
-            self._passed_ms += self.slept_ms
-            if not self.nights:
-                self.say("morning")
-            return
         end = self.count() + self.slept_ms
         while not self.ended and self.count() < end:
+            if self.nights:
+                self.nights -= 1
+                self._passed_ms += end - self.count()
+                if not self.nights:
+                    self.say("morning")
+                return
             for pin, level in self.wakes:
                 if self._pin(pin).level == level or self._pin(pin).pulses:
                     self.woken_pins = (pin,)
