@@ -99,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the platform until told to stop", description="Run the platform.")
     _common(serve)
     serve.add_argument("--mqtt", metavar="HOST:PORT", help="the broker (default 127.0.0.1:1883)")
+    share = "take one share of the gateways: 3/8 is the third of eight workers"
+    serve.add_argument("--shard", metavar="N/OF", help=share)
     serve.add_argument("--listen", metavar="HOST:PORT", help=f"API and pages (default {DEFAULT_LISTEN})")
     registry = commands.add_parser("registry", help="declare, accept, retire and list gateways and devices")
     actions = registry.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -167,6 +169,9 @@ def _settings(args: argparse.Namespace) -> Settings:
     if getattr(args, "listen", None):
         api: ApiSettings = msgspec.structs.replace(settings.api, listen=args.listen)
         settings = msgspec.structs.replace(settings, api=api)
+    if getattr(args, "shard", None):
+        ingest = msgspec.structs.replace(settings.ingest, shard=args.shard)
+        settings = msgspec.structs.replace(settings, ingest=ingest)
     check(settings)
     return settings
 

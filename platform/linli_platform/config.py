@@ -15,6 +15,7 @@ import msgspec
 from linli_core.errors import ConfigError
 from linli_core.model import is_id
 from linli_core.settings import is_loopback, parse_toml
+from linli_core.wire.topics import EVERY_SHARD, ShardSet
 from linli_platform.backup.settings import BackupSettings
 from linli_platform.backup.settings import check as check_backup
 from linli_platform.ingest.connection import BrokerAddress
@@ -128,8 +129,13 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IngestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds of ingest (see :mod:`linli_platform.ingest.settings`)."""
+    """Bounds of ingest (see :mod:`linli_platform.ingest.settings`).
 
+    Attributes:
+        shard: Which share of the gateways this worker takes, ``3/8`` for the third of eight; all if empty.
+    """
+
+    shard: str = ""
     linger_ms: int = 50
     payload_bytes: int = _LIMITS.payload_bytes
     pending_gateways: int = _LIMITS.pending_gateways
@@ -191,6 +197,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             pending_series=ingest.pending_series,
             series=ingest.series,
         )
+
+    @property
+    def shards(self) -> ShardSet:
+        """Whose messages are taken."""
+        return ShardSet.parse(self.ingest.shard) if self.ingest.shard else EVERY_SHARD
 
     @property
     def grouping(self) -> Grouping:
@@ -262,14 +273,23 @@ def check(settings: Settings) -> None:
         raise ConfigError(
             "store.memory_limit", f"found {settings.store.memory_limit!r}", 'write a size such as "512MiB"'
         )
-    for name, lowest, highest in (("linger_ms", 0, 1_000), ("payload_bytes", 1_024, 16_777_216)):
-        found = getattr(settings.ingest, name)
-        if not lowest <= found <= highest:
-            raise ConfigError(f"ingest.{name}", f"found {found}", f"choose one from {lowest} to {highest}")
+    _check_ingest(settings.ingest)
     if settings.store.threads < 1:
         raise ConfigError("store.threads", f"found {settings.store.threads}", "choose 1 or more")
     _check_engine(settings.store)
     check_backup(settings.backup)
+
+
+def _check_ingest(ingest: IngestSettings) -> None:
+    for name, lowest, highest in (("linger_ms", 0, 1_000), ("payload_bytes", 1_024, 16_777_216)):
+        found = getattr(ingest, name)
+        if not lowest <= found <= highest:
+            raise ConfigError(f"ingest.{name}", f"found {found}", f"choose one from {lowest} to {highest}")
+    try:
+        ShardSet.parse(ingest.shard or str(EVERY_SHARD))
+    except ValueError as exc:
+        remedy = "write 3/8 for the third of eight workers, each with a number of its own"
+        raise ConfigError("ingest.shard", str(exc), remedy) from exc
 
 
 def _check_engine(store: StoreSettings) -> None:
@@ -306,8 +326,11 @@ def _check_zone(name: str) -> None:
         raise ConfigError("zone", f"found {name!r}", "write one such as Asia/Shanghai") from exc
 
 
-def broker_address(mqtt: MqttSettings) -> BrokerAddress:
-    """Return where the broker is, secrets and certificates read; :class:`ConfigError` if a file cannot be used."""
+def broker_address(mqtt: MqttSettings, shards: ShardSet = EVERY_SHARD) -> BrokerAddress:
+    """Return where the broker is, secrets and certificates read; :class:`ConfigError` if a file cannot be used.
+
+    Workers that share the gateways have names of their own there: the broker lets one of a name in.
+    """
     tls = None
     if mqtt.tls:
         try:
@@ -319,7 +342,8 @@ def broker_address(mqtt: MqttSettings) -> BrokerAddress:
                 "mqtt", f"the certificates cannot be used ({exc})", "check ca, certificate and key"
             ) from exc
     password = read_secret(mqtt.password_file, "mqtt.password_file") if mqtt.password_file else ""
-    return BrokerAddress(mqtt.host, mqtt.port, mqtt.client_id, mqtt.username, password, tls)
+    client_id = mqtt.client_id if shards.is_whole else f"{mqtt.client_id}-{shards.number}-of-{shards.of}"
+    return BrokerAddress(mqtt.host, mqtt.port, client_id, mqtt.username, password, tls)
 
 
 def read_secret(path: str, where: str) -> str:

@@ -81,7 +81,7 @@ class Platform:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        address = broker_address(settings.mqtt)
+        address = broker_address(settings.mqtt, settings.shards)
         refuse_half_restored(settings.store_path)
         token = read_secret(settings.api.token_file, "api.token_file") if settings.api.token_file else None
         tokens = load_tokens(Path(settings.influx.tokens)) if settings.influx.tokens else Tokens()
@@ -100,6 +100,7 @@ class Platform:
             limits=settings.limits,
             grouping=settings.grouping,
             writers=tokens.writers(),
+            shards=settings.shards,
         )
         await self.ingest.open()
         self.alarms = await stack.enter_async_context(

@@ -8,7 +8,7 @@ subscriptions, which break per-device order.
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from linli_core.errors import RefusalReason, Refused
 from linli_core.model import is_id
@@ -50,6 +50,52 @@ def topic(gateway: str, channel: Channel, command: str = "") -> str:
 def subscription(shard: str = "+") -> str:
     """Return the filter a platform worker subscribes for one shard, or for all."""
     return f"{ROOT}/{shard}/+/#"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSet:
+    """One worker's share of the shards: those that leave ``number - 1`` when divided by ``of``.
+
+    Attributes:
+        number: Which of the workers, from 1.
+        of: How many workers there are; more than one of each number must not be.
+    """
+
+    number: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of <= SHARDS:
+            raise ValueError(f"{self}: {SHARDS} shards go to 1 to {SHARDS} workers, numbered from 1")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the set that ``3/8`` means, the third of eight; ``ValueError`` if none."""
+        number, separator, of = text.partition("/")
+        if not separator or not all(part.isascii() and part.isdigit() and len(part) <= 2 for part in (number, of)):
+            raise ValueError(f"{text[:20]!r} is no share such as 3/8")
+        return cls(int(number), int(of))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one worker has them all."""
+        return self.of == 1
+
+    def holds(self, gateway: str) -> bool:
+        """Tell whether a gateway's shard is in the set."""
+        return int(shard_of(gateway), 16) % self.of == self.number - 1
+
+    def subscriptions(self) -> list[str]:
+        """Return the filters a worker of the set subscribes."""
+        if self.is_whole:
+            return [subscription()]
+        return [subscription(f"{shard:02x}") for shard in range(self.number - 1, SHARDS, self.of)]
+
+
+EVERY_SHARD: Final = ShardSet()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from linli_core.log.account import day_of
 from linli_core.log.receiver import Offer
 from linli_core.wire.line_protocol import LinePoint, Precision, parse
 from linli_core.wire.messages import Status
+from linli_core.wire.topics import ShardSet, shard_of
 from linli_platform.ingest.admission import Admission, Sender
 from linli_platform.ingest.batch import Booked, Taken
 from linli_platform.ingest.decode import Pack
@@ -43,7 +44,7 @@ class DoorClosed(LinliError):
 
 
 class NotItsGateway(LinliError):
-    """The gateway under whose id this would be kept sends its own readings over MQTT."""
+    """The gateway under whose id this would be kept sends its own readings over MQTT, or is another worker's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,9 @@ def _understood(points: list[LinePoint], mapper: LineMapper, limits: Limits, now
 class Door:
     """Takes parts into the batch that waits for the next commit; on the event loop, and never waits."""
 
-    def __init__(self, admission: Admission, intake: Intake, refusals: Refusals) -> None:
+    def __init__(self, admission: Admission, intake: Intake, refusals: Refusals, shards: ShardSet) -> None:
         self._admission = admission
+        self._shards = shards
         self._intake = intake
         self._refusals = refusals
         self._numbers: dict[str, int] = {}
@@ -162,9 +164,13 @@ class Door:
         """Take a part in; the future tells whether it was stored or, being more than the store can take, set aside.
 
         Raises:
-            NotItsGateway: Another speaks under this id.
+            NotItsGateway: Another speaks under this id, or it is another worker's.
             Refused: Too many gateways are pending.
         """
+        gateway = writer.rules.writes_as
+        if not self._shards.holds(gateway):
+            found = f"gateway {gateway} is in shard {shard_of(gateway)}, which is not of {self._shards}"
+            raise NotItsGateway(f"{found}: write to the worker that has it")
         sender = self._admission.sender(writer.rules.writes_as)
         seq = self._number(sender, now)
         self._admit(sender, part)

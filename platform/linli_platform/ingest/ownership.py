@@ -5,10 +5,13 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from linli_core.errors import ConfigError
+from linli_core.wire.topics import ShardSet, shard_of
 from linli_platform.registry import Registry
 from linli_platform.registry.lease import Lease, LeaseLost, Leases, Vigil
 from linli_platform.store import Fence, Store
@@ -20,6 +23,20 @@ PATIENCE_S: Final = 15.0
 """Three housekeepings of a holder (it gives a sign of life with each): one may be late, three in a row are not."""
 
 _LOOK_EVERY_S: Final = 1.0
+
+
+def name_of(shards: ShardSet) -> str:
+    """Return what a set of shards is called in leases and fences."""
+    return ALL_SHARDS if shards.is_whole else f"shards {shards}"
+
+
+def refuse_others(shards: ShardSet, gateways: Iterable[str]) -> None:
+    """Raise :class:`ConfigError` if a gateway is another worker's: two would acknowledge it, each what it has."""
+    for gateway in gateways:
+        if not shards.holds(gateway):
+            found = f"the data folder holds {gateway} of shard {shard_of(gateway)}, not of {shards}"
+            remedy = "use this share's folder; another number of workers begins with new ones (docs/operator.md)"
+            raise ConfigError("ingest.shard", found, remedy)
 
 
 class Ownership:

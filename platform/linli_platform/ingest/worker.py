@@ -18,7 +18,7 @@ from linli_core.log.receiver import LateArrival, Receiver
 from linli_core.wire.command import Command, encode_command
 from linli_core.wire.line_protocol import Precision
 from linli_core.wire.messages import encode_message
-from linli_core.wire.topics import Channel, subscription, topic
+from linli_core.wire.topics import EVERY_SHARD, Channel, ShardSet, topic
 from linli_platform.clock import Clock
 from linli_platform.ingest import Columns, Committed, Listener
 from linli_platform.ingest.accounts import MARK
@@ -30,7 +30,7 @@ from linli_platform.ingest.door import LOG, Door, DoorClosed, Part, Writer, Writ
 from linli_platform.ingest.intake import Intake
 from linli_platform.ingest.line_mapping import Rules
 from linli_platform.ingest.mqtt import Publish
-from linli_platform.ingest.ownership import Ownership
+from linli_platform.ingest.ownership import Ownership, name_of, refuse_others
 from linli_platform.ingest.pressure import Pressure
 from linli_platform.ingest.refusals import NOBODY, Refusals
 from linli_platform.ingest.replay import Replayed, Replaying
@@ -70,8 +70,9 @@ class Ingest:
         metrics: Where each stage counts.
         limits: Bounds of one message and of unknown senders.
         grouping: How messages become commits.
-        ownership: Of the shards; of all of them if not given.
+        ownership: Of the shards; of all of ``shards`` if not given.
         writers: How the lines of each writer at the second door are understood, by its name.
+        shards: Whose messages it takes; everybody's if not given.
     """
 
     def __init__(
@@ -86,9 +87,11 @@ class Ingest:
         grouping: Grouping | None = None,
         ownership: Ownership | None = None,
         writers: Mapping[str, Rules] | None = None,
+        shards: ShardSet = EVERY_SHARD,
     ) -> None:
         limits = limits or Limits()
-        self._ownership = ownership or Ownership(registry, store)
+        self._ownership = ownership or Ownership(registry, store, name_of(shards))
+        self._shards = shards
         self._store = store
         self._registry = registry
         self._clock = clock
@@ -98,10 +101,10 @@ class Ingest:
         self._refusals = Refusals(metrics)
         self._replaying = Replaying(self._admission, limits, writers or {})
         self._intake = Intake(self._admission, self._refusals, metrics, limits, clock)
-        self._door = Door(self._admission, self._intake, self._refusals)
+        self._door = Door(self._admission, self._intake, self._refusals, shards)
         self._limits = limits
         self._connection = Connection(
-            address, [subscription()], self._on_message, self._on_connected, 2 * limits.payload_bytes
+            address, shards.subscriptions(), self._on_message, self._on_connected, 2 * limits.payload_bytes
         )
         metrics.queued.set_function(lambda: len(self._intake.pending.rows))
         metrics.stages.waiting(COMMIT, lambda: len(self._intake.pending.rows))
@@ -144,9 +147,10 @@ class Ingest:
         return self._failing
 
     async def open(self) -> None:
-        """Obtain the shards, then take in what registry and store know of each gateway."""
+        """Obtain the shards, take in what is known of each gateway; :class:`ConfigError` if one is another worker's."""
         await self._ownership.obtain()
         late = await asyncio.to_thread(self._restore)
+        refuse_others(self._shards, (sender.id for sender in self._admission.senders()))
         if late:
             await asyncio.to_thread(self._amend, late)
         self._owed.update(sender.id for sender in self._admission.senders())
@@ -277,7 +281,7 @@ class Ingest:
 
         Raises:
             DoorClosed: The store is away, or too much waits for it; sent again, nothing is doubled.
-            NotItsGateway: The gateway of this id sends its own readings over MQTT.
+            NotItsGateway: The gateway of this id sends its own readings over MQTT, or is another worker's.
             Refused: The gateway of this id may not be let in.
         """
         self._check_open()
