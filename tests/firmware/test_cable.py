@@ -1,13 +1,16 @@
 """The real program on a board at a cable: started by its own loader, reported on, tried out, updated."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 
+from linli_broker.mosquitto import find
 from linli_edge.cli import main
 from linli_edge.nodes.build import build, read_key, sources
 from linli_edge.nodes.flashing import flash, read_image
@@ -15,7 +18,7 @@ from linli_edge.nodes.report import Fact, report, selftest, told
 from linli_edge.nodes.serial_board import SerialBoard, follow
 from linli_sim.nodes.plugged import PluggedBoard, impatient
 from linli_sim.nodes.vm import NoMachine, unix
-from linli_sim.processes import free_port
+from linli_sim.processes import Program, command, free_port, free_ports
 
 pytestmark = pytest.mark.system
 
@@ -117,6 +120,46 @@ def test_a_node_is_tried_out(board: PluggedBoard, prepared: Path) -> None:
     assert _of(facts, "wifi") == [{"what": "wifi", "signal": -61}]
     (broker,) = _of(facts, "broker")
     assert broker["error"].startswith("no connection: ")
+
+
+BROKER = """
+data = "{folder}/broker"
+[[listeners]]
+address = "127.0.0.1:{port}"
+[[listeners]]
+address = "127.0.0.1:{secure}"
+tls = {{ ca = "{pki}/ca.pem", certificate = "{pki}/broker.pem", key = "{pki}/broker.key" }}
+[access]
+nodes = [{nodes}]
+"""
+
+
+@pytest.mark.skipif(find() is None, reason="Mosquitto is not installed here: apt-get install mosquitto")
+async def test_what_was_provisioned_reaches_the_gateways_broker_with_its_own_key(
+    board: PluggedBoard, prepared: Path, tmp_path: Path
+) -> None:
+    port, secure = free_ports(2)
+    settings = tmp_path / "broker.toml"
+    words = {"folder": tmp_path, "pki": prepared / "pki", "port": port, "secure": secure}
+    settings.write_text(BROKER.format(nodes='"door-1"', **words))
+    argv = [command("linli-broker"), "serve", "--config", str(settings)]
+    gateway = {"host": "127.0.0.1", "port": secure, "answer_s": 1}
+    async with (
+        Program("broker", argv, tmp_path / "broker.log", "ready on "),
+        aiomqtt.Client("127.0.0.1", port) as heard,
+    ):
+        await heard.subscribe("node/#", qos=1)
+        await asyncio.to_thread(_provision, board, prepared, gateway=gateway)
+        # Its loader has started the program, by itself.
+        message = await anext(aiter(heard.messages))
+        assert str(message.topic) == "node/door-1/status"
+        assert json.loads(bytes(message.payload))["board"] == "d0d0"
+
+        def tried() -> list[Fact]:
+            with SerialBoard.connect(str(board.port)) as at:
+                return selftest(at)
+
+        assert _of(await asyncio.to_thread(tried), "broker") == [{"what": "broker"}]
 
 
 def test_a_network_that_does_not_let_it_in_is_told_from_one_that_is_not_there(

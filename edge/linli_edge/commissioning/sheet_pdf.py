@@ -187,7 +187,8 @@ def _label(paper: Paper, at: tuple[float, float], label: Label) -> None:
     paper.set_dash_pattern(dash=1, gap=1)
     paper.rect(left, top, width, height)
     paper.set_dash_pattern()
-    size = 33.0
+    # Two lines fit below the largest code; each further one takes its room from it.
+    size = 33.0 - 4.8 * max(0, len(label.lines) - 2)
     paper.image(as_png(label.code), left + (width - size) / 2, top + 1.5, w=size)
     lines = ((label.title, "B", 9.5, _INK), *((line, "", 7.0, _SOFT) for line in label.lines))
     for place, (words, style, points, ink) in enumerate(lines):

@@ -19,7 +19,7 @@ from linli_edge.nodes.flashing import Image, flash
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KeyFolder
 from linli_edge.nodes.planned import Planned
-from linli_edge.nodes.provisioning import provision, wipe
+from linli_edge.nodes.provisioning import name_of, provision, wipe
 from linli_edge.nodes.report import Fact
 from linli_edge.nodes.serial_board import WAIT_S, SerialBoard, ports
 from linli_edge.nodes.trouble import BoardTrouble
@@ -124,6 +124,7 @@ class Bench:
         given: Which board has which name.
         made: What was made so far.
         demands: What a board must show.
+        replace: A board may have had a name that is not of the list; what it has not delivered is wiped.
         said: Called with what is being done: ``flash``, ``provision``, ``start``, ``try``.
     """
 
@@ -134,6 +135,7 @@ class Bench:
     given: GivenNames
     made: MadeFile
     demands: Demands
+    replace: bool = False
     said: Callable[[str], None] = lambda _step: None
 
     def left(self) -> list[Planned]:
@@ -150,16 +152,17 @@ class Bench:
         )
 
     def _is_free(self, planned: Planned) -> bool:
-        return not self.given.board_of(planned.node)
+        return self.replace or not self.given.board_of(planned.node)
 
     def taken(self) -> dict[str, str]:
-        """Return the names that are left, and belong to boards that were not made here."""
+        """Return the names that are left, and belong to boards: of those, only that board gets it."""
         return {each.node: self.given.board_of(each.node) for each in self.left() if not self._is_free(each)}
 
     def make(self, port: str) -> Made | None:
         """Make a node of the board at a port; ``None`` for one that was made already, or none is left to be made."""
         begun = time.monotonic()
         uid = kind = node = ""
+        is_named = False
         checks: list[tuple[str, str]] = []
         failures: list[Failure] = []
         try:
@@ -170,10 +173,11 @@ class Bench:
                     board.restart()
                     return None
                 node = planned.node
+                self._refuse_other(board, node)
                 self.said("flash")
                 flash(board, self.image, lambda _done, _size: None)
                 self.said("provision")
-                identity = self.keys.issue(node)
+                identity, is_named = self.keys.issue(node), True
                 provision(board, node, planned.configuration, identity, self.update_key, self.given, replace=True)
                 board.restart()
             self.said("start")
@@ -183,11 +187,18 @@ class Bench:
                 checks, failures = self._try(port)
         except BoardTrouble as trouble:
             failures = [Failure(f"trouble.{trouble.kind}", trouble.values)]
-        if failures and node:
+        if failures and is_named:
             failures += self._take_name_back(port, uid)
         made = Made(uid, node, kind, round(time.monotonic() - begun, 1), checks, failures)
         self.made.add(made)
         return made
+
+    def _refuse_other(self, board: SerialBoard, node: str) -> None:
+        """Leave a node from somewhere else, plugged in by mistake, what it has not delivered."""
+        held = name_of(board)
+        if not self.replace and held not in {"", "?", node}:
+            board.restart()
+            raise BoardTrouble("other_name", board.port, node=held, wanted=node)
 
     def _try(self, port: str) -> tuple[list[tuple[str, str]], list[Failure]]:
         with SerialBoard.connect(port) as board:

@@ -42,6 +42,7 @@ def add_arguments(kinds: Any) -> None:
     bench.add_argument("--password-file", type=Path, metavar="FILE", help="holds the password")
     bench.add_argument("--no-sensors", action="store_true", help="sensors are not connected yet: do not ask for them")
     bench.add_argument("--no-network", action="store_true", help="the network is not here: do not ask for it")
+    bench.add_argument("--replace", action="store_true", help="take over boards of other names, and names")
     bench.add_argument("--boards", type=int, metavar="N", help="end after so many boards, good or bad")
     bench.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
     bench.set_defaults(command=_bench)
@@ -53,12 +54,14 @@ def _bench(args: argparse.Namespace, lang: Language) -> int:
     seen = 0
 
     def is_over() -> bool:
-        return not bench.left() or len(bench.taken()) == len(bench.left()) or seen == args.boards
+        return not bench.left() or seen == args.boards
 
     def invite() -> None:
         done = len(bench.planned) - len(bench.left())
         if not is_over():
             print(text("node.bench.plug", lang, done=done, all=len(bench.planned)), flush=True)
+            for node, board in bench.taken().items():
+                print(f"  {text('node.bench.taken', lang, node=node, board=board)}", flush=True)
 
     bench.said = lambda step: print(f"  {text(f'node.bench.{step}', lang)}", flush=True)
     try:
@@ -91,6 +94,7 @@ def _read(args: argparse.Namespace, lang: Language) -> Bench:
         GivenNames(args.keys),
         MadeFile(args.out),
         Demands(sensors=not args.no_sensors, network=not args.no_network),
+        replace=args.replace,
     )
 
 
@@ -118,7 +122,7 @@ def _end(bench: Bench, out: Path, lang: Language) -> int:
     for each in _bad(bench):
         print(f"{each.board or '?'}: {'; '.join(_why(failure, lang) for failure in each.failures)}")
     for node, board in bench.taken().items():
-        print(text("node.trouble.name_given", lang, node=node, board=board))
+        print(text("node.bench.taken", lang, node=node, board=board))
     good = [(planned, made[planned.node]) for planned in bench.planned if planned.node in made]
     if good:
         _write_labels(good, out, lang)

@@ -15,11 +15,13 @@ from linli_core.cjk_font import FOLDERS, choose
 from linli_core.errors import ConfigError
 from linli_edge.cli import WRONG, main
 from linli_edge.nodes import bench, bench_command
-from linli_edge.nodes.bench import Demands, Failure, Made, MadeFile, arriving, judged
+from linli_edge.nodes.bench import Bench, Demands, Failure, Made, MadeFile, arriving, judged
 from linli_edge.nodes.build import build, read_key
-from linli_edge.nodes.flashing import flash, read_image
+from linli_edge.nodes.flashing import Image, flash, read_image
 from linli_edge.nodes.given import GivenNames
+from linli_edge.nodes.keys import KeyFolder
 from linli_edge.nodes.node_labels import as_pdf, label_of
+from linli_edge.nodes.offers import Manifest
 from linli_edge.nodes.planned import Planned, read_list
 from linli_edge.nodes.serial_board import SerialBoard
 from linli_sim.nodes.plugged import PluggedBoard
@@ -114,7 +116,16 @@ def test_boards_in_a_row_become_nodes_and_a_bad_one_is_put_aside(
         # Somebody goes on where it was: nothing is made twice.
         for board in boards[1:3]:
             board.pull()
-        assert _bench(prepared, "--lang", "zh") == 0
+        # A node from somewhere else, plugged in by mistake, is left as it is.
+        with SerialBoard.connect(str(boards[3].port)) as at:
+            at.write("/node.json", b'{"node": "elsewhere"}')
+            at.write("/log/0", b"not delivered yet")
+        assert _bench(prepared, "--lang", "en", "--boards", "1") == FAILED
+        assert "this board is elsewhere already" in capsys.readouterr().out
+        boards[3].pull()
+        assert boards[3].read("/log/0") == b"not delivered yet"
+        boards[3].plug()
+        assert _bench(prepared, "--lang", "zh", "--replace") == 0
         said = capsys.readouterr().out
         assert "door-2 已就绪" in said
         assert said.count("已就绪") == 1
@@ -176,6 +187,28 @@ def test_what_was_made_is_kept_and_a_board_that_comes_again_counts_once(tmp_path
     (tmp_path / "made.json").write_bytes(b"{")
     with pytest.raises(ConfigError, match=r"made\.json"):
         MadeFile(tmp_path)
+
+
+def test_a_name_that_a_board_has_waits_for_that_board(tmp_path: Path) -> None:
+    planned = [Planned(node, "", (), b"") for node in ("a", "b", "c")]
+    given, made = GivenNames(tmp_path), MadeFile(tmp_path)
+    image = Image(Manifest("desktop", 1, {}), b"", "", {})
+    at = Bench(planned, image, KeyFolder(tmp_path), b"", given, made, Demands())
+    given.give("a", "aa")
+    given.give("elsewhere", "ee")
+
+    def becomes(uid: str) -> str:
+        found = at._next(uid)
+        return "" if found is None else found.node
+
+    # Whoever pulled it out half made plugs it in again; the others go on with what is free.
+    assert (becomes("aa"), becomes("bb"), becomes("ee")) == ("a", "b", "b")
+    assert at.taken() == {"a": "aa"}
+    made.add(Made("bb", "b"))
+    made.add(Made("cc", "c"))
+    assert (becomes("aa"), becomes("dd")) == ("a", "")
+    at.replace = True
+    assert becomes("dd") == "a"
 
 
 def test_a_board_is_met_once_until_it_was_unplugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
