@@ -272,18 +272,19 @@ def _plain(value: object) -> str:
 
 def arriving(patterns: Sequence[str], is_over: Callable[[], bool]) -> Iterator[str]:
     """Yield ports at which a board was plugged in, those that are there first, until it is over."""
-    handled: dict[str, float] = {}
+    handled: dict[str, tuple[str, float]] = {}
     while not is_over():
-        now = time.monotonic()
-        found = ports(patterns)
-        for port in found:
-            if port in handled:
-                handled[port] = now
-        for port in [port for port, seen in handled.items() if now - seen > _GONE_S]:
-            del handled[port]
+        now, found = time.monotonic(), ports(patterns)
+        for port, (chip, seen) in list(handled.items()):
+            if port in found and found[port] in {"", chip}:
+                handled[port] = (chip, now)
+            elif port in found or now - seen > _GONE_S:
+                # Another chip calls itself otherwise, however quickly it was plugged in.
+                del handled[port]
         fresh = next((port for port in found if port not in handled), None)
         if fresh is None:
             time.sleep(_LOOK_S)
             continue
+        chip = found[fresh]
         yield fresh
-        handled[fresh] = time.monotonic()
+        handled[fresh] = (chip, time.monotonic())

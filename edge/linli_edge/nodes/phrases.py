@@ -32,6 +32,7 @@ _PHRASES: Final = tuple(
         (r"a wire is broken, or the supply is off", "loop_open"),
         (r"a wrong checksum|answer is damaged", "damaged"),
         (r"^MemoryError", "memory"),
+        (r"no module named '?machine", "not_micropython"),
     )
 )
 

@@ -24,10 +24,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from serial.tools import list_ports
+
 from linli_edge.nodes.trouble import LAST_WORDS, BoardTrouble
 
-PORTS: Final = ("/dev/ttyACM*", "/dev/ttyUSB*", "/dev/cu.usbmodem*", "/dev/cu.usbserial*", "/dev/cu.wchusbserial*")
-"""Where boards appear."""
+MAKERS: Final = frozenset({0x303A, 0x2E8A})
+"""USB vendors of chips that are boards: Espressif, Raspberry Pi. Another may be an adapter with meters on it."""
 LONGEST_LINE: Final = 4096
 WAIT_S: Final = 8.0
 """Seconds a board may take to appear and to answer: one with USB of its own is gone while it starts."""
@@ -70,7 +72,7 @@ def _remove(path):
 _FACTS: Final = """
 try:
     import network
-    _radio = True
+    _radio = hasattr(network, "WLAN")
 except ImportError:
     _radio = False
 _i = sys.implementation
@@ -105,22 +107,30 @@ class Facts:
         return ".".join(map(str, self.version))
 
 
-def ports(patterns: Sequence[str] = ()) -> list[str]:
-    """Return the ports at which there may be a board: those of some patterns, else of :data:`PORTS`."""
-    return sorted({port for pattern in patterns or PORTS for port in glob.glob(pattern)})  # noqa: PTH207 - whole paths
+def ports(patterns: Sequence[str] = ()) -> dict[str, str]:
+    """Return the ports at which there may be a board, each with what its USB chip calls itself where that is known.
+
+    Without patterns only those of :data:`MAKERS`: whatever is sent to another may go to a line of meters.
+    """
+    known = {port.device: port for port in list_ports.comports()}
+    if patterns:
+        found = {port for pattern in patterns for port in glob.glob(pattern)}  # noqa: PTH207 - whole paths
+    else:
+        found = {device for device, port in known.items() if port.vid in MAKERS}
+    return {port: (known[port].serial_number or "") if port in known else "" for port in sorted(found)}
 
 
 def only_port() -> str:
-    """Return the one port at which there is something.
+    """Return the one port at which there is a board.
 
     Raises:
         BoardTrouble: There is none, or more than one.
     """
     found = ports()
-    if len(found) == 1:
-        return found[0]
-    if found:
+    if len(found) > 1:
         raise BoardTrouble("several", ", ".join(found))
+    for port in found:
+        return port
     raise BoardTrouble("none", "USB")
 
 
@@ -134,13 +144,18 @@ def facts(platform: str, machine: str, version: tuple[int, ...], mpy: int, uid: 
     return Facts(uid, kind, machine, version, mpy, has_radio)
 
 
-def _transport(port: str) -> Any:  # Any: mpremote has no types
+def _mpremote(port: str) -> tuple[Any, Any]:  # Any: mpremote has no types
+    """Return the class of its transport, and of its errors."""
     try:
-        from mpremote.transport_serial import SerialTransport  # noqa: PLC0415 - not every gateway flashes nodes
+        from mpremote.transport import TransportError  # noqa: PLC0415 - not every gateway flashes nodes
+        from mpremote.transport_serial import SerialTransport  # noqa: PLC0415 - as above
     except ImportError as exc:
         raise BoardTrouble("no_mpremote", port) from exc
-    from mpremote.transport import TransportError  # noqa: PLC0415 - as above
+    return SerialTransport, TransportError
 
+
+def _transport(port: str) -> Any:
+    transport, error = _mpremote(port)
     if "://" not in port:
         if not Path(port).exists():
             raise BoardTrouble("absent", port)
@@ -149,15 +164,14 @@ def _transport(port: str) -> Any:  # Any: mpremote has no types
     try:
         # Told on standard output otherwise.
         with contextlib.redirect_stdout(io.StringIO()):
-            return SerialTransport(port, baudrate=_BAUD, timeout=_ANSWER_S)
-    except (TransportError, OSError) as exc:
+            return transport(port, baudrate=_BAUD, timeout=_ANSWER_S)
+    except (error, OSError) as exc:
         raise BoardTrouble("busy" if _is_there(port) else "absent", port) from exc
 
 
 def _interrupted(port: str, until: float) -> Any:
     """Return a transport whose board listens; tried until then, for a board may be starting, or just awake."""
-    from mpremote.transport import TransportError  # noqa: PLC0415 - _transport has told if there is none
-
+    _, error = _mpremote(port)
     said = io.StringIO()
     try:
         transport = _transport(port)
@@ -167,7 +181,7 @@ def _interrupted(port: str, until: float) -> Any:
         except BaseException:
             _close(transport)
             raise
-    except (TransportError, OSError) as exc:
+    except (error, OSError) as exc:
         heard = said.getvalue()
         if any(word in heard for word in _LOADERS):
             raise BoardTrouble("blank", port) from exc

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -211,26 +210,36 @@ def test_a_name_that_a_board_has_waits_for_that_board(tmp_path: Path) -> None:
     assert becomes("dd") == "a"
 
 
-def test_a_board_is_met_once_until_it_was_unplugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    steps: Iterator[tuple[str, float]] = iter(
-        [("a", 0.1), ("b", 0.1), ("-a", 1.0), ("a", 0.1), ("-a", 4.0), ("a", 0.1), ("", 0.1)]
-    )
-    over = [False]
+STEPS: list[tuple[float, dict[str, str]]] = [
+    (0.1, {"a": ""}),
+    (0.1, {"a": "", "b": "chip-1"}),
+    # Away for a second they started again; away for four somebody plugged in another.
+    (1.0, {}),
+    (0.1, {"a": "", "b": "chip-1"}),
+    (4.0, {}),
+    (0.1, {"a": ""}),
+    # However quickly: it is another chip.
+    (0.1, {"a": "", "b": "chip-1"}),
+    (0.1, {"a": "", "b": "chip-2"}),
+    (0.1, {"a": "", "b": "chip-2"}),
+]
+
+
+def test_a_board_is_met_once_until_it_was_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, there, steps = [0.0], [dict[str, str]()], iter(STEPS)
+    over: list[bool] = []
 
     def sleep(_seconds: float) -> None:
-        name, passes = next(steps, ("end", 0.0))
-        over[0] = name == "end"
-        if name.startswith("-"):
-            (tmp_path / name[1:]).unlink()
-        elif name and not over[0]:
-            (tmp_path / name).touch()
+        passes, found = next(steps, (0.0, None))
         now[0] += passes
+        if found is None:
+            over.append(True)
+        else:
+            there[0] = found
 
     monkeypatch.setattr(bench, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    met = [Path(port).name for port in arriving([f"{tmp_path}/*"], lambda: over[0])]
-    # Away for a second it started again; away for four somebody plugged in another.
-    assert met == ["a", "b", "a"]
+    monkeypatch.setattr(bench, "ports", lambda _patterns: there[0])
+    assert list(arriving([], lambda: bool(over))) == ["a", "b", "a", "b", "b"]
 
 
 MISTAKES = [

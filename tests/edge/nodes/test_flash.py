@@ -7,8 +7,10 @@ import shutil
 import sys
 import tty
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from serial.tools import list_ports
 
 from linli_edge.cli import WRONG, main
 from linli_edge.nodes import serial_board
@@ -132,26 +134,38 @@ def test_who_may_not_use_the_port_is_told_how(
     assert "sudo usermod -aG dialout $USER" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("missing", ["mpremote", "mpremote.transport", "mpremote.transport_serial"])
 def test_without_mpremote_it_is_told_how_to_install_it(
-    tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    missing: str, tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "mpremote.transport_serial", None)
+    for name in [name for name in sys.modules if name.startswith(missing)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
     assert main(["node", "flash", "--build", str(built), "--port", str(tmp_path), "--lang", "en"]) == FAILED
     assert "pip install 'linli[nodes]'" in capsys.readouterr().err
 
 
-def test_the_only_board_need_not_be_named(
-    tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def _port(device: str, vendor: int | None, serial: str | None = None) -> SimpleNamespace:
+    return SimpleNamespace(device=device, vid=vendor, serial_number=serial)
+
+
+def test_the_only_board_need_not_be_named_and_no_line_of_meters_is_disturbed(
+    built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(serial_board, "PORTS", (str(tmp_path / "tty*"),))
-    for name, told in (("", "no board is connected"), ("ttyACM0", ""), ("ttyACM1", "several boards are connected")):
-        if name:
-            (tmp_path / name).touch()
-        if told:
-            assert main(["node", "flash", "--build", str(built), "--lang", "en"]) == FAILED
-            assert told in capsys.readouterr().err
-        else:
-            assert serial_board.only_port() == str(tmp_path / name)
+    adapter, console = _port("/dev/ttyUSB0", 0x1A86, "A1"), _port("/dev/ttyS0", None)
+    board, pico = _port("/dev/ttyACM0", 0x303A, "7C:2C:67"), _port("/dev/ttyACM1", 0x2E8A)
+    there = [adapter, console]
+    monkeypatch.setattr(list_ports, "comports", lambda: there)
+    assert main(["node", "flash", "--build", str(built), "--lang", "en"]) == FAILED
+    said = capsys.readouterr().err
+    assert "no board is connected" in said
+    assert "--port /dev/ttyUSB0" in said
+    there.append(board)
+    assert serial_board.only_port() == "/dev/ttyACM0"
+    assert serial_board.ports() == {"/dev/ttyACM0": "7C:2C:67"}
+    there.append(pico)
+    assert main(["node", "flash", "--build", str(built), "--lang", "en"]) == FAILED
+    assert "several boards are connected" in capsys.readouterr().err
 
 
 WRONG_BOARDS: list[tuple[str, Facts]] = [
