@@ -175,7 +175,7 @@ def test_a_network_that_does_not_let_it_in_is_told_from_one_that_is_not_there(
     assert not _of(facts, "broker")
 
 
-def test_an_update_comes_by_the_cable_as_it_comes_over_the_air(
+def test_an_update_comes_by_the_cable_and_goes_on_where_it_was_cut_off(
     board: PluggedBoard, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _provision(board, prepared)
@@ -191,8 +191,17 @@ def test_an_update_comes_by_the_cable_as_it_comes_over_the_air(
     assert "signed with another key" in capsys.readouterr().err
     assert main(["node", "update", "door-2", *words[3:], str(prepared / "build-6")]) == FAILED
     assert "this board is door-1, not door-2" in capsys.readouterr().err
-    # A file of the program is another: the rest is copied on the board.
+    # A file of the program is another: the rest is copied on the board. The cable is pulled in the middle.
     changed = _changed(prepared, tmp_path)
+    board.pull()
+    board.plug(pulled_after=7_500)
+    assert main([*words, str(changed)]) == FAILED
+    assert "the board broke off" in capsys.readouterr().err
+    board.pull()
+    board.plug()
+    with SerialBoard.connect(str(board.port)) as at:
+        (about,) = _of(report(at, 0), "board")
+    assert (about["running"], about["trial"]) == (5, None)
     assert main([*words, str(changed)]) == 0
     assert "program 7 is in its other slot (1 files were sent)" in capsys.readouterr().out
     board.until(b"seven")
@@ -210,23 +219,6 @@ def _changed(prepared: Path, tmp_path: Path) -> Path:
     source = firmware / "node" / "linli_app" / "__init__.py"
     source.write_text(source.read_text() + "print('seven')\n")
     return build("desktop", 7, read_key(prepared / "pki" / "updates.key"), tmp_path / "seven", "t", firmware).folder
-
-
-def test_an_update_that_is_cut_off_goes_on_where_it_was(board: PluggedBoard, prepared: Path, tmp_path: Path) -> None:
-    _provision(board, prepared)
-    board.pull()
-    changed = _changed(prepared, tmp_path)
-    words = ["node", "update", "door-1", "--port", str(board.port), "--build", str(changed)]
-    board.plug(pulled_after=7_500)
-    assert main(words) == FAILED
-    board.pull()
-    board.plug()
-    board.until(b"boot")
-    with SerialBoard.connect(str(board.port)) as at:
-        (about,) = _of(report(at, 0), "board")
-    assert (about["running"], about["trial"]) == (5, None)
-    assert main(words) == 0
-    board.until(b"seven")
 
 
 def test_what_a_node_says_is_followed_and_explained(board: PluggedBoard, prepared: Path) -> None:
