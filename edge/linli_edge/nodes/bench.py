@@ -197,7 +197,6 @@ class Bench:
         """Leave a node from somewhere else, plugged in by mistake, what it has not delivered."""
         held = name_of(board)
         if not self.replace and held not in {"", "?", node}:
-            board.restart()
             raise BoardTrouble("other_name", board.port, node=held, wanted=node)
 
     def _try(self, port: str) -> tuple[list[tuple[str, str]], list[Failure]]:

@@ -243,7 +243,11 @@ class SerialBoard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if isinstance(error, BoardTrouble) and error.kind != "broke_off":
+            # What was refused changes nothing: it goes on with what it did, and not only when its watchdog bites.
+            self.restart()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Let go of the port."""
