@@ -29,10 +29,14 @@ def one(series: int, time: int) -> Batch:
     return Batch(np.array([series], np.int32), np.array([time]), np.array([1.0]), np.zeros(1, np.uint8), time)
 
 
-def test_a_query_that_would_eat_the_memory_is_refused_and_others_live_on(tmp_path: Path) -> None:
-    with DuckDBStore(tmp_path / "store.duckdb", memory_limit="24MB") as store:
+@pytest.mark.parametrize("is_packed", [False, True], ids=["fresh", "packed"])
+def test_a_query_that_would_eat_the_memory_is_refused_and_others_live_on(tmp_path: Path, *, is_packed: bool) -> None:
+    with DuckDBStore(tmp_path / "store.duckdb") as store:
         ids = filled(store)
+        if is_packed:
+            assert store.compact(3 * DAY).readings == SERIES * READINGS
         store.checkpoint()
+    with DuckDBStore(tmp_path / "store.duckdb", memory_limit="24MB") as store:
         (bound,) = store._rows("SELECT value FROM duckdb_settings() WHERE name = 'max_temp_directory_size'", {})
         assert bound == (schema.TEMPORARY.replace("GiB", ".0 GiB"),)
         # Far below, so that little is too much.
