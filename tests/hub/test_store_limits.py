@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from linli_core.instant import DAY, MINUTE, SECOND
-from linli_platform.store import Batch, StoreError, StoreUnavailable, schema
+from linli_platform.store import Batch, StoreError, StoreUnavailable, duckdb_query, schema
 from linli_platform.store.duckdb import DuckDBStore
+from linli_platform.store.extent import EVERYWHERE
 from linli_platform.store.query import Measure, TooManyReadings, Windows
 from linli_platform.store.removal import Retention
 
@@ -65,6 +66,18 @@ def test_a_query_that_would_eat_the_memory_is_refused_and_others_live_on(tmp_pat
         assert store.count() == SERIES * READINGS + written
         with pytest.raises(TooManyReadings, match="ask for a shorter time"):
             store.scan(ids, 0, DAY, texts=False, limit=READINGS)
+
+
+def test_more_windows_than_may_be_are_not_brought_to_memory(tmp_path: Path) -> None:
+    """What leaves DuckDB is in no limit of its own; just as many as may be are answered."""
+    with DuckDBStore(tmp_path / "store.duckdb") as store:
+        groups = {number: number for number in filled(store)[:2]}
+        windows = Windows(np.arange(READINGS + 1, dtype=np.int64) * SECOND)
+        with store._reader() as cursor:
+            asked = (cursor, EVERYWHERE, groups, windows, frozenset({Measure.SUM}), 128, None)
+            assert len(duckdb_query.steps(*asked, most=2 * READINGS).group) == 2 * READINGS
+            with pytest.raises(TooManyReadings, match=f"more than {2 * READINGS - 1} windows: ask for a shorter time"):
+                duckdb_query.steps(*asked, most=2 * READINGS - 1)
 
 
 def test_the_writer_waits_for_no_reader(tmp_path: Path) -> None:

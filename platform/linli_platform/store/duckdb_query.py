@@ -14,7 +14,7 @@ from linli_core.instant import DAY, Instant
 from linli_platform.days import bounds, day_of
 from linli_platform.store import Aggregate, Row, sources
 from linli_platform.store.extent import Extent
-from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows
+from linli_platform.store.query import MOST_STEPS, Measure, Scan, Steps, TooManyReadings, Windows
 from linli_platform.store.rollup import floor
 from linli_platform.store.sources import Asked
 from linli_platform.store.statements import registered
@@ -137,6 +137,7 @@ def steps(
     wanted: frozenset[Measure],
     bad: int,
     zone: tzinfo | None,
+    most: int = MOST_STEPS,
 ) -> Steps:
     """Return what series come to by groups and windows; see :meth:`linli_platform.store.Store.steps`.
 
@@ -148,6 +149,7 @@ def steps(
         wanted: What is asked for.
         bad: Quality code from which on a reading is unusable.
         zone: By which the file has its days, ``None`` if it has none.
+        most: Windows of groups in the answer; with more :class:`TooManyReadings`.
     """
     order = sorted(wanted)
     columns = [*dict.fromkeys(column for measure in order for column in _MEASURES[measure][1])]
@@ -176,10 +178,14 @@ def steps(
             edged = " ASOF JOIN edges e ON s.time >= e.start"
         place = "s.place" if asked.place else f"CAST({next(iter(places), 0)} AS INTEGER)"
         measures = "".join(f", {_MEASURES[measure][0]} AS {measure.value}" for measure in order)
+        # Counting costs: only what can be too much is counted.
+        limit = f" LIMIT {most + 1}" if len(places) * (len(windows.edges) - 1) > most else ""
         found = cursor.execute(
             f"SELECT {place} AS place, CAST({number} AS INTEGER) AS step_number{measures}"  # noqa: S608 - from above
-            f" FROM ({source.query}) s{edged} GROUP BY 1, 2"
+            f" FROM ({source.query}) s{edged} GROUP BY 1, 2{limit}"
         ).fetchnumpy()
+    if len(found["place"]) > most:
+        raise TooManyReadings(f"more than {most} windows: ask for a shorter time, longer windows or fewer series")
     group, window = _plain(found["place"], np.int32), _plain(found["step_number"], np.int32)
     sorting = np.lexsort((window, group))
     return Steps(

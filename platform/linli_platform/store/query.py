@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isnan
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import Instant
 from linli_platform.store import StoreError
+
+MOST_STEPS: Final = 4_000_000
+"""Windows of groups in one answer: they are brought to memory that no engine's limit counts."""
 
 
 class TooManyReadings(StoreError):

@@ -116,25 +116,27 @@ def _measured() -> dict[str, Figures]:
         return {
             name: _figures(asked, through_the_front(text), peers.get(text))
             for name, asked, text in (
-                ("panel", lambda: _ask_panel(store, catalogue), _PANEL),
+                ("panel", _panel(store, catalogue), _PANEL),
                 ("latest", lambda: store.latest(range(1, _SERIES + 1)), _LATEST),
-                ("year", lambda: _ask_year(store, catalogue), _YEAR),
+                ("year", _year(store, catalogue), _YEAR),
             )
         }
 
 
-def _ask_panel(store: DuckDBStore, catalogue: Catalogue) -> Any:
+def _panel(store: DuckDBStore, catalogue: Catalogue) -> Callable[[], Any]:
+    """Return what asks for a board's panel; whose series they are is known to who asks a store."""
     members = [one for one in catalogue.series["active_power"] if one.tags["quarter"] == "q1"]
     buildings = {name: number for number, name in enumerate(sorted({one.tags["building"] for one in members}))}
     groups = {one.id: buildings[one.tags["building"]] for one in members}
     edges = np.arange(_PANEL_START, END + 1, 15 * MINUTE, dtype=np.int64)
-    return store.steps(groups, Windows(edges), frozenset({Measure.SUM, Measure.COUNT}))
+    return lambda: store.steps(groups, Windows(edges), frozenset({Measure.SUM, Measure.COUNT}))
 
 
-def _ask_year(store: DuckDBStore, catalogue: Catalogue) -> Any:
+def _year(store: DuckDBStore, catalogue: Catalogue) -> Callable[[], Any]:
+    """Return what asks for one dwelling's year."""
     (one,) = (one for one in catalogue.series["active_power"] if one.tags["device"] == "d77")
     edges = np.arange(START - 8 * HOUR, END + DAY, DAY, dtype=np.int64)
-    return store.steps({one.id: 0}, Windows(edges), frozenset({Measure.MAXIMUM}))
+    return lambda: store.steps({one.id: 0}, Windows(edges), frozenset({Measure.MAXIMUM}))
 
 
 def _figures(asked: Callable[[], Any], in_front: Callable[[], Any], peer: float | None) -> Figures:
