@@ -186,6 +186,29 @@ async def test_a_month_without_the_broker_costs_the_oldest_and_they_are_named(
     assert begun + 31 * DAY <= times[-1] <= basement.now() + HOUR
 
 
+async def test_a_battery_near_its_end_is_told_once_and_then_the_radio_keeps_still(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    del unix_port
+    basement = Basement(tmp_path, "node-1")
+    node = SimNode(tmp_path / "node", _config(basement.port, power="battery", deliver_every=1))
+    async with basement.open():
+        await node.start()
+        await basement.until_taken(1)
+        await node.tell("battery 2900")
+        await node.tell("nights 1")
+        await basement.until_taken(2)
+        await node.tell("battery 2100")
+        await node.tell("nights 6")
+        await node.until_again("morning", 1)
+        end, bodies = await node.end(), await basement.bodies()
+    lows = [value for _, value in _readings(bodies, "battery_low")]
+    assert lows == [False, False, True]
+    assert [str(value) for _, value in _readings(bodies, "battery_voltage")] == ["2.900", "2.100"]
+    # What it reads from then on waits on its flash.
+    assert end["backlog"] >= 4
+
+
 async def test_two_boards_with_one_name_are_told_apart_and_the_second_keeps_what_it_has(
     tmp_path: Path, unix_port: Machine
 ) -> None:

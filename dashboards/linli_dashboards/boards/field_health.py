@@ -198,5 +198,13 @@ FIELD_HEALTH: Final = Board(
             "board.field-health.batteries",
             Ask("battery_voltage", Aggregate.MINIMUM, by=("device",), may_be_empty="board.empty.no_such_device"),
         ),
+        trend(
+            "board.field-health.restarts",
+            Ask("restarts", Aggregate.MAXIMUM, by=("device",), may_be_empty="board.empty.no_such_device"),
+        ),
+        trend(
+            "board.field-health.heap",
+            Ask("heap_free", Aggregate.MINIMUM, by=("device",), may_be_empty="board.empty.no_such_device"),
+        ),
     ),
 )

@@ -3,8 +3,11 @@
 import gc
 
 
-def records(board, starts, backlog):
-    """Return restarts, free heap, what is not delivered, the battery and the radio's strength where they are known."""
+def records(board, starts, backlog, low):
+    """Return restarts, free heap, what is not delivered, the battery and the radio's strength where they are known.
+
+    ``low``: whether the battery is near its end; ``None`` where there is none.
+    """
     gc.collect()
     found = [
         ("restarts", "count", starts, ""),
@@ -14,6 +17,8 @@ def records(board, starts, backlog):
     millivolts, strength = board.battery_mv(), board.signal()
     if millivolts is not None:
         found.append(("battery_voltage", "V", (millivolts, 3), ""))
+    if low is not None:
+        found.append(("battery_low", "", low, ""))
     if strength is not None:
         found.append(("signal_strength", "dBm", strength, ""))
     return found

@@ -200,7 +200,8 @@ class Node:
     def _health(self):
         from linli_app import health  # noqa: PLC0415 - once an hour
 
-        found = health.records(self._board, self._starts, self._log.backlog)
+        low = None if self._rests is None else self._rests.low
+        found = health.records(self._board, self._starts, self._log.backlog, low)
         forget("linli_app.health")
         return found
 

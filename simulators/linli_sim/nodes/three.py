@@ -20,6 +20,8 @@ _ROPE_PIN: Final = 6
 _DRY: Final = 40_000
 _WET: Final = 2_000
 _LITRES_A_PULSE: Final = 10
+_CELLS: Final = 2_870
+"""Millivolts of two cells in their second year."""
 
 BOARDS: Final = {DOOR: "d0d0", LEAK: "1eaf", WATER: "0a7e"}
 _SENSORS: Final[dict[str, list[dict[str, Any]]]] = {
@@ -68,6 +70,8 @@ class ThreeNodes:
                     "interval": 2,
                     "sensors": sensors,
                     "actions": _ACTIONS if node == LEAK else [],
+                    # The door has no socket beside it.
+                    **({"power": "battery", "deliver_every": 1} if node == DOOR else {}),
                 },
                 uid=BOARDS[node],
             )
@@ -80,6 +84,7 @@ class ThreeNodes:
                 stack.push_async_callback(node.kill)
                 await node.start()
                 await node.tell(f"adc {_ROPE_PIN} {_DRY}")
+            await self.nodes[DOOR].tell(f"battery {_CELLS}")
             self._stack = stack.pop_all()
         return self
 
