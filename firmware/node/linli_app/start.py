@@ -26,12 +26,12 @@ async def _live(root, config):
     # Read once more: by now most of its words are those of the program, and take no memory of their own.
     config = config or load(root)
     forget("linli_app.settings")
-    if config["power"] == "battery" and not board.woke:
-        # It sleeps a second from now: whoever pressed its button, to speak to it at the cable, needs longer.
-        await asyncio.sleep_ms(_LISTEN_MS)
     while True:
         node = Node(config, board, rests)
         node.open()
+        if rests is not None and not board.woke:
+            # It sleeps a second from now: whoever pressed its button, to speak to it at the cable, needs longer.
+            await asyncio.sleep_ms(_LISTEN_MS)
         # An ESP32 on a battery does not come back from its sleep; a Pico W does.
         await node.run()
 

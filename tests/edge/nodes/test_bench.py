@@ -27,6 +27,7 @@ from linli_sim.nodes.plugged import PluggedBoard
 from linli_sim.nodes.vm import NoMachine, unix
 
 FAILED = 1
+POWER = ("battery", "mains")
 AIR = {"facility": "right"}
 DRY, TORN = 40_000, 65_535
 LIST = """
@@ -40,6 +41,7 @@ NODE = """
 [[nodes]]
 id = "door-{number}"
 place = "B1 泵房 {number}"
+power = "{power}"
 sensors = [{{ kind = "leak_rope", pin = 6, power = 7 }}]
 """
 
@@ -81,7 +83,7 @@ def _bench(prepared: Path, *more: str) -> int:
 
 
 def _list(count: int) -> None:
-    nodes = "".join(NODE.format(number=number) for number in range(1, count + 1))
+    nodes = "".join(NODE.format(number=number, power=POWER[number % 2]) for number in range(1, count + 1))
     Path("nodes.toml").write_text(LIST.format(nodes=nodes))
 
 
@@ -247,7 +249,7 @@ MISTAKES = [
     ("[[nodes]]\nid = 'Door'\n", r"nodes\[0\].id"),
     (f"[[nodes]]\nid = 'a'\nplace = '{'x' * 61}'\n", r"nodes\[0\].place"),
     ("[[nodes]]\nid = 'a'\n", "sensors: missing"),
-    (LIST.format(nodes=NODE.format(number=1) * 2), "listed twice"),
+    (LIST.format(nodes=NODE.format(number=1, power="mains") * 2), "listed twice"),
 ]
 
 
