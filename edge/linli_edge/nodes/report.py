@@ -1,5 +1,6 @@
 """What a node at the cable holds and says, for people: its health, its log, its checks, its own words."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,6 +20,13 @@ Fact = dict[str, Any]
 _REPORT_S: Final = 60.0
 _SELFTEST_S: Final = 180.0
 """Eight networks are tried for a quarter of a minute each, and a board may have sixteen sensors."""
+_UNITS: Final = {"count": ""}
+_NOT_COUNTED: Final = """
+_s = Slots("").state()
+if _s["trial"] is not None and _s["tries"]:
+    _s["tries"] -= 1
+    Slots("").keep(_s)
+"""
 
 
 def report(board: SerialBoard, most: int) -> list[Fact]:
@@ -44,6 +52,14 @@ def _facts(board: SerialBoard, code: str, limit_s: float) -> list[Fact]:
         if isinstance(fact, dict) and "what" in fact:
             found.append(fact)
     return found
+
+
+def let_go(board: SerialBoard) -> None:
+    """Start again what was interrupted; a program on trial has not failed because somebody looked at it."""
+    # A board that is gone by now starts by itself.
+    with contextlib.suppress(BoardTrouble):
+        board.run(f"{RUNNING}{_NOT_COUNTED}")
+    board.restart()
 
 
 def told(facts: list[Fact], lang: Language) -> Iterator[str]:
@@ -121,7 +137,7 @@ def shown(value: Any, unit: str, quality: str, lang: Language) -> str:
     if isinstance(value, (list, tuple)):
         whole, places = value
         value = f"{whole / 10**places:.{max(0, places)}f}"
-    return f"{value} {UNIT_NAMES.get(unit, unit)}".strip()
+    return f"{value} {_UNITS.get(unit, UNIT_NAMES.get(unit, unit))}".strip()
 
 
 _TELLERS: Final = {

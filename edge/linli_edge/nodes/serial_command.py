@@ -217,7 +217,7 @@ def _logs(args: argparse.Namespace, lang: Language) -> int:
         try:
             facts = report.report(board, max(0, args.last))
         finally:
-            board.restart()
+            report.let_go(board)
     for line in report.told(facts, lang):
         print(line)
     return 0

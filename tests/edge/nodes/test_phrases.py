@@ -74,7 +74,7 @@ def test_what_is_followed_is_explained_below_it(
         ([2143, 2], "Cel", "", "21.43 °C"),
         ([-5, 2], "Cel", "", "-0.05 °C"),
         ([12, 0], "m3", "", "12 m³"),
-        ([12, -1], "count", "", "120 count"),
+        ([12, -1], "count", "", "120"),
         (True, "", "", "yes"),
         (None, "", "bad/no_communication", "✗ device does not answer"),
         (None, "", "bad", "✗ bad"),
