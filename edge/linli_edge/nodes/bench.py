@@ -91,8 +91,11 @@ class MadeFile:
         if made.passed:
             kept = [each for each in kept if each.node != made.node or not each.passed]
         self.all = [*kept, made]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(self._path, msgspec.json.format(msgspec.json.encode(self.all)) + b"\n")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(self._path, msgspec.json.format(msgspec.json.encode(self.all)) + b"\n")
+        except OSError as exc:
+            raise ConfigError(str(self._path), f"cannot be written: {exc}", "give --out that you may write") from exc
 
     @property
     def passed(self) -> dict[str, Made]:

@@ -150,12 +150,16 @@ def _bad(bench: Bench) -> list[Made]:
 
 def _write_labels(good: list[tuple[Planned, Made]], out: Path, lang: Language) -> None:
     labels = [node_labels.label_of(planned, made, lang) for planned, made in good]
-    out.mkdir(parents=True, exist_ok=True)
-    write_durably(out / "labels.html", node_labels.as_html(labels, lang).encode())
-    files = [out / "labels.html"]
+    written = {"labels.html": node_labels.as_html(labels, lang).encode()}
     try:
-        write_durably(out / "labels.pdf", node_labels.as_pdf(labels, lang, find_font()))
-        files.append(out / "labels.pdf")
+        written["labels.pdf"] = node_labels.as_pdf(labels, lang, find_font())
     except ConfigError as exc:
         print(text("commission.no_pdf", lang, error=exc), file=sys.stderr)
+    files = [out / name for name in written]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            write_durably(file, written[file.name])
+    except OSError as exc:
+        raise ConfigError(str(out), f"cannot be written: {exc}", "give --out that you may write") from exc
     print(text("commission.written", lang, files=" ".join(map(str, files))))

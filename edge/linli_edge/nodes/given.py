@@ -56,5 +56,10 @@ class GivenNames:
     def _keep(self, boards: dict[str, str]) -> None:
         if boards != self._boards:
             content = msgspec.json.format(msgspec.json.encode(_Written(dict(sorted(boards.items())))))
-            write_durably(self._path, content + b"\n")
+            try:
+                write_durably(self._path, content + b"\n")
+            except OSError as exc:
+                raise ConfigError(
+                    str(self._path), f"cannot be written: {exc}", "give --keys that you may write"
+                ) from exc
             self._boards = boards

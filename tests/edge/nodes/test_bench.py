@@ -188,6 +188,16 @@ def test_what_was_made_is_kept_and_a_board_that_comes_again_counts_once(tmp_path
         MadeFile(tmp_path)
 
 
+def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    made = MadeFile(tmp_path / "out")
+    # Something else of that name has come meanwhile.
+    (tmp_path / "out").write_bytes(b"")
+    with pytest.raises(ConfigError, match="--out"):
+        made.add(Made("aa"))
+    with pytest.raises(ConfigError, match="--keys"):
+        GivenNames(tmp_path / "gone").give("a", "aa")
+
+
 def test_a_name_that_a_board_has_waits_for_that_board(tmp_path: Path) -> None:
     planned = [Planned(node, "", (), b"") for node in ("a", "b", "c")]
     given, made = GivenNames(tmp_path), MadeFile(tmp_path)
