@@ -12,8 +12,10 @@ import pytest
 
 from linli_broker.mosquitto import find
 from linli_edge.cli import main
+from linli_edge.nodes.bench import Demands, judged
 from linli_edge.nodes.build import build, read_key, sources
 from linli_edge.nodes.flashing import flash, read_image
+from linli_edge.nodes.phrases import explained
 from linli_edge.nodes.report import Fact, let_go, report, selftest, told
 from linli_edge.nodes.serial_board import SerialBoard, follow
 from linli_sim.nodes.plugged import PluggedBoard, impatient
@@ -160,6 +162,17 @@ async def test_what_was_provisioned_reaches_the_gateways_broker_with_its_own_key
                 return selftest(at)
 
         assert _of(await asyncio.to_thread(tried), "broker") == [{"what": "broker"}]
+        # With the keys of another gateway it is not let in, and says so otherwise than where nobody is.
+        strangers = shutil.copytree(prepared, tmp_path / "strangers", ignore=shutil.ignore_patterns("pki"))
+        assert main(["node", "keys", "--keys", str(strangers / "pki")]) == 0
+        await asyncio.to_thread(_provision, board, strangers, gateway=gateway)
+        (broker,) = _of(await asyncio.to_thread(tried), "broker")
+        assert explained(broker["error"], "en").startswith(
+            "What answers at this address shows a certificate of another"
+        )
+        assert [failure.kind for failure in judged([broker, {"what": "wifi", "signal": -61}], Demands())[1]] == [
+            "bench.broker"
+        ]
 
 
 def test_a_network_that_does_not_let_it_in_is_told_from_one_that_is_not_there(

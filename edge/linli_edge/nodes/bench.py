@@ -4,6 +4,7 @@ What was made stands in a file, so whoever goes on tomorrow begins where today e
 when it is put aside: it cannot pose as the one that gets the name after it.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _PAUSES_S: Final = (1.0, 2.0, 4.0)
 _GONE_S: Final = 3.0
 """A port that is away for shorter belongs to the same board, which starts again."""
 _LOOK_S: Final = 0.1
+_NOT_THERE: Final = re.compile(r"no connection: \[(Errno|addrinfo)|the broker does not answer")
+"""What a node says of a broker that is not reached; of one with other keys it says something else."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -258,7 +261,7 @@ def judged(facts: Sequence[Fact], demands: Demands) -> tuple[list[tuple[str, str
         elif what == "broker":
             checks.append((what, error or "ok"))
             # One that is not there yet is no fault of the board's; one that does not let it in is.
-            if error and demands.network and not error.startswith(("no connection", "the broker does not answer")):
+            if error and demands.network and not _NOT_THERE.match(error):
                 failures.append(Failure.of("broker", error))
     if "wifi" not in tried:
         failures.append(Failure.of("not_tried"))

@@ -13,6 +13,8 @@ _PHRASES: Final = tuple(
         (r"no /keys/(?P<file>[\w.]+): linli-edge node provision writes it", "no_key"),
         (r"is this node's key known there\?", "key_unknown"),
         (r"is its name the key's\?", "name_unknown"),
+        # In the words of mbedTLS, which boards speak TLS with.
+        (r"not correctly signed by the trusted CA|does not match with the expected CN", "other_authority"),
         (r"no connection: (?P<reason>.*)", "no_connection"),
         (r"the broker does not answer within", "broker_silent"),
         (r"the broker refuses this node \(code (?P<code>\d+)\)", "broker_refuses"),

@@ -157,7 +157,10 @@ JUDGED = [
     ({"wifi": {"error": "no network lets this node in: a, b", "seen": ["c"]}}, Demands(), ["no_network"]),
     ({"wifi": {"error": "no network lets this node in: a, b", "seen": ["b"]}}, Demands(), ["refused"]),
     ({"wifi": {"error": "no network lets this node in: a, b", "seen": ["b"]}}, Demands(network=False), []),
-    ({"broker": {"error": "no connection: 111"}}, Demands(), []),
+    ({"broker": {"error": "no connection: [Errno 111] ECONNREFUSED"}}, Demands(), []),
+    ({"broker": {"error": "no connection: [addrinfo error -2]"}}, Demands(), []),
+    ({"broker": {"error": "the broker does not answer within 10 s"}}, Demands(), []),
+    ({"broker": {"error": "no connection: not correctly signed by the trusted CA"}}, Demands(), ["broker"]),
     ({"broker": {"error": "the broker refuses this node (code 5)"}}, Demands(), ["broker"]),
 ]
 

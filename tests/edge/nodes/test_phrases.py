@@ -14,8 +14,15 @@ from linli_edge.nodes.report import Fact, shown, title, told
 from linli_edge.nodes.trouble import BoardTrouble
 
 FIRMWARE = "".join(path.read_text() for part in ("lib", "node") for path in sorted((sources() / part).rglob("*.py")))
-ELSEWHERE = ("MemoryError", "no module named '", "machine", "no /keys/")
-"""What MicroPython says, and what is put together."""
+ELSEWHERE = (
+    "MemoryError",
+    "no module named '",
+    "machine",
+    "no /keys/",
+    "not correctly signed by the trusted CA",
+    "does not match with the expected CN",
+)
+"""What MicroPython and mbedTLS say, and what is put together."""
 
 
 @pytest.mark.parametrize("pattern", [pattern.pattern for pattern, _ in phrases._PHRASES])
@@ -29,6 +36,7 @@ def test_what_is_explained_is_what_the_firmware_says(pattern: str) -> None:
 SAID = [
     ("no network lets this node in: facility, guests", "facility, guests"),
     ("ConfigError: this board has no configuration yet: linli-edge node provision writes one", "provision"),
+    ("no connection: The certificate is not correctly signed by the trusted CA", "--keys"),
     ("no connection: [Errno 113] EHOSTUNREACH", "EHOSTUNREACH"),
     ("update 5 is no newer than 5, which runs", "5"),
     ("the update is for rp2; this is esp32c3", "esp32c3"),
