@@ -8,6 +8,7 @@ from tests.core.test_alarm_late import LIMIT
 HOUR = rule('kind = "limit", high = 8, hysteresis = 1, on_delay = "1 h"')
 HALF_HOUR = rule('kind = "limit", high = 8, hysteresis = 1, on_delay = "30 min"')
 SLOW_TO_RETURN = rule('kind = "limit", high = 8, hysteresis = 1, on_delay = "20 min", off_delay = "1 h"')
+HELD = rule('kind = "limit", high = 8, off_delay = "5 min"')
 AT_ONCE = rule('kind = "limit", high = 8, hysteresis = 1')
 FROST = rule('kind = "limit", low = 0, hysteresis = 1')
 
@@ -133,6 +134,40 @@ LATE_EDGES: dict[str, Story] = {
         ],
         2 * H,
         [],
+    ),
+    "a press of the past is over before the alarm after it, and told beside it": (
+        HELD,
+        [
+            *every(M, 0, 20 * M, 4.0),
+            At(20 * M, 9.0),
+            *every(M, 21 * M, H, 4.0),
+            *come(40 * M, At(19 * M + 30 * S, 9.0)),
+        ],
+        H,
+        [
+            Expect(RAISE, 20 * M, 20 * M),
+            Expect(RETURN, 26 * M, 26 * M),
+            Expect(RAISE, 19 * M + 30 * S, 19 * M + 30 * S, retrospective=True),
+            Expect(RETURN, 24 * M + 30 * S, 24 * M + 30 * S, retrospective=True),
+        ],
+    ),
+    "a press in the moment an alarm was over is another": (
+        HELD,
+        [
+            *every(M, 0, 20 * M, 4.0),
+            At(20 * M, 9.0),
+            At(21 * M, 4.0),
+            At(24 * M, 4.0),
+            *every(M, 27 * M, H, 4.0),
+            *come(40 * M, At(26 * M, 9.0)),
+        ],
+        H,
+        [
+            Expect(RAISE, 20 * M, 20 * M),
+            Expect(RETURN, 26 * M, 26 * M),
+            Expect(RAISE, 26 * M, 26 * M),
+            Expect(RETURN, 31 * M, 31 * M, retrospective=True),
+        ],
     ),
     "a late run that tells of one alarm and then of another": (
         AT_ONCE,

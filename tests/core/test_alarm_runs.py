@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from tests.core.alarm_story import BAD, GOOD, RETURN, T0, D, H, M, S, rule, series
+from tests.core.alarm_story import BAD, GOOD, RAISE, RETURN, T0, D, H, M, S, rule, series
 
 from linli_core.alarm import Engine, Memory, Rule, Run
 from linli_core.alarm.inlet import Inlet
@@ -91,6 +91,7 @@ def test_which_numbers_settle_nothing(the_rule: Rule, expected: tuple[float, flo
         [10 * M + S],
         [M, 11 * M, 20 * M],
         [M, 11 * M + S, 12 * M, 13 * M],
+        [M, 11 * M, 21 * M + S, 31 * M + 2 * S],
         [12 * M, 40 * M, 41 * M, H],
     ],
 )
@@ -229,6 +230,72 @@ def test_the_end_of_a_late_run_is_worth_a_write() -> None:
     room.engine.observe(room.bound, 4.0, GOOD, T0 + 35 * M, T0 + 35 * M)
     assert room.engine.snapshot()[0].past is None
     assert room.engine.take_touched() == [room.memory]
+
+
+def test_which_readings_are_worth_a_write() -> None:
+    """The newest time alone is none; what a restart could not learn from the store is."""
+    room, scheduled = Room(HOT), Room(BY_DAY)
+    for at, value in ((0, 4), (M, 4), (2 * M, None), (20 * M, "warm"), (30 * M, 4)):
+        assert room.engine.observe(room.bound, value, GOOD, T0 + at, T0 + at) == []
+        assert room.engine.take_touched() == []
+    assert room.memory.value == 4
+    assert scheduled.read(-2 * H, value=9.0) == []
+    assert scheduled.engine.take_touched() == [scheduled.memory]
+    late = [
+        (5 * M, 4.0, True),
+        (5 * M, 4.0, False),
+        (10 * M, 4.0, False),  # that what was quiet stayed so is not
+        (11 * M, 4.0, False),
+        (12 * M, 9.0, True),
+        (13 * M, 9.0, True),
+    ]
+    for at, said, is_worth in late:
+        room.engine.observe(room.bound, said, GOOD, T0 + at, T0 + 31 * M)
+        assert bool(room.engine.take_touched()) is is_worth, at
+
+
+@pytest.mark.parametrize("value", ["warm", float("inf"), float("nan"), None])
+def test_what_cannot_be_judged_stops_the_clock_and_is_in_order(value: float | str | None) -> None:
+    room = Room(HOT)
+    room.read(0, value=9.0)
+    assert room.engine.observe(room.bound, value, GOOD, T0 + M, T0 + M) == []
+    assert room.engine.out_of_order == 0
+    assert room.engine.tick(T0 + H) == []
+
+
+def test_what_comes_late_among_others_moves_nothing_and_is_counted() -> None:
+    """Among close ones, outside the hours of the rule, or twice."""
+    room, scheduled = Room(HOT), Room(BY_DAY)
+    room.read(0, 5 * M, 10 * M, 30 * M)
+    room.read(7 * M, value=9.0, late=H)
+    assert room.engine.out_of_order == 1
+    room.read(15 * M, 15 * M, value=9.0, late=H)
+    assert room.engine.out_of_order == 2
+    scheduled.read(0)
+    scheduled.read(-M, value=9.0, late=H)
+    assert scheduled.engine.out_of_order == 1
+
+
+def test_a_late_denial_is_worth_a_write() -> None:
+    room = Room(HOT)
+    room.read(0, 5 * M, value=9.0)
+    room.engine.take_touched()
+    room.read(3 * M, value=4.0, late=3 * M)
+    assert room.engine.take_touched() == [room.memory]
+
+
+@pytest.mark.parametrize("ticks", [False, True])
+def test_the_end_of_a_late_run_is_what_it_is_with_and_without_a_look(ticks: bool) -> None:
+    """An hour of what came in time was enough already: what came late before it does not make it begin earlier."""
+    room = Room(HOT)
+    room.read(0)
+    told = room.read(H, H + M, value=9.0)
+    told += room.read(55 * M, value=9.0, late=6 * M)
+    if ticks:
+        told += [it.event for at in range(62, 80) for it in room.engine.tick(T0 + at * M)]
+    room.read(80 * M, value=9.0)
+    assert told == [RAISE] * ticks
+    assert room.memory.raised_at == T0 + 70 * M
 
 
 def test_a_late_reading_that_agrees_moves_nothing_and_is_counted() -> None:

@@ -1,13 +1,14 @@
 """Schedules, held against the plainest reading of what they say, minute by minute."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from linli_core.alarm import Schedule
-from linli_core.instant import DAY, MINUTE, SECOND, Instant, to_datetime
+from linli_core.instant import DAY, MINUTE, SECOND, Instant, from_datetime, to_datetime
 
 CHINA = timezone(timedelta(hours=8))
 T0 = 1_798_675_200 * SECOND
@@ -84,3 +85,35 @@ def test_without_anything_it_is_always() -> None:
     assert Schedule().holds(T0, UTC)
     assert Schedule().next_edge(T0, UTC) is None
     assert not Schedule(days=(1,)).is_always
+
+
+def test_a_leap_day_is_seen_coming_as_far_as_is_looked() -> None:
+    """The 400th day from today, and no further."""
+    leap_day = Schedule(seasons=(((2, 29), (2, 29)),))
+    edge = from_datetime(datetime(2028, 2, 29, tzinfo=CHINA))
+    assert leap_day.next_edge(edge - 399 * DAY, CHINA) == edge
+    assert leap_day.next_edge(edge - 400 * DAY, CHINA) is None
+
+
+def test_a_span_that_ends_when_it_begins_is_a_whole_day() -> None:
+    assert all(Schedule(hours=((540, 540),)).holds(T0 + hour * 60 * MINUTE, CHINA) for hour in range(24))
+
+
+def test_an_edge_lies_on_the_minute_though_it_is_asked_for_in_between() -> None:
+    nine = Schedule(hours=((540, 1440),))
+    assert nine.next_edge(T0 + 17 * SECOND + 3, CHINA) == T0 + 60 * MINUTE
+    assert nine.next_edge(T0 + 60 * MINUTE, CHINA) == T0 + 16 * 60 * MINUTE
+    assert nine.next_edge(T0 + 60 * MINUTE - 1, CHINA) == T0 + 60 * MINUTE
+
+
+def test_where_there_is_a_summer_time_the_clock_on_the_wall_counts() -> None:
+    """Two o'clock comes twice in autumn and not at all in spring."""
+    berlin = ZoneInfo("Europe/Berlin")
+    night = Schedule(hours=((120, 240),))
+    spring, autumn = (from_datetime(datetime(2027, month, day, tzinfo=UTC)) for month, day in ((3, 28), (10, 31)))
+    hour = 60 * MINUTE
+    assert night.next_edge(spring - hour, berlin) == spring + hour
+    assert night.next_edge(spring + hour, berlin) == spring + 2 * hour
+    assert night.next_edge(autumn - hour, berlin) == autumn
+    assert night.next_edge(autumn, berlin) == autumn + 3 * hour
+    assert [night.holds(autumn + it * hour, berlin) for it in (-1, 0, 1, 2, 3)] == [False, True, True, True, False]

@@ -52,9 +52,9 @@ class AbsenceWatch:
     def allowed(self) -> Instant:
         """Return the longest silence that is still normal, µs."""
         condition, memory = self._condition, self.memory
-        if condition.intervals and (memory.interval is None or memory.gaps < _LEARN):
-            return max(condition.after, condition.until_known)
-        return self._silence(memory.interval or 0)
+        if memory.interval is None or memory.gaps < _LEARN:
+            return max(condition.after, condition.until_known) if condition.intervals else condition.after
+        return self._silence(memory.interval)
 
     def calm(self, value: Value, quality: Quality, at: Instant, now: Instant, listening_since: Instant) -> bool:
         """Take a sign of life that only puts the next look off, quickly; ``False`` leaves it to :meth:`observe`."""
@@ -73,11 +73,9 @@ class AbsenceWatch:
         gap = at - last
         if gap > interval:
             return False  # a longer gap than any: a habit, or an outage
-        if gap < interval:
+        if gap != interval:
             interval = forgotten(interval, gap)
-        silence = (
-            max(condition.after, round(condition.intervals * interval)) if condition.intervals else condition.after
-        )
+        silence = max(condition.after, round(condition.intervals * interval))
         if max(at, listening_since) + silence < queued:
             return False  # the look must come earlier than planned
         memory.last_at, memory.interval = at, interval
@@ -108,8 +106,7 @@ class AbsenceWatch:
 
     def _silence(self, interval: Instant) -> Instant:
         """Return the longest silence that is normal for an interval."""
-        condition = self._condition
-        return max(condition.after, round(condition.intervals * interval)) if condition.intervals else condition.after
+        return max(self._condition.after, round(self._condition.intervals * interval))
 
     def _put_off(self, last: Instant, times: Sequence[Instant], listening_since: Instant) -> bool:
         """Take signs that only put the next look off, as :meth:`calm` takes one."""
@@ -124,11 +121,11 @@ class AbsenceWatch:
                 continue  # a second point of the same poll
             if gap > interval or gap > silence:
                 return False  # longer than any before, or an alarm in between
-            if gap < interval:
+            if gap != interval:
                 interval = forgotten(interval, gap)
                 silence = self._silence(interval)
-            if at + silence < queued and listening_since + silence < queued:
-                return False
+            if max(at, listening_since) + silence < queued:
+                return False  # the look must come earlier than planned
             last = at
         memory.last_at, memory.interval = last, interval
         return True
@@ -162,7 +159,7 @@ class AbsenceWatch:
             return  # an outage is not the subject's habit
         if memory.gaps < _LEARN:
             memory.gaps += 1
-        memory.interval = forgotten(memory.interval or 0, gap)
+        memory.interval = gap if memory.interval is None else forgotten(memory.interval, gap)
 
     def _learn_habit(self, before: Instant | None, at: Instant) -> None:
         """Tell outages from a subject that is always heard for shorter than it is silent: that is its way to be.

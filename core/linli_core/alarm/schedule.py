@@ -61,10 +61,10 @@ class Schedule(msgspec.Struct, frozen=True):
         if self.is_always:
             return None
         now = self.holds(after, zone)
-        midnight = to_datetime(after).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        today = to_datetime(after).astimezone(zone).replace(second=0, microsecond=0)
         minutes = sorted({0, *(minute % MINUTES for span in self.hours for minute in span)})
         for number in range(_LOOK):
-            day = midnight + timedelta(days=number)
+            day = today + timedelta(days=number)
             for minute in minutes:
                 edge = from_datetime(day.replace(hour=minute // 60, minute=minute % 60))
                 if edge > after and self.holds(edge, zone) is not now:

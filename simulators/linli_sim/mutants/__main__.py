@@ -1,4 +1,4 @@
-"""``python -m linli_sim.mutants [--sample N] [--seed S] [MODULE…]``: makes mutants, all or some, and tries them."""
+"""``python -m linli_sim.mutants [--sample N] [--seed S] [--tests GLOB] [MODULE…]``: makes mutants and tries them."""
 
 import argparse
 import importlib
@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only so many of them, by lot")
     parser.add_argument("--seed", type=int, default=1, help="of the lot")
     parser.add_argument("--again", type=Path, metavar="FILE", help="only those that survived when FILE was written")
+    parser.add_argument("--tests", default="test_alarm_*.py", metavar="GLOB", help="only the tests of these files")
     args = parser.parse_args()
     made: list[Mutant] = []
     for name in args.modules:
@@ -45,9 +46,9 @@ def main() -> int:
     if 0 < args.sample < len(made):
         chosen = sorted(random.Random(args.seed).sample(range(len(made)), args.sample))  # noqa: S311 - a lot, no secret
         made = [made[place] for place in chosen]
-    tests = map(str, [*sorted((ROOT / "tests" / "core").glob("test_alarm_*.py")), *TESTS_BESIDE])
+    tests = [it for it in [*sorted((ROOT / "tests" / "core").glob("*.py")), *TESTS_BESIDE] if it.match(args.tests)]
     trial = Trial(PACKAGE, made, lambda line: print(line, flush=True))
-    command = ["-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--rootdir={ROOT}", *tests]
+    command = ["-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--rootdir={ROOT}", *map(str, tests)]
     pytest.main(command, plugins=[trial])
     if not trial.is_sound:
         return 2

@@ -28,7 +28,9 @@ def graft(mutant: Mutant, package: str, functions: Functions) -> None:
     module = sys.modules[f"{package}.{mutant.module}"]
     scratch = ModuleType(module.__name__)
     scratch.__dict__.update({"__file__": module.__file__, "__package__": package})
-    before = set(map(id, gc.get_objects()))
+    # They are held until the end: of one that were let go the id could be a new function's.
+    alive = gc.get_objects()
+    before = set(map(id, alive))
     sys.modules[module.__name__] = scratch
     try:
         exec(mutant.code, scratch.__dict__)  # noqa: S102 - our own source

@@ -21,8 +21,15 @@ PATIENCE_S: Final = 4.0
 _QUICK_S: Final = 0.15
 """Of tests that take longer it is seen which functions they reach, not which lines: that would take minutes."""
 
+TraceFunction = Callable[[FrameType, str, Any], Any]
+
 _EXAMPLES: Final = 25
 _KILLED: Final = 1
+
+
+def _functions_into(entered: set[CodeType]) -> TraceFunction:
+    """Return what notes the functions that a test enters."""
+    return lambda frame, _event, _argument: entered.add(frame.f_code)
 
 
 class Trial:
@@ -59,12 +66,18 @@ class Trial:
         """Run each test once and note the lines it reaches; then try the mutants."""
         for number, item in enumerate(session.items):
             began = time.process_time()
-            if not self._passes(item):
+            entered: set[CodeType] = set()
+            if not self._passes_traced(item, _functions_into(entered)):
                 self._say(f"fails without any mutant: {item.nodeid}")
                 self.is_sound = False
                 return True
             self._took.append(time.process_time() - began)
-            self._trace(item, number)
+            if self._took[-1] < _QUICK_S:
+                self._passes_traced(item, self._lines_of(number))
+                continue
+            for code in entered:
+                for _, _, line in code.co_lines():
+                    self._reached.setdefault((code.co_filename, line or 0), set()).add(number)
         functions = functions_of(self._package)
         for place, mutant in enumerate(self._mutants):
             chosen = self._chosen(mutant, len(session.items))
@@ -77,31 +90,23 @@ class Trial:
                 self._say(f"{place + 1 - len(self.survivors)} of {place + 1} so far")
         return True
 
-    def _trace(self, item: pytest.Item, number: int) -> None:
-        folder, reached, is_quick = self._folder, self._reached, self._took[number] < _QUICK_S
-        entered: set[CodeType] = set()
+    def _lines_of(self, number: int) -> TraceFunction:
+        """Return what notes the lines that a test reaches."""
+        folder, reached = self._folder, self._reached
 
         def local(frame: FrameType, event: str, _argument: Any) -> Any:
             if event == "line":
                 reached.setdefault((frame.f_code.co_filename, frame.f_lineno), set()).add(number)
             return local
 
-        def trace(frame: FrameType, _event: str, _argument: Any) -> Any:
-            if not frame.f_code.co_filename.startswith(folder):
-                return None
-            if is_quick:
-                return local
-            entered.add(frame.f_code)
-            return None
+        return lambda frame, _event, _argument: local if frame.f_code.co_filename.startswith(folder) else None
 
+    def _passes_traced(self, item: pytest.Item, trace: TraceFunction) -> bool:
         sys.settrace(trace)
         try:
-            self._passes(item)
+            return self._passes(item)
         finally:
             sys.settrace(None)
-        for code in entered:
-            for _, _, line in code.co_lines():
-                reached.setdefault((code.co_filename, line or 0), set()).add(number)
 
     @staticmethod
     def _passes(item: pytest.Item) -> bool:
