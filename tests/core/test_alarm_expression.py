@@ -114,3 +114,18 @@ def test_whatever_is_written_is_read_or_refused(text: str) -> None:
         return
     value = compiled(NAMES)
     assert value is None or isinstance(value, float | bool | int)
+
+
+def brackets(deep: int) -> str:
+    return "(" * deep + "1" + ")" * deep
+
+
+def test_it_may_be_as_deep_and_as_long_as_is_said() -> None:
+    assert ask(brackets(DEEPEST - 1)) == 1.0
+    assert ask(f"{brackets(DEEPEST - 1)} + {brackets(DEEPEST - 1)}") == 2.0
+    assert ask("1".ljust(LONGEST)) == 1.0
+    for text in (brackets(DEEPEST), f"(1) + {brackets(DEEPEST)}", f"(1) + (1) + {brackets(DEEPEST)}"):
+        with pytest.raises(ConfigError, match="deep"):
+            ask(text)
+    with pytest.raises(ConfigError, match="characters"):
+        ask("1".ljust(LONGEST + 1))

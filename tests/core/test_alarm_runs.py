@@ -114,6 +114,13 @@ def test_a_run_comes_to_what_its_readings_do(began: list[Instant], times: list[I
     assert at_once.engine.evaluations == len(began) + len(times)
 
 
+def test_a_run_is_counted_for_each_rule_that_judges_it() -> None:
+    room, other = Room(HOT), Room(COLD)
+    run = Run(4.0, T0, T0 + 2 * M, 3, M, list)
+    assert room.engine.settle((room.level, other.level), run, T0 + 2 * M)
+    assert (room.engine.evaluations, room.memory.last_at, other.memory.last_at) == (6, T0 + 2 * M, T0 + 2 * M)
+
+
 def test_a_late_reading_between_those_of_a_run_tells_nothing() -> None:
     """The run has a gap, but elsewhere."""
     room = Room(HOT)
@@ -208,9 +215,6 @@ def test_nothing_is_worth_a_write_before_something_came(kind: str) -> None:
     [
         ("limit", 0),
         ("state", 0),
-        ("change", 0),
-        ("pattern", 0),
-        ("expression", 0),
         ("window", 5 * M),
         ("balance", H),
         ("night flow", 90 * M),

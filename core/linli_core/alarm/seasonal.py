@@ -120,7 +120,7 @@ class BaselineWatch(_SeasonalWatch):
                 away = -away
             elif condition.direction is Direction.EITHER:
                 away = abs(away)
-            is_amiss = away > condition.deviations * spread and away >= condition.least and away > 0
+            is_amiss = away > condition.deviations * spread and away >= condition.least
             self.memory.value = value
             self._judge(Side.BEYOND if is_amiss else Side.BACK, hour.start + HOUR, now, out)
         earlier.append(value)

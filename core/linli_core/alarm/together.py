@@ -75,11 +75,21 @@ class ExpressionWatch(EveryWatch):
             if point.value is not None and at - point.at <= self._condition.fresh
         }
 
+    def _counts_until(self) -> Instant | None:
+        """Return until when the readings it rests on count, ``None`` while there are none."""
+        points = self._kept.points.values()
+        known = min((point.at for point in points if point.value is not None), default=None)
+        return None if known is None else known + self._condition.fresh
+
     def _advance(self, upto: Instant, now: Instant, out: list[AlarmChange]) -> None:
         """Conclude until an instant, but no further than the readings it rests on count."""
-        points = self._kept.points.values()
-        until = min((point.at for point in points if point.value is not None), default=upto) + self._condition.fresh
-        super()._advance(min(upto, until), now, out)
+        until = self._counts_until()
+        super()._advance(upto if until is None else min(upto, until), now, out)
+
+    def due(self, listening_since: Instant) -> Instant | None:
+        """Return when the clock may settle something: nothing beyond what the readings it rests on count for."""
+        due, until = super().due(listening_since), self._counts_until()
+        return None if due is None or until is None or due - self.memory.lag > until else due
 
 
 class BalanceWatch(EveryWatch):
