@@ -6,7 +6,8 @@ import json
 import os
 import random
 
-from linli_desktop.nor import Life, Nor, PowerCut
+from linli_desktop.life import Life
+from linli_desktop.nor import Nor, PowerCut
 
 from linli_node.counter import Counter
 from linli_node.errors import NodeError

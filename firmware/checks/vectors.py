@@ -50,6 +50,12 @@ class _Memory:
     def __init__(self):
         self.held = [bytearray(b"\xff" * self.size) for _ in range(self.blocks)]
 
+    def begun(self):
+        return range(self.blocks)
+
+    def filled(self, block):
+        return self.size
+
     def read(self, block, offset, count):
         return self.held[block][offset : offset + count]
 

@@ -4,6 +4,9 @@ The names are the nodes' ids, and the broker lets each write and read its own to
 own: until the gateway has told it the time, over TLS, it counts from 2000-01-01 or from 1970-01-01. It must find the
 certificates valid then, so they begin with the earlier of the two and end far off: what is to be shut out is taken off
 the broker's list, not waited for.
+
+The authority and the broker have RSA keys, the nodes have keys on P-256 (ADR 0050): what a board must verify it does in
+a tenth of the time so, and what it must sign stays short. An authority of before, on P-256, goes on.
 """
 
 import datetime as dt
@@ -14,7 +17,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from linli_core.errors import ConfigError
@@ -30,6 +33,9 @@ _AUTHORITY: Final = "linli nodes"
 _BEGIN: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _END: Final = dt.datetime(2099, 12, 31, tzinfo=dt.UTC)
 _SECRET: Final = 0o600
+_RSA_BITS: Final = 2048
+
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class KeyFolder:
         if (self._folder / "ca.pem").exists() and (self._folder / "broker.key").exists():
             return False
         self._folder.mkdir(parents=True, exist_ok=True)
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = rsa.generate_private_key(65537, _RSA_BITS)
         name = _name(_AUTHORITY)
         certificate = (
             _builder(name, name, key.public_key())
@@ -66,7 +72,8 @@ class KeyFolder:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        broker_key, broker = _issued(BROKER, certificate, key, ExtendedKeyUsageOID.SERVER_AUTH)
+        broker_key = rsa.generate_private_key(65537, _RSA_BITS)
+        broker = _issued(BROKER, broker_key, certificate, key, ExtendedKeyUsageOID.SERVER_AUTH)
         self._write("ca.key", _pem(key), secret=True)
         self._write("broker.key", _pem(broker_key), secret=True)
         self._write("broker.pem", broker.public_bytes(serialization.Encoding.PEM), secret=False)
@@ -87,9 +94,10 @@ class KeyFolder:
             raise ConfigError(
                 str(self._folder), f"no authority of nodes: {exc}", "linli-edge node keys makes one"
             ) from exc
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
+        if not isinstance(key, _Key):
             raise ConfigError(str(self._folder / "ca.key"), "is no key of this authority", "linli-edge node keys")
-        own, certificate = _issued(node, authority, key, ExtendedKeyUsageOID.CLIENT_AUTH)
+        own = ec.generate_private_key(ec.SECP256R1())
+        certificate = _issued(node, own, authority, key, ExtendedKeyUsageOID.CLIENT_AUTH)
         der = serialization.Encoding.DER
         return Identity(
             authority.public_bytes(der),
@@ -107,7 +115,9 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -120,10 +130,9 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
 
 
 def _issued(
-    name: str, authority: x509.Certificate, key: ec.EllipticCurvePrivateKey, use: x509.ObjectIdentifier
-) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    own = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
+    name: str, own: _Key, authority: x509.Certificate, key: _Key, use: x509.ObjectIdentifier
+) -> x509.Certificate:
+    return (
         _builder(_name(name), authority.subject, own.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
@@ -131,10 +140,9 @@ def _issued(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return own, certificate
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _pem(key: _Key) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -23,7 +23,7 @@ import time
 
 from micropython import const
 
-from linli_desktop.nor import Life, Nor, PowerCut
+from linli_desktop.nor import Nor, PowerCut
 from linli_node.flash import BlockFlash
 from linli_node.forget import forget
 
@@ -89,7 +89,7 @@ class Board:
     """
 
     kind = "desktop"
-    log_size = (int(os.getenv("LOG_BLOCKS") or 64), 4096)
+    log_size = (int(os.getenv("LOG_BLOCKS") or 32), 4096)
     goes_on = False
     reset_cause = "power-on"
 
@@ -138,7 +138,7 @@ class Board:
         """Return a piece of flash; it is there again at the next start."""
         if name not in self._nors:
             self._nors[name] = Nor(blocks, self._folder + "/" + name + ".bin", random.getrandbits)
-        return BlockFlash(Life(self._nors[name]))
+        return BlockFlash(self._nors[name])
 
     def memory(self, name):
         """Return memory that outlasts deep sleep."""
@@ -171,9 +171,6 @@ class Board:
         """Return the radio's strength; a desktop has no radio."""
         return
 
-    def begin(self, _wifi):
-        """Begin to join the network."""
-
     async def connect(self, _wifi):
         """Join the network: the desktop is in it."""
 
@@ -198,6 +195,10 @@ class Board:
     def confirmed(self):
         """Somebody has confirmed the button's call."""
         self.say("confirmed")
+
+    def doze(self, milliseconds):
+        """Wait; the desktop has nothing to switch off."""
+        time.sleep_ms(milliseconds)
 
     def sleep(self, milliseconds, wakes):
         """Note how long to sleep; the program has come to its end."""

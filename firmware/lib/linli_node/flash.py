@@ -1,6 +1,7 @@
 """Where records are kept: numbered blocks that are erased as a whole and written in order. Two kinds, one shape.
 
-``blocks`` and ``size`` say how many and how large; ``read``, ``write`` and ``erase`` do what they say. What was written
+``blocks`` and ``size`` say how many and how large; ``read``, ``write`` and ``erase`` do what they say; ``begun`` names
+the blocks that may hold something, and ``filled`` how far one may be: a start need not look beyond. What was written
 is read back: a worn block answers with something else, and is told as :class:`FlashError`. A board has one of the two,
 and loads that: this one, or :class:`linli_node.folder_flash.FolderFlash`.
 """
@@ -30,6 +31,14 @@ class BlockFlash:
         self._page = page
         self.blocks = blocks or device.ioctl(_BLOCKS, 0) - first
         self.size = device.ioctl(_SIZE, 0)
+
+    def begun(self):
+        """Return all blocks: each must be looked at."""
+        return range(self.blocks)
+
+    def filled(self, _block):
+        """Return where a block ends: all of it must be looked at."""
+        return self.size
 
     def read(self, block, offset, count):
         """Return bytes of a block."""

@@ -28,6 +28,17 @@ class FolderFlash:
     def _path(self, block):
         return self._folder + "/" + str(block)
 
+    def begun(self):
+        """Return the blocks that there are files of."""
+        return [int(name) for name in os.listdir(self._folder) if name.isdigit() and int(name) < self.blocks]
+
+    def filled(self, block):
+        """Return how long a block's file is."""
+        try:
+            return os.stat(self._path(block))[6]
+        except OSError:
+            return 0
+
     def read(self, block, offset, count):
         """Return bytes of a block; where nothing was written it is all ones."""
         try:
@@ -40,10 +51,7 @@ class FolderFlash:
 
     def write(self, block, offset, data):
         """Write bytes at the block's end."""
-        try:
-            held = os.stat(self._path(block))[6]
-        except OSError:
-            held = 0
+        held = self.filled(block)
         with open(self._path(block), "ab") as file:
             if held < offset:
                 file.write(_BLANK * (offset - held))

@@ -44,6 +44,7 @@ class Scan:
         self.torn = False
         self._window = b""
         self._from = 0
+        self._filled = flash.filled(block)
 
     def _bytes(self, offset, count):
         """Return bytes of the block, through a window: one read for many records."""
@@ -70,7 +71,7 @@ class Scan:
 
     def _blank(self, offset):
         """Tell whether everything from an offset on is erased."""
-        while offset < self._flash.size:
+        while offset < min(self._filled, self._flash.size):
             count = min(_WINDOW, self._flash.size - offset)
             # Byte by byte it would take a board longer than all the rest of its start.
             if bytes(self._bytes(offset, count)).strip(_ERASED):

@@ -36,6 +36,7 @@ def _heads(flash, generations, befores):
     count, newest, best = flash.blocks, -1, None
     for block in range(count):
         generations[block] = 0
+    for block in sorted(flash.begun()):
         head = bytes(flash.read(block, 0, _BLOCK_HEAD))
         if head[:4] != _MAGIC or struct.unpack("<I", head[20:])[0] != binascii.crc32(head[:20]):
             continue

@@ -40,9 +40,18 @@ class RingLog:
         worn: Blocks that do not hold what is written.
     """
 
-    def __init__(self, flash, random32):
-        """Store; ``random32`` returns 32 random bits."""
+    def __init__(self, flash, random32, memory=None):
+        """Store.
+
+        Args:
+            flash: Where it is kept.
+            random32: Returns 32 random bits.
+            memory: Outlasts deep sleep; where it is given, an acknowledgement is noted there and not on flash, which
+                takes a board on a battery as long as all else. After a power cut that of the last block's head stands,
+                and what follows is sent once more: the gateway knows it.
+        """
         self._flash = flash
+        self._memory = memory
         self._random32 = random32
         self.epoch = ""
         self.next_seq = 1
@@ -80,6 +89,11 @@ class RingLog:
             return
         self._newest, epoch, self._last, self.acked, scan = found
         self.epoch = "{:08x}".format(epoch)
+        noted = bytes(self._memory.get()) if self._memory is not None else b""
+        if len(noted) == 8 and noted[:4] == struct.pack("<I", epoch):
+            seq = struct.unpack("<I", noted[4:])[0]
+            if self.acked < seq <= self._last:
+                self.acked = seq
         self._offset = scan.end
         self.damaged += scan.damaged
         self.next_seq = self._last + 1
@@ -107,7 +121,10 @@ class RingLog:
         if seq == self.acked or not 0 <= seq < self.next_seq:
             return False
         self.acked = seq
-        self._write(_ACKED, seq, b"")
+        if self._memory is None:
+            self._write(_ACKED, seq, b"")
+        else:
+            self._memory.set(struct.pack("<II", int(self.epoch, 16), seq))
         return True
 
     def pending(self, after=0):

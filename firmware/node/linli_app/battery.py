@@ -8,7 +8,7 @@ import asyncio
 
 from micropython import const
 
-from linli_app.tasks import ended, within
+from linli_app.tasks import begun, ended, outcome, within
 from linli_node.errors import LinkError
 from linli_node.rests import Rests
 
@@ -85,19 +85,21 @@ class _Awake:
         self._every = config["deliver_every"]
         self._rests = rests
         self._is_read = False
+        self._spoken = []
         self.speaking = None
 
     async def live(self):
         """Read, act, log, and speak."""
         node, rests = self._node, self._rests
         # What takes a while to measure begins to, and the radio with it: they wait at the same time.
-        for _, sensor in node.sensors:
-            if hasattr(sensor, "begin"):
-                sensor.begin()
+        longest = max([sensor.begin() for _, sensor in node.sensors if hasattr(sensor, "begin")] or [0])
         # What woke it by a pin is news, and so is a board that was switched on.
         due = rests.speaks(urgent=not self._board.woke or bool(self._board.woken_pins))
         if due:
-            self.speaking = asyncio.create_task(self._speak())
+            self._begin_to_speak()
+        elif longest:
+            # Nothing else is to be done meanwhile.
+            self._board.doze(longest)
         try:
             node.failing = rests.failing
             await node.look()
@@ -105,11 +107,12 @@ class _Awake:
             rests.failing = node.failing
             self._is_read = True
             if self.speaking is None and rests.speaks(urgent=node.urgent):
-                self.speaking = asyncio.create_task(self._speak())
+                self._begin_to_speak()
             if self.speaking is None:
                 rests.kept_still()
                 return
             await self.speaking
+            outcome(self._spoken)
             rests.spoke(self._every)
         except LinkError as exc:
             rests.failed()
@@ -118,5 +121,5 @@ class _Awake:
             if self.speaking is not None:
                 await ended(self.speaking)
 
-    async def _speak(self):
-        await self._node.deliver(lambda: self._is_read)
+    def _begin_to_speak(self):
+        self.speaking = begun(self._node.deliver(lambda: self._is_read), self._spoken)

@@ -384,6 +384,10 @@ class Board:
     def confirmed(self):
         """Somebody has confirmed the button's call; actions that follow it have been told."""
 
+    def doze(self, milliseconds):
+        """Wait with everything but the memory switched off."""
+        machine.lightsleep(milliseconds)
+
     def sleep(self, milliseconds, wakes):
         """Sleep so long, or until a pin is at its level; on an ESP32 the program begins anew after it."""
         self._wlan.active(False)

@@ -10,18 +10,23 @@ import json
 
 from micropython import const
 
-from linli_app.actions import Action
-from linli_app.tasks import within
-from linli_app.uplink import Uplink
+from linli_app import VERSION
+from linli_app.tasks import ended, within
 from linli_node.clock import Clock
-from linli_node.errors import NodeError, SensorError
+from linli_node.errors import LinkError, NodeError, SensorError
 from linli_node.forget import forget
 from linli_node.ringlog import RingLog
 from linli_node.saved import Saved
 
 _READ_S = const(8)
 """Seconds a sensor may take."""
+_LOOK_MS = const(20)
+"""How often contacts and pulses are looked at."""
+_RETRY_S = const((1, 2, 5, 10, 30, 60, 120, 300))
+"""Pauses between attempts to reach the gateway, each made longer by up to a half."""
 _HEALTH_S = const(3600)
+_ANCHORS = const(24)
+"""Times that the gateway's time is only noted, on a battery, before it is written to flash."""
 
 
 class Node:
@@ -44,17 +49,23 @@ class Node:
     def __init__(self, config, board, rests=None):
         self._config = config
         self._board = board
-        self._log = RingLog(board.flash("log", *board.log_size), board.random32)
-        self._clock = Clock(board.count, Saved(board.flash("clock", 2, 4096)))
+        on_battery = config["power"] == "battery"
+        self._log = RingLog(
+            board.flash("log", *board.log_size), board.random32, board.memory("acked") if on_battery else None
+        )
+        anchors = Saved(board.flash("clock", 2, 4096))
+        if on_battery:
+            from linli_node.noted import Noted  # noqa: PLC0415 - only there
+
+            anchors = Noted(anchors, board.memory("clock"), _ANCHORS)
+        self._clock = Clock(board.count, anchors)
         self._kept = Saved(board.flash("starts", 2, 4096))
         self.sensors = []
         self._actions = []
-        self.uplink = Uplink(
-            config, board, self._log, self._clock, told=self._told, take=self._take, heard=self._heard_of
-        )
+        self.uplink = None
         self._updates = None
         # Number of the update that was taken last, of the one that runs, the slot on trial.
-        self._programs = (0, 0, None)
+        self._programs = None
         self._starts = 0
         self.call = 0
         self._calls = None
@@ -63,6 +74,7 @@ class Node:
         self._rests = rests
         self.urgent = False
         self.failing = 0
+        self.sessions = 0
         self.ended = False
 
     def open(self):
@@ -84,15 +96,15 @@ class Node:
             named = [name for name, _, _, _ in calls.said(tables, self._point, True)]
         else:
             self.call = 0  # its button was taken away
-        self._actions = [Action(config, board, calls=config["when"] in named) for config in self._config["actions"]]
+        if self._config["actions"]:
+            from linli_app.actions import Action  # noqa: PLC0415 - only where there is one
+
+            self._actions = [Action(table, board, calls=table["when"] in named) for table in self._config["actions"]]
         from linli_app.sensors import make  # noqa: PLC0415 - what only a start needs is let go after it
-        from linli_node.slots import Slots  # noqa: PLC0415
 
         self.sensors = [(config, make(config, board)) for config in tables]
-        self._programs = Slots(board.root).told()
-        del make, Slots
+        del make
         forget("linli_app.sensors")
-        forget("linli_node.slots")
 
     def _keep_counts(self):
         try:
@@ -105,37 +117,55 @@ class Node:
         log = self._log
         return {"epoch": log.epoch, "next_seq": log.next_seq, "acked": log.acked, "backlog": log.backlog}
 
-    def _told(self):
-        board, config = self._board, self._config
+    def _status(self, state):
+        board, config, log, rests = self._board, self._config, self._log, self._rests
+        if self._programs is None:
+            self._programs = self._slots(proven=False)
         number, running, trial = self._programs
-        return {
-            "kind": board.kind,
-            "number": number,
-            "running": running,
-            "trial": trial,
-            "interval": config["interval"] * (config["deliver_every"] if config["power"] == "battery" else 1),
-            "reads": config["interval"],
-            "revision": config["revision"],
-            "reset": board.reset_cause,
-            "starts": self._starts,
-            "call": self.call,
-            "points": [
-                self._point(config, quantity) for config, sensor in self.sensors for quantity in sensor.quantities
-            ],
-            "overruns": self._rests.overruns if self._rests is not None else 0,
-            "low": self._rests is not None and self._rests.low,
-        }
+        return json.dumps(
+            {
+                "state": state,
+                "board": board.uid,
+                "version": VERSION,
+                "epoch": log.epoch,
+                "next_seq": log.next_seq,
+                "backlog": log.backlog,
+                "damaged": log.damaged,
+                "evicted": log.evicted,
+                "worn": log.worn,
+                "kind": board.kind,
+                "number": number,
+                "running": running,
+                "trial": trial,
+                "interval": config["interval"] * (config["deliver_every"] if config["power"] == "battery" else 1),
+                "reads": config["interval"],
+                "revision": config["revision"],
+                "reset": board.reset_cause,
+                "starts": self._starts,
+                "call": self.call,
+                "points": [
+                    self._point(table, quantity) for table, sensor in self.sensors for quantity in sensor.quantities
+                ],
+                "overruns": 0 if rests is None else rests.overruns,
+                "low": rests is not None and rests.low,
+            }
+        ).encode()
 
     def _heard_of(self):
         """The gateway has answered: this program can be reached, and may stay."""
-        if self._programs[2] is None:
-            return
-        from linli_node.slots import Slots  # noqa: PLC0415
+        self.sessions += 1
+        if self._programs[2] is not None:
+            self._programs = self._slots(proven=True)
+
+    def _slots(self, *, proven):
+        """Return what the status says of programs, after the one on trial has proven itself."""
+        from linli_node.slots import Slots  # noqa: PLC0415 - let go again
 
         slots = Slots(self._board.root)
-        slots.proven()
-        self._programs = slots.told()
+        if proven:
+            slots.proven()
         forget("linli_node.slots")
+        return slots.told()
 
     def _want(self, wanted):
         self.uplink.say("wants", json.dumps(wanted).encode())
@@ -177,7 +207,8 @@ class Node:
         except NodeError as exc:
             # The flash is at its end: what can still be done by itself is done.
             self._board.say("the log cannot be written: " + str(exc))
-        self.uplink.wake()
+        if self.uplink is not None:
+            self.uplink.wake()
 
     async def sample(self, *, health=True):
         """Read every sensor once, act, and log; with it how the node fares, unless that was told within the hour."""
@@ -262,15 +293,42 @@ class Node:
     async def run(self):
         """Run until told to stop (``ended``), or, on a battery, until it is time to sleep."""
         if self._config["power"] == "battery":
-            from linli_app import battery  # noqa: PLC0415 - one of the two ways to live
+            from linli_app import battery  # noqa: PLC0415 - only there
 
             if self._rests is None:
                 self._rests = battery.rests_of(self._board)
             await battery.wake(self, self._board, self._config, self._rests)
             return
-        from linli_app import mains  # noqa: PLC0415
+        tasks = [asyncio.create_task(self._sampling()), asyncio.create_task(self._delivering())]
+        try:
+            while not self.ended:
+                await self.look()
+                for task in tasks:
+                    if task.done():
+                        await task  # a fault of the program: the watchdog is not needed to notice it
+                self._board.feed()
+                await asyncio.sleep_ms(_LOOK_MS)
+        finally:
+            for task in tasks:
+                await ended(task)
 
-        await mains.live(self, self._board, self._config)
+    async def _sampling(self):
+        while True:
+            started = self._board.count()
+            await self.sample()
+            await asyncio.sleep_ms(max(0, self._config["interval"] * 1000 - (self._board.count() - started)))
+
+    async def _delivering(self):
+        failures = 0
+        while True:
+            before = self.sessions
+            try:
+                await self.deliver(lambda: False)
+            except LinkError as exc:
+                self._board.say(str(exc))
+            failures = 0 if self.sessions > before else failures + 1
+            pause = _RETRY_S[min(failures, len(_RETRY_S) - 1)] * 1000
+            await asyncio.sleep_ms(pause + self._board.random32() % (pause // 2))
 
     async def deliver(self, until_empty):
         """Join the network and deliver the log; return once ``until_empty()`` says so, and nothing is left.
@@ -278,5 +336,17 @@ class Node:
         Raises:
             LinkError: The gateway cannot be reached.
         """
+        if self.uplink is None:
+            from linli_app.uplink import Uplink  # noqa: PLC0415 - not for a time awake that only reads
+
+            self.uplink = Uplink(
+                self._config,
+                self._board,
+                self._log,
+                self._clock,
+                status=self._status,
+                take=self._take,
+                heard=self._heard_of,
+            )
         await self._board.connect(self._config["wifi"])
         await self.uplink.session(until_empty=lambda: self._updates is None and until_empty())

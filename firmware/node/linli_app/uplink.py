@@ -9,8 +9,8 @@ import json
 
 from micropython import const
 
-from linli_app import VERSION, mqtt
-from linli_app.tasks import ended
+from linli_app import mqtt
+from linli_app.tasks import begun, ended, outcome
 from linli_node import senml
 from linli_node.errors import LinkError
 
@@ -29,18 +29,18 @@ class Uplink:
         config: The node's configuration.
         board: Names this board, and opens streams to the gateway.
         log, clock: The node's.
-        told: Returns what the status says beside where the log stands.
+        status: Returns what the node says of itself, in a state: ``online``, ``asleep``, ``lost``.
         take: Called with the last part of the topic and the payload of what is not an acknowledgement.
         heard: Called when the gateway has answered for the first time in a connection.
     """
 
-    def __init__(self, config, board, log, clock, *, told, take, heard):
+    def __init__(self, config, board, log, clock, *, status, take, heard):
         self._node = config["node"]
         self._answer_s = config["gateway"]["answer_s"]
         self._board = board
         self._log = log
         self._clock = clock
-        self._told = told
+        self._status = status
         self._take_other = take
         self._send_from(0)
         self._heard = False
@@ -48,7 +48,6 @@ class Uplink:
         self._news = False
         self._outgoing = []
         self._heard_first = heard
-        self.sessions = 0
 
     def wake(self):
         """Say that the log has something new."""
@@ -61,22 +60,6 @@ class Uplink:
 
     def _topic(self, channel):
         return "node/" + self._node + "/" + channel
-
-    def _status(self, state):
-        log = self._log
-        told = {
-            "state": state,
-            "board": self._board.uid,
-            "version": VERSION,
-            "epoch": log.epoch,
-            "next_seq": log.next_seq,
-            "backlog": log.backlog,
-            "damaged": log.damaged,
-            "evicted": log.evicted,
-            "worn": log.worn,
-        }
-        told.update(self._told())
-        return json.dumps(told).encode()
 
     async def session(self, *, until_empty):
         """Connect, deliver, and go on delivering; return once ``until_empty()`` says so and nothing is left.
@@ -96,20 +79,20 @@ class Uplink:
             _KEEPALIVE_S,
             (self._topic("status"), self._status("lost")),
         )
-        reading = asyncio.create_task(client.run())
+        broken = []
+        reading = begun(client.run(), broken)
         try:
-            await self._deliver(client, reading, until_empty)
+            await self._deliver(client, reading, broken, until_empty)
         finally:
             await ended(reading)
             await client.close()
 
-    async def _deliver(self, client, reading, until_empty):  # noqa: C901 - one loop, told from top to bottom
+    async def _deliver(self, client, reading, broken, until_empty):  # noqa: C901 - one loop, told from top to bottom
         board, log = self._board, self._log
         tries, said_at, moved_at = 0, None, board.count()
-        self.sessions += 1
         while True:
             if reading.done():
-                await reading  # raises what ended it
+                outcome(broken)  # raises what ended it
             if said_at is None or board.count() - said_at >= _STATUS_S * 1000:
                 self._time_due, said_at = True, board.count()
                 await client.publish(self._topic("status"), self._status("online"))

@@ -1,4 +1,4 @@
-"""``node.*``: what a node's program takes of a board: flash, and heap on the unix port limited to 128 KB."""
+"""``node.*``: what a node's program takes of a board: flash, heap, time awake, battery."""
 
 import asyncio
 import shutil
@@ -9,11 +9,16 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linli_broker.mosquitto import find
 from linli_edge.nodes.build import BOARDS, build, compiler
+from linli_edge.nodes.keys import KeyFolder
 from linli_sim.bench import CannotRun, bench
+from linli_sim.nodes.battery import Spent, years
+from linli_sim.nodes.chip import Awake, Chip, Pace, flash_image, slower
 from linli_sim.nodes.node import SimNode
 from linli_sim.nodes.vm import part
-from linli_sim.processes import Program, command, free_port
+from linli_sim.processes import Program, command, free_port, free_ports
+from linli_sim.rig import Rig
 
 _HEAP: Final = "128k"
 _LIVES: Final = 2
@@ -70,3 +75,105 @@ async def heap_peak_kb() -> float:
     if not isinstance(peak, int):
         raise CannotRun("the node did not say what it held")
     return peak / 1024
+
+
+_BROKER: Final = """
+data = "{folder}/broker"
+[[listeners]]
+address = "127.0.0.1:{port}"
+[[listeners]]
+address = "127.0.0.1:{secure}"
+tls = {{ ca = "{folder}/pki/ca.pem", certificate = "{folder}/pki/broker.pem", key = "{folder}/pki/broker.key" }}
+[access]
+nodes = ["bench-1"]
+"""
+_EVERY: Final = 4
+_INTERVAL_S: Final = 900
+_TIMES: Final = 3
+_MEASURED: dict[str, list[Awake]] = {}
+
+
+async def _awake() -> dict[str, list[Awake]]:
+    """Return times awake of a node with a probe, a rope and a contact: delivering (over TLS), and still.
+
+    The program is the real one, and so are gateway and broker; what a chip takes that a desktop does not is declared
+    (:class:`linli_sim.nodes.chip.Pace`) and waited for.
+    """
+    if find() is None:
+        raise CannotRun("Mosquitto is not installed here, and nodes speak TLS: apt-get install mosquitto")
+    with tempfile.TemporaryDirectory(prefix="linli-bench-") as name:
+        folder, (port, secure) = Path(name), free_ports(2)
+        keys = KeyFolder(folder / "pki")
+        keys.create()
+        identity = keys.issue("bench-1")
+        held = folder / "node" / "keys"
+        held.mkdir(parents=True)
+        for file, content in (
+            ("ca.der", identity.authority), ("node.der", identity.certificate), ("node.key", identity.key)
+        ):  # fmt: skip
+            (held / file).write_bytes(content)
+        settings = folder / "broker.toml"
+        settings.write_text(_BROKER.format(folder=folder, port=port, secure=secure), encoding="utf-8")
+        rig = Rig(folder, port=port)
+        argv = [command("linli-broker"), "serve", "--config", str(settings)]
+        rig.broker = Program("broker", argv, folder / "broker.log", ready=r"ready on ")
+        config = {
+            "node": "bench-1",
+            "power": "battery",
+            "interval": _INTERVAL_S,
+            # Every second one here: the same as every fourth, in half the time.
+            "deliver_every": 2,
+            "gateway": {"host": "127.0.0.1", "port": secure},
+            "wifi": [{"ssid": "facility", "password": "a password"}],
+            "sensors": [
+                {"kind": "leak_rope", "pin": 6, "power": 7},
+                {"kind": "reed", "pin": 4},
+                {"kind": "ds18b20", "pin": 5},
+            ],
+        }
+        chip = Chip(folder / "node", flash_image(folder / "built"), config, Pace(slower=slower()))
+        try:
+            await rig.broker.start()
+            await rig.start_platform()
+            await rig.until_connected()
+            rig.configure("", f'\n[nodes]\nport = {port}\n[[nodes.boards]]\nid = "bench-1"\n')
+            await rig.gateway.start()
+            await chip.wake()
+            found = [await chip.wake() for _ in range(2 * _TIMES)]
+        finally:
+            await rig.stop()
+    spoken, still = [one for one in found if one.radio_ms], [one for one in found if not one.radio_ms]
+    if len(spoken) != _TIMES or chip.said[:-1] != ["pin 7 0"]:
+        raise CannotRun(f"the node did not deliver every second time: {found}, {chip.said}")
+    return {"spoken": spoken, "still": still}
+
+
+async def _measured() -> dict[str, list[Awake]]:
+    if not _MEASURED:
+        _MEASURED.update(await _awake())
+    return _MEASURED
+
+
+@bench("node.wake_s", unit="s", target=1.5)
+async def wake_s() -> float:
+    """From the wake of an ESP32-C3, its boot included, to its sleep: read, logged, delivered over TLS, acknowledged.
+
+    The least of three: what else the machine does meanwhile is none of the node's.
+    """
+    return min(one.awake_ms for one in (await _measured())["spoken"]) / 1000
+
+
+@bench("node.battery_years", unit="years", target=2)
+async def battery_years() -> float:
+    """How long two AA cells last at a reading every 15 minutes, delivered four at a time, by the times measured.
+
+    The model is in :mod:`linli_sim.nodes.battery`.
+    """
+    found = await _measured()
+    delivering, still = (min(found[kind], key=lambda one: one.awake_ms) for kind in ("spoken", "still"))
+    return years(
+        Spent(delivering.awake_ms, delivering.radio_ms, delivering.dozed_ms),
+        Spent(still.awake_ms, 0.0, still.dozed_ms),
+        interval_s=_INTERVAL_S,
+        every=_EVERY,
+    )

@@ -34,13 +34,13 @@ class Ds18b20:
         self._bus.write(bytes([command]))
 
     def begin(self):
-        """Begin to convert: it takes longer than all else, and needs nobody meanwhile."""
+        """Begin to convert, which needs nobody meanwhile; return how many milliseconds that takes."""
         try:
             self._select(_CONVERT)
         except SensorError:
-            # Told when it is read.
-            return
+            return 0  # told when it is read
         self._begun_at = time.ticks_ms()
+        return _CONVERSION_MS
 
     async def read(self):
         """Convert, wait, and return the temperature."""
