@@ -243,3 +243,12 @@ def test_what_a_node_says_is_followed_and_explained(board: PluggedBoard, prepare
     lines = follow(str(board.port))
     assert next(line for line in lines if line.startswith("no connection: "))
     lines.close()  # type: ignore[attr-defined]
+
+
+def test_a_board_that_nobody_listens_to_goes_on_and_answers_later(board: PluggedBoard) -> None:
+    with SerialBoard.connect(str(board.port)) as at:
+        at.write("/main.py", b"for number in range(600):\n    print('unheard', number)\nimport time\ntime.sleep(600)\n")
+        at.restart()
+    board.until(b"unheard 599")
+    with SerialBoard.connect(str(board.port)) as at:
+        assert at.run("print(6 * 7)").strip() == "42"

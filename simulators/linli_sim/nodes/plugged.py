@@ -32,6 +32,7 @@ _CTRL_C: Final = b"\x03"
 _LOCAL_FLAGS: Final = 3
 _LIMIT_S: Final = 30.0
 _KEPT_S: Final = 1.0
+_UNREAD_S: Final = 0.2
 _BLANK: Final = b"ESP-ROM:esp32c3-api1-20210207\r\ninvalid header: 0xffffffff\r\n"
 """What an ESP32 without a program says again and again."""
 
@@ -158,6 +159,7 @@ class PluggedBoard:
     def _appear(self) -> None:
         self._outer, self._held = pty.openpty()
         tty.setraw(self._held)
+        os.set_blocking(self._outer, False)
         self.port.unlink(missing_ok=True)
         self.port.symlink_to(os.ttyname(self._held))
 
@@ -207,20 +209,28 @@ class PluggedBoard:
                 os.write(self._inner, _CTRL_A)
             elif tail.endswith(_RAW + b">"):
                 self._hidden = False
-                os.write(self._outer, _RAW + b">")
+                self._say(_RAW + b">")
             return
         if _RAW in tail:
             self._is_raw = True
         elif tail.endswith(_FRIENDLY):
             self._is_raw = False
-        os.write(self._outer, data)
+        self._say(data)
+
+    def _say(self, data: bytes) -> None:
+        """Say something to whoever is at the port; if nobody reads, it is lost, as on a real line."""
+        while data:
+            _, ready, _ = select.select([], [self._outer], [], _UNREAD_S)
+            if not ready:
+                return
+            data = data[os.write(self._outer, data) :]
 
     def _to_machine(self, data: bytes) -> None:
         if self._left > 0:
             data = data[: self._left]
             self._left -= len(data)
         if self.is_blank:
-            os.write(self._outer, _BLANK)
+            self._say(_BLANK)
             return
         if termios.tcgetattr(self._line)[_LOCAL_FLAGS] & termios.ISIG and _CTRL_C in data:
             assert self._machine is not None
@@ -247,7 +257,7 @@ class PluggedBoard:
             self._start(is_quiet=False)
             self._appear()
             return
-        os.write(self._outer, b"MPY: soft reboot\r\n")
+        self._say(b"MPY: soft reboot\r\n")
         self._hidden = self._is_raw
         self._start(is_quiet=self._is_raw)
 
