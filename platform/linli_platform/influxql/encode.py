@@ -10,7 +10,6 @@ import numpy as np
 
 from linli_platform.influxql.answer import Answer
 from linli_platform.influxql.execute import Result
-from linli_platform.influxql.show import Listing
 from linli_platform.influxql.syntax import TIME, Kind
 from linli_platform.influxql.vector import Times, Vector, joined
 
@@ -33,6 +32,15 @@ _TOGETHER: Final = 10_000
 _encoder: Final = msgspec.json.Encoder()
 
 
+class _Series(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
+    """A series as it is written: without a name or tags that it has not."""
+
+    name: str = ""
+    tags: dict[str, str] | None = None
+    columns: list[str]
+    values: list[Any]
+
+
 def to_json(results: Iterable[Result], unit: int | None) -> bytes:
     """Return results as JSON; times as text, or in units of so many ns.
 
@@ -44,7 +52,7 @@ def to_json(results: Iterable[Result], unit: int | None) -> bytes:
         if result.error:
             written.append(head + b',"error":' + _encoder.encode(result.error) + b"}")
             continue
-        series = b",".join(_encoder.encode(_one(*each)) for each in _series(result, unit))
+        series = b",".join(_encoder.encode(each) for each in _series(result, unit))
         written.append(head + (b',"series":[' + series + b"]}" if series else b"}"))
     return b'{"results":[' + b",".join(written) + b"]}"
 
@@ -59,47 +67,40 @@ def to_csv(results: Iterable[Result], unit: int | None) -> str:
             writer.writerow(["error"])
             writer.writerow([result.error])
             continue
-        for name, tags, columns, rows in _series(result, unit):
-            wanted = ["name", "tags", *columns]
+        for each in _series(result, unit):
+            wanted = ["name", "tags", *each.columns]
             if wanted != header:
                 if header is not None:
                     out.write("\n")
                 writer.writerow(wanted)
                 header = wanted
-            place = ",".join(f"{key}={value}" for key, value in (tags or {}).items())
-            writer.writerows([name, place, *("" if value is None else value for value in row)] for row in rows)
+            place = ",".join(f"{key}={value}" for key, value in (each.tags or {}).items())
+            writer.writerows(
+                [each.name, place, *("" if value is None else value for value in row)] for row in each.values
+            )
     return out.getvalue()
 
 
-def _one(name: str, tags: dict[str, str] | None, columns: list[str], rows: list[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name} if name else {}
-    if tags is not None:
-        found["tags"] = tags
-    return found | {"columns": columns, "values": rows}
-
-
-def _series(result: Result, unit: int | None) -> Iterable[tuple[str, dict[str, str] | None, list[str], list[Any]]]:
+def _series(result: Result, unit: int | None) -> Iterator[_Series]:
     for many in _alike(result.answers):
         for answer, rows in zip(many, _rows(many, unit), strict=True):
-            yield answer.name, answer.tags, [TIME, *answer.columns], rows
+            yield _Series(name=answer.name, tags=answer.tags, columns=[TIME, *answer.columns], values=rows)
     for listing in result.listings:
-        yield _listed(listing)
-
-
-def _listed(listing: Listing) -> tuple[str, None, list[str], list[Any]]:
-    return listing.name, None, listing.columns, listing.rows
+        yield _Series(name=listing.name, columns=listing.columns, values=listing.rows)
 
 
 def _alike(answers: Sequence[Answer]) -> Iterator[Sequence[Answer]]:
     """Yield answers some at a time: of five thousand of one row each, each by itself costs more than its row."""
     many: list[Answer] = []
+    kinds: list[Kind] = []
     rows = 0
     for answer in answers:
-        kinds = [column.kind for column in answer.table.columns]
-        if many and (rows > _TOGETHER or kinds != [column.kind for column in many[0].table.columns]):
+        here = [column.kind for column in answer.table.columns]
+        if many and (rows > _TOGETHER or here != kinds):
             yield many
             many, rows = [], 0
         many.append(answer)
+        kinds = here
         rows += len(answer.table.times)
     if many:
         yield many
