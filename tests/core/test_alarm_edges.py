@@ -322,7 +322,7 @@ EDGES: dict[str, Story] = {
         RISE_PER_MINUTE,
         [*every(M, 0, 20 * M, 4.0), *line(M, 20 * M, 40 * M, 4.0, 44.0), *every(M, 40 * M, 70 * M, 44.0)],
         70 * M,
-        [Expect(RAISE, 28 * M, 28 * M), Expect(RETURN, 45 * M, 45 * M)],
+        [Expect(RAISE, 27 * M + 10 * S, 27 * M + 10 * S), Expect(RETURN, 45 * M, 45 * M)],
     ),
     "rate: exactly as fast": (RISE_PER_MINUTE, line(M, 0, H, 0.0, 60.0), H, []),
     "rate: readings half the while apart": (

@@ -68,6 +68,8 @@ EVENT_EDGES: dict[str, Story] = {
         [
             Expect(RAISE, 5 * M, 5 * M),
             Expect(RETURN, 6 * M, 6 * M),
+            Expect(RAISE, 3 * M, 3 * M),
+            Expect(RETURN, 4 * M, 4 * M),
             Expect(RAISE, 30 * M, 30 * M),
             Expect(RETURN, 31 * M, 31 * M),
         ],
@@ -190,7 +192,7 @@ EVENT_EDGES: dict[str, Story] = {
             At(11 * M, 200.0, L2, late=M),
         ],
         15 * M,
-        [],
+        [Expect(RAISE, 3 * M, 3 * M), Expect(RETURN, 5 * M, 5 * M)],
     ),
     "expression: what was true is not known any more": (
         IMBALANCE,

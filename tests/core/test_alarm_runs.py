@@ -215,6 +215,9 @@ def test_nothing_is_worth_a_write_before_something_came(kind: str) -> None:
     [
         ("limit", 0),
         ("state", 0),
+        ("change", H),
+        ("pattern", H),
+        ("expression", H),
         ("window", 5 * M),
         ("balance", H),
         ("night flow", 90 * M),

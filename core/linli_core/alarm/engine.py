@@ -13,6 +13,7 @@ from linli_core.alarm.absence import AbsenceWatch
 from linli_core.alarm.conditions import Balance, Expression, Pattern
 from linli_core.alarm.happenings import PatternWatch
 from linli_core.alarm.inlet import Inlet
+from linli_core.alarm.journal import JournalWatch
 from linli_core.alarm.making import make_watch
 from linli_core.alarm.memory import AlarmChange, Memory, move
 from linli_core.alarm.rule import Rule
@@ -233,7 +234,9 @@ class Engine:
             watch.queued_at = None
             before = len(out)
             watch.tick(now, self._listening_since, out)
-            if len(out) > before:
+            # What came late and is judged now is in no other way written.
+            is_substantial = isinstance(watch, JournalWatch) and watch.is_substantial
+            if is_substantial or len(out) > before:
                 self._touched.add((watch.rule.id, watch.memory.subject))
             self._plan(watch)
         return out

@@ -8,15 +8,15 @@ concluded depends on readings alone, and a restart takes up the segments where t
 
 from collections.abc import Iterable
 from datetime import tzinfo
-from math import exp, isfinite, log, sqrt
+from math import exp, log, sqrt
 from typing import Final, NamedTuple
 
 from linli_core.alarm.conditions import Figure, Integral, Limit, MeanKinetic, Outside, Rate, Statistic, Window
-from linli_core.alarm.memory import AlarmChange, Memory, Segment, Side
+from linli_core.alarm.journal import JITTER, JournalWatch
+from linli_core.alarm.memory import AlarmChange, Entry, Memory, Segment, Side
 from linli_core.alarm.rule import Rule
-from linli_core.alarm.watch import AHEAD, EveryWatch, earlier, plain_value
+from linli_core.alarm.watch import earlier
 from linli_core.instant import HOUR, SECOND, Instant
-from linli_core.model import Quality, Value
 
 PIECES: Final = 60
 """Into so many pieces a while is cut: what leaves it leaves by the piece."""
@@ -51,10 +51,10 @@ class _Sums(NamedTuple):
 _NOTHING: Final = _Sums()
 
 
-class FigureWatch(EveryWatch):
+class FigureWatch(JournalWatch):
     """A figure of a while, judged as a level."""
 
-    __slots__ = ("_condition", "_gap", "_kept", "_over", "_past", "_step", "_written_at")
+    __slots__ = ("_condition", "_gap", "_over", "_past", "_step")
 
     def __init__(self, rule: Rule, memory: Memory, condition: Figure, zone: tzinfo) -> None:
         # A time outside is judged by itself, not by a limit.
@@ -63,36 +63,37 @@ class FigureWatch(EveryWatch):
         self._over = condition.over
         self._step = max(condition.over // PIECES, 1)
         self._gap = condition.over if isinstance(condition, Rate) else condition.gap
-        self._kept = memory.keep()
-        self._written_at: Instant = 0
         self._past: tuple[tuple[Instant, int], _Sums] = ((0, 0), _NOTHING)
 
-    def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
-        """Take a reading; a late, doubled or far-ahead one changes nothing and returns ``False``."""
-        memory, kept = self.memory, self._kept
-        self.is_substantial = False
-        if at > now + AHEAD or (memory.last_at is not None and at <= memory.last_at):
-            return False
-        self._advance(at, now, out)
-        plain = plain_value(value, quality)
-        number = None if plain is None or isinstance(plain, str) or not isfinite(plain) else float(plain)
+    def _take(self, entry: Entry, now: Instant, out: list[AlarmChange]) -> None:
+        memory, kept, at = self.memory, self._kept, entry.at
+        number = entry.value if isinstance(entry.value, float) else None
+        self._advance(at, now, out, is_read=True)
         memory.last_at = at
-        memory.lag = max(now - at, 0)
         memory.held = number is None
         kept.value = number
-        # What was added up is worth a write once in a while; a missing reading always, as it ends what holds.
-        if number is None or at - self._written_at >= _WRITTEN * self._step:
-            self.is_substantial = True
-            self._written_at = at
         if number is None:
-            return True
+            self.is_substantial = True  # a missing reading ends what holds
+            return
         segment = self._segment(at)
         if segment.first_at is None:
             segment.first_at, segment.first = at, number
         segment.low = number if segment.low is None else min(segment.low, number)
         segment.high = number if segment.high is None else max(segment.high, number)
         self._assess(at, now, out)
-        return True
+
+    def _unpack(self, packed: bytes) -> None:
+        super()._unpack(packed)
+        self._past = ((0, 0), _NOTHING)
+
+    @property
+    def _writes_every(self) -> Instant:
+        # What was added up is worth a write once in a while.
+        return _WRITTEN * self._step
+
+    @property
+    def _slack(self) -> Instant:
+        return JITTER
 
     @property
     def unwritten(self) -> Instant:
@@ -108,8 +109,12 @@ class FigureWatch(EveryWatch):
             segments.append(Segment(start, low=value, high=value))
         return segments[-1]
 
-    def _advance(self, upto: Instant, now: Instant, out: list[AlarmChange]) -> None:
-        """Add up what holds until an instant, and judge at every edge on the way."""
+    def _advance(self, upto: Instant, now: Instant, out: list[AlarmChange], *, is_read: bool = False) -> None:
+        """Add up what holds until an instant, and judge at every edge on the way.
+
+        Of an instant at which there is a reading the figure is judged with it: without, it would be one of a while
+        whose oldest reading is gone and whose newest is not there yet.
+        """
         memory, kept, step = self.memory, self._kept, self._step
         at = kept.upto
         if at is None or memory.last_at is None:
@@ -128,7 +133,8 @@ class FigureWatch(EveryWatch):
                 self._trim(at)
                 if not memory.held:
                     super()._advance(at, now, out)
-                    self._assess(at, now, out)
+                    if not (is_read and at == upto):
+                        self._assess(at, now, out)
         kept.upto = max(at, kept.upto or at)
         if upto >= speaks_until + self._over + step:
             self._trim(upto)
@@ -261,9 +267,9 @@ class FigureWatch(EveryWatch):
             return None
         return {Statistic.MIN: low, Statistic.MAX: high}.get(condition.statistic, high - low)
 
-    def due(self, listening_since: Instant) -> Instant | None:
+    def _next_look(self, listening_since: Instant) -> Instant | None:
         """Return when the figure is to be looked at next: at an edge of the grid, or where it reaches its limit."""
-        due = super().due(listening_since)
+        due = super()._next_look(listening_since)
         memory, kept = self.memory, self._kept
         if memory.held or kept.upto is None or memory.last_at is None:
             return due

@@ -5,10 +5,11 @@ from datetime import tzinfo
 from typing import Final
 
 from linli_core.alarm.conditions import Change, Limit, Pattern, PatternForm
-from linli_core.alarm.memory import AlarmChange, Memory, Point
+from linli_core.alarm.journal import JournalWatch
+from linli_core.alarm.memory import AlarmChange, Entry, Memory, Point
 from linli_core.alarm.rule import Rule
-from linli_core.alarm.states import Event, Note, State
-from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
+from linli_core.alarm.states import Event, Note
+from linli_core.alarm.watch import plain_value
 from linli_core.instant import Instant
 from linli_core.model import Quality, Value
 
@@ -16,7 +17,7 @@ MOST_POINTS: Final = 256
 """Points of one pattern whose state is remembered."""
 
 
-class ChangeWatch(EveryWatch):
+class ChangeWatch(JournalWatch):
     """A state that changes: raised when it does, over when it has not done so for a while."""
 
     __slots__ = ("_condition",)
@@ -25,43 +26,40 @@ class ChangeWatch(EveryWatch):
         super().__init__(rule, memory, Limit(high=0.0, off_delay=condition.hold), zone)
         self._condition = condition
 
-    def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
-        """Take a reading; a late, doubled or far-ahead one changes nothing and returns ``False``."""
-        memory, condition = self.memory, self._condition
-        self.is_substantial = False
-        if at > now + AHEAD or (memory.last_at is not None and at <= memory.last_at):
-            return False
+    def _said(self, value: Value, quality: Quality) -> bool | float | str | None:
+        return plain_value(value, quality)
+
+    def _take(self, entry: Entry, now: Instant, out: list[AlarmChange]) -> None:
+        memory, condition, at, state = self.memory, self._condition, entry.at, entry.value
         self._conclude(at, now, out)
-        memory.last_at, memory.lag = at, max(now - at, 0)
-        state = plain_value(value, quality)
+        memory.last_at = at
         if state is None:
-            return True  # what it was before still stands: a missing reading is no change
+            return  # what it was before still stands: a missing reading is no change
         before, memory.value = memory.value, state
         if before is None or before == state:
-            self.is_substantial = before is None
-            return True
+            self.is_substantial |= before is None
+            return
         self.is_substantial = True
         if (not condition.start or before in condition.start) and (not condition.to or state in condition.to):
             if not self.rule.schedule.holds(at, self._zone):
-                return True
+                return
             if not memory.raised:
                 memory.raised = True
                 self._tell(Event.RAISE, at, now, state, out)
             memory.since = at
-        return True
 
     def _advance(self, upto: Instant, now: Instant, out: list[AlarmChange]) -> None:
         self._conclude(upto, now, out)
 
 
-class PatternWatch(EveryWatch):
+class PatternWatch(JournalWatch):
     """So many events within a while, one and then another, or one without the other.
 
     An event is a point's coming to one of the states; a point that is first heard of in such a state brings none, as
     nobody knows since when. Events of several points may come in any order: each is put where it belongs.
     """
 
-    __slots__ = ("_condition", "_kept")
+    __slots__ = ("_condition",)
 
     def __init__(self, rule: Rule, memory: Memory, condition: Pattern, zone: tzinfo) -> None:
         off = condition.hold if condition.form is PatternForm.THEN else condition.within
@@ -69,42 +67,26 @@ class PatternWatch(EveryWatch):
         off = 0 if condition.form is PatternForm.WITHOUT else off
         super().__init__(rule, memory, Limit(high=0.0, on_delay=on, off_delay=off), zone)
         self._condition = condition
-        self._kept = memory.keep()
 
-    def take(
-        self,
-        series: str,
-        names: tuple[str, ...],
-        value: Value,
-        quality: Quality,
-        at: Instant,
-        now: Instant,
-        out: list[AlarmChange],
-    ) -> bool:
-        """Take a reading of one of the points; a late, doubled or far-ahead one changes nothing."""
-        memory, points = self.memory, self._kept.points
-        self.is_substantial = False
-        known = points.get(series)
-        if at > now + AHEAD or (known is not None and at <= known.at):
-            return False
-        state = plain_value(value, quality)
-        if memory.last_at is None or at > memory.last_at:
-            # A point that lags behind the others may still bring what denies the conclusion: the clock waits for it.
-            memory.last_at = at
-        memory.lag = max(now - at, 0)
+    def _said(self, value: Value, quality: Quality) -> bool | float | str | None:
+        return plain_value(value, quality)
+
+    def _take(self, entry: Entry, now: Instant, out: list[AlarmChange]) -> None:
+        points, at, state = self._kept.points, entry.at, entry.value
+        known = points.get(entry.series)
+        self.memory.last_at = at
         if known is None and len(points) >= MOST_POINTS:
-            return False
+            return
         before = None if known is None else known.value
         if state is not None and before != state:
             self.is_substantial = True
-        points[series] = Point(at, before if state is None else state)
+        points[entry.series] = Point(at, before if state is None else state)
         if state is None or before is None or before == state or not self.rule.schedule.holds(at, self._zone):
-            return True
-        for name in names:
+            return
+        for name in entry.names:
             happening = self._condition.a if name == "a" else self._condition.b
             if happening is not None and state in happening.values and before not in happening.values:
                 self._happened(name, at, state, now, out)
-        return True
 
     def _happened(self, name: str, at: Instant, state: Value, now: Instant, out: list[AlarmChange]) -> None:
         form = self._condition.form
@@ -170,7 +152,7 @@ class PatternWatch(EveryWatch):
             return
         if begun is not None and begun <= at <= begun + within:
             self._tell(Note.DISPROVE, at, now, state, out)
-        if memory.raised_at is not None and memory.state is not State.NORMAL:
+        if memory.raised_at is not None:
             memory.raised, memory.since = False, None
             self._tell(self._return, max(at, memory.raised_at), now, state, out)
 

@@ -106,6 +106,97 @@ class Side(IntEnum):
     BEYOND = 1
 
 
+class Judged(msgspec.Struct, array_like=True):
+    """What a watch had concluded at some time, without what people know of it: from there it can be judged anew."""
+
+    raised: bool
+    since: Instant | None
+    last_at: Instant | None
+    held: bool
+    value: bool | float | str | None
+    begun_at: Instant | None
+    raised_at: Instant | None
+    edge_at: Instant | None
+    kept: Kept
+
+
+class Entry(msgspec.Struct, array_like=True):
+    """A reading that is remembered as it came.
+
+    Attributes:
+        at: Its event time.
+        value: What it says, ``None`` where that is nothing.
+        series: Of which of several points it is.
+        names: What the condition calls that point.
+    """
+
+    at: Instant
+    value: bool | float | str | None
+    series: str = ""
+    names: tuple[str, ...] = ()
+
+
+class Checkpoint(msgspec.Struct, array_like=True):
+    """A watch as it was when all up to an instant was judged.
+
+    Attributes:
+        at: The instant.
+        judged: A :class:`Judged`, packed.
+    """
+
+    at: Instant
+    judged: bytes
+
+
+class Span(msgspec.Struct, array_like=True):
+    """From when to when a condition held.
+
+    Attributes:
+        begun: When it was raised.
+        over: When it returned, ``None`` while it has not.
+        value: The value it was raised by.
+        said: When people were told that it was raised, where that is later.
+    """
+
+    begun: Instant
+    over: Instant | None = None
+    value: bool | float | str | None = None
+    said: Instant | None = None
+
+    @property
+    def said_at(self) -> Instant:
+        """When it was raised as far as people know: nothing they are told of it later may lie before that."""
+        return self.begun if self.said is None else self.said
+
+
+class Journal(msgspec.Struct, omit_defaults=True):
+    """The newest readings of a watch, and where it stood before them, so that what comes late is judged in its place.
+
+    Attributes:
+        entries: The readings since the first checkpoint, in order of event time.
+        checkpoints: Where the watch stood, oldest first.
+        upto: As far as the clock has concluded something.
+        hole_at: The last reading before a long silence: what is missing there may still come.
+        stale_at: Event time of the earliest reading that came late and is not judged yet.
+        stale_since: When the first of them came.
+        stale: How many they are.
+        told: The alarms that people were told of, oldest first, without those that were denied.
+        untold: Alarms of the past that are told when the one that stands is over.
+        written_at: Until when this was last written.
+    """
+
+    entries: list[Entry] = []
+    checkpoints: list[Checkpoint] = []
+    upto: Instant | None = None
+    hole_at: Instant | None = None
+    stale_at: Instant | None = None
+    stale_since: Instant = 0
+    stale: int = 0
+    told: list[Span] = []
+    untold: list[Span] = []
+    written_at: Instant = 0
+
+
 class Piece(msgspec.Struct, array_like=True):
     """Readings in a row that lie on one side.
 
@@ -161,6 +252,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
         told: From when to when the condition was so that alarms were raised for, oldest first.
         past: What late readings tell of an earlier time.
         kept: What a figure or a pattern was made of so far.
+        journal: The newest readings it was made of.
     """
 
     rule: str
@@ -184,6 +276,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
     told: list[tuple[Instant, Instant]] = []
     past: Past | None = None
     kept: Kept | None = None
+    journal: Journal | None = None
 
     def keep(self) -> Kept:
         """Return what a figure or a pattern is made of; from now on there is one."""

@@ -1,17 +1,15 @@
 """What is usual: the same hour of earlier weeks, and the least flow of a night."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from datetime import datetime, tzinfo
-from math import isfinite
 from statistics import median
 from typing import Final
 
 from linli_core.alarm.conditions import Baseline, Direction, Limit, NightFlow
-from linli_core.alarm.memory import AlarmChange, Memory, Segment, Side
+from linli_core.alarm.journal import JournalWatch
+from linli_core.alarm.memory import AlarmChange, Entry, Memory, Segment, Side
 from linli_core.alarm.rule import Rule
-from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
 from linli_core.instant import DAY, HOUR, Instant, from_datetime, to_datetime
-from linli_core.model import Quality, Value
 
 _ROBUST: Final = 1.4826
 """Makes the median of distances a standard deviation where values are spread as a bell."""
@@ -19,7 +17,7 @@ _ROBUST: Final = 1.4826
 _HOURS_OF_DAY: Final = 24
 
 
-class _SeasonalWatch(EveryWatch, ABC):
+class _SeasonalWatch(JournalWatch):
     """Takes the readings of one point in order, and what each adds to the time before it.
 
     Args:
@@ -30,27 +28,19 @@ class _SeasonalWatch(EveryWatch, ABC):
         counts: Whether the point counts: what lies between two of its readings is then their difference.
     """
 
-    __slots__ = ("_counts", "_kept")
+    __slots__ = ("_counts",)
 
     def __init__(self, rule: Rule, memory: Memory, level: Limit, zone: tzinfo, *, counts: bool) -> None:
         super().__init__(rule, memory, level, zone)
         self._counts = counts
-        self._kept = memory.keep()
 
-    def observe(self, value: Value, quality: Quality, at: Instant, now: Instant, out: list[AlarmChange]) -> bool:
-        """Take a reading; a late, doubled or far-ahead one changes nothing and returns ``False``."""
-        memory, kept = self.memory, self._kept
-        self.is_substantial = False
-        before = memory.last_at
-        if at > now + AHEAD or (before is not None and at <= before):
-            return False
-        plain = plain_value(value, quality)
-        number = None if plain is None or isinstance(plain, str) or not isfinite(plain) else float(plain)
-        memory.last_at, memory.lag = at, max(now - at, 0)
+    def _take(self, entry: Entry, now: Instant, out: list[AlarmChange]) -> None:
+        kept, at = self._kept, entry.at
+        number = entry.value if isinstance(entry.value, float) else None
+        self.memory.last_at = at
         self._pass(kept.upto, at, number, now, out)
         if number is not None or not self._counts:
             kept.value, kept.upto = number, at
-        return True
 
     @abstractmethod
     def _pass(
@@ -58,8 +48,10 @@ class _SeasonalWatch(EveryWatch, ABC):
     ) -> None:
         """Take the time from the reading before to this one."""
 
-    def due(self, listening_since: Instant) -> Instant | None:  # noqa: ARG002
-        """Return that the clock alone settles nothing: the reading after the end of a time does."""
+    def _pass_time(self, upto: Instant, now: Instant, out: list[AlarmChange]) -> None:
+        """Settle nothing: the reading after the end of a time does."""
+
+    def _next_look(self, listening_since: Instant) -> Instant | None:  # noqa: ARG002
         return None
 
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from linli_core.alarm.conditions import Balance, Expression, Limit
 from linli_core.alarm.expression import parse_expression
-from linli_core.alarm.memory import AlarmChange, Memory, Point, Side
+from linli_core.alarm.journal import JournalWatch
+from linli_core.alarm.memory import AlarmChange, Entry, Memory, Point, Side
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
 from linli_core.instant import DAY, Instant
@@ -22,50 +23,35 @@ MOST_PERIODS: Final = 4
 """Edges of periods that are kept for each meter: beyond them a meter that is late is not waited for."""
 
 
-class ExpressionWatch(EveryWatch):
+class ExpressionWatch(JournalWatch):
     """A condition over several points of one device, each as it was last read."""
 
-    __slots__ = ("_ask", "_condition", "_kept")
+    __slots__ = ("_ask", "_condition")
 
     def __init__(self, rule: Rule, memory: Memory, condition: Expression, zone: tzinfo) -> None:
         level = Limit(high=0.5, on_delay=condition.on_delay, off_delay=condition.off_delay)
         super().__init__(rule, memory, level, zone)
         self._condition = condition
         self._ask = parse_expression(condition.when, [name for name, _ in condition.points], rule.id)
-        self._kept = memory.keep()
 
-    def take(
-        self,
-        series: str,  # noqa: ARG002 - points are told apart by their names in the expression
-        names: tuple[str, ...],
-        value: Value,
-        quality: Quality,
-        at: Instant,
-        now: Instant,
-        out: list[AlarmChange],
-    ) -> bool:
-        """Take a reading of one of the points; one older than the point's newest changes nothing."""
-        memory, points = self.memory, self._kept.points
-        self.is_substantial = False
-        if at > now + AHEAD or any(name in points and at <= points[name].at for name in names):
-            return False
-        # Points of one device may come a little out of turn: what they say together is so from the newest on.
-        asked_at = at if memory.last_at is None else max(at, memory.last_at)
-        self._advance(asked_at, now, out)
+    def _said(self, value: Value, quality: Quality) -> bool | float | str | None:
         plain = plain_value(value, quality)
-        said = plain if plain is None or isinstance(plain, str) else float(plain) if isfinite(plain) else None
-        for name in names:
+        return plain if plain is None or isinstance(plain, str) else float(plain) if isfinite(plain) else None
+
+    def _take(self, entry: Entry, now: Instant, out: list[AlarmChange]) -> None:
+        memory, points, at = self.memory, self._kept.points, entry.at
+        self._advance(at, now, out)
+        for name in entry.names:
             known = points.get(name)
-            if known is None or known.value != said:
+            if known is None or known.value != entry.value:
                 self.is_substantial = True
-            points[name] = Point(at, said)
-        memory.last_at, memory.lag = asked_at, max(now - at, 0)
-        found = self._ask(self._fresh(asked_at))
+            points[name] = Point(at, entry.value)
+        memory.last_at = at
+        found = self._ask(self._fresh(at))
         memory.held = found is None
         if found is not None:
             memory.value = bool(found)
-            self._judge(Side.BEYOND if found else Side.BACK, asked_at, now, out)
-        return True
+            self._judge(Side.BEYOND if found else Side.BACK, at, now, out)
 
     def _fresh(self, at: Instant) -> dict[str, float | str | None]:
         """Return what is known of each point at an instant: what is older than is allowed is not."""
@@ -86,9 +72,9 @@ class ExpressionWatch(EveryWatch):
         until = self._counts_until()
         super()._advance(upto if until is None else min(upto, until), now, out)
 
-    def due(self, listening_since: Instant) -> Instant | None:
+    def _next_look(self, listening_since: Instant) -> Instant | None:
         """Return when the clock may settle something: nothing beyond what the readings it rests on count for."""
-        due, until = super().due(listening_since), self._counts_until()
+        due, until = super()._next_look(listening_since), self._counts_until()
         return None if due is None or until is None or due - self.memory.lag > until else due
 
 

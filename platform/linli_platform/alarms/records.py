@@ -110,6 +110,7 @@ class AlarmRecords:
             state = active.get(key, State.NORMAL)
             if memory.state is not state:
                 memory.state, memory.raised, memory.since, memory.past = state, state in CONDITION_HOLDS, None, None
+                memory.journal = None
                 if memory.kept is None:
                     # What is read again is judged anew, and not as old news.
                     memory.last_at, memory.held = None, False
