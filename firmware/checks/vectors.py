@@ -3,7 +3,7 @@
 import binascii
 import json
 
-from linli_node import clock, config, crc, ringlog, saved, senml, senml_reading, threshold
+from linli_node import clock, config, crc, first_page, ringlog, saved, senml, senml_reading, threshold
 from linli_node.errors import ConfigError
 
 
@@ -106,7 +106,13 @@ def _acks(case):
     return states
 
 
+def _dns(query):
+    answer = first_page.dns_answer(binascii.unhexlify(query), "192.168.4.1")
+    return None if answer is None else binascii.hexlify(answer).decode()
+
+
 _PARTS = {
+    "dns": _dns,
     "crc": _crc,
     "pack": _pack,
     "unpack": _unpack,

@@ -3,7 +3,6 @@
 import asyncio
 
 from linli_app.settings import check, load
-from linli_node.errors import ConfigError
 from linli_node.forget import forget
 
 _LISTEN_MS = 3000
@@ -37,13 +36,19 @@ async def _live(root, config):
 
 
 def main(root=""):
-    """Run the node for ever.
+    """Run the node for ever; a board without a configuration asks for one (:mod:`linli_app.first_start`).
 
     Raises:
-        ConfigError: It has no configuration, or one that cannot be used.
+        ConfigError: Its configuration cannot be used, or it has none and may not ask.
     """
     try:
         config = check(root)
     except OSError:
-        raise ConfigError("this board has no configuration yet: linli-edge node provision writes one") from None
+        from linli_app.access_point import AccessPoint  # noqa: PLC0415 - once in a board's life
+        from linli_app.first_start import first_start  # noqa: PLC0415
+
+        air = AccessPoint()
+        if not asyncio.run(first_start(root, air)):
+            air.rest()
+        return
     asyncio.run(_live(root, config))

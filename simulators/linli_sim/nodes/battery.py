@@ -21,7 +21,7 @@ class Supply:
         sending: What sending adds to it (datasheet: 276 to 335 in all).
         sending_ms: How long it sends in a delivery.
         dozing: Light sleep (datasheet: 0.13) while a DS18B20 converts (its datasheet: 1.5 at most).
-        asleep: Deep sleep (datasheet: 0.005), the rope's and the battery's dividers, what the converter draws itself.
+        asleep: Deep sleep (datasheet: 0.005), a divider of 2 MOhm at the battery, a DS18B20 and the converter at rest.
         usable_mah: Of two alkaline cells in a row of 2,500 mAh until they stand at 2.2 V, where the radio is kept
             silent.
         cells_v: Their mean voltage until then.
@@ -34,7 +34,7 @@ class Supply:
     sending: float = 250.0
     sending_ms: float = 60.0
     dozing: float = 1.63
-    asleep: float = 0.012
+    asleep: float = 0.009
     usable_mah: float = 2000.0
     cells_v: float = 2.5
     efficiency: float = 0.88

@@ -1,0 +1,24 @@
+"""The desktop in place of the Wi-Fi that a board opens for its first start."""
+
+
+class AccessPoint:
+    """Nothing but a port of this machine."""
+
+    address = "127.0.0.1"
+    port = 0
+    dns = False
+
+    def open(self, passphrase):
+        """Tell that it is open."""
+        print("open with a passphrase of", len(passphrase))
+
+    def feed(self):
+        """Nothing watches."""
+
+    def close(self):
+        """Tell that it is closed."""
+        print("closed")
+
+    def rest(self):
+        """Sleep until somebody switches the board off and on again."""
+        print("rests")

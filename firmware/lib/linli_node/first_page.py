@@ -1,0 +1,179 @@
+"""The page of a node that has no configuration yet: what it shows, and what becomes of what is sent to it. Pure."""
+
+import binascii
+import json
+
+from linli_node.errors import ConfigError
+
+MAX_BODY = 16384
+KINDS = ("reed", "leak_switch", "button", "pulse", "ds18b20", "pir", "float", "tilt")
+KEYS = ("ca.der", "node.der", "node.key", "update.pub")
+
+_TEXTS = {
+    "en": {
+        "title": "Linli node: first start",
+        "node": "Name of the node",
+        "ssid": "Wi-Fi",
+        "password": "Its password",
+        "host": "Address of the gateway",
+        "file": "Provisioning file of the gateway",
+        "paste": "or paste it here",
+        "kind": "Or one sensor: kind",
+        "pin": "Pin",
+        "send": "Save",
+        "wrong": "Nothing was saved. Please mend:",
+        "done": "Saved. The node starts again and joins the Wi-Fi; this network goes away.",
+        "secret": "it is kept to yourself here; write it again",
+    },
+    "zh": {
+        "title": "邻里节点：首次启动",
+        "node": "节点名称",
+        "ssid": "Wi-Fi 名称",
+        "password": "Wi-Fi 密码",
+        "host": "网关地址",
+        "file": "网关生成的配置文件",
+        "paste": "或粘贴到这里",
+        "kind": "或者只填一个传感器：类型",
+        "pin": "引脚",
+        "send": "保存",
+        "wrong": "没有保存。请改正：",
+        "done": "已保存。节点将重新启动并连接 Wi-Fi，本网络随即关闭。",
+        "secret": "此处不显示原文，请重新填写",
+    },
+}
+_STYLE = (
+    "body{font:17px/1.5 sans-serif;margin:0 auto;max-width:30em;padding:1em}"
+    "label{display:block;margin:.8em 0 .2em}"
+    "input,select,textarea,button{box-sizing:border-box;font:inherit;width:100%;padding:.5em;border:1px solid #777;"
+    "border-radius:.3em}button{margin-top:1.2em;background:#064;color:#fff}"
+    ".wrong{background:#fdd;padding:.6em;white-space:pre-wrap;overflow-wrap:anywhere}"
+)
+_SCRIPT = "f.onchange=function(){var r=new FileReader();r.onload=function(){b.value=r.result};r.readAsText(f.files[0])}"
+
+
+def language(header):
+    """Return ``zh`` where a browser asks for it first, else ``en``."""
+    return "zh" if header.strip().lower().startswith("zh") else "en"
+
+
+def _escaped(text):
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+def page(lang, problems=(), kept=None):
+    """Return the page in pieces; ``kept`` is what was sent before, of which no secret is shown again."""
+    texts, kept = _TEXTS[lang], kept or {}
+    yield '<!doctype html><html lang="' + lang + '"><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width"><title>' + texts["title"] + "</title>"
+    yield "<style>" + _STYLE + "</style><h1>" + texts["title"] + "</h1>"
+    if problems:
+        yield '<div class="wrong" role="alert">' + texts["wrong"] + "\n" + _escaped("\n".join(problems)) + "</div>"
+    yield '<form method="post" action="/">'
+    for name, kind in (("node", "text"), ("ssid", "text"), ("password", "password"), ("host", "text")):
+        shown = "" if kind == "password" else _escaped(kept.get(name, ""))
+        yield '<label for="' + name + '">' + texts[name] + '</label><input id="' + name + '" name="' + name
+        yield '" type="' + kind + '" value="' + shown + '" autocapitalize="off" autocomplete="off">'
+    yield '<label for="f">' + texts["file"] + '</label><input id="f" type="file">'
+    yield '<label for="b">' + texts["paste"] + '</label><textarea id="b" name="bundle" rows="3"></textarea>'
+    yield '<label for="kind">' + texts["kind"] + '</label><select id="kind" name="kind"><option></option>'
+    for kind in KINDS:
+        yield "<option" + (" selected" if kind == kept.get("kind") else "") + ">" + kind + "</option>"
+    yield '</select><label for="pin">' + texts["pin"] + '</label><input id="pin" name="pin" inputmode="numeric" value="'
+    yield _escaped(kept.get("pin", "")) + '"><button>' + texts["send"] + "</button></form>"
+    yield "<script>var f=document.getElementById('f'),b=document.getElementById('b');" + _SCRIPT + "</script>"
+
+
+def done(lang):
+    """Return the page that says that all is well."""
+    texts = _TEXTS[lang]
+    yield '<!doctype html><html lang="' + lang + '"><meta charset="utf-8"><meta name="viewport" content="width=device-'
+    yield 'width"><title>' + texts["title"] + "</title><style>" + _STYLE + "</style><h1>" + texts["title"] + "</h1><p>"
+    yield texts["done"] + "</p>"
+
+
+def form(body):
+    """Return the fields of a form (``application/x-www-form-urlencoded``); ``ValueError`` where it is none."""
+    fields = {}
+    for part in body.split(b"&"):
+        if part:
+            name, equals, value = part.partition(b"=")
+            if not equals:
+                raise ValueError("no form")
+            fields[_plain(name)] = _plain(value).strip()
+    return fields
+
+
+def _plain(text):
+    pieces = text.replace(b"+", b" ").split(b"%")
+    plain = pieces[0]
+    for piece in pieces[1:]:
+        plain += binascii.unhexlify(piece[:2]) + piece[2:]
+    return plain.decode()
+
+
+def _provisioned(text):
+    """Return the configuration in a provisioning, and the keys beside it."""
+    keys = {}
+    try:
+        config = json.loads(text) if text else {}
+        given = config.pop("keys", {})
+        for name in given:
+            if name in KEYS:
+                keys[name] = binascii.unhexlify(given[name])
+    except (ValueError, TypeError, AttributeError):
+        raise ConfigError("the provisioning: cannot be read; write it again with: linli-edge node provision") from None
+    unknown = [name for name in given if name not in KEYS]
+    if unknown:
+        raise ConfigError("keys." + unknown[0][:20] + ": unknown; known here: " + ", ".join(KEYS))
+    return config, keys
+
+
+def _filled(config, fields):
+    """Put what was filled in over a configuration."""
+    if fields.get("node"):
+        config["node"] = fields["node"]
+    if fields.get("ssid"):
+        config["wifi"] = [{"ssid": fields["ssid"], "password": fields.get("password", "")}]
+    if fields.get("host"):
+        gateway = config.get("gateway")
+        config["gateway"] = gateway if isinstance(gateway, dict) else {}
+        config["gateway"]["host"] = fields["host"]
+    if fields.get("kind"):
+        pin = fields.get("pin", "")
+        config["sensors"] = [{"kind": fields["kind"], "pin": int(pin) if pin.isdigit() else pin}]
+
+
+def read(fields, load, lang):
+    """Return the configuration, and the keys by their names, of what was sent.
+
+    Args:
+        fields: Of the form.
+        load: Checks a configuration, and raises :class:`ConfigError`.
+        lang: In which what is kept secret is said to be so.
+
+    Raises:
+        ConfigError: With a line for each mistake; none of them shows a password or a key.
+    """
+    config, keys = _provisioned(fields.get("bundle"))
+    _filled(config, fields)
+    problems = [] if config.get("wifi") else ["wifi[0].ssid: missing; add it"]
+    try:
+        load(json.dumps(config).encode())
+    except ConfigError as exc:
+        for line in str(exc).split("\n"):
+            place = line[: line.find(":")]
+            problems.append(place + ": " + _TEXTS[lang]["secret"] if place.endswith("password") else line)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config, keys
+
+
+def dns_answer(query, address):
+    """Return the answer to a query of DNS: every name is here; ``None`` where it asks for no address."""
+    end = query.find(b"\x00", 12)
+    is_query = len(query) >= 17 and not query[2] & 0x80 and query[4:6] == b"\x00\x01"
+    if not is_query or end < 0 or query[end + 1 : end + 3] != b"\x00\x01":
+        return None
+    place = bytes(int(part) for part in address.split("."))
+    head = query[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
+    return head + query[12 : end + 5] + b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04" + place

@@ -1,0 +1,204 @@
+"""The first start of a board without a configuration: its page, on the unix port, asked by a real HTTP client."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import urllib.parse
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from linli_sim.nodes.vm import FIRMWARE, Machine, environment, unix
+from linli_sim.processes import free_port
+from linli_sim.waiting import eventually
+
+PASSPHRASE = "quiet-river-42"
+FILLED = {
+    "node": "door-1",
+    "ssid": "facility",
+    "password": "wifi secret",
+    "host": "192.168.1.10",
+    "kind": "reed",
+    "pin": "4",
+}
+Asked = tuple[int, dict[str, str], str]
+
+
+def _ask(port: int, method: str, path: str = "/", fields: dict[str, str] | bytes = b"", lang: str = "en") -> Asked:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    body = fields if isinstance(fields, bytes) else urllib.parse.urlencode(fields).encode()
+    connection.request(method, path, body or None, {"Accept-Language": lang})
+    answer = connection.getresponse()
+    found = answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read().decode()
+    connection.close()
+    return found
+
+
+class Board:
+    """A board at its first start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.said = b""
+
+    async def start(self, seconds: int = 60) -> None:
+        """Switch it on."""
+        self.process = await asyncio.create_subprocess_exec(
+            *unix().argv, "-X", "heapsize=128k",
+            str(FIRMWARE / "desktop" / "first.py"), str(self.folder), str(self.port), str(seconds),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env=environment(("lib", "node", "desktop")),
+        )  # fmt: skip
+
+    async def ask(self, method: str, path: str = "/", fields: dict[str, str] | bytes = b"", lang: str = "en") -> Asked:
+        """Ask for a page."""
+        return await asyncio.to_thread(_ask, self.port, method, path, fields, lang)
+
+    async def until_open(self) -> None:
+        """Return once the page is there."""
+
+        async def there() -> bool:
+            try:
+                return (await self.ask("GET"))[0] == 200
+            except OSError:
+                return False
+
+        await eventually(there, "the page of the first start", 20.0)
+
+    async def end(self) -> str:
+        """Return what it said, once it is over."""
+        self.said, _ = await self.process.communicate()
+        return self.said.decode()
+
+
+@pytest_asyncio.fixture
+async def board(tmp_path: Path, unix_port: Machine) -> AsyncIterator[Board]:
+    """One that waits for its configuration."""
+    del unix_port
+    (tmp_path / "label").write_text(PASSPHRASE + "\n")
+    board = Board(tmp_path)
+    await board.start()
+    try:
+        await board.until_open()
+        yield board
+    finally:
+        if board.process.returncode is None:
+            board.process.kill()
+            await board.process.wait()
+
+
+async def test_a_phone_makes_it_a_node(board: Board) -> None:
+    status, headers, text = await board.ask("GET", lang="zh-CN,zh;q=0.9")
+    assert status == 200
+    assert "首次启动" in text
+    assert headers["cache-control"] == "no-store"
+    assert PASSPHRASE not in text
+    # What phones ask for to find out whether they are in the Internet leads to the page.
+    status, headers, _ = await board.ask("GET", "/generate_204")
+    assert (status, headers["location"]) == (302, f"http://127.0.0.1:{board.port}/")
+    keys = {"ca.der": b"authority".hex(), "node.key": b"own".hex()}
+    bundle = json.dumps({"interval": 60, "gateway": {"port": 8885}, "keys": keys})
+    status, _, text = await board.ask("POST", "/", {**FILLED, "bundle": bundle})
+    assert status == 200, text
+    assert "wifi secret" not in text
+    said = await board.end()
+    assert said.splitlines()[-2:] == ["closed", "over"]
+    found = json.loads((board.folder / "node.json").read_bytes())
+    assert found == {
+        "interval": 60,
+        "gateway": {"port": 8885, "host": "192.168.1.10"},
+        "node": "door-1",
+        "wifi": [{"ssid": "facility", "password": "wifi secret"}],
+        "sensors": [{"kind": "reed", "pin": 4}],
+    }
+    assert (board.folder / "keys" / "ca.der").read_bytes() == b"authority"
+    assert (board.folder / "keys" / "node.key").read_bytes() == b"own"
+
+
+async def test_mistakes_are_told_and_no_secret_is(board: Board) -> None:
+    long = "x" * 64
+    status, _, text = await board.ask("POST", "/", {**FILLED, "node": "Door <1>", "password": long, "pin": "four"})
+    assert status == 422
+    assert "node: found &quot;Door &lt;1>&quot;; write lower case, digits and hyphens, 63 at most" in text
+    assert "sensors[0].pin: found &quot;four&quot;" in text
+    assert "wifi[0].password: it is kept to yourself here" in text
+    assert long not in text
+    assert 'value="facility"' in text  # what is no secret need not be written again
+    status, _, text = await board.ask("POST", "/", {"node": "a"})
+    assert status == 422
+    for missing in ("wifi[0].ssid", "gateway", "sensors"):
+        assert f"{missing}: missing; add it" in text
+    key = b"private key".hex()
+    status, _, text = await board.ask("POST", "/", {**FILLED, "bundle": json.dumps({"keys": {"nodekey": key}})})
+    assert (status, key in text) == (422, False)
+    assert "keys.nodekey: unknown" in text
+    assert not (board.folder / "node.json").exists()
+    assert not (board.folder / "keys").exists()
+
+
+async def test_garbage_is_answered_and_the_page_goes_on(board: Board) -> None:
+    for bundle in ("{", "[]", "\x00\xff", '{"keys": 1}', '{"keys": {"ca.der": "xyz"}}', '"text"'):
+        status, _, text = await board.ask("POST", "/", {**FILLED, "bundle": bundle})
+        assert status == 422, bundle
+        assert "the provisioning: cannot be read" in text
+    for body in (b"%", b"%zz=1", b"novalue", b"a=%ff%fe"):
+        status, _, text = await board.ask("POST", "/", body)
+        assert status == 422, body
+        assert "what was sent cannot be read" in text
+    status, _, text = await board.ask("POST", "/", b"a=" + b"x" * 20_000)
+    assert (status, "more than 16384 bytes" in text) == (413, True)
+    for raw in (
+        b"\r\n\r\n",
+        b"\xff\xfe\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 2_000 + b"\r\n",
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", board.port)
+        writer.write(raw)
+        answer = b""
+        with contextlib.suppress(ConnectionError):  # what is too long is not heard to its end
+            answer = await reader.read(200)
+        writer.close()
+        assert not answer or answer.startswith((b"HTTP/1.0 4", b"HTTP/1.0 2")), raw
+    assert (await board.ask("GET"))[0] == 200
+    assert board.process.returncode is None
+
+
+async def test_it_closes_after_its_time(tmp_path: Path, unix_port: Machine) -> None:
+    del unix_port
+    (tmp_path / "label").write_text(PASSPHRASE)
+    board = Board(tmp_path)
+    await board.start(seconds=1)
+    assert (await board.end()).splitlines()[-3:] == ["closed", "rests", "over"]
+    assert not (tmp_path / "node.json").exists()
+
+
+@pytest.mark.parametrize("label", [None, "", "short"])
+async def test_a_board_without_a_passphrase_opens_nothing(
+    tmp_path: Path, unix_port: Machine, label: str | None
+) -> None:
+    del unix_port
+    if label is not None:
+        (tmp_path / "label").write_text(label)
+    board = Board(tmp_path)
+    await board.start()
+    said = await board.end()
+    assert "this board has no configuration yet" in said
+    assert "open with" not in said
+
+
+def test_every_name_is_the_boards(machine: Machine) -> None:
+    query = bytes.fromhex("abcd01000001000000000000") + b"\x05hello\x02cn\x00" + bytes.fromhex("00010001")
+    other = query[:-3] + b"\x1c\x00\x01"  # AAAA: none
+    found = machine.check("vectors", {"dns": [query.hex(), other.hex(), "", query[:14].hex(), "00" * 40]})
+    assert isinstance(found, dict)
+    answer = bytes.fromhex(found["dns"][0])
+    assert answer[:2] == query[:2]
+    assert answer[2] & 0x80
+    assert answer[12:].startswith(query[12:])
+    assert answer[-4:] == bytes([192, 168, 4, 1])
+    assert found["dns"][1:] == [None] * 4
