@@ -24,8 +24,8 @@ def rests_of(board):
     return Rests(board.memory("rests"), broke_down=board.reset_cause == "brown_out")
 
 
-async def wake(node, board, config, rests):
-    """Be awake once, and sleep."""
+async def wake(node, board, config, rests, most_s=_AWAKE_S):
+    """Be awake once, for so long at most, and sleep."""
     started = board.count()
     left = rests.next_s * 1000 - started
     if 0 < left <= config["interval"] * 1000 * _RARELY and _counts_only(node, board):
@@ -35,10 +35,10 @@ async def wake(node, board, config, rests):
     rests.weigh(board.battery_mv())
     awake = _Awake(node, board, config, rests)
     try:
-        await within(_AWAKE_S, awake.live())
+        await within(most_s, awake.live())
     except asyncio.TimeoutError:
         rests.overruns += 1
-        board.say("awake for more than " + str(_AWAKE_S) + " s: what is not done is ended")
+        board.say("awake for more than " + str(most_s) + " s: what is not done is ended")
         if awake.speaking is not None:
             rests.failed()
     pause, least = config["interval"] * 1000, 1000
