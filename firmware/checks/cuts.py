@@ -155,6 +155,43 @@ def worn(_kind, blocks):
     return {"lost": len(set(told)) - len(set(gateway.taken)), "worn": log.worn}
 
 
+class Stuck:
+    """Flash of which blocks, from some moment on, can neither be erased nor written: they keep what they held."""
+
+    def __init__(self, flash):
+        self._flash = flash
+        self.blocks, self.size, self.stuck = flash.blocks, flash.size, set()
+        self.begun, self.filled, self.read = flash.begun, flash.filled, flash.read
+
+    def write(self, block, offset, data):
+        if block in self.stuck:
+            raise OSError(5)
+        self._flash.write(block, offset, data)
+
+    def erase(self, block):
+        if block in self.stuck:
+            raise OSError(5)
+        self._flash.erase(block)
+
+
+def stuck(_kind, records):
+    """Blocks that get stuck with what they held: a start afterwards finds what the log knew before, in order."""
+    flash = Stuck(Board("raw", 8).flash())
+    log, wrong = RingLog(flash, lambda: 1), 0
+    log.open()
+    for number in range(records):
+        log.append(b"%d:" % number + b"x" * 200)
+        if number in (records // 3, records // 2):
+            flash.stuck.add(random.randrange(8))
+        if number % 7 == 0:
+            log.ack(max(log.acked, log.next_seq - 60))
+        again = RingLog(flash, lambda: 2)
+        again.open()
+        known = [(again.epoch, again.next_seq, again.acked)] + [seq for seq, _, _ in again.pending()]
+        wrong += known != [(log.epoch, log.next_seq, log.acked)] + [seq for seq, _, _ in log.pending()]
+    return {"wrong": wrong, "stuck": len(flash.stuck), "evicted": log.evicted}
+
+
 def full(_kind, records):
     """The gateway is away for long: the oldest go, are counted, and the rest arrives."""
     board, gateway, told = Board("raw", 8), Gateway(), []
@@ -274,7 +311,7 @@ def update(kind, cuts):
     return {"cuts": cuts, "updates": updates, "lost": lost, "doubled": 0, "bricked": bricked, "sent": sent[0]}
 
 
-_PARTS = {"update": update, "ring": ring, "counter": counter, "wear": wear, "worn": worn, "full": full}
+_PARTS = {"update": update, "ring": ring, "counter": counter, "wear": wear, "worn": worn, "stuck": stuck, "full": full}
 
 
 def main(path):

@@ -49,6 +49,11 @@ def test_worn_blocks_are_gone_round(unix_port: Machine) -> None:
     assert found["worn"] >= 4
 
 
+def test_blocks_that_are_stuck_with_what_they_held_mislead_no_start(unix_port: Machine) -> None:
+    for found in _run(unix_port, [["stuck", "raw", 250]] * 3):
+        assert (found["wrong"], found["stuck"] > 0) == (0, True)
+
+
 def test_a_full_log_lets_the_oldest_go_and_counts_them(unix_port: Machine) -> None:
     (found,) = _run(unix_port, [["full", "raw", 500]])
     assert found["newest"]
