@@ -101,6 +101,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     damaged: int = 0
     evicted: int = 0
     worn: int = 0
+    low: bool = False
+    overruns: int = 0
 
 
 class Verdict(Enum):

@@ -231,6 +231,10 @@ class Relay:
             self._once(
                 node, "linli.node.rolled-back", f"update {status.number} did not prove itself: {status.running} runs"
             )
+        if status.low:
+            self._once(node, "linli.node.battery-low", "its battery is near its end: this was its last word")
+        if status.overruns:
+            self._once(node, "linli.node.overrun", "it was awake for longer than it may, which was ended")
         offer = None if self._offers is None else await asyncio.to_thread(self._offers.of, node)
         newer = offer is not None and offer.manifest.number > status.number
         return status.epoch, offer.message() if offer is not None and newer else None, status.call

@@ -203,6 +203,19 @@ async def test_two_boards_of_one_name_are_reported_and_the_second_is_not_answere
     assert bench.relay.counters["refused"] == 3
 
 
+async def test_a_low_battery_and_a_time_awake_that_was_ended_are_told_once(bench: Bench) -> None:
+    for _ in range(2):
+        await bench.say("status", status(low=False, overruns=0))
+    said = b"".join(await bench.messages())
+    assert b"battery-low" not in said
+    assert b"overrun" not in said
+    for _ in range(3):
+        await bench.say("status", status(low=True, overruns=2))
+    said = b"".join(await bench.messages())
+    assert said.count(b"linli.node.battery-low") == 1
+    assert said.count(b"linli.node.overrun") == 1
+
+
 @pytest.mark.parametrize("payload", [b"", b"garbage", b"[" * 200, b'[{"n":1}]', b"\xff\xfe", pack(1)[:-3]])
 async def test_garbage_is_refused_and_said_once(bench: Bench, payload: bytes) -> None:
     for channel in ("telemetry", "status"):
