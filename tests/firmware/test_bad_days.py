@@ -186,6 +186,32 @@ async def test_a_month_without_the_broker_costs_the_oldest_and_they_are_named(
     assert begun + 31 * DAY <= times[-1] <= basement.now() + HOUR
 
 
+async def test_what_cannot_wait_is_tried_at_once_however_long_nobody_answered(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    del unix_port
+    basement = Basement(tmp_path, "node-1")
+    contact = {"kind": "button", "pin": 5, "debounce_ms": 0}
+    node = SimNode(tmp_path / "node", _config(basement.port, sensors=[{"kind": "reed", "pin": 4}, contact]))
+    await node.start()
+    refused = "no connection: [Errno 111] ECONNREFUSED"
+    # Each attempt makes the next pause longer, up to minutes; they pass at once.
+    for attempt in range(8):
+        await node.until_again(refused, attempt)
+        if attempt < 7:
+            await node.tell("pass 500")
+    async with basement.open():
+        await node.tell("pin 4 0")
+        await basement.until_taken(2)
+    # A call is tried every ten seconds, as long as it takes.
+    await node.tell("pin 5 0")
+    known = node.said.count(refused)
+    for attempt in range(3):
+        await node.tell("pass 10")
+        await node.until_again(refused, known + attempt)
+    await node.kill()
+
+
 async def test_a_battery_near_its_end_is_told_once_and_then_the_radio_keeps_still(
     tmp_path: Path, unix_port: Machine
 ) -> None:

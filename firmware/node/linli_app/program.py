@@ -22,6 +22,9 @@ _READ_S = const(8)
 """Seconds a sensor may take."""
 _LOOK_MS = const(20)
 """How often contacts and pulses are looked at."""
+_LEAST_MS = const(1000)
+_CALL_MS = const(10000)
+"""Between two attempts to bring somebody's call to the gateway."""
 _RETRY_S = const((1, 2, 5, 10, 30, 60, 120, 300))
 """Pauses between attempts to reach the gateway, each made longer by up to a half."""
 _HEALTH_S = const(3600)
@@ -321,14 +324,23 @@ class Node:
     async def _delivering(self):
         failures = 0
         while True:
-            before = self.sessions
+            before, self.urgent = self.sessions, False
             try:
                 await self.deliver(lambda: False)
             except LinkError as exc:
                 self._board.say(str(exc))
             failures = 0 if self.sessions > before else failures + 1
             pause = _RETRY_S[min(failures, len(_RETRY_S) - 1)] * 1000
-            await asyncio.sleep_ms(pause + self._board.random32() % (pause // 2))
+            await self._pause(pause + self._board.random32() % (pause // 2))
+
+    async def _pause(self, pause):
+        """Wait before the next attempt; what cannot wait cuts that short, and so does a call, again and again."""
+        began, passed = self._board.count(), 0
+        while passed < pause:
+            if (self.urgent and passed >= _LEAST_MS) or (self.call and passed >= _CALL_MS):
+                return
+            await asyncio.sleep_ms(_LOOK_MS)
+            passed = self._board.count() - began
 
     async def deliver(self, until_empty):
         """Join the network and deliver the log; return once ``until_empty()`` says so, and nothing is left.
