@@ -78,14 +78,14 @@ def test_a_look_where_there_is_anything_finds_all(store: DuckDBStore) -> None:
     store.append(batch_of(4, 40 * MINUTE), {})
     look_everywhere(store)
     assert store.compact(5 * DAY).days == [719_164, 719_165, 719_166]
-    assert store._reach.extent == Extent(4 * DAY, DAY, 4 * DAY, frozenset({TEXTS}))
+    assert store._reach.extent == Extent(4 * DAY, DAY, 4 * DAY, frozenset())
     look_everywhere(store)
     store.append(batch_of(2, 40 * MINUTE, value=0.5), {})  # late, of the same instants: nothing new
     store.append(batch_of(0, 6 * HOUR, BAD), {})
     assert store._reach.extent.fresh_from == 0
     look_everywhere(store)
     store.compact(7 * DAY)
-    assert store._reach.extent == Extent(2**62, 0, 6 * DAY, frozenset({TEXTS}))
+    assert store._reach.extent == Extent(2**62, 0, 6 * DAY, frozenset())
     store.append(batch_of(0, 12 * HOUR), {})  # better ones
     assert store._reach.extent.fresh_from == 0
     store.delete([2], 0, 2 * DAY)
@@ -103,7 +103,7 @@ def test_a_file_that_is_opened_again_says_where_its_readings_are(tmp_path: Path)
         store.compact(3 * DAY + 3 * HOUR)
         before = store._reach.extent
     with DuckDBStore(tmp_path / "store.duckdb") as store:
-        assert store._reach.extent == before == Extent(3 * DAY, DAY, 3 * DAY, frozenset({TEXTS}))
+        assert store._reach.extent == before == Extent(3 * DAY, DAY, 3 * DAY, frozenset())
         look_everywhere(store)
 
 

@@ -22,16 +22,19 @@ from linli_platform.days import bounds, day_of
 from linli_platform.store import StoreError, packed, removal, rollup
 from linli_platform.store.aside import Aside
 from linli_platform.store.extent import Extent
+from linli_platform.store.packed import Piece
 
-PIECE: Final = 125_000
-"""Readings moved by one transaction: what sorting them takes fits any memory limit, and the writer waits while it is
-committed, a tenth of a second or so: of four times as many, for a second."""
+PIECE: Final = 4 * packed.ROWS
+"""Readings moved by one transaction: what sorting them takes fits any memory limit. Groups of rows that are whole are
+on the disk before the commit, for which the writer waits a tenth of a second or so, however many they are."""
+
+_WORTH_FILLING: Final = packed.ROWS // 8
+"""DuckDB begins another group of rows where a group lacks less than that."""
 
 SETTLES: Final = 2 * HOUR
 """A day stays where it is for so long after its end: most of what comes late is there by then."""
 
 _EARLIEST: Final = from_datetime(to_datetime(0).replace(year=1900))
-_ALL: Final = (0, 2**31 - 1)
 _ALWAYS: Final = (-(2**62), 2**62)
 
 
@@ -63,31 +66,6 @@ class Expired:
     rollups: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Readings of one day and some series.
-
-    Attributes:
-        day: Ordinal of the day.
-        start, end: When it begins and ends.
-        first, last: The series.
-        kept: A further condition: of other series the day is over.
-    """
-
-    day: int
-    start: Instant
-    end: Instant
-    first: int = _ALL[0]
-    last: int = _ALL[1]
-    kept: str = ""
-
-    @property
-    def where(self) -> str:
-        """The readings as a condition of SQL; names and numbers of ours alone stand in it."""
-        series = f"series BETWEEN {self.first} AND {self.last}{self.kept}"
-        return f"time >= {self.start} AND time < {self.end} AND {series}"
-
-
 Rows = Callable[[str], list[tuple[Any, ...]]]
 Widen = Callable[[Callable[[Extent], Extent]], None]
 
@@ -108,21 +86,54 @@ def due(rows: Rows, now: Instant, zone: tzinfo) -> list[date]:
     return sorted(days)
 
 
-def pieces(rows: Rows, day: date, zone: tzinfo, most: int, table: str = "reading") -> list[Piece]:
-    """Return the pieces in which a day is moved from a table; none if nothing is there."""
+def pieces(rows: Rows, day: date, zone: tzinfo, most: int, table: str = "reading", room: int = 0) -> Iterator[Piece]:
+    """Yield the pieces in which what is there of a day is moved from a table, each when the one before was moved.
+
+    What comes meanwhile, for ever maybe, is left to the next time; for the arguments see :func:`next_piece`.
+    """
     start, end = bounds(day, zone)
-    kept = removal.kept(rows, day.toordinal())
-    counts = rows(
-        f"SELECT series, count(*) FROM {table} WHERE time >= {start} AND time < {end}{kept} GROUP BY 1 ORDER BY 1"  # noqa: S608 - numbers
-    )
-    found: list[Piece] = []
-    first, held = _ALL[0], 0
-    for series, count in counts:
-        if held and held + count > most:
-            found.append(Piece(day.toordinal(), start, end, first, series - 1, kept))
-            first, held = series, 0
-        held += count
-    return [*found, Piece(day.toordinal(), start, end, first, kept=kept)] if counts else []
+    ((left,),) = rows(f"SELECT count(*) FROM {table} WHERE time >= {start} AND time < {end}")  # noqa: S608 - numbers
+    while left > 0 and (piece := next_piece(rows, day, zone, min(left, most), table, room)):
+        yield piece
+        left -= piece.readings
+        room = 0
+
+
+def next_piece(rows: Rows, day: date, zone: tzinfo, most: int, table: str, room: int) -> Piece | None:
+    """Return what is moved next of a day that is in a table; ``None`` if nothing is left.
+
+    As many readings as fill groups of rows, however series go into these: DuckDB writes a group that is whole at once
+    and for good, and one that is not takes more room for ever. Texts come last: in a group that has any, each of its
+    rows bears the number of one.
+
+    Args:
+        rows: Runs a query.
+        day: The day.
+        zone: Whose day.
+        most: How many readings at most.
+        table: Where they are.
+        room: How many lacks the group of rows that was written last.
+    """
+    start, end = bounds(day, zone)
+    ordinal = day.toordinal()
+    kept = removal.kept(rows, ordinal)
+    of_day = f"FROM {table} WHERE time >= {start} AND time < {end}{kept}"
+    counts = rows(f"SELECT text IS NOT NULL, series, count(*) {of_day} GROUP BY 1, 2 ORDER BY 1, 2")
+    left = sum(count for _, _, count in counts)
+    if not left:
+        return None
+    whole = left // packed.ROWS * packed.ROWS
+    readings = wanted = room if _WORTH_FILLING <= room <= min(left, most) else min(whole or left, most)
+    for texts, series, count in counts:
+        if wanted < count:
+            of_series = f"{of_day} AND series = {series} AND (text IS NOT NULL) = {texts}"
+            after = rows(f"SELECT time {of_series} ORDER BY 1 LIMIT 1 OFFSET {wanted}")
+            # None: the writer took some out meanwhile.
+            return Piece(ordinal, start, end, readings, series, after[0][0] if after else None, texts, kept)
+        wanted -= count
+        if not wanted:
+            return Piece(ordinal, start, end, readings, series, None, texts, kept)
+    raise AssertionError("a piece of more readings than there are")
 
 
 class Compactor:
@@ -149,7 +160,7 @@ class Compactor:
         """Move what is due; see :meth:`linli_platform.store.duckdb.DuckDBStore.compact`."""
         done = Compacted()
         for day in due(self._rows, now, zone):
-            for piece in pieces(self._rows, day, zone, most):
+            for piece in pieces(self._rows, day, zone, most, room=packed.room(self._rows)):
                 if self.stopping.is_set():
                     return done
                 self._move(piece, done)
@@ -160,14 +171,12 @@ class Compactor:
 
     def _pack_again(self, zone: tzinfo, most: int) -> None:
         """Pack what an earlier version moved, a piece after the other."""
-        for (day,) in self._rows("SELECT DISTINCT day FROM history WHERE text IS NULL ORDER BY 1"):
+        for (day,) in self._rows("SELECT DISTINCT day FROM history ORDER BY 1"):
             for piece in pieces(self._rows, date.fromordinal(day), zone, most, "history"):
                 if self.stopping.is_set():
                     return
                 with self._transaction(piece.start, piece.end - 1):
-                    where = f"day = {day} AND text IS NULL AND {piece.where}"
-                    packed.pack(self._aside.execute, "history", where, day)
-                    self._aside.execute(f"DELETE FROM history WHERE {where}")  # noqa: S608 - numbers
+                    packed.pack(self._aside.execute, "history", piece)
 
     def _sort_days(self, most: int) -> None:
         """Sort the days of all series if many are not; killed or disturbed, it begins anew the next time."""
@@ -206,10 +215,7 @@ class Compactor:
     def _move(self, piece: Piece, done: Compacted) -> None:
         with self._transaction(piece.start, piece.end - 1):
             done.readings += move(self._aside, piece)
-            left = self._aside.execute(
-                f"SELECT DISTINCT series FROM history WHERE day = {piece.day} AND {piece.where}"  # noqa: S608 - numbers
-            )
-            self._widen(lambda extent: extent.with_moved(piece.start, piece.end, (series for (series,) in left)))
+            self._widen(lambda extent: extent.with_moved(piece.start, piece.end))
             ended = time.monotonic()
         done.longest_commit_s = max(done.longest_commit_s, time.monotonic() - ended)
 
@@ -234,18 +240,18 @@ class Compactor:
 def move(aside: Aside, piece: Piece) -> int:
     """Move a piece, inside a transaction of ``aside``; return how many readings that were."""
     aside.execute(
-        "INSERT INTO head SELECT series, max(time),"  # noqa: S608 - numbers
+        "INSERT INTO head SELECT n.*, d.device_time FROM (SELECT series, max(time) AS time,"  # noqa: S608 - numbers
         " unnest(arg_max({'value': value, 'text': text, 'quality': quality}, time))"
-        f" FROM reading WHERE {piece.where} GROUP BY series"
+        f" FROM reading WHERE {piece.where} GROUP BY series) n LEFT JOIN device_time d ON d.series = n.series"
+        f" AND d.time = n.time AND d.time >= {piece.start} AND d.time < {piece.end}"
         " ON CONFLICT (series) DO UPDATE SET time = excluded.time, value = excluded.value, text = excluded.text,"
-        " quality = excluded.quality WHERE excluded.time >= head.time"
+        " quality = excluded.quality, told = excluded.told WHERE excluded.time >= head.time"
     )
     touched = rollup.touch(
         aside.execute,
         f"SELECT DISTINCT series, {piece.day} AS day, {piece.start} AS start FROM reading WHERE {piece.where}",  # noqa: S608 - numbers
     )
-    moved = packed.pack(aside.execute, "reading", piece.where, piece.day)
-    aside.execute(f"DELETE FROM reading WHERE {piece.where}")  # noqa: S608 - numbers
+    moved = packed.pack(aside.execute, "reading", piece)
     if touched is not None:
         rollup.redo(aside.execute, touched)
     return moved

@@ -1,7 +1,8 @@
 """What devices' own clocks said of readings: a small table in the DuckDB file, beside the readings wherever those are.
 
 Most readings have no such time, so it is no column of theirs. The table has no key: what is asked of it is asked by
-time, it is written in about that order, and DuckDB passes over the blocks of other days (``docs/adr/0030``).
+time, it is written in about that order, and DuckDB passes over the blocks of other days (``docs/adr/0030``). What was
+said of readings by the time these were packed is packed with them (:mod:`linli_platform.store.packed`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linli_core.instant import Instant
-from linli_platform.store import Batch, Row
+from linli_platform.store import Batch, Row, packed
 from linli_platform.store.arrange import Held, same_reading
 from linli_platform.store.statements import registered
 
@@ -61,9 +62,10 @@ def _fill(connection: duckdb.DuckDBPyConnection, batch: Batch, rows: NDArray[np.
     bounds = [int(columns["time"].min()), int(columns["time"].max())]
     with registered(connection, "told", columns):
         connection.execute(
-            "INSERT INTO device_time SELECT series, time, arg_min(device_time, row) FROM told t WHERE NOT EXISTS"
+            "INSERT INTO device_time SELECT series, time, arg_min(device_time, row) FROM told t WHERE NOT EXISTS"  # noqa: S608
             " (SELECT 1 FROM device_time d WHERE d.series = t.series AND d.time = t.time AND d.time BETWEEN ? AND ?)"
-            " GROUP BY series, time",
+            f" AND NOT EXISTS (SELECT 1 FROM {packed.device_times(*bounds)} p"
+            " WHERE p.series = t.series AND p.time = t.time) GROUP BY series, time",
             bounds,
         )
 
@@ -97,16 +99,16 @@ def withdraw(connection: duckdb.DuckDBPyConnection, series: Sequence[int], start
 
 
 def beside(connection: duckdb.DuckDBPyConnection, series: int, rows: list[Row]) -> list[Row]:
-    """Return readings of a series, in order of time, with what the device's clock said of them."""
+    """Return readings of a series, in order of time, with what the device's clock said of them and is in the table."""
     if not rows:
         return rows
     query = "SELECT time, device_time FROM device_time WHERE series = ? AND time BETWEEN ? AND ?"
     told = dict(connection.execute(query, [series, rows[0].time, rows[-1].time]).fetchall())
-    return [replace(row, device_time=told.get(row.time)) for row in rows] if told else rows
+    return [replace(row, device_time=told.get(row.time, row.device_time)) for row in rows] if told else rows
 
 
 def of_newest(connection: duckdb.DuckDBPyConnection, newest: Mapping[int, Instant]) -> dict[int, Instant]:
-    """Return the device times of single readings by series, given their times."""
+    """Return the device times of single readings by series, given their times, as far as they are in the table."""
     if not newest:
         return {}
     columns: dict[str, NDArray[Any]] = {

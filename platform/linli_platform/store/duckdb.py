@@ -360,7 +360,7 @@ class DuckDBStore(Records):
 
     def count_device_times(self) -> int:
         """Return of how many readings the device's own time is held."""
-        return int(self._rows("SELECT count(*) FROM device_time", {})[0][0])
+        return int(self._rows(packed.COUNT_DEVICE_TIMES, {})[0][0])
 
     def count_distinct(self) -> int:
         """Return the number of distinct (series, time) held."""
@@ -516,7 +516,7 @@ class DuckDBStore(Records):
         for head in statements.read_heads(connection):
             heads.recover(*head)
             newest[head[0]] = head[1]
-        heads.device_times = device_time.of_newest(connection, newest)
+        heads.device_times.update(device_time.of_newest(connection, newest))
         zone, extent = zone_of(connection), extent_of(connection)
         with self._state:
             self._heads = heads

@@ -59,7 +59,7 @@ def read(
             raise ValueError("an aggregate needs a step")
         query = (
             "SELECT time, value, text, quality, CAST(quality < $bad AS INTEGER),"  # noqa: S608 - numbers
-            f" CAST(quality >= $bad AS INTEGER) FROM {extent.readings(start, end, [series])}"
+            f" CAST(quality >= $bad AS INTEGER), told FROM {extent.readings(start, end, [series])}"
             " WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
         )
         values = {"series": series, "start": start, "end": end, "bad": bad, "limit": limit}

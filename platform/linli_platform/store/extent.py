@@ -68,24 +68,18 @@ class Extent:
     def readings(self, start: Instant, end: Instant, series: Iterable[int]) -> str:
         """Return in SQL all readings of series, but those that were moved of days not between two instants."""
         if not self.has_moved(start, end):
-            return "(SELECT series, time, value, text, quality FROM reading)"
+            return f"({packed.FRESH})"
         return packed.readings(start, end, fresh=self.has_fresh(end), odd=self.has_odd(series))
 
     def with_fresh(self, first: Instant) -> "Extent":
         """Return one that has readings from an instant on; this one if it has."""
         return self if first >= self.fresh_from else replace(self, fresh_from=first)
 
-    def with_moved(self, start: Instant, end: Instant, odd: Iterable[int] = ()) -> "Extent":
+    def with_moved(self, start: Instant, end: Instant) -> "Extent":
         """Return one that has readings of between two instants that were moved; this one if it has."""
-        more = frozenset(odd)
-        if self.moved_from <= start and end <= self.moved_to and (self.odd is None or more <= self.odd):
+        if self.moved_from <= start and end <= self.moved_to:
             return self
-        return replace(
-            self,
-            moved_from=min(self.moved_from, start),
-            moved_to=max(self.moved_to, end),
-            odd=None if self.odd is None else self.odd | more,
-        )
+        return replace(self, moved_from=min(self.moved_from, start), moved_to=max(self.moved_to, end))
 
 
 EVERYWHERE: Final = Extent()
@@ -141,6 +135,7 @@ def extent_of(connection: duckdb.DuckDBPyConnection) -> Extent:
     if first is None:
         return Extent(fresh, _ALWAYS, -_ALWAYS, frozenset())
     odd = None
+    # Nothing is written to history any more: what an earlier version left there becomes less.
     if connection.execute("SELECT count(*) FROM history").fetchall()[0][0] <= _MOST_ODD:
         odd = frozenset(one for (one,) in connection.execute("SELECT DISTINCT series FROM history").fetchall())
     begin, end = bounds(date.fromordinal(first), zone)[0], bounds(date.fromordinal(last), zone)[1]

@@ -79,7 +79,15 @@ class Heads:
             wider[:size] = column
             setattr(self, name, wider)
 
-    def recover(self, series: int, time: Instant, value: float | None, text: str | None, quality: int) -> None:
+    def recover(
+        self,
+        series: int,
+        time: Instant,
+        value: float | None,
+        text: str | None,
+        quality: int,
+        told: Instant | None = None,
+    ) -> None:
         """Set a series' newest reading as found in the store."""
         self.reserve(series)
         self.time[series] = time
@@ -87,6 +95,8 @@ class Heads:
         self.quality[series] = quality
         if text is not None:
             self.texts[series] = text
+        if told is not None:
+            self.device_times[series] = told
 
     def forget(self, series: int) -> None:
         """Take note that nothing is known of a series any more: its newest reading is to be recovered."""

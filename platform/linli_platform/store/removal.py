@@ -158,10 +158,10 @@ def remove(execute: Execute, series: Iterable[int], start: Instant, end: Instant
     newest = f"(SELECT series FROM head {where})"
     execute(
         "INSERT INTO head SELECT series, max(time),"
-        " unnest(arg_max({'value': value, 'text': text, 'quality': quality}, time))"
+        " unnest(arg_max({'value': value, 'text': text, 'quality': quality, 'told': told}, time))"
         f" FROM past WHERE series IN {newest} GROUP BY series"
         " ON CONFLICT (series) DO UPDATE SET time = excluded.time, value = excluded.value, text = excluded.text,"
-        " quality = excluded.quality"
+        " quality = excluded.quality, told = excluded.told"
     )
     execute(f"DELETE FROM head {where} AND series NOT IN (SELECT DISTINCT series FROM past WHERE series IN ({ids}))")
     return gone

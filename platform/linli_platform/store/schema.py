@@ -10,7 +10,7 @@ import duckdb
 
 from linli_platform.store import StoreUnavailable, device_time, packed, rollup
 
-VERSION: Final = 5
+VERSION: Final = 6
 
 TEMPORARY: Final = "2GiB"
 """What queries may write beside the file when memory is not enough for them; beyond it they are refused."""
@@ -55,7 +55,7 @@ CREATE VIEW readings AS
 _NOTES: Final = "SELECT 1"
 """Version 4: notes of late readings are packed; those that wait are read as they are."""
 
-_STEPS: Final = (_FIRST, _HISTORY + rollup.TABLES, device_time.TABLE, _NOTES, packed.TABLES)
+_STEPS: Final = (_FIRST, _HISTORY + rollup.TABLES, device_time.TABLE, _NOTES, packed.TABLES, packed.WHOLE)
 """What brings a file from each version to the next; an empty file is of version 0."""
 
 
@@ -75,6 +75,8 @@ def connect(path: Path, memory_limit: str, threads: int) -> duckdb.DuckDBPyConne
                 # It closes holes that deletions left, too, and nobody writes meanwhile: a few at a time. All at once,
                 # after a day was moved, took seconds.
                 "max_vacuum_tasks": "1",
+                # Whole groups of rows are written as they come, not up to five at the commit: others wait for that.
+                "write_buffer_row_group_count": "1",
                 # Of a new file. Each column of 122,880 readings begins a block, and fills less than one of 256 KiB.
                 "default_block_size": "65536",
                 "autoinstall_known_extensions": "false",

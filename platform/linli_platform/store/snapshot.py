@@ -30,8 +30,8 @@ PIECE: Final = 250_000
 """Readings written by one query: a tenth of a second's work or so."""
 
 _COLUMNS: Final = {READINGS: "series, time, value, text, quality", DEVICE_TIMES: "series, time, device_time"}
-_TIMES: Final = {READINGS: packed.TIMES, DEVICE_TIMES: {"device_time": "time"}}
-"""What is written by days, where its times stand, and as what."""
+_TIMES: Final = {READINGS: packed.TIMES, DEVICE_TIMES: {"device_time": "time", "stamp": packed.TIMES["stamp"]}}
+"""What is written by days, where its times stand, and as what: of devices' own times with those that have none."""
 
 _PARQUET: Final = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
 
@@ -70,7 +70,7 @@ class Snapshot:
         (series,) = self._one("SELECT count(*) FROM series")
         (events,) = self._one("SELECT count(*) FROM event")
         gateways = len(of_gateways(read_marks(self._cursor)))
-        (device_times,) = self._one("SELECT count(*) FROM device_time")
+        (device_times,) = self._one(packed.COUNT_DEVICE_TIMES)
         return Counts(readings, series, events, gateways, device_times, first, last)
 
     def export(self, folder: Path, rest: Callable[[], None] = lambda: None) -> Iterator[Path]:
@@ -94,14 +94,14 @@ class Snapshot:
         """Write what is too much for one file by the day its readings were observed on."""
         columns = _COLUMNS[table]
         begin, end = self._span(table)
-        if begin is None or end is None:
+        if begin is None or end is None or (table == DEVICE_TIMES and self._one(packed.COUNT_DEVICE_TIMES) == (0,)):
             return
         folder.mkdir()
         day = begin // DAY
         while day <= end // DAY:
             start = day * DAY
             of_day = f"time >= {start} AND time < {start + DAY}"
-            source = packed.readings(start, start + DAY) if table == READINGS else table
+            source = _source(table, start, start + DAY)
             (rows,) = self._one(f"SELECT count(*) FROM {source} WHERE {of_day}")  # noqa: S608
             if rows:
                 for number, (first, last) in enumerate(self._pieces(source, of_day, rows)):
@@ -162,6 +162,13 @@ class Snapshot:
             return self._cursor.execute(query)
         except duckdb.Error as exc:
             raise StoreError(f"{self._path}: the snapshot cannot be read or written: {exc}") from exc
+
+
+def _source(table: str, start: Instant, end: Instant) -> str:
+    """Return in SQL what is written by days, of some of them."""
+    if table == READINGS:
+        return packed.readings(start, end)
+    return f"(SELECT series, time, device_time FROM device_time UNION ALL FROM {packed.device_times(start, end)})"  # noqa: S608
 
 
 def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:

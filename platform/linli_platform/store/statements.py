@@ -24,8 +24,8 @@ from linli_platform.store import (
 _marks_decoder: Final = msgspec.msgpack.Decoder(dict[str, bytes])
 
 _HEADS: Final = """
-SELECT series, max(time), unnest(arg_max({'value': value, 'text': text, 'quality': quality}, time)) FROM (
-    SELECT * FROM reading UNION ALL
+SELECT series, max(time), unnest(arg_max({'value': value, 'text': text, 'quality': quality, 'told': told}, time)) FROM (
+    SELECT *, NULL::BIGINT AS told FROM reading UNION ALL
     SELECT * FROM head h WHERE NOT EXISTS (SELECT 1 FROM reading r WHERE r.series = h.series AND r.time = h.time))
 GROUP BY series
 """
@@ -197,8 +197,13 @@ def read_marks(connection: duckdb.DuckDBPyConnection) -> dict[str, bytes]:
     return marks
 
 
-def read_heads(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, Instant, float | None, str | None, int]]:
-    """Return the newest reading of each series that has any: series, time, value, text and quality."""
+def read_heads(
+    connection: duckdb.DuckDBPyConnection,
+) -> list[tuple[int, Instant, float | None, str | None, int, Instant | None]]:
+    """Return the newest reading of each series that has any: series, time, value, text and quality.
+
+    Of those that were moved it is said, last, what the device's clock told.
+    """
     return connection.execute(_HEADS).fetchall()
 
 
