@@ -216,7 +216,7 @@ def test_readings_come_in_while_days_are_moved(tmp_path: Path) -> None:
         assert store.count() == store.count_distinct() == held + number
 
 
-# Moves in small pieces for ever: what a writer wrote, day after day.
+# Moves in small pieces for ever: what a writer wrote, day after day. Says so when something was moved.
 MOVER = """
 import sys, threading
 from contextlib import suppress
@@ -234,7 +234,8 @@ with DuckDBStore(Path(sys.argv[1])) as store:
     def move():
         while True:
             with suppress(GaveWay):
-                store.compact(10**6 * DAY, most=3_000)
+                if store.compact(10**6 * DAY, most=9_000).readings:
+                    print("moved", flush=True)
 
     threading.Thread(target=move, daemon=True).start()
     while True:
@@ -254,8 +255,9 @@ def test_a_mover_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> Non
     for _ in range(4):
         process = subprocess.Popen([sys.executable, "-c", MOVER, str(path)], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        for _ in range(chance.randint(20, 50)):
-            process.stdout.readline()
+        said = [process.stdout.readline() for _ in range(chance.randint(20, 50))]
+        while "moved\n" not in said:
+            said.append(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
         process.communicate()
         with DuckDBStore(path) as store:

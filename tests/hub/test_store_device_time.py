@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linli_core.instant import DAY, HOUR, SECOND
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_core.model import Quality, Reason, quality_code
 from linli_platform.store import Batch, StoreError, schema, statements
 from linli_platform.store.duckdb import DuckDBStore
@@ -76,9 +76,14 @@ class Model:
 
 TIMES = st.integers(0, 5).map(lambda hour: hour * 12 * HOUR)
 SAID = st.sampled_from([(1.5, None, GOOD), (2.5, None, GOOD), (1.5, None, BAD), (None, None, BAD), (None, "x", GOOD)])
-READINGS = st.lists(
-    st.tuples(st.integers(1, 3), TIMES, SAID, st.one_of(st.none(), st.integers(-5, 5))), min_size=1, max_size=12
+YEAR_1, YEAR_9999 = -62_135_596_800 * SECOND, 253_402_300_799 * SECOND
+CLOCKS = st.one_of(
+    st.integers(-5, 5),
+    st.integers(-5, 5).map(lambda number: number * MINUTE),
+    st.integers(-5, 5).map(lambda number: number * SECOND),
+    st.sampled_from([YEAR_1, YEAR_1 + 1, YEAR_9999, YEAR_9999 + 999_999]),
 )
+READINGS = st.lists(st.tuples(st.integers(1, 3), TIMES, SAID, st.none() | CLOCKS), min_size=1, max_size=12)
 STEPS = st.one_of(
     READINGS,
     READINGS,
@@ -179,3 +184,33 @@ def test_a_backup_of_the_version_before_has_none(store: DuckDBStore, tmp_path: P
     with DuckDBStore(tmp_path / "other.duckdb") as other:
         assert (other.count(), other.count_device_times()) == (1, 0)
         assert other._rows("SELECT value FROM meta WHERE key = 'version'", {}) == [(str(schema.VERSION),)]
+
+
+def test_device_times_are_moved_with_their_readings_and_by_what_their_clock_goes(store: DuckDBStore) -> None:
+    clocks = {1: MINUTE, 2: SECOND, 3: 1_000}
+    told = [
+        (series, at * SECOND, (at / 8, None, GOOD), (YEAR_1 + 7 * HOUR + at * (SECOND + 1_000)) // tick * tick)
+        for series, tick in clocks.items()
+        for at in range(200)
+    ]
+    # Of one reading it comes when that has been moved already; of another never.
+    store.append(batch_of([*told[:-2], (*told[-2][:3], None), (*told[-1][:3], None)]), {})
+    assert store.compact(3 * DAY).readings == len(told)
+    assert store._rows("SELECT count(*) FROM device_time", {}) == [(0,)]
+    assert store._rows("SELECT DISTINCT series, tick FROM packed WHERE told IS NOT NULL ORDER BY 1", {}) == [
+        (1, MINUTE),
+        (2, SECOND),
+        (3, 1000),
+    ]
+    assert store.append(batch_of([told[-2]]), {}).duplicates == 1
+    assert store.append(batch_of([(*told[0][:3], 4711)]), {}).duplicates == 1  # the first stays
+    expected = {reading[:2]: (reading[2], reading[3]) for reading in told}
+    expected[told[-1][:2]] = (told[-1][2], None)
+    assert held(store) == expected
+    assert store.count_device_times() == len(told) - 1
+    newest = {row.series.id: row.device_time for row in store.latest()}
+    store.__exit__(None, None, None)
+    store = opened(store.path)
+    assert {row.series.id: row.device_time for row in store.latest()} == newest
+    assert newest == {1: told[199][3], 2: told[399][3], 3: None}
+    store.__exit__(None, None, None)

@@ -187,3 +187,76 @@ def test_what_an_earlier_version_moved_is_packed(tmp_path: Path) -> None:
     assert store.latest([1])[0].time == 86_340 * SECOND
     assert store._rows("SELECT count(*) FROM stamp", {}) == [(1441,)]
     store.__exit__(None, None, None)
+
+
+def test_days_fill_whole_groups_of_rows(tmp_path: Path) -> None:
+    """DuckDB writes a group that is whole once, and one that is not takes more room for ever."""
+    sizes = (
+        "SELECT sum(count) FROM pragma_storage_info('packed') WHERE column_name = 'place' AND segment_type = 'BIGINT'"
+        " GROUP BY row_group_id ORDER BY row_group_id"
+    )
+    store = opened(tmp_path / "store.duckdb")
+    for number, readings in enumerate((65_000, 75_000)):
+        at = number * DAY + np.arange(readings, dtype=np.int64) * SECOND
+        for series in (1, 2):
+            store.append(Batch(np.full(readings, series, np.int32), at, at / DAY, np.zeros(readings, np.uint8), 0), {})
+        words = {(3, number * DAY + minute * 60 * SECOND): (None, "aus", GOOD) for minute in range(100)}
+        store.append(batch_of(words), {})
+        store.compact(10 * DAY)
+        store.checkpoint()
+    # What lacked in the second group was filled with the second day; texts are the last of each.
+    assert [size for (size,) in store._rows(sizes, {})] == [122_880, 122_880, 34_440]
+    assert store._rows(
+        "SELECT min(place), max(place) FROM packed WHERE text IS NOT NULL GROUP BY day ORDER BY 1", {}
+    ) == store._rows("SELECT max(place) - 99, max(place) FROM packed GROUP BY day ORDER BY 1", {})
+    assert store.count() == store.count_distinct() == 280_200
+    store.__exit__(None, None, None)
+
+
+def test_a_series_with_gaps_has_the_stamps_of_its_device(tmp_path: Path) -> None:
+    store = opened(tmp_path / "store.duckdb")
+    polls = range(0, DAY, 60 * SECOND)
+    readings = {**day(1, polls), **day(2, polls)}
+    # They came late, or failed now and then; one is of another time.
+    gaps = {(3, time): (1.5, None, GOOD) for time in polls if time % (7 * 60 * SECOND)}
+    alone = {(4, time + time // DAY): (1.5, None, GOOD) for time in (60 * SECOND, 61 * SECOND)}
+    for part in (readings, gaps, alone):
+        store.append(batch_of(part), {})
+        store.compact(3 * DAY)
+    assert store._rows("SELECT grid, count(*) FROM stamp GROUP BY 1 ORDER BY 1", {}) == [(1, 1440), (4, 2)]
+    assert told(store) == readings | gaps | alone
+    store.__exit__(None, None, None)
+
+
+def test_what_version_5_packed_is_read_beside_what_is_packed_now(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        for step in schema._STEPS[:5]:
+            connection.execute(step)
+        connection.execute("INSERT INTO meta VALUES ('version', '5'), ('installation', 'ab'), ('zone', '0')")
+        connection.execute("INSERT INTO meta VALUES ('packed:place', '10')")
+        connection.execute("INSERT INTO series VALUES (1, 'gw', 'meter-1', 'meter-1/voltage.s1', 'voltage')")
+        # Ten readings of 1970-01-01, a second apart, 23.0 to 23.9; a text; what the device's clock said of two.
+        connection.execute("INSERT INTO stamp SELECT 719163, 1, i, -1000000, i * 1000000 FROM range(1, 11) t(i)")
+        connection.execute(
+            "INSERT INTO packed SELECT 1, 719163, 1, i, 0, 200, 29 + i, 10, NULL, 0 FROM range(1, 11) t(i)"
+        )
+        connection.execute("INSERT INTO history VALUES (1, 500000, NULL, 'aus', 0, 719163)")
+        connection.execute("INSERT INTO device_time VALUES (1, 500000, 7), (1, 9000000, 8)")
+        connection.execute("INSERT INTO head VALUES (1, 9000000, 23.9, NULL, 0)")
+    readings: Readings = {(1, number * SECOND): ((230 + number) / 10, None, GOOD) for number in range(10)}
+    readings[1, SECOND // 2] = (None, "aus", GOOD)
+    store = opened(path)
+    for _ in range(2):
+        assert bits(told(store)) == bits(readings)
+        times = {row.time: row.device_time for row in store.read(1, 0, DAY)}
+        assert {time: told for time, told in times.items() if told is not None} == {SECOND // 2: 7, 9 * SECOND: 8}
+        assert store.latest([1])[0].device_time == 8
+        assert store.count_device_times() == 2
+        late = {(2, number * SECOND): (1.5, None, GOOD) for number in range(3)}
+        store.append(batch_of(late), {})
+        readings |= late
+        store.compact(3 * DAY)
+        assert store._rows("SELECT count(*) FROM history", {}) == [(0,)]
+    assert bits(told(store)) == bits(readings)
+    store.__exit__(None, None, None)
