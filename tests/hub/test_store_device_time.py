@@ -204,6 +204,7 @@ def test_device_times_are_moved_with_their_readings_and_by_what_their_clock_goes
     ]
     assert store.append(batch_of([told[-2]]), {}).duplicates == 1
     assert store.append(batch_of([(*told[0][:3], 4711)]), {}).duplicates == 1  # the first stays
+    expected: dict[tuple[int, int], tuple[Said, int | None]]
     expected = {reading[:2]: (reading[2], reading[3]) for reading in told}
     expected[told[-1][:2]] = (told[-1][2], None)
     assert held(store) == expected

@@ -200,7 +200,7 @@ def test_days_fill_whole_groups_of_rows(tmp_path: Path) -> None:
         at = number * DAY + np.arange(readings, dtype=np.int64) * SECOND
         for series in (1, 2):
             store.append(Batch(np.full(readings, series, np.int32), at, at / DAY, np.zeros(readings, np.uint8), 0), {})
-        words = {(3, number * DAY + minute * 60 * SECOND): (None, "aus", GOOD) for minute in range(100)}
+        words: Readings = {(3, number * DAY + minute * 60 * SECOND): (None, "aus", GOOD) for minute in range(100)}
         store.append(batch_of(words), {})
         store.compact(10 * DAY)
         store.checkpoint()
@@ -218,8 +218,8 @@ def test_a_series_with_gaps_has_the_stamps_of_its_device(tmp_path: Path) -> None
     polls = range(0, DAY, 60 * SECOND)
     readings = {**day(1, polls), **day(2, polls)}
     # They came late, or failed now and then; one is of another time.
-    gaps = {(3, time): (1.5, None, GOOD) for time in polls if time % (7 * 60 * SECOND)}
-    alone = {(4, time + time // DAY): (1.5, None, GOOD) for time in (60 * SECOND, 61 * SECOND)}
+    gaps: Readings = {(3, time): (1.5, None, GOOD) for time in polls if time % (7 * 60 * SECOND)}
+    alone: Readings = {(4, time + time // DAY): (1.5, None, GOOD) for time in (60 * SECOND, 61 * SECOND)}
     for part in (readings, gaps, alone):
         store.append(batch_of(part), {})
         store.compact(3 * DAY)
@@ -253,7 +253,7 @@ def test_what_version_5_packed_is_read_beside_what_is_packed_now(tmp_path: Path)
         assert {time: told for time, told in times.items() if told is not None} == {SECOND // 2: 7, 9 * SECOND: 8}
         assert store.latest([1])[0].device_time == 8
         assert store.count_device_times() == 2
-        late = {(2, number * SECOND): (1.5, None, GOOD) for number in range(3)}
+        late: Readings = {(2, number * SECOND): (1.5, None, GOOD) for number in range(3)}
         store.append(batch_of(late), {})
         readings |= late
         store.compact(3 * DAY)

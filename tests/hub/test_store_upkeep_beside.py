@@ -1,9 +1,11 @@
 """Upkeep is beside the writer: at no step of it does a commit wait for the next, and what stops all is bounded."""
 
+import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 
 from linli_core.instant import DAY, SECOND
@@ -56,3 +58,46 @@ def test_holes_are_closed_a_few_at_a_time(tmp_path: Path) -> None:
         assert before >= 12
         assert left[-1] < before // 2
         assert all(one - other <= 4 for one, other in pairwise(left))
+
+
+def test_the_log_is_brought_in_while_commits_go_on(tmp_path: Path) -> None:
+    """Were it brought in by a commit of the writer, or by a checkpoint that lets nobody in, none would be beside it."""
+    path = tmp_path / "store.duckdb"
+    log = path.with_name(path.name + ".wal")
+    with DuckDBStore(path) as store:
+        series = [store.series("gw", f"meter-{number}/voltage").id for number in (1, 2, 3)]
+        for number in series:
+            store.append(batch(number, 0, 80_000), {})
+        assert log.stat().st_size > 4_000_000
+        bring_in = store._aside.bring_in
+        beside: list[int] = []
+        log_after: list[int] = []
+
+        def watched(cursor: duckdb.DuckDBPyConnection, reader: duckdb.DuckDBPyConnection) -> None:
+            done = threading.Event()
+
+            def work() -> None:
+                bring_in(cursor, reader)
+                log_after.append(log.stat().st_size)
+                done.set()
+
+            # As long as it might take: for each table that has changed.
+            store._connected().execute("SET debug_checkpoint_scan_sleep_ms = 50")
+            worker = threading.Thread(target=work)
+            worker.start()
+            committed = 0
+            while not done.is_set():
+                store.append(batch(series[0], 1_000_000 + len(beside) * 10_000 + committed, 1), {"gw": b"mark"})
+                committed += 1
+            worker.join()
+            store._connected().execute("SET debug_checkpoint_scan_sleep_ms = 0")
+            beside.append(committed)
+
+        store._aside.bring_in = watched  # type: ignore[method-assign]
+        assert store.compact(2 * DAY).readings == 3 * 80_000
+        assert beside
+        assert max(beside) >= 5
+        assert max(log_after) < 1_000_000
+        assert store.count() == store.count_distinct() == 3 * 80_000 + sum(beside)
+        assert store.marks() == {"gw": b"mark"}
+        assert store._rows("SELECT current_setting('wal_autocheckpoint')", {}) == [("15.2 MiB",)]

@@ -7,13 +7,18 @@ delete what the long one is moving makes it start again later: readings wait for
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
 import duckdb
+import msgspec
 
 from linli_core.instant import Instant
 from linli_platform.store import StoreError
+from linli_platform.store.schema import LOG, LOG_BESIDE
+
+_NOW: Final = "1MB"
+"""A log as long as this is brought in at once."""
 
 _AGAIN_S: Final = 0.01
 """An interrupt between two statements reaches neither: it is said again until the work stands."""
@@ -28,10 +33,14 @@ class Aside:
 
     Args:
         write: The writer's lock; whoever holds it has the only other transaction.
+
+    Attributes:
+        bringing_in: Held while the write-ahead log is brought into the file. Who holds it does not ask for ``write``.
     """
 
     def __init__(self, write: threading.Lock) -> None:
         self._write = write
+        self.bringing_in = threading.Lock()
         self._one = threading.Lock()
         self._turn = threading.Condition()
         self._cursor: duckdb.DuckDBPyConnection | None = None
@@ -76,6 +85,36 @@ class Aside:
             with self._turn:
                 self._busy = False
                 self._turn.notify_all()
+
+    def bring_in(self, cursor: duckdb.DuckDBPyConnection, reader: duckdb.DuckDBPyConnection) -> None:
+        """Bring the write-ahead log into the file, and let the writer commit meanwhile; close the cursors.
+
+        DuckDB does it in the commit that makes the log too long. It lets others insert beside it if that commit did
+        nothing but insert, and if another transaction is open. What the writer would do in a commit of its own, with a
+        piece of a day in the log for half a second, is done here: no message waits for it.
+        """
+        with self.bringing_in, closing(cursor), closing(reader):
+            reader.begin()
+            reader.execute("SELECT count(*) FROM meta").fetchall()
+            cursor.begin()
+            cursor.execute("INSERT INTO mark_journal VALUES (0, ?)", [msgspec.msgpack.encode({})])
+            cursor.execute(f"SET wal_autocheckpoint = '{_NOW}'")
+            try:
+                cursor.commit()
+            finally:
+                cursor.execute(f"SET wal_autocheckpoint = '{LOG_BESIDE}'")
+                reader.rollback()
+
+    @contextmanager
+    def keeping_log(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Leave the write-ahead log to :meth:`bring_in` while the block runs; close the cursor."""
+        with closing(cursor):
+            cursor.execute(f"SET wal_autocheckpoint = '{LOG_BESIDE}'")
+            try:
+                yield
+            finally:
+                with suppress(duckdb.Error):  # closed meanwhile, and opened again with the setting as it was
+                    cursor.execute(f"SET wal_autocheckpoint = '{LOG}'")
 
     def give_way(self, first: Instant | None = None, last: Instant | None = None) -> None:
         """Undo the transaction if it is over readings of this time, or any. The caller holds the writer's lock."""

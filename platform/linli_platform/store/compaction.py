@@ -28,6 +28,9 @@ PIECE: Final = 4 * packed.ROWS
 """Readings moved by one transaction: what sorting them takes fits any memory limit. Groups of rows that are whole are
 on the disk before the commit, for which the writer waits a tenth of a second or so, however many they are."""
 
+_LOG_BYTES: Final = 4 * 1024 * 1024
+"""What a piece leaves in the write-ahead log for which it is worth bringing that in: twice as much is usual."""
+
 _WORTH_FILLING: Final = packed.ROWS // 8
 """DuckDB begins another group of rows where a group lacks less than that."""
 
@@ -226,6 +229,14 @@ class Compactor:
                 yield
         except duckdb.Error as exc:
             raise StoreError(f"{self._path}: upkeep: nothing of it was kept: {exc}") from exc
+        log = self._path.with_name(self._path.name + ".wal")
+        try:
+            if log.stat().st_size >= _LOG_BYTES:
+                self._aside.bring_in(self._cursor(), self._cursor())
+        except FileNotFoundError:
+            pass
+        except duckdb.Error as exc:
+            raise StoreError(f"{self._path}: upkeep: the log could not be brought in: {exc}") from exc
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         cursor = self._cursor()

@@ -378,7 +378,7 @@ class DuckDBStore(Records):
 
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the main file."""
-        with self._write:
+        with self._write, self._aside.bringing_in:
             # DuckDB brings nothing into the file while another transaction writes.
             self._aside.give_way()
             try:
@@ -399,7 +399,7 @@ class DuckDBStore(Records):
             GaveWay: The writer had to change what was being moved; what is not moved yet is moved the next time.
             StoreError: The disk is full or fails; what is not moved yet is moved the next time, and nothing is lost.
         """
-        with self._one_thread():
+        with self._one_thread(), self._aside.keeping_log(self._cursor()):
             done = self._compactor.compact(now, self._days(), most)
         if done.days:
             with self._write, suppress(duckdb.Error):  # a file that is of no more use says so to the next commit
@@ -416,7 +416,7 @@ class DuckDBStore(Records):
         Raises:
             StoreError: The disk is full or fails, or the writer came first; the rest goes the next time.
         """
-        with self._one_thread():
+        with self._one_thread(), self._aside.keeping_log(self._cursor()):
             return self._compactor.retain(now, self._days(), rules)
 
     def _days(self) -> tzinfo:
