@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import os
@@ -30,6 +29,7 @@ from linli_platform.backup.restore import Place, refuse_half_restored, restore, 
 from linli_platform.backup.take import take
 from linli_platform.backup.targets import FolderTarget
 from linli_platform.registry import Registry
+from linli_platform.store import LatestRow
 from linli_platform.store.duckdb import DuckDBStore
 
 if TYPE_CHECKING:
@@ -69,16 +69,16 @@ def test_what_is_brought_back_is_what_was_there(platform: Platform) -> None:
         assert rows(store) == rows(platform.store)
         assert store.marks() == platform.store.marks()
         assert store.installation == platform.store.installation
-        assert store.latest() == [msgspec_free(row) for row in platform.store.latest()]
+        assert store.latest() == [without_receipt(row) for row in platform.store.latest()]
         assert registry.gateways() == platform.registry.gateways()
         assert registry.losses() == platform.registry.losses()
     assert not list(platform.work.iterdir())
     assert not list(place.work.iterdir())
 
 
-def msgspec_free(row: object) -> object:
+def without_receipt(row: LatestRow) -> LatestRow:
     """A store that was brought back does not know when a reading was received: it never kept that."""
-    return dataclasses.replace(row, received_at=None)  # type: ignore[type-var]
+    return msgspec.structs.replace(row, received_at=None)
 
 
 def test_a_backup_holds_one_instant_while_readings_go_on_coming(platform: Platform) -> None:
