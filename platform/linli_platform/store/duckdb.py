@@ -60,6 +60,9 @@ _FOLD_AFTER: Final = 4096
 _FOLD_BYTES: Final = 2_000_000
 """Rows and bytes of the journal of marks from which on it is folded: each checkpoint writes all of it anew."""
 
+_NO_MEMORY: Final = "failed to allocate"
+"""What DuckDB says where memory ends in a commit; that is an error of the transaction to it."""
+
 _FENCE: Final = "fence:"
 _MICROSECONDS_MAX: Final = 2**62
 
@@ -585,7 +588,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> I
             connection.rollback()
         except duckdb.Error:
             store.mark_broken()
-        if isinstance(exc, duckdb.OutOfMemoryException):
+        if isinstance(exc, duckdb.OutOfMemoryException) or _NO_MEMORY in str(exc):
             # A query holds it. No batch is to blame for that, and none may be taken apart.
             raise StoreUnavailable(f"{store.path}: nothing of the batch was kept, try again: {exc}") from exc
         raise StoreError(f"{store.path}: nothing of the batch was kept: {exc}") from exc
