@@ -22,7 +22,7 @@ help:
 	@echo "make test    prove it (about 9 minutes)  [WORKERS=0: in one process]"
 	@echo "make check   lint, types, layers"
 	@echo "make bench   figures, one JSON line each  [ONLY=GLOB]"
-	@echo "make boards  make the Grafana boards, and ask every query of them on each store (15 minutes)"
+	@echo "make boards  make the Grafana boards, and ask every query of them on each store (ten minutes)"
 	@echo "make vectors judge recorded frames of real devices  [LINLI_VECTORS=DIR]"
 	@echo "make fuzz    damaged and made-up telegrams, each codec 10 minutes  [MINUTES=N]"
 	@echo "make faults  200 faults by a seed, nothing lost (10 minutes)  [SEED=N] [FAULTS=N]; make soak for hours, then memory at a steady load  [HOURS=N] [STEADY=MINUTES]"

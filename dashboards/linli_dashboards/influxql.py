@@ -140,7 +140,10 @@ def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     # Not one window for all of the time: it would begin before that, and InfluxDB leaves out what does. Of extremes
     # it is all the same how long the windows are, and those of days are at hand.
     whole = Window.DAY if ask.aggregate in _EXTREMES and scope is Scope.PLATFORM else Window.AUTO
-    inner = ask.inner or (whole if ask.window in _ONE else ask.window)
+    inner: Window | None = ask.inner or (whole if ask.window in _ONE else ask.window)
+    if ask.window is Window.NEWEST:
+        # Each point has one value of the last hour: several would be added to each other.
+        inner = None
     by = named(ask.by, lang, scope)
     each = (*by, *(tag for tag in ("gateway", "point") if tag not in by))
     if ask.aggregate is Aggregate.CONSUMED:

@@ -10,7 +10,7 @@ from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
 
 
-def _of_device(aggregate: Aggregate, quantity: str, shown: str, name: str) -> Ask:
+def _of_device(aggregate: Aggregate, quantity: str, shown: str, name: str, *, plain: bool = True) -> Ask:
     return Ask(
         quantity,
         aggregate,
@@ -19,6 +19,7 @@ def _of_device(aggregate: Aggregate, quantity: str, shown: str, name: str) -> As
         window=Window.WHOLE,
         across="sum" if aggregate is Aggregate.CONSUMED else "",
         shape=Shape.TABLE,
+        plain=plain,
         name=name,
         label=f"board.column.{name}",
     )
@@ -51,7 +52,16 @@ ELECTRICITY: Final = Board(
         Panel(
             "board.electricity.power_now",
             Look.FIGURE,
-            (Ask("active_power", Aggregate.MEAN, "kW", window=Window.NEWEST, lived=Lived.DWELLINGS),),
+            (
+                Ask(
+                    "active_power",
+                    Aggregate.MEAN,
+                    "kW",
+                    across="sum",
+                    window=Window.NEWEST,
+                    lived=Lived.DWELLINGS,
+                ),
+            ),
             width=6,
             height=5,
         ),
@@ -83,13 +93,35 @@ ELECTRICITY: Final = Board(
         _by_building("board.electricity.factor", "power_factor", Aggregate.MEAN),
         Row("board.electricity.meters"),
         Panel(
+            "board.electricity.by_dwelling",
+            Look.TABLE,
+            (
+                Ask(
+                    "energy_import",
+                    Aggregate.CONSUMED,
+                    "kWh",
+                    by=("dwelling",),
+                    window=Window.WHOLE,
+                    lived=Lived.DWELLINGS,
+                    shape=Shape.TABLE,
+                    name="consumed",
+                    label="board.column.consumed",
+                ),
+            ),
+            width=7,
+            height=10,
+            ranked="consumed",
+            drill=(Drill(Goal.DWELLING, "electricity", "dwelling_{lang}"),),
+        ),
+        Panel(
             "board.electricity.table",
             Look.TABLE,
             (
                 _of_device(Aggregate.CONSUMED, "energy_import", "kWh", "consumed"),
                 _of_device(Aggregate.MAXIMUM, "active_power", "kW", "highest"),
+                _of_device(Aggregate.MINIMUM, "voltage", "V", "lowest", plain=False),
             ),
-            width=24,
+            width=17,
             height=10,
             joined=True,
             ranked="consumed",
