@@ -14,7 +14,7 @@ from linli_dashboards.grafana.connection import check_url
 from linli_dashboards.grafana.secret import read_secret
 from linli_dashboards.report.figures import reckon
 from linli_dashboards.report.material import Health, gather
-from linli_dashboards.report.month import Month, parse_month, parse_zone
+from linli_dashboards.report.month import Month, check_days, parse_month, parse_zone
 from linli_dashboards.report.pdf import as_pdf
 from linli_dashboards.report.story import tell
 from linli_dashboards.report.web_page import as_html
@@ -66,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
         if not zone:
             raise ConfigError("--zone", "the platform does not say its time zone", "write one such as Asia/Shanghai")
         known = parse_zone(zone)
-        return parse_month(args.month, known, health.time.astimezone(known).date())
+        month = parse_month(args.month, known, health.time.astimezone(known).date())
+        check_days(month, health.time, health.zone, health.utc_offset)
+        return month
 
     material = gather(Platform(args.platform, token), args.area, month_of)
     strangers = sorted(left_out - material.devices.keys())

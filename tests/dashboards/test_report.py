@@ -170,6 +170,10 @@ def test_a_month_of_which_nothing_is_known(report: Report, tmp_path: Path) -> No
         ),
         (("--month", "2027-01"), "--month: 2027-01 lies ahead; name one that has begun"),
         (("--zone", "Mars"), "--zone: no time zone is called 'Mars'; write one such as Asia/Shanghai"),
+        (
+            ("--zone", "UTC", "--month", "2026-10"),
+            "--zone: the platform counts its days by Asia/Shanghai, which are not those of UTC",
+        ),
         (("--leave-out", "meter"), "--leave-out: 'meter' names no device; write GATEWAY/DEVICE"),
         (
             ("--leave-out", "gw-x/meter"),

@@ -1,6 +1,6 @@
 """The figures of a report, from hand-made material."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,7 +22,7 @@ from linli_dashboards.report.material import (
     Rule,
     Titles,
 )
-from linli_dashboards.report.month import Month, parse_month, parse_zone
+from linli_dashboards.report.month import Month, check_days, parse_month, parse_zone
 from linli_dashboards.report.scale import scale
 from linli_dashboards.report.wrap import lines_of
 
@@ -312,3 +312,17 @@ def test_what_is_no_month(month: str, said: str) -> None:
 def test_what_is_no_zone() -> None:
     with pytest.raises(ConfigError, match="no time zone is called 'Mars/Olympus'; write one such as Asia/Shanghai"):
         parse_zone("Mars/Olympus")
+
+
+def test_days_of_another_clock_are_no_days_of_this_report() -> None:
+    month = Month(2026, 10, ZoneInfo("Asia/Shanghai"))
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    for name, offset in (("Asia/Shanghai", None), ("Asia/Singapore", None), ("", 8 * 3600), ("", None)):
+        check_days(month, now, name, offset)
+    with pytest.raises(ConfigError, match="counts its days by UTC, which are not those of Asia/Shanghai"):
+        check_days(month, now, "UTC", 0)
+    with pytest.raises(ConfigError, match=r"by a clock \+0 h from UTC"):
+        check_days(month, now, "", 0)
+    # In November both clocks are alike, and in the last week of October they are not.
+    with pytest.raises(ConfigError, match="by Africa/Lagos, which are not those of Europe/Berlin"):
+        check_days(Month(2026, 10, ZoneInfo("Europe/Berlin")), now, "Africa/Lagos", 3600)

@@ -45,11 +45,17 @@ class Titles(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How the platform fares."""
+    """How the platform fares.
+
+    Attributes:
+        zone: By whose midnights it counts days; empty if it knows no name for that.
+        utc_offset: By how many seconds that clock is ahead of UTC now; ``None`` where the platform does not say.
+    """
 
     version: str
     time: datetime
     zone: str = ""
+    utc_offset: int | None = None
 
 
 class Area(msgspec.Struct, frozen=True):

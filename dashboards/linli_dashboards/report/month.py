@@ -77,6 +77,35 @@ def parse_month(text: str, zone: ZoneInfo, today: date) -> Month:
     return month
 
 
+def check_days(month: Month, now: datetime, platform: str, offset: int | None) -> None:
+    """Refuse a month whose days are not those that the platform counts by.
+
+    What came of a day would be told of two, and the last day of the month would lack its evening.
+
+    Args:
+        month: By the clock that was asked for.
+        now: The platform's present.
+        platform: Name of its zone; empty if it knows none.
+        offset: By how many seconds its clock is ahead of UTC now; ``None`` if it does not say.
+
+    Raises:
+        ConfigError: They are others.
+    """
+    if platform:
+        theirs = parse_zone(platform)
+        same = all(month.begin(day) == Month(month.year, month.number, theirs).begin(day) for day in month.days)
+    else:
+        ours = now.astimezone(month.zone).utcoffset()
+        same = offset is None or ours is None or ours.total_seconds() == offset
+    if not same:
+        counted = platform or f"a clock {(offset or 0) / 3600:+g} h from UTC"
+        raise ConfigError(
+            "--zone",
+            f"the platform counts its days by {counted}, which are not those of {month.zone.key}",
+            f'set zone = "{month.zone.key}" in its settings, or ask by its own',
+        )
+
+
 def parse_zone(name: str) -> ZoneInfo:
     """Return a time zone by its name; :class:`ConfigError` if there is none."""
     try:

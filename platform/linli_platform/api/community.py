@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
-from linli_core.instant import to_rfc3339
+from linli_core.instant import to_datetime, to_rfc3339
 from linli_platform.alarms import Filter
 from linli_platform.api import answers, models
 from linli_platform.api.context import ApiContext
@@ -75,12 +75,15 @@ class _Routes:
             name: models.PartHealth(state=part.state, detail=part.detail)
             for name, part in self._context.parts().items()
         }
+        now = self._context.clock()
+        offset = to_datetime(now).astimezone(self._context.zone).utcoffset()
         worst = max((part.state for part in parts.values()), key=_ORDER.index, default="ok")
         return models.Health(
             state=worst,
             version=self._context.version,
-            time=to_rfc3339(self._context.clock()),
+            time=to_rfc3339(now),
             zone=zone_name(self._context.zone),
+            utc_offset=round(offset.total_seconds()) if offset else 0,
             parts=parts,
             open_alarms=len(await self._context.alarms.find(Filter(active=True), 10_000)),
             live_clients=self._context.live.clients,

@@ -32,6 +32,7 @@ class Health(BaseModel):
     zone: str = Field(
         description="The community's time zone, where its days begin; empty where only its offset is known."
     )
+    utc_offset: int = Field(description="By how many seconds the community's clock is ahead of UTC now.")
     parts: dict[str, PartHealth] = Field(description="`broker`, `store`, …")
     open_alarms: int = Field(description="Alarms not settled yet.")
     live_clients: int = Field(description="Clients of the live feed.")
