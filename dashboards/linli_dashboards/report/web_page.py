@@ -33,16 +33,23 @@ p { margin: .3rem 0 .6rem; max-width: 46rem }
 .tiles div { border: 1px solid var(--rule); border-radius: 6px; padding: .6rem .8rem }
 .tiles b { display: block; font-size: 1.5rem; line-height: 1.3 }
 .tiles small { display: block; color: var(--soft) }
-.scroll { overflow-x: auto }
+.scroll, figure { overflow-x: auto; background:
+  linear-gradient(to right, #fff 35%, #fff0) left / 3rem 100% no-repeat local,
+  linear-gradient(to left, #fff 35%, #fff0) right / 3rem 100% no-repeat local,
+  linear-gradient(to right, #16202a40, #16202a00) left / .8rem 100% no-repeat scroll,
+  linear-gradient(to left, #16202a40, #16202a00) right / .8rem 100% no-repeat scroll }
 table { border-collapse: collapse; width: 100%; margin: .4rem 0 .8rem; font-size: .92em;
   font-variant-numeric: tabular-nums }
 th { text-align: left; font-weight: 600; color: var(--soft) }
 th, td { padding: .28rem .5rem .28rem 0; border-bottom: 1px solid var(--rule); vertical-align: top }
+th:first-child, td:first-child { min-width: 5em }
 .figure { text-align: right; white-space: nowrap }
 th:last-child, td:last-child { padding-right: 0 }
-figure { margin: 1rem 0; overflow-x: auto } figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .2rem }
+figure { margin: 1rem 0 }
+figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .2rem; position: sticky; left: 0 }
 svg { width: 100%; min-width: 34rem; height: auto; display: block; font-family: inherit }
 @media print { body { max-width: none; padding: 0; font-size: 10pt } svg { min-width: 0 }
+  .scroll, figure { background: none }
   figure, tr, .tiles { break-inside: avoid }
   h2, h3, figcaption { break-after: avoid } @page { size: A4; margin: 16mm } }
 """
