@@ -20,9 +20,10 @@ from linli_platform.influxql.vector import Mask, vector
 _ROOM: Final = 64 << 20
 """Bytes, roughly, of all that is kept: some five hundred boards' worth of a thousand meters."""
 
+_OF_ENTRY: Final = 500
 _OF_KEY: Final = 120
 _OF_PLACE: Final = 8
-"""Bytes, roughly, that one series takes in a grouping, and in a list."""
+"""Bytes, roughly, that an answer takes by itself, and one series in a grouping and in a list."""
 
 _Answer = TypeVar("_Answer")
 
@@ -43,10 +44,12 @@ class Shelf:
         self._kept: dict[Hashable, Any] = {}
 
     def find(self, key: Hashable, weight: int, make: Callable[[], _Answer]) -> _Answer:
-        """Return what is kept under a key, or make it."""
+        """Return what is kept under a key, or make it; ``weight`` is what it takes beside the key, in bytes."""
         found: _Answer | None = self._kept.get(key)
         if found is None:
             found = make()
+            # A condition may be long, and what it answers for one series is a byte.
+            weight += _OF_ENTRY + len(repr(key))
             if self.used + weight > self._room:
                 self._kept.clear()
                 self.used = 0
