@@ -165,9 +165,9 @@ def steps(
         if 0 < chosen[0] < DAY:
             tables.enter_context(_one_state(cursor))
         source = sources.source_of(cursor, asked, span, chosen, extent, tables)
-        if source.rolled and len(groups) == 1:
+        if source.few and len(groups) == 1:
             rows = cursor.execute(source.query).fetchnumpy()
-            return _of_rollup(rows, next(iter(places)), windows, order, source.level)
+            return _of_few(rows, next(iter(places)), windows, order, source.level)
         number, edged = f"(s.time - {windows.origin}) // {step}" if step else "e.number", ""
         if not step:
             edges: dict[str, NDArray[Any]] = {
@@ -196,8 +196,8 @@ def steps(
     )
 
 
-def _of_rollup(rows: Mapping[str, Any], group: int, windows: Windows, order: Sequence[Measure], level: int) -> Steps:
-    """Return the steps of one series' rows of a rollup: mostly there is one for each window."""
+def _of_few(rows: Mapping[str, Any], group: int, windows: Windows, order: Sequence[Measure], level: int) -> Steps:
+    """Return the steps of one series' rows: mostly one of a rollup for each window, a day's readings at both ends."""
     times = _plain(rows["time"], np.int64)
     sorting = np.argsort(times)
     window = np.searchsorted(windows.edges, times[sorting], "right").astype(np.int32) - 1

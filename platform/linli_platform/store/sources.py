@@ -77,12 +77,12 @@ class Source:
     Attributes:
         query: Rows of what was asked, and ``time``, which of readings is their own, of rollups that of their window.
         level: Length of the rollup's windows, 0 if there is none, a day for those of the zone.
-        rolled: All rows are of that rollup, in no order.
+        few: Rows are those of that rollup, in no order, and readings of what sticks out at both ends.
     """
 
     query: str
     level: int
-    rolled: bool = False
+    few: bool = False
 
 
 def level_of(edges: NDArray[np.int64], step: int, begins: Begins | None) -> tuple[int, Instant, Instant]:
@@ -136,6 +136,7 @@ def source_of(
     level, start, end = chosen
     first, last = bounds
     legs = parts.fresh(first, last)
+    few = not legs
     lacking = parts.lacking(cursor, level, start, end) if extent.has_moved(start, end) else None
     if not level or lacking is None:
         level = 0
@@ -143,11 +144,12 @@ def source_of(
     else:
         legs += parts.moved([(first, start), (end, last)])
         if len(lacking["day"]):
+            few = False
             tables.enter_context(registered(cursor, "lacking", lacking))
             days = f" AND r.day BETWEEN {lacking['day'].min()} AND {lacking['day'].max()}"
             legs += parts.moved([(start, end)], days, " SEMI JOIN lacking k ON k.series = r.series AND k.day = r.day")
         legs.append(parts.rolled(level, start, end))
-    return Source(" UNION ALL ".join(legs or [parts.nothing]), level, rolled=bool(level) and len(legs) == 1)
+    return Source(" UNION ALL ".join(legs or [parts.nothing]), level, few=few and bool(level))
 
 
 class _Parts:
