@@ -1,9 +1,11 @@
-"""``python -m linli_sim.mutants [--sample N] [--seed S] [--tests GLOB] [MODULE…]``: makes mutants and tries them."""
+"""``python -m linli_sim.mutants [--sample N] [--seed S…] [--tests GLOB] [MODULE…]``: makes mutants and tries them."""
 
 import argparse
 import importlib
+import os
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +32,8 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", default=MODULES)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth of them")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only so many of them, by lot")
-    parser.add_argument("--seed", type=int, default=1, help="of the lot")
+    parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the lot, or of several")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="so many at a time")
     parser.add_argument("--again", type=Path, metavar="FILE", help="only those that survived when FILE was written")
     parser.add_argument("--tests", default="test_alarm_*.py", metavar="GLOB", help="only the tests of these files")
     args = parser.parse_args()
@@ -43,19 +46,28 @@ def main() -> int:
         survived = {line.removeprefix("survived: ") for line in args.again.read_text(encoding="utf-8").splitlines()}
         made = [mutant for mutant in made if str(mutant) in survived]
     made = made[:: args.every]
+    lots: dict[str, Sequence[int]] = {"all": range(len(made))}
     if 0 < args.sample < len(made):
-        chosen = sorted(random.Random(args.seed).sample(range(len(made)), args.sample))  # noqa: S311 - a lot, no secret
-        made = [made[place] for place in chosen]
+        lots = {
+            f"lot {seed}": random.Random(seed).sample(range(len(made)), args.sample)  # noqa: S311 - no secret
+            for seed in args.seed
+        }
+    tried = sorted({place for lot in lots.values() for place in lot})
     tests = [it for it in [*sorted((ROOT / "tests" / "core").glob("*.py")), *TESTS_BESIDE] if it.match(args.tests)]
-    trial = Trial(PACKAGE, made, lambda line: print(line, flush=True))
+    trial = Trial(PACKAGE, [made[place] for place in tried], args.jobs, lambda line: print(line, flush=True))
     command = ["-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--rootdir={ROOT}", *map(str, tests)]
     pytest.main(command, plugins=[trial])
     if not trial.is_sound:
         return 2
-    killed = len(made) - len(trial.survivors)
-    share = killed / max(len(made), 1)
-    print(f'{{"mutants": {len(made)}, "of": {everything}, "killed": {killed}, "share": {share:.3f}}}')
-    return 0 if share >= ENOUGH else 1
+    survivors = set(map(id, trial.survivors))
+    shares = []
+    for name, lot in lots.items():
+        killed = sum(id(made[place]) not in survivors for place in lot)
+        shares.append(killed / max(len(lot), 1))
+        print(
+            f'{{"{name}": {len(lot)}, "of": {everything}, "killed": {killed}, "share": {shares[-1]:.3f}}}', flush=True
+        )
+    return 0 if min(shares) >= ENOUGH else 1
 
 
 if __name__ == "__main__":

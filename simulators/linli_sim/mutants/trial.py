@@ -13,7 +13,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from linli_sim.mutants.faults import Mutant
-from linli_sim.mutants.graft import functions_of, graft
+from linli_sim.mutants.graft import Functions, functions_of, graft
 
 PATIENCE_S: Final = 4.0
 """CPU time a mutant has besides twice what its tests take: one that never ends is noticed too."""
@@ -35,18 +35,26 @@ def _functions_into(entered: set[CodeType]) -> TraceFunction:
 class Trial:
     """A pytest plugin that tries mutants instead of running the tests.
 
+    Args:
+        package: Theirs.
+        mutants: Those that are tried.
+        at_once: So many at a time.
+        say: Tells how it goes.
+
     Attributes:
         survivors: The mutants no test noticed.
         is_sound: Whether all tests pass without a mutant.
     """
 
-    def __init__(self, package: str, mutants: Sequence[Mutant], say: Callable[[str], None]) -> None:
+    def __init__(self, package: str, mutants: Sequence[Mutant], at_once: int, say: Callable[[str], None]) -> None:
         self._say = say
         self._package = package
         self._mutants = mutants
         self._folder = str(Path(sys.modules[package].__file__ or "").parent)
         self._reached: dict[tuple[str, int], set[int]] = {}
         self._took: list[float] = []
+        self._at_once = at_once
+        self._tried: dict[int, Mutant] = {}
         self.survivors: list[Mutant] = []
         self.is_sound = True
 
@@ -78,17 +86,25 @@ class Trial:
             for code in entered:
                 for _, _, line in code.co_lines():
                     self._reached.setdefault((code.co_filename, line or 0), set()).add(number)
+        self._say(f"{len(session.items)} tests, {len(self._mutants)} mutants")
         functions = functions_of(self._package)
-        for place, mutant in enumerate(self._mutants):
+        for mutant in self._mutants:
+            if len(self._tried) == self._at_once:
+                self._hear()
             chosen = self._chosen(mutant, len(session.items))
-            if self._survives(
-                mutant, [session.items[it] for it in chosen], sum(self._took[it] for it in chosen), functions
-            ):
-                self.survivors.append(mutant)
-                self._say(f"survived: {mutant}")
-            if place % 100 == 99:
-                self._say(f"{place + 1 - len(self.survivors)} of {place + 1} so far")
+            took = sum(self._took[it] for it in chosen)
+            self._tried[self._try(mutant, [session.items[it] for it in chosen], took, functions)] = mutant
+        while self._tried:
+            self._hear()
         return True
+
+    def _hear(self) -> None:
+        """Wait until one of those that are tried is through."""
+        number, status = os.wait()
+        mutant = self._tried.pop(number)
+        if status == 0:
+            self.survivors.append(mutant)
+            self._say(f"survived: {mutant}")
 
     def _lines_of(self, number: int) -> TraceFunction:
         """Return what notes the lines that a test reaches."""
@@ -130,7 +146,8 @@ class Trial:
             found = set().union(*(self._reached.get(line, ()) for line in lines))
         return sorted(found, key=lambda it: self._took[it])
 
-    def _survives(self, mutant: Mutant, items: Sequence[pytest.Item], took: float, functions: Any) -> bool:
+    def _try(self, mutant: Mutant, items: Sequence[pytest.Item], took: float, functions: Functions) -> int:
+        """Begin to try a mutant in a process of its own, which ends well if no test notices; return its number."""
         child = os.fork()
         if not child:
             signal.setitimer(signal.ITIMER_PROF, PATIENCE_S + 2 * took)
@@ -142,5 +159,4 @@ class Trial:
                 os._exit(0 if all(self._passes(item) for item in items) else _KILLED)
             finally:
                 os._exit(_KILLED)
-        _, status = os.waitpid(child, 0)
-        return status == 0
+        return child
