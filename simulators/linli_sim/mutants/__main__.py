@@ -6,6 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only so many of them, by lot")
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the lot, or of several")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="so many at a time")
+    parser.add_argument("--longest", type=float, default=inf, metavar="S", help="ask no test that takes longer")
     parser.add_argument("--again", type=Path, metavar="FILE", help="only those that survived when FILE was written")
     parser.add_argument("--tests", default="test_alarm_*.py", metavar="GLOB", help="only the tests of these files")
     args = parser.parse_args()
@@ -54,7 +56,13 @@ def main() -> int:
         }
     tried = sorted({place for lot in lots.values() for place in lot})
     tests = [it for it in [*sorted((ROOT / "tests" / "core").glob("*.py")), *TESTS_BESIDE] if it.match(args.tests)]
-    trial = Trial(PACKAGE, [made[place] for place in tried], args.jobs, lambda line: print(line, flush=True))
+    trial = Trial(
+        PACKAGE,
+        [made[place] for place in tried],
+        at_once=args.jobs,
+        longest=args.longest,
+        say=lambda line: print(line, flush=True),
+    )
     command = ["-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--rootdir={ROOT}", *map(str, tests)]
     pytest.main(command, plugins=[trial])
     if not trial.is_sound:

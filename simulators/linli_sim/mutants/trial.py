@@ -5,7 +5,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -18,18 +17,25 @@ from linli_sim.mutants.graft import Functions, functions_of, graft
 PATIENCE_S: Final = 4.0
 """CPU time a mutant has besides twice what its tests take: one that never ends is noticed too."""
 
-_QUICK_S: Final = 0.15
-"""Of tests that take longer it is seen which functions they reach, not which lines: that would take minutes."""
-
-TraceFunction = Callable[[FrameType, str, Any], Any]
+_CALLS: Final = 100_000
+"""So many calls of a test are looked at to see which functions it reaches: of an example in a hundred that is all."""
 
 _EXAMPLES: Final = 25
 _KILLED: Final = 1
 
 
-def _functions_into(entered: set[CodeType]) -> TraceFunction:
+def _functions_into(entered: set[CodeType]) -> Callable[[FrameType, str, Any], None]:
     """Return what notes the functions that a test enters."""
-    return lambda frame, _event, _argument: entered.add(frame.f_code)
+    left = _CALLS
+
+    def trace(frame: FrameType, _event: str, _argument: Any) -> None:
+        nonlocal left
+        entered.add(frame.f_code)
+        left -= 1
+        if not left:
+            sys.settrace(None)
+
+    return trace
 
 
 class Trial:
@@ -39,6 +45,7 @@ class Trial:
         package: Theirs.
         mutants: Those that are tried.
         at_once: So many at a time.
+        longest: Tests that take more seconds are not asked.
         say: Tells how it goes.
 
     Attributes:
@@ -46,14 +53,16 @@ class Trial:
         is_sound: Whether all tests pass without a mutant.
     """
 
-    def __init__(self, package: str, mutants: Sequence[Mutant], at_once: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, package: str, mutants: Sequence[Mutant], *, at_once: int, longest: float, say: Callable[[str], None]
+    ) -> None:
         self._say = say
         self._package = package
         self._mutants = mutants
-        self._folder = str(Path(sys.modules[package].__file__ or "").parent)
         self._reached: dict[tuple[str, int], set[int]] = {}
         self._took: list[float] = []
         self._at_once = at_once
+        self._longest = longest
         self._tried: dict[int, Mutant] = {}
         self.survivors: list[Mutant] = []
         self.is_sound = True
@@ -71,18 +80,18 @@ class Trial:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run each test once and note the lines it reaches; then try the mutants."""
+        """Run each test once and note the functions it reaches; then try the mutants."""
         for number, item in enumerate(session.items):
             began = time.process_time()
             entered: set[CodeType] = set()
-            if not self._passes_traced(item, _functions_into(entered)):
+            sys.settrace(_functions_into(entered))
+            passes = self._passes(item)
+            sys.settrace(None)
+            if not passes:
                 self._say(f"fails without any mutant: {item.nodeid}")
                 self.is_sound = False
                 return True
             self._took.append(time.process_time() - began)
-            if self._took[-1] < _QUICK_S:
-                self._passes_traced(item, self._lines_of(number))
-                continue
             for code in entered:
                 for _, _, line in code.co_lines():
                     self._reached.setdefault((code.co_filename, line or 0), set()).add(number)
@@ -106,24 +115,6 @@ class Trial:
             self.survivors.append(mutant)
             self._say(f"survived: {mutant}")
 
-    def _lines_of(self, number: int) -> TraceFunction:
-        """Return what notes the lines that a test reaches."""
-        folder, reached = self._folder, self._reached
-
-        def local(frame: FrameType, event: str, _argument: Any) -> Any:
-            if event == "line":
-                reached.setdefault((frame.f_code.co_filename, frame.f_lineno), set()).add(number)
-            return local
-
-        return lambda frame, _event, _argument: local if frame.f_code.co_filename.startswith(folder) else None
-
-    def _passes_traced(self, item: pytest.Item, trace: TraceFunction) -> bool:
-        sys.settrace(trace)
-        try:
-            return self._passes(item)
-        finally:
-            sys.settrace(None)
-
     @staticmethod
     def _passes(item: pytest.Item) -> bool:
         function = item if isinstance(item, pytest.Function) else None
@@ -144,7 +135,7 @@ class Trial:
         else:
             lines = [(mutant.code.co_filename, line) for line in range(mutant.first, mutant.last + 1)]
             found = set().union(*(self._reached.get(line, ()) for line in lines))
-        return sorted(found, key=lambda it: self._took[it])
+        return sorted((it for it in found if self._took[it] <= self._longest), key=lambda it: self._took[it])
 
     def _try(self, mutant: Mutant, items: Sequence[pytest.Item], took: float, functions: Functions) -> int:
         """Begin to try a mutant in a process of its own, which ends well if no test notices; return its number."""
