@@ -24,20 +24,20 @@ def functions_of(package: str) -> Functions:
 
 
 def graft(mutant: Mutant, package: str, functions: Functions) -> None:
-    """Let every function, default and plain constant of a module be as the mutant has it."""
+    """Let every function, default and plain constant of a module be as the mutant has it.
+
+    What was there before must be frozen (:func:`gc.freeze`): then the new functions are all that the collector knows.
+    """
     module = sys.modules[f"{package}.{mutant.module}"]
     scratch = ModuleType(module.__name__)
     scratch.__dict__.update({"__file__": module.__file__, "__package__": package})
-    # They are held until the end: of one that were let go the id could be a new function's.
-    alive = gc.get_objects()
-    before = set(map(id, alive))
     sys.modules[module.__name__] = scratch
     try:
         exec(mutant.code, scratch.__dict__)  # noqa: S102 - our own source
     finally:
         sys.modules[module.__name__] = module
     for it in gc.get_objects():
-        if id(it) in before or not isinstance(it, FunctionType):
+        if not isinstance(it, FunctionType):
             continue
         code = it.__code__
         for known in functions.get((code.co_filename, code.co_qualname, code.co_firstlineno), ()):

@@ -1,5 +1,6 @@
 """The tests of the engine, collected once: each mutant is tried in a fork of the process, by those that reach it."""
 
+import gc
 import os
 import signal
 import sys
@@ -97,6 +98,7 @@ class Trial:
                     self._reached.setdefault((code.co_filename, line or 0), set()).add(number)
         self._say(f"{len(session.items)} tests, {len(self._mutants)} mutants")
         functions = functions_of(self._package)
+        gc.freeze()
         for mutant in self._mutants:
             if len(self._tried) == self._at_once:
                 self._hear()
