@@ -18,8 +18,8 @@ from linli_sim.mutants.trial import Trial
 ROOT: Final = Path(__file__).parents[3]
 PACKAGE: Final = "linli_core.alarm"
 MODULES: Final = (
-    "states", "memory", "watch", "past", "absence", "figures", "happenings", "seasonal", "together", "expression",
-    "schedule", "scope", "inlet", "engine",
+    "states", "memory", "watch", "past", "absence", "figures", "happenings", "seasonal", "together", "journal",
+    "reconciling", "expression", "schedule", "scope", "inlet", "engine",
 )  # fmt: skip
 TESTS_BESIDE: Final = (ROOT / "tests" / "hub" / "test_alarm_screening.py",)
 """Of the quick ways through the engine, which take whole columns."""
