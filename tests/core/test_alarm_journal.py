@@ -1,0 +1,71 @@
+"""How far back what comes late is judged in its place, how long that waits, and what it costs to remember."""
+
+import pytest
+from tests.core.alarm_story import GOOD, T0, H, M, S, rule
+from tests.core.test_alarm_runs import MEAN, Room
+
+from linli_core.alarm.memory import Journal
+from linli_core.instant import Instant
+
+CHANGED = rule('kind = "change", to = [1]')
+
+
+def journal(room: Room) -> Journal:
+    found = room.engine.snapshot()[0].journal
+    assert found is not None
+    return found
+
+
+def told(*times: Instant) -> Room:
+    room = Room(MEAN)
+    room.read(*times)
+    return room
+
+
+def late(room: Room, at: Instant, now: Instant) -> bool:
+    """Tell whether a late reading is taken."""
+    before = room.engine.out_of_order
+    room.engine.observe(room.bound, 4.0, GOOD, T0 + at, T0 + now)
+    return room.engine.out_of_order == before
+
+
+@pytest.mark.parametrize("count", [33, 63, 64, 65, 95, 96, 97, 200])
+def test_a_reading_may_be_overtaken_by_so_many(count: int) -> None:
+    room = told(*range(0, count * M, M))
+    assert late(room, (count - 32) * M - 30 * S, count * M)
+    # And of a dense point no more than twice as many are remembered.
+    assert len(journal(room).entries) <= 64
+    assert not late(room, -H, count * M) or count < 64
+
+
+def test_what_was_held_back_by_a_long_silence_counts_for_longer() -> None:
+    before = range(0, 40 * M, M)
+    for count, is_taken in ((400, True), (600, False)):
+        room = told(*before, *range(10 * H, 10 * H + count * M, M))
+        assert late(room, 2 * H, 10 * H + count * M) is is_taken
+        assert len(journal(room).entries) <= 544
+
+
+@pytest.mark.parametrize(("silence", "is_long"), [(28 * M + 27 * S, True), (28 * M + 26 * S, False)])
+def test_how_long_a_long_silence_is(silence: Instant, is_long: bool) -> None:
+    """More than four times what is usual: nine readings in 64 minutes are one in seven."""
+    room = told(*range(0, 65 * M, 8 * M))
+    room.read(64 * M + silence)
+    assert (journal(room).hole_at is not None) is is_long
+    few = told(*range(0, 49 * M, 8 * M))
+    few.read(10 * H)
+    assert journal(few).hole_at is None
+
+
+@pytest.mark.parametrize(("overtaken", "waits"), [(1, False), (8, False), (9, True), (30, True)])
+def test_what_few_overtook_is_judged_at_once_and_what_many_did_waits(overtaken: int, waits: bool) -> None:
+    room = Room(CHANGED)
+    room.read(*range(0, H, M))
+    now = 59 * M + 10 * S
+    assert late(room, (60 - overtaken) * M - 30 * S, now)
+    assert (journal(room).stale_at is not None) is waits
+    assert room.engine.next_due() == (T0 + now + 30 * S if waits else None)
+    assert room.engine.tick(T0 + now + 30 * S - 1) == []
+    assert (journal(room).stale_at is not None) is waits
+    assert room.engine.tick(T0 + now + 30 * S) == []
+    assert journal(room).stale_at is None
