@@ -16,7 +16,7 @@ from linli_sim.mutants.faults import Mutant
 from linli_sim.mutants.graft import Functions, functions_of, graft
 
 PATIENCE_S: Final = 4.0
-"""CPU time a mutant has besides twice what its tests take: one that never ends is noticed too."""
+"""CPU time a test of a mutant has besides twice what it takes: one that never ends is noticed too."""
 
 _CALLS: Final = 100_000
 """So many calls of a test are looked at to see which functions it reaches: of an example in a hundred that is all."""
@@ -103,8 +103,8 @@ class Trial:
             if len(self._tried) == self._at_once:
                 self._hear()
             chosen = self._chosen(mutant, len(session.items))
-            took = sum(self._took[it] for it in chosen)
-            self._tried[self._try(mutant, [session.items[it] for it in chosen], took, functions)] = mutant
+            times = [self._took[it] for it in chosen]
+            self._tried[self._try(mutant, [session.items[it] for it in chosen], times, functions)] = mutant
         while self._tried:
             self._hear()
         return True
@@ -139,17 +139,20 @@ class Trial:
             found = set().union(*(self._reached.get(line, ()) for line in lines))
         return sorted((it for it in found if self._took[it] <= self._longest), key=lambda it: self._took[it])
 
-    def _try(self, mutant: Mutant, items: Sequence[pytest.Item], took: float, functions: Functions) -> int:
+    def _try(self, mutant: Mutant, items: Sequence[pytest.Item], times: Sequence[float], functions: Functions) -> int:
         """Begin to try a mutant in a process of its own, which ends well if no test notices; return its number."""
         child = os.fork()
         if not child:
-            signal.setitimer(signal.ITIMER_PROF, PATIENCE_S + 2 * took)
             with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - its descriptor is wanted
                 os.dup2(nowhere.fileno(), 1)
                 os.dup2(nowhere.fileno(), 2)
             try:
                 graft(mutant, self._package, functions)
-                os._exit(0 if all(self._passes(item) for item in items) else _KILLED)
+                for item, took in zip(items, times, strict=True):
+                    signal.setitimer(signal.ITIMER_PROF, PATIENCE_S + 2 * took)
+                    if not self._passes(item):
+                        os._exit(_KILLED)
+                os._exit(0)
             finally:
                 os._exit(_KILLED)
         return child
