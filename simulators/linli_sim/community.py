@@ -16,6 +16,7 @@ import re
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -34,7 +35,7 @@ from linli_sim.replay import replayed
 from linli_sim.scenarios.devices import devices_of
 from linli_sim.scenarios.stage import Scene, messages
 from linli_sim.scenarios.story import GATEWAY as STORY_GATEWAY
-from linli_sim.vectors.mbus_recordings import load
+from linli_sim.vectors.mbus_recordings import Recording, load
 
 ELECTRIC: Final = "gw-electric"
 HEAT: Final = "gw-heat"
@@ -45,6 +46,8 @@ AREA: Final = "jasmine-garden"
 BUILDING: Final = "building-1"
 SIMULATED_MBUS_METERS: Final = 9
 COURTYARD_METERS: Final = 4
+_LOW_VOLTAGE: Final = 1_000
+"""No meter in a community sees more volts."""
 """Of each: by DL/T 645, and by CJ/T 188."""
 
 _HOST: Final = "127.0.0.1"
@@ -418,6 +421,14 @@ def _mbus_command(vectors: Path | None, seed: int) -> tuple[str, ...]:
     return ("linli-sim", "mbus", "--meters", str(SIMULATED_MBUS_METERS), "--seed", str(seed))
 
 
+def _can_be(recording: Recording) -> bool:
+    """Tell whether a recording is of a meter in a community: some are test patterns, with 1,234.56 V."""
+    return not any(
+        record.unit == "V" and isinstance(record.value, Decimal) and record.value > _LOW_VOLTAGE
+        for record in recording.records
+    )
+
+
 def _mbus_devices(vectors: Path | None, seed: int) -> tuple[Device, ...]:
     if vectors is None:
         titles = {"water": ("水表", "Water meter"), "heat": ("热量表", "Heat meter"), "electricity": ("电表", "Meter")}
@@ -433,6 +444,8 @@ def _mbus_devices(vectors: Path | None, seed: int) -> tuple[Device, ...]:
         )
     devices: list[Device] = []
     for meter in replayed(load(vectors)):
+        if not _can_be(meter.vector):
+            continue
         name = meter.vector.name.rpartition("__")[2]
         slug = _NO_ID.sub("-", name.lower()).strip("-")[:50]
         title = name.replace("_", " ")

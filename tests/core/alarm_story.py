@@ -74,8 +74,10 @@ def rule(condition: str, extra: str = "") -> Rule:
 
 
 def series(point: str) -> Series:
-    device = point.split("/", maxsplit=1)[0]
-    return Series("gw", device, point, point.split("/")[1].split(".", maxsplit=1)[0])
+    """The series of a point, ``device/quantity`` of the gateway ``gw``, or ``gateway:device/quantity``."""
+    gateway, _, name = point.rpartition(":")
+    device, _, quantity = name.partition("/")
+    return Series(gateway or "gw", device, name, quantity.split(".", maxsplit=1)[0])
 
 
 def play(

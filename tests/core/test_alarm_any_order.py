@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 from tests.core.alarm_story import DOOR, MOTION, T0, H, M, S, rule, series
 
 from linli_core.alarm import AlarmChange, Engine, Event, Memory, Note, Rule
+from linli_core.alarm.memory import Journal
 from linli_core.instant import Instant
 from linli_core.model import Quality
 
 AIR, VOLUME = "room/air_temperature", "room/volume"
 L1, L2 = "meter/voltage.l1", "meter/voltage.l2"
+BULK, FLAT = "gw-pump:bulk/volume", "gw-house:flat/volume"
 EVENTS = 'a = { values = [1], points = ["*/door_open"] }, b = { values = [1], points = ["*/motion"] }, of = "device"'
 
 KINDS: dict[str, tuple[Rule, tuple[str, ...], Instant]] = {
@@ -56,6 +58,16 @@ KINDS: dict[str, tuple[Rule, tuple[str, ...], Instant]] = {
     ),
 }
 
+BALANCE = (
+    rule(
+        'kind = "balance", gateway = "gw-pump", bulk = { devices = ["bulk"] }, subs = { devices = ["flat"] }, '
+        'share = 0.3, over = "1 h", wait = "30 min"'
+    ),
+    (BULK, FLAT),
+    M,
+)
+
+Told = tuple[Instant, Instant | None]
 Reading = tuple[Instant, str, float | None, Instant]
 """When it was so, of which point, its value, when it comes."""
 
@@ -82,9 +94,11 @@ def readings_of(kind: str, steps: list[tuple[int, int, float | None, int]]) -> l
     return found
 
 
-def deliver(kind: str, readings: list[Reading], restarts: int = 0) -> tuple[list[AlarmChange], Memory]:
+def deliver(
+    played: tuple[Rule, tuple[str, ...], Instant], readings: list[Reading], restarts: int = 0
+) -> tuple[list[AlarmChange], Memory]:
     """Feed readings in order of coming, look whenever the engine wants to, and wait until all is learnt."""
-    the_rule, points, unit = KINDS[kind]
+    the_rule, points, unit = played
     engine = Engine([the_rule])
     bound = {point: engine.bind(series(point), T0) for point in points}
     changes: list[AlarmChange] = []
@@ -106,7 +120,7 @@ def deliver(kind: str, readings: list[Reading], restarts: int = 0) -> tuple[list
     for point in points:
         changes.extend(engine.observe(bound[point], 4.0, Quality.GOOD, T0 + end, T0 + end))
         end += S
-    tick(T0 + end)
+    tick(T0 + end + M)
     (memory,) = engine.snapshot()
     return changes, memory
 
@@ -117,22 +131,17 @@ def test_the_same_readings_in_any_order_come_to_the_same(kind: str) -> None:
     @given(STEPS, st.sampled_from([0, 1, 7]))
     def check(steps: list[tuple[int, int, float | None, int]], restarts: int) -> None:
         readings = readings_of(kind, steps)
-        in_order, ordered = deliver(kind, [(at, point, value, at) for at, point, value, _ in readings])
-        changes, memory = deliver(kind, readings, restarts)
+        in_order, ordered = deliver(KINDS[kind], [(at, point, value, at) for at, point, value, _ in readings])
+        changes, memory = deliver(KINDS[kind], readings, restarts)
         # Where the watch stands in the end is the same to the last bit.
         for name in ("raised", "since", "last_at", "held", "value", "kept"):
             assert getattr(memory, name) == getattr(ordered, name), name
         assert memory.journal is not None
         assert ordered.journal is not None
-        # What is told when the alarm that stands is over.
-        waiting = [(it.begun, it.over) for it in memory.journal.untold]
+        waiting = memory.journal.untold  # told when the alarm that stands is over
         assert memory.raised or not waiting
         assert memory.journal.entries == ordered.journal.entries
-        # And what people know: each alarm that was so, and none that was not and is not denied.
-        truth = [(it.begun, it.over) for it in ordered.journal.told]
-        known = waiting + [(it.begun, it.over) for it in memory.journal.told]
-        for one, other in ((truth, known), (known, truth)):
-            assert all(any(_overlap(a, b) for b in other) for a in one), (truth, known, changes)
+        known = agree(ordered.journal, memory.journal)
         raised = sum(it.event is Event.RAISE for it in changes)
         denied = sum(it.event is Note.DISPROVE for it in changes)
         assert len(known) == raised - denied + len(waiting), (changes, known)
@@ -142,5 +151,47 @@ def test_the_same_readings_in_any_order_come_to_the_same(kind: str) -> None:
     check()
 
 
-def _overlap(one: tuple[Instant, Instant | None], other: tuple[Instant, Instant | None]) -> bool:
+def agree(ordered: Journal, journal: Journal) -> list[Told]:
+    """What people know in the end: each alarm that was so, and none that was not and is not denied."""
+    truth = [(it.begun, it.over) for it in ordered.told]
+    known = [(it.begun, it.over) for it in (*journal.untold, *journal.told)]
+    for one, other in ((truth, known), (known, truth)):
+        assert all(any(_overlap(a, b) for b in other) for a in one), (truth, known)
+    return known
+
+
+METERED = st.lists(
+    st.tuples(
+        st.integers(3, 40), st.sampled_from([FLAT, FLAT, BULK]), st.integers(0, 9), st.sampled_from([0, 0, 5, 40, 110])
+    ),
+    min_size=4,
+    max_size=40,
+)
+
+
+@settings(max_examples=100)
+@given(METERED, st.sampled_from([0, 1, 7]))
+def test_a_balance_comes_to_the_same_in_any_order(steps: list[tuple[int, str, int, int]], restarts: int) -> None:
+    """As far as the edges of periods are remembered: three of them."""
+    counted = {BULK: 0.0, FLAT: 0.0}
+    readings: list[Reading] = []
+    at = 0
+    for pause, point, more, late in steps:
+        at += pause * M
+        counted[point] += more
+        readings.append((at, point, counted[point], at + late * M))
+    for number, (moment, point, value, comes) in enumerate(readings):
+        if number < len(readings) // 2 and point == FLAT:
+            readings[number] = (moment, point, value, max(comes, moment + 90 * M))
+    _, ordered = deliver(BALANCE, [(at, point, value, at) for at, point, value, _ in readings])
+    _, memory = deliver(BALANCE, readings, restarts)
+    assert (memory.raised, memory.last_at) == (ordered.raised, ordered.last_at)
+    for name in ("points", "firsts", "verdicts", "was_amiss", "count"):
+        assert getattr(memory.kept, name) == getattr(ordered.kept, name), name
+    assert ordered.journal is not None
+    assert memory.journal is not None
+    agree(ordered.journal, memory.journal)
+
+
+def _overlap(one: Told, other: Told) -> bool:
     return one[0] <= (other[1] or 2**62) and other[0] <= (one[1] or 2**62)

@@ -40,6 +40,10 @@ LOSS = rule(
     'kind = "balance", bulk = { devices = ["bulk*"] }, subs = { devices = ["flat*"] }, share = 0.25, least = 2, '
     'over = "1 h", wait = "2 h"'
 )
+NETWORK = rule(
+    'kind = "balance", gateway = "gw-pump", bulk = { gateways = ["gw-pump"] }, subs = { gateways = ["gw-house-*"] }, '
+    'share = 0.25, least = 2, over = "1 h", wait = "2 h"'
+)
 SLOTS = rule(
     'kind = "night_flow", high = 0.1, hysteresis = 0.02, cumulative = true, slot = "30 min", '
     'begins = "01:00", ends = "05:00"'
@@ -214,6 +218,38 @@ EVENT_EDGES: dict[str, Story] = {
         5 * H,
         [],
     ),
+    "balance: of meters on several gateways": (
+        NETWORK,
+        [
+            *meter("gw-pump:main/volume", 0, 5 * H, 16.0),
+            *meter("gw-house-1:flat/volume", 0, 5 * H, 8.0),
+            *meter("gw-house-2:flat/volume", 0, 5 * H, 7.0),
+        ],
+        5 * H,
+        [],
+    ),
+    "balance: of meters on several gateways, where a third of it is lost": (
+        NETWORK,
+        [
+            *meter("gw-pump:main/volume", 0, 5 * H, 16.0),
+            *meter("gw-house-1:flat/volume", 0, 5 * H, 8.0),
+            *[At(it.at, it.value, it.point, late=20 * M) for it in meter("gw-house-2:flat/volume", 0, 5 * H, 3.0)],
+        ],
+        5 * H,
+        [Expect(RAISE, 2 * H, 2 * H, retrospective=True)],
+    ),
+    "balance: a meter that comes later than is waited has what was not judged judged": (
+        LOSS,
+        [
+            *meter("bulk/volume", 0, 5 * H, 16.0),
+            *[
+                At(it.at, it.value, it.point, late=max(0, 4 * H + 30 * M - it.at))
+                for it in meter("flat-1/volume", 0, 5 * H, 8.0)
+            ],
+        ],
+        5 * H,
+        [Expect(RAISE, 2 * H, 2 * H, retrospective=True)],
+    ),
     "balance: a little more is not": (
         LOSS,
         [*meter("bulk/volume", 0, 5 * H, 16.0), *meter("flat-1/volume", 0, 5 * H, 11.0)],
@@ -310,6 +346,11 @@ EVENT_EDGES: dict[str, Story] = {
         [],
     ),
 }
+
+
+def test_a_balance_over_gateways_is_an_alarm_of_the_gateway_it_names() -> None:
+    the_rule, readings, until, _ = EVENT_EDGES["balance: of meters on several gateways, where a third of it is lost"]
+    assert {change.subject for change in play(the_rule, readings, until)} == {"gw-pump"}
 
 
 @pytest.mark.parametrize("name", EVENT_EDGES)

@@ -246,10 +246,9 @@ def test_of_a_meter_that_was_silent_for_long_the_newest_edges_are_remembered() -
         engine.observe(bound, 8.0 * at / H, GOOD, T0 + at, T0 + at)
     kept = only(engine).kept
     assert kept is not None
-    ((_, edges),) = kept.periods.items()
-    assert {(number * H - T0) // H: value for number, value in edges.items()} == {
-        hour: pytest.approx(8.0 * hour) for hour in (9, 10, 11, 12)
-    }
+    ((_, edges),) = kept.edges.items()
+    assert sorted((number * H - T0) // H for number in edges) == [5, 6, 7, 8, 9, 10, 11, 12]
+    assert {(it.before_at - T0, it.after_at - T0) for it in edges.values()} == {(90 * M, 12 * H + 30 * M)}
 
 
 def test_an_engine_listens_from_the_beginning() -> None:

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select
 
-from linli_core.alarm import AlarmChange, Event, State
+from linli_core.alarm import AlarmChange, Event, Note, State
 from linli_core.alarm.states import TRANSITIONS
 from linli_platform.alarms import AlarmRow, Filter, load_rules
 from linli_platform.alarms.models import AlarmMemoryTable
-from linli_platform.alarms.records import AlarmRecords
+from linli_platform.alarms.records import AlarmRecordError, AlarmRecords
 from linli_platform.registry import Registry
 
 RULE = "food.cold-room-warm"
@@ -68,6 +69,21 @@ def test_ten_thousand_alarms_take_a_few_statements_and_none_is_lost(tmp_path: Pa
             (asked,) = [line for line in looked_up if line.startswith("SELECT") and "IN (VALUES" in line]
             plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", ("a", "b")).all()
         assert "USING INDEX uq_alarm_active" in str(plan)
+
+
+def test_what_turns_out_not_to_have_been_so_is_written_beside_an_alarm_that_is_settled(tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry.sqlite") as registry:
+        records = AlarmRecords(registry.sessions, {rule.id: rule for rule in load_rules()})
+        change = raised(1)
+        seen = AlarmChange(RULE, change.subject, Event.ACKNOWLEDGE, change.after, State.ACKNOWLEDGED, 2, 2, actor="li")
+        over = AlarmChange(RULE, change.subject, Event.RETURN, State.ACKNOWLEDGED, State.NORMAL, 3, 3)
+        denied = AlarmChange(RULE, change.subject, Note.DISPROVE, State.NORMAL, State.NORMAL, 1, 9)
+        records.write([change, seen, over], [], [])
+        (row,) = records.write([denied], [], [])
+        assert row.state is State.NORMAL
+        assert [it.event for it in records.changes(row.id)] == [it.event for it in (change, seen, over, denied)]
+        with pytest.raises(AlarmRecordError, match="without an active alarm"):
+            records.write([returned(2)], [], [])
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=20)

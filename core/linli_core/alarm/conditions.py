@@ -275,7 +275,7 @@ class NightFlow(msgspec.Struct, frozen=True, tag="night_flow"):
 
 
 class Balance(msgspec.Struct, frozen=True, tag="balance"):
-    """What the bulk meters of a gateway counted and its sub-meters did not.
+    """What bulk meters counted and their sub-meters did not, of one gateway or of several.
 
     Attributes:
         bulk, subs: Which points are which; what is both is bulk.
@@ -283,6 +283,7 @@ class Balance(msgspec.Struct, frozen=True, tag="balance"):
         least: A difference of less than this is never amiss, in the quantity's unit.
         over: The time over which both are compared.
         wait: How long a meter that is late is waited for; then that time is not judged.
+        gateway: The gateway the balance is of, with meters of whichever gateways; each gateway's own where it is empty.
     """
 
     bulk: Scope
@@ -291,6 +292,7 @@ class Balance(msgspec.Struct, frozen=True, tag="balance"):
     least: float = 0.0
     over: Instant = DAY
     wait: Instant = 6 * HOUR
+    gateway: str = ""
 
     def inlets(self, series: Series) -> tuple[str, ...]:
         """Return whether a series is bulk or sub, empty if neither."""

@@ -13,7 +13,7 @@ from linli_core.alarm.absence import AbsenceWatch
 from linli_core.alarm.conditions import Balance, Expression, Pattern
 from linli_core.alarm.happenings import PatternWatch
 from linli_core.alarm.inlet import Inlet
-from linli_core.alarm.journal import JournalWatch
+from linli_core.alarm.journal import ToldWatch
 from linli_core.alarm.making import make_watch
 from linli_core.alarm.memory import AlarmChange, Memory, move
 from linli_core.alarm.rule import Rule
@@ -80,7 +80,7 @@ class Engine:
         for rule in self.rules.values():
             if not rule.watches(series):
                 continue
-            key = (rule.id, series.subject(rule.subject_kind))
+            key = (rule.id, rule.subject(series))
             if rule.id in superseded and not self._stands(key):
                 continue
             watch = self._watches.get(key) or self._add(rule, Memory(*key))
@@ -235,7 +235,7 @@ class Engine:
             before = len(out)
             watch.tick(now, self._listening_since, out)
             # What came late and is judged now is in no other way written.
-            is_substantial = isinstance(watch, JournalWatch) and watch.is_substantial
+            is_substantial = isinstance(watch, ToldWatch) and watch.is_substantial
             if is_substantial or len(out) > before:
                 self._touched.add((watch.rule.id, watch.memory.subject))
             self._plan(watch)

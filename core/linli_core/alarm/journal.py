@@ -51,15 +51,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Judged)
 
 
-class JournalWatch(EveryWatch, ABC):
-    """A watch whose every reading matters, wherever in time it belongs.
-
-    Args:
-        rule: The rule.
-        memory: What it remembers.
-        level: The limit and delays.
-        zone: The community's.
-    """
+class ToldWatch(EveryWatch):
+    """A watch that knows what people were told, so that it may find out later that it was not so."""
 
     __slots__ = ("_found", "_journal", "_kept")
 
@@ -72,13 +65,59 @@ class JournalWatch(EveryWatch, ABC):
         self._journal = memory.journal
 
     def _begin(self) -> Journal:
-        """Return a journal that goes back to where the watch stands now: of a new one, to before all readings."""
+        """Return the journal of a watch that has none yet."""
         memory = self.memory
+        return Journal(told=[Span(memory.raised_at or memory.last_at or 0)] if memory.raised else [])
+
+    def _settle(self, made: Reconciled, late_at: Instant, now: Instant, out: list[AlarmChange]) -> None:
+        """Tell what was judged anew: what was not so, what was over, and what was not told yet."""
+        self._journal.told, self._journal.untold = made.told, made.untold
+        for event, at, value in made.moves:
+            named = self._return if event is Event.RETURN else event
+            moved = move(self.rule, self.memory, named, late_at if event is Note.DISPROVE else at, now, value=value)
+            if moved is not None:
+                out.append(moved)
+
+    def _tell(self, event: Event | Note, at: Instant, now: Instant, value: Value, out: list[AlarmChange]) -> None:
+        if self._found is not None:
+            _mark(self._found, event, self._return, at, value)
+            return
+        before, told = len(out), self._journal.told
+        if event is self._return and told:
+            at = max(at, told[-1].said_at)
+        super()._tell(event, at, now, value, out)
+        if len(out) == before:
+            return
+        _mark(told, event, self._return, at, value)
+        del told[:-MOST_TOLD]
+        if event is self._return and self._journal.untold:
+            self._settle(reconcile((), told, self._journal.untold, at), at, now, out)
+
+    def _remember(self, begun: Instant, over: Instant) -> None:
+        """Keep nothing more: the journal knows what was told."""
+
+
+class JournalWatch(ToldWatch, ABC):
+    """A watch whose every reading matters, wherever in time it belongs.
+
+    Args:
+        rule: The rule.
+        memory: What it remembers.
+        level: The limit and delays.
+        zone: The community's.
+    """
+
+    __slots__ = ()
+
+    def _begin(self) -> Journal:
+        """Return a journal that goes back to where the watch stands now: of a new one, to before all readings."""
+        memory, journal = self.memory, super()._begin()
         if memory.last_at is None:
-            return Journal(checkpoints=[Checkpoint(_START, self._pack())])
-        at = max(memory.last_at, self._kept.upto or memory.last_at)
-        told = [Span(memory.raised_at or memory.last_at)] if memory.raised else []
-        return Journal(checkpoints=[Checkpoint(at, self._pack())], upto=at, told=told)
+            journal.checkpoints.append(Checkpoint(_START, self._pack()))
+            return journal
+        journal.upto = max(memory.last_at, self._kept.upto or memory.last_at)
+        journal.checkpoints.append(Checkpoint(journal.upto, self._pack()))
+        return journal
 
     @property
     def _writes_every(self) -> Instant:
@@ -231,33 +270,6 @@ class JournalWatch(EveryWatch, ABC):
         found, self._found = self._found, None
         self._settle(reconcile(found, journal.told, journal.untold, since.at), late_at or newest, now, out)
         self._make_room()
-
-    def _settle(self, made: Reconciled, late_at: Instant, now: Instant, out: list[AlarmChange]) -> None:
-        """Tell what was judged anew: what was not so, what was over, and what was not told yet."""
-        self._journal.told, self._journal.untold = made.told, made.untold
-        for event, at, value in made.moves:
-            named = self._return if event is Event.RETURN else event
-            moved = move(self.rule, self.memory, named, late_at if event is Note.DISPROVE else at, now, value=value)
-            if moved is not None:
-                out.append(moved)
-
-    def _tell(self, event: Event | Note, at: Instant, now: Instant, value: Value, out: list[AlarmChange]) -> None:
-        if self._found is not None:
-            _mark(self._found, event, self._return, at, value)
-            return
-        before, told = len(out), self._journal.told
-        if event is self._return and told:
-            at = max(at, told[-1].said_at)
-        super()._tell(event, at, now, value, out)
-        if len(out) == before:
-            return
-        _mark(told, event, self._return, at, value)
-        del told[:-MOST_TOLD]
-        if event is self._return and self._journal.untold:
-            self._settle(reconcile((), told, self._journal.untold, at + 1), at, now, out)
-
-    def _remember(self, begun: Instant, over: Instant) -> None:
-        """Keep nothing more: the journal knows what was told."""
 
     def _pack(self) -> bytes:
         """Return where the watch stands."""

@@ -72,6 +72,20 @@ class Point(msgspec.Struct, array_like=True):
     value: bool | float | str | None = None
 
 
+class Edge(msgspec.Struct, array_like=True):
+    """The readings of a counter that lie closest to an edge between two periods.
+
+    Attributes:
+        before_at, before: The last one up to it.
+        after_at, after: The first one from it on.
+    """
+
+    before_at: Instant
+    before: float
+    after_at: Instant
+    after: float
+
+
 class Kept(msgspec.Struct, omit_defaults=True):
     """What a figure or a pattern is made of.
 
@@ -82,7 +96,10 @@ class Kept(msgspec.Struct, omit_defaults=True):
         points: The newest reading of each of several points.
         times: When the events of a pattern happened, by event, oldest first.
         history: Figures of earlier weeks by hour of the week, oldest first.
-        periods: Values of several points at the edges of periods, by point and edge.
+        firsts: The oldest reading of each of several points.
+        edges: What several points counted at the edges of periods, by point and edge.
+        verdicts: Whether a period was amiss, of those that can still be judged anew.
+        was_amiss: Whether the period before them was.
         count: How many in a row.
     """
 
@@ -92,7 +109,10 @@ class Kept(msgspec.Struct, omit_defaults=True):
     points: dict[str, Point] = {}
     times: dict[str, list[Instant]] = {}
     history: dict[int, list[float]] = {}
-    periods: dict[str, dict[int, float]] = {}
+    firsts: dict[str, Point] = {}
+    edges: dict[str, dict[int, Edge]] = {}
+    verdicts: dict[int, bool] = {}
+    was_amiss: bool = False
     count: int = 0
 
 

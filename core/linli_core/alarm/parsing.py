@@ -350,6 +350,7 @@ def _balance(table: Table) -> Balance:
         _not_negative(table, "least", 0.0),
         over,
         _positive(table, "wait", 6 * HOUR),
+        table.text("gateway", ""),
     )
 
 
@@ -387,6 +388,6 @@ _READERS: Final[dict[_Kind, _Reader]] = {
     _Kind.PATTERN: (("form", "a", "b", "count", "within", "hold", "of"), _pattern),
     _Kind.BASELINE: (("deviations", "least", "direction", "weeks", "cumulative", "gap", "coverage"), _baseline),
     _Kind.NIGHT_FLOW: (("begins", "ends", "high", "hysteresis", "cumulative", "slot", "nights"), _night_flow),
-    _Kind.BALANCE: (("bulk", "subs", "share", "least", "over", "wait"), _balance),
+    _Kind.BALANCE: (("bulk", "subs", "share", "least", "over", "wait", "gateway"), _balance),
     _Kind.EXPRESSION: (("when", "points", "fresh", "on_delay", "off_delay"), _expression),
 }

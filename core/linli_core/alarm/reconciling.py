@@ -44,12 +44,12 @@ def reconcile(found: Sequence[Span], told: Sequence[Span], untold: Sequence[Span
         found: When the condition held, in order, from ``since`` on; the last may hold now.
         told: What people were told of, in order; the last may stand now.
         untold: What waits to be told.
-        since: What was over before it is as it was.
+        since: What was over by then is as it was.
     """
     moves, known = _held_against(found, told, since)
     stands = any(span.over is None for span in known)
     forgotten = told[0].begun if len(told) >= MOST_TOLD else None
-    waiting = [span for span in untold if _end(span) < since]
+    waiting = [span for span in untold if _end(span) <= since]
     for it in found:
         near = [span for span in known if _overlap(it, span)]
         if it.over is not None:
@@ -74,7 +74,7 @@ def _held_against(found: Sequence[Span], told: Sequence[Span], since: Instant) -
     moves: list[Move] = []
     known: list[Span] = []
     for span in told:
-        if span.over is not None and span.over < since:
+        if span.over is not None and span.over <= since:
             known.append(span)
             continue
         same = [it for it in found if _overlap(it, span)]

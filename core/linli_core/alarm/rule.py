@@ -123,6 +123,13 @@ class Rule(msgspec.Struct, frozen=True):
             return SubjectKind.GATEWAY
         return SubjectKind.DEVICE if isinstance(condition, Expression) else SubjectKind.POINT
 
+    def subject(self, series: Series) -> str:
+        """Return what an alarm of this rule is about that a series brings about."""
+        condition = self.condition
+        if isinstance(condition, Balance) and condition.gateway:
+            return condition.gateway
+        return series.subject(self.subject_kind)
+
     def watches(self, series: Series) -> bool:
         """Tell whether this rule watches a series."""
         if (self.quantity and self.quantity != series.quantity) or not self.scope.matches(series):

@@ -6,10 +6,11 @@ from typing import Final
 
 from linli_core.alarm.conditions import Balance, Expression, Limit
 from linli_core.alarm.expression import parse_expression
-from linli_core.alarm.journal import JournalWatch
-from linli_core.alarm.memory import AlarmChange, Entry, Memory, Point, Side
+from linli_core.alarm.journal import PATIENCE, JournalWatch, ToldWatch
+from linli_core.alarm.memory import AlarmChange, Edge, Entry, Memory, Point, Side, Span
+from linli_core.alarm.reconciling import reconcile
 from linli_core.alarm.rule import Rule
-from linli_core.alarm.watch import AHEAD, EveryWatch, plain_value
+from linli_core.alarm.watch import AHEAD, earlier, plain_value
 from linli_core.instant import DAY, Instant
 from linli_core.model import Quality, Value
 
@@ -20,7 +21,10 @@ GONE: Final = 30 * DAY
 """A meter that was not heard of for so long was taken out: nothing waits for it any more."""
 
 MOST_PERIODS: Final = 4
-"""Edges of periods that are kept for each meter: beyond them a meter that is late is not waited for."""
+"""Periods that are judged anew where something comes late, and the edge before them."""
+
+_MOST_EDGES: Final = 2 * MOST_PERIODS
+"""Edges that are kept for each meter: beyond them a meter that is late is not waited for."""
 
 
 class ExpressionWatch(JournalWatch):
@@ -78,20 +82,20 @@ class ExpressionWatch(JournalWatch):
         return None if due is None or until is None or due - self.memory.lag > until else due
 
 
-class BalanceWatch(EveryWatch):
+class BalanceWatch(ToldWatch):
     """What bulk meters counted and sub-meters did not, period by period.
 
-    The value at a period's edge is taken on the straight line between the readings around it. A period is judged when
-    every meter that was heard of before it has passed its end; one that is late for longer than is waited leaves the
-    period unjudged, for a missing meter would look like a loss.
+    The value at a period's edge is taken on the straight line between the readings around it, in whatever order they
+    came. A period is judged when every meter that was heard of before its end has passed it; one that is not read
+    within the time that is waited leaves it unjudged, for a missing meter would look like a loss. What comes late still
+    has it judged, or judged anew.
     """
 
-    __slots__ = ("_condition", "_kept")
+    __slots__ = ("_condition",)
 
     def __init__(self, rule: Rule, memory: Memory, condition: Balance, zone: tzinfo) -> None:
         super().__init__(rule, memory, Limit(high=condition.share), zone)
         self._condition = condition
-        self._kept = memory.keep()
 
     @property
     def unwritten(self) -> Instant:
@@ -108,62 +112,168 @@ class BalanceWatch(EveryWatch):
         now: Instant,
         out: list[AlarmChange],
     ) -> bool:
-        """Take a reading of one meter; a missing one says nothing, one older than the meter's newest neither."""
-        kept, over = self._kept, self._condition.over
+        """Take a reading of one meter; a missing or a doubled one says nothing."""
+        kept, memory = self._kept, self.memory
         meter = f"{names[0]}:{series}"
         self.is_substantial = False
-        known = kept.points.get(meter)
-        if at > now + AHEAD or (known is not None and at <= known.at):
+        if at > now + AHEAD:
             return False
         plain = plain_value(value, quality)
         if plain is None or isinstance(plain, str) or not isfinite(plain):
             return True
-        if known is None and len(kept.points) >= MOST_METERS:
+        newest, reading = kept.points.get(meter), Point(at, float(plain))
+        if newest is None and len(kept.points) >= MOST_METERS:
             return False
-        kept.points[meter] = Point(at, float(plain))
-        memory = self.memory
-        memory.last_at, memory.lag = max(at, memory.last_at or at), max(now - at, 0)
-        first = at // over if known is None else known.at // over
-        if known is not None and known.value is not None and at // over > first:
-            edges = kept.periods.setdefault(meter, {})
-            start = float(known.value)
-            for number in range(max(first + 1, at // over - MOST_PERIODS + 1), at // over + 1):
-                edges[number] = start + (float(plain) - start) * (number * over - known.at) / (at - known.at)
-            for number in sorted(edges)[:-MOST_PERIODS]:
-                del edges[number]
+        first = kept.firsts.get(meter)
+        touched = self._enter(meter, reading)
+        if touched is None:
+            return False
+        if newest is None or at > newest.at:
+            kept.points[meter] = reading
+            memory.last_at, memory.lag = max(at, memory.last_at or at), max(now - at, 0)
+        if first is not kept.firsts.get(meter) and at < kept.count * self._condition.over:
+            touched.add(kept.count)  # since then there is a meter that nobody knew of
+        if touched:
             self.is_substantial = True
-            self._settle(at, now, out)
+            if min(touched) <= kept.count and self._journal.stale_at is None:
+                self._journal.stale_at, self._journal.stale_since = at, now
+            self._close(now, out)
         return True
 
-    def _settle(self, at: Instant, now: Instant, out: list[AlarmChange]) -> None:
+    def _enter(self, meter: str, reading: Point) -> set[int] | None:
+        """Put a reading to the edges it lies closest to; return these, ``None`` where it is there or too old."""
+        kept, over = self._kept, self._condition.over
+        at, value = reading.at, float(reading.value or 0.0)
+        first, newest = kept.firsts.get(meter) or kept.points.get(meter), kept.points.get(meter)
+        if first is None or newest is None:
+            kept.firsts[meter] = reading
+            return set()
+        if at in {first.at, newest.at}:
+            return None
+        edges = kept.edges.setdefault(meter, {})
+        oldest = max(newest.at, at) // over - _MOST_EDGES + 1
+        touched: set[int] = set()
+        if at > newest.at or at < first.at:
+            one, other = sorted((reading, newest if at > newest.at else first), key=lambda it: it.at)
+            for number in range(max(one.at // over + 1, oldest), other.at // over + 1):
+                last = other if other.at == number * over else one
+                edge = Edge(last.at, float(last.value or 0.0), other.at, float(other.value or 0.0))
+                touched |= self._narrow(edges, number, edge)
+            if at < first.at:
+                kept.firsts[meter] = reading
+        else:
+            for number, edge in edges.items():
+                if edge.before_at < at < edge.after_at:
+                    before = (at, value) if at <= number * over else (edge.before_at, edge.before)
+                    after = (at, value) if at >= number * over else (edge.after_at, edge.after)
+                    edges[number] = Edge(*before, *after)
+                    touched.add(number)
+        for number in [it for it in edges if it <= kept.count - MOST_PERIODS] + sorted(edges)[:-_MOST_EDGES]:
+            edges.pop(number, None)
+            touched.discard(number)
+        return touched
+
+    @staticmethod
+    def _narrow(edges: dict[int, Edge], number: int, edge: Edge) -> set[int]:
+        """Note what is known of an edge, unless more is known already."""
+        known = edges.get(number)
+        if known is not None and known.before_at >= edge.before_at and known.after_at <= edge.after_at:
+            return set()
+        edges[number] = edge
+        return {number}
+
+    def _close(self, now: Instant, out: list[AlarmChange]) -> None:
         """Judge the periods that are complete, and give up those that were waited for too long."""
         kept, condition = self._kept, self._condition
-        over, newest = condition.over, max(at, self.memory.last_at or at)
-        ends = sorted({number for edges in kept.periods.values() for number in edges if number > kept.count})
-        for number in ends:
-            late = any(point.at < number * over for point in kept.points.values() if self._counts(point, number))
-            if late and newest < number * over + condition.wait:
+        over, newest = condition.over, self.memory.last_at or 0
+        for number in sorted({number for edges in kept.edges.values() for number in edges if number > kept.count}):
+            if self._is_late(number) and newest < number * over + condition.wait:
                 return
+            if self._journal.stale_at is not None:
+                self._judge_anew(now, out)
             kept.count = number
-            share = None if late else self._missing(number)
-            if share is not None:
-                self.memory.value = share
-                self._judge(Side.BEYOND if share > condition.share else Side.BACK, number * over, now, out)
+            amiss = self._is_amiss(number)
+            if amiss is not None:
+                kept.verdicts[number] = amiss
+                self._judge(Side.BEYOND if amiss else Side.BACK, number * over, now, out)
+            # Of the oldest edge that is kept the period before it is gone.
+            for gone in sorted(it for it in kept.verdicts if it <= number - MOST_PERIODS + 1):
+                kept.was_amiss = kept.verdicts.pop(gone)
 
-    def _counts(self, point: Point, number: int) -> bool:
-        """Tell whether a meter is one of those that are waited for: not one that was taken out long ago."""
-        return point.at >= number * self._condition.over - GONE
+    def _judge_anew(self, now: Instant, out: list[AlarmChange]) -> None:
+        """Judge again the periods whose edges may be known better now, and tell what is not so."""
+        kept, memory, over, journal = self._kept, self.memory, self._condition.over, self._journal
+        late_at, journal.stale_at = journal.stale_at, None
+        for number in range(kept.count - MOST_PERIODS + 2, kept.count + 1):
+            if any(len(edges) >= _MOST_EDGES and min(edges) >= number for edges in kept.edges.values()):
+                continue  # the edge before it was forgotten: what was judged of it stays
+            amiss = self._is_amiss(number)
+            kept.verdicts.pop(number, None)
+            if amiss is not None:
+                kept.verdicts[number] = amiss
+        since = (kept.count - MOST_PERIODS + 1) * over
+        stood_since = max((it.begun for it in journal.told if it.begun <= since), default=since)
+        found = [Span(stood_since)] if kept.was_amiss else []
+        for number, amiss in sorted(kept.verdicts.items()):
+            if amiss and not (found and found[-1].over is None):
+                found.append(Span(number * over, None, self._missing(number)))
+            elif not amiss and found and found[-1].over is None:
+                found[-1].over = number * over
+        memory.raised = bool(found) and found[-1].over is None
+        if memory.raised:
+            memory.begun_at = memory.raised_at = found[-1].begun
+        memory.since = None
+        self._settle(reconcile(found, journal.told, journal.untold, since), late_at or since, now, out)
+
+    def tick(self, now: Instant, listening_since: Instant, out: list[AlarmChange]) -> None:
+        """Judge anew what came late: many meters' readings at once, as one of them may be one of thousands."""
+        stale = self._journal.stale_at is not None and now >= self._journal.stale_since + PATIENCE
+        self.is_substantial = stale
+        if stale:
+            self._judge_anew(now, out)
+        super().tick(now, listening_since, out)
+
+    def due(self, listening_since: Instant) -> Instant | None:
+        """Return when what came late is judged, or the schedule turns."""
+        due = super().due(listening_since)
+        return due if self._journal.stale_at is None else earlier(due, self._journal.stale_since + PATIENCE)
+
+    def _is_late(self, number: int) -> bool:
+        """Tell whether a meter has not passed the end of a period."""
+        end = number * self._condition.over
+        return any(point.at < end for meter, point in self._kept.points.items() if self._counts(meter, number))
+
+    def _is_amiss(self, number: int) -> bool | None:
+        """Tell whether too much of a period is missing, ``None`` where that is not known."""
+        share = self._missing(number)
+        if share is None:
+            return None
+        self.memory.value = share
+        return share > self._condition.share
+
+    def _counts(self, meter: str, number: int) -> bool:
+        """Tell whether a meter is one of a period: not one that came later, or was taken out long before."""
+        end, kept = number * self._condition.over, self._kept
+        first = kept.firsts.get(meter)
+        return kept.points[meter].at >= end - GONE and (first is None or first.at < end)
+
+    def _value(self, meter: str, number: int, *, waited: Instant) -> float | None:
+        """Return what a meter counted until an edge; ``None`` where it was not read within a time after it."""
+        edge, at = self._kept.edges.get(meter, {}).get(number), number * self._condition.over
+        if edge is None or edge.after_at >= at + waited:
+            return None
+        span = edge.after_at - edge.before_at
+        return edge.before + (edge.after - edge.before) * (at - edge.before_at) / span if span else edge.before
 
     def _missing(self, number: int) -> float | None:
         """Return the share of the bulk that no sub-meter counted; ``None`` where a meter's own share is not known."""
         totals = {"bulk": 0.0, "sub": 0.0}
-        if not any(meter.startswith("sub:") for meter in self._kept.points):
+        counted = [meter for meter in self._kept.points if self._counts(meter, number)]
+        if not any(meter.startswith("sub:") for meter in counted):
             return None  # a bulk meter alone: what it counted went to meters of another gateway, or to none
-        for meter, point in self._kept.points.items():
-            if not self._counts(point, number):
-                continue
-            edges = self._kept.periods.get(meter, {})
-            start, end = edges.get(number - 1), edges.get(number)
+        for meter in counted:
+            start = self._value(meter, number - 1, waited=GONE)
+            end = self._value(meter, number, waited=self._condition.wait)
             if start is None or end is None or end < start:
                 return None
             totals[meter.partition(":")[0]] += end - start

@@ -172,6 +172,8 @@ class AlarmRecords:
                         del active[key]
                 elif key in new or key in settled:
                     waiting.append(place)
+                elif change.event in _NOTES and (last := _last(session, key)) is not None:
+                    found[place] = last  # what is said of an alarm that is settled stands beside it
                 else:
                     new[key] = place
             session.flush()
@@ -402,6 +404,12 @@ def _active(session: Session, keys: Collection[Key]) -> dict[Key, AlarmTable]:
     if not keys:
         return {}
     return {(row.rule, row.subject): row for row in session.scalars(_ACTIVE, {"keys": sorted(keys)})}
+
+
+def _last(session: Session, key: Key) -> AlarmTable | None:
+    """Return the newest alarm of an identity, settled or not."""
+    query = select(AlarmTable).where(AlarmTable.rule == key[0], AlarmTable.subject == key[1])
+    return session.scalars(query.order_by(AlarmTable.id.desc()).limit(1)).first()
 
 
 def _change(change: AlarmChange, alarm: int) -> dict[str, Any]:

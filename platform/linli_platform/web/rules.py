@@ -69,7 +69,7 @@ class RulePages(FormPages):
         book = self._context.alarms.book
         one = next((it for it in book.files[rule].parameters if it.name == name), None) if rule in book.files else None
         if value is not None and one is not None:
-            value = round(value * _factor(one), 6)
+            value = float(f"{value * _factor(one):.9g}")  # what was multiplied to and fro is the step it was
         setting = Setting(rule[:120], form.get("area", "")[:63], name[:63], value)
         actor = form.get("actor", "").strip()[:120] or "operator"
         await change_parameter(self._context, setting, actor=actor, comment=form.get("comment", "").strip()[:1000])
@@ -104,7 +104,7 @@ class RulePages(FormPages):
 def _factor(one: Parameter) -> float:
     """Return what a number of the form is multiplied by: lengths of whole minutes are written in minutes, Pa in kPa."""
     if not one.is_length:
-        return max(show.shape_of(one.unit).divisor, 1.0)
+        return show.shape_of(one.unit).divisor
     return _MINUTE_S if all(value % _MINUTE_S == 0 for value in (one.least, one.step, one.default)) else 1.0
 
 
@@ -112,8 +112,7 @@ def _unit(one: Parameter, rule: Rule, lang: Language) -> str:
     """Return the unit of the form's number, as people write it."""
     if one.is_length:
         return text("rule.minutes", lang) if _factor(one) == _MINUTE_S else one.unit
-    shape = show.shape_of(one.unit)
-    unit = shape.unit if shape.divisor >= 1 else one.unit
+    unit = show.shape_of(one.unit).unit
     if unit and isinstance(rule.condition, Rate):
         return f"{unit}/{_PER.get(rule.condition.per, show.span(rule.condition.per, lang))}"
     is_over_time = isinstance(rule.condition, Integral) and one.name not in {"above", "below"}
