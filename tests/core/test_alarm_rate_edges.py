@@ -5,7 +5,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linli_core.alarm import AlarmChange, Engine, Series, parse_rules
+from linli_core.alarm import AlarmChange, Engine, Event, Series, parse_rules
 from linli_core.alarm.figures import FigureWatch
 from linli_core.instant import HOUR, SECOND
 from linli_core.model import Quality
@@ -24,6 +24,10 @@ title = { zh = "题", en = "T" }
 consequence = { zh = "果", en = "C" }
 response = { zh = "应", en = "R" }
 """
+
+AT_LIMIT = (
+    RULE.replace("%s, over", '%s = %r, per = "1 min", over').replace("%d min", "0 s").replace("= 1.0, on", "= 0, on")
+)
 
 STEPS = st.lists(
     st.tuples(st.integers(1, 4000), st.one_of(st.none(), st.integers(-12, 12)), st.booleans()), min_size=2, max_size=30
@@ -58,3 +62,26 @@ def test_edges_that_settle_nothing_are_passed_over(
     with patch.object(FigureWatch, "_edge_after", every_edge):
         slow = [(it.event, it.at) for it in play(text, steps)]
     assert [(it.event, it.at) for it in play(text, steps)] == slow
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(1, 40),
+    st.integers(-1_000_000, 1_000_000),
+    st.sampled_from(["rise", "fall"]),
+    st.sampled_from([10, 100, 1000]),
+)
+def test_a_rate_exactly_at_its_limit_is_not_beyond_it(tenths: int, start: int, way: str, parts: int) -> None:
+    """In decimals, though their binary numbers are a little off; and a thousandth more is beyond it."""
+    sign = 1 if way == "rise" else -1
+    for more, expected in ((0, []), (1, [Event.RAISE])):
+        engine = Engine(parse_rules(AT_LIMIT % (way, tenths / parts), "x"))
+        bound = engine.bind(SERIES, T0)
+        changes: list[AlarmChange] = []
+        for minute in range(90):
+            value = (1000 * start + sign * minute * (1000 * tenths + more * tenths)) / (1000 * parts)
+            now = T0 + minute * 60 * SECOND
+            while (due := engine.next_due()) is not None and due <= now:
+                changes += engine.tick(due)
+            changes += engine.observe(bound, value, Quality.GOOD, now, now)
+        assert [it.event for it in changes] == expected

@@ -25,6 +25,10 @@ _WRITTEN: Final = 4
 """A memory is written once in so many pieces: what came since, a restart reads again."""
 
 
+_OFF: Final = 2.0**-51
+"""A rate is at its limit where it is closer to it than what its readings, and itself, may be rounded by."""
+
+
 class _Sums(NamedTuple):
     """What some pieces come to."""
 
@@ -255,7 +259,13 @@ class FigureWatch(JournalWatch):
             return None
         span = at - first.first_at
         # Two readings close together say nothing of a while, only of the sensor's noise.
-        return (value - first.first) * condition.per / span if 2 * span >= condition.over else None
+        if 2 * span < condition.over:
+            return None
+        rate = (value - first.first) * condition.per / span
+        # A difference of binary numbers is a little off: 0.1 more each minute, for ever, is not now and then too much.
+        off = _OFF * (max(abs(value), abs(first.first)) * condition.per / span + abs(rate))
+        edges = (self._sign * self._limit, self._sign * self._back)
+        return next((edge for edge in edges if abs(rate - edge) <= off), rate)
 
     def _statistic(self, condition: Window, mean: float, sums: "_Sums") -> float | None:
         if condition.statistic is Statistic.MEAN:
