@@ -14,6 +14,8 @@ from linli_sim.bench import REGISTRY, Bench, CannotRun
 
 BENCHES: Final[Mapping[str, str]] = {
     "alarm.evaluations_per_cpu_second": "linli_sim.bench.alarm_engine",
+    "alarm.flood10000.api_p99_ms": "linli_sim.bench.alarm_flood",
+    "alarm.flood10000_s": "linli_sim.bench.alarm_flood",
     "alarm.instances": "linli_sim.bench.alarm_engine",
     "alarm.latency_p50_ms": "linli_sim.bench.notices",
     "alarm.latency_p99_ms": "linli_sim.bench.notices",

@@ -49,7 +49,7 @@ class Installation:
 
     async def stored(self) -> int:
         """Return how many readings the platform has committed since it started, without a look at the store."""
-        match = _STORED.search((await self._get("/metrics")).decode())
+        match = _STORED.search((await self.get("/metrics")).decode())
         if match is None:
             raise CannotRun(f"{self.url}/metrics has no linli_readings_stored_total")
         return round(float(match[1]))
@@ -57,14 +57,14 @@ class Installation:
     async def until_connected(self) -> None:
         """Return once the platform's subscription stands: what is published before reaches nobody."""
         end = time.monotonic() + _CONNECTED_LIMIT_S
-        while _CONNECTED.search((await self._get("/metrics")).decode()) is None:
+        while _CONNECTED.search((await self.get("/metrics")).decode()) is None:
             if time.monotonic() > end:
                 raise CannotRun(f"no subscription within {_CONNECTED_LIMIT_S:g} s:\n{self.platform.tail()}")
             await asyncio.sleep(0.05)
 
     async def counts(self) -> Counts:
         """Return what the store holds."""
-        return msgspec.json.decode(await self._get("/api/v1/counts"), type=Counts)
+        return msgspec.json.decode(await self.get("/api/v1/counts"), type=Counts)
 
     async def until_stored(self, readings: int, *, limit: float, every: float) -> None:
         """Return once the platform has committed so many readings; looks ``every`` so many seconds.
@@ -88,7 +88,9 @@ class Installation:
         if counts != Counts(readings, readings, 0):
             raise CannotRun(f"the figure is void: {readings} readings were sent, the store says {counts}")
 
-    async def _get(self, path: str) -> bytes:
+    async def get(self, path: str) -> bytes:
+        """Return what the platform answers."""
+
         def ask() -> bytes:
             with urllib.request.urlopen(f"{self.url}{path}", timeout=_HTTP_LIMIT) as answer:  # noqa: S310 - our own
                 body: bytes = answer.read()

@@ -271,6 +271,28 @@ async def test_the_commands_tell_what_rules_were_and_carry_values_over(
         assert "66 Cel is out of bounds" in err
 
 
+async def test_a_flow_is_shown_and_changed_as_flows_are_read(tmp_path: Path, clock: Clock) -> None:
+    text = """[[rules]]
+id = "utility.backwards"
+category = "utility"
+priority = "low"
+quantity = "water_flow"
+unit = "m3/s"
+condition = { kind = "limit", low = -0.00005, hysteresis = 0.00004 }
+parameters = { low = { min = -0.00007, max = -0.00003, step = 0.000002 } }
+title = { zh = "倒流", en = "Backwards" }
+consequence = { zh = "果", en = "C" }
+response = { zh = "应", en = "R" }
+"""
+    async with open_site(tmp_path, clock, rules=rules(text)) as site, client_of(site) as client:
+        page = (await client.get("/rules", headers={"accept-language": "en"})).text
+        assert "New value (m³/h, -0.252 to -0.108; empty for what the rule says)" in page
+        answer = await client.post("/rules/utility.backwards/parameters/low", data={"value": "-0.1584"})
+        assert answer.status_code == 303
+        assert site.alarms.book.settings == {("utility.backwards", ""): {"low": -0.000044}}
+        assert "-0.1584 m³/h" in (await client.get("/rules", headers={"accept-language": "en"})).text
+
+
 async def test_the_page_shows_what_may_be_changed_and_changes_it(tmp_path: Path, clock: Clock) -> None:
     text = TEXT.replace("hysteresis = 1.0", 'hysteresis = 1.0, on_delay = "30 min"').replace(
         "parameters = {", 'parameters = { on_delay = { min = "10 min", max = "1 h", step = "5 min" },'
