@@ -44,7 +44,8 @@ CASES: dict[str, tuple[list[Times], list[Times], list[Move], list[Times]]] = {
     ),
     "one that was none": ([], [(110, 120)], [(DISPROVE, 110, None)], []),
     "one that was none and stands": ([], [(110, None)], [(DISPROVE, 110, None), (RETURN, 110, None)], []),
-    "one that was over just when judging begins": ([], [(90, 100)], [(DISPROVE, 90, None)], []),
+    "one that was over just after judging begins": ([], [(90, 101)], [(DISPROVE, 90, None)], []),
+    "one that was over just when judging begins": ([], [(90, 100)], [], [(90, 100)]),
     "one that was over before": ([], [(90, 99)], [], [(90, 99)]),
     "another before it": (
         [(110, 120), (130, 140)],
@@ -104,10 +105,10 @@ def test_while_one_stands_another_of_the_past_waits_until_it_is_over() -> None:
     assert over.untold == []
 
 
-def test_what_was_over_when_judging_begins_does_not_wait() -> None:
+def test_what_was_not_over_when_judging_begins_does_not_wait() -> None:
     """It is found anew."""
-    made = reconcile(spans([(150, None)]), spans([(150, None)]), spans([(80, 99), (90, 100)]), SINCE)
-    assert times(made.untold) == [(80, 99)]
+    made = reconcile(spans([(150, None)]), spans([(150, None)]), spans([(80, 100), (90, 101)]), SINCE)
+    assert times(made.untold) == [(80, 100)]
 
 
 def test_so_many_are_remembered_and_what_is_older_is_no_news() -> None:
