@@ -3,7 +3,7 @@
 import json
 import os
 
-STA_IF = 0
+STA_IF, AP_IF = 0, 1
 _AIR = json.loads(os.getenv("LINLI_BOARD") or "{}").get("wifi", {})
 
 
