@@ -3,17 +3,25 @@
 import asyncio
 import json
 import sys
+import time
 
 SAID = []
-STATE = {"connected": False, "memory": b"", "cause": 1, "levels": {}}
+STATE = {"connected": False, "memory": b"", "cause": 1, "levels": {}, "later": [], "slept": 0, "fed": 0, "fed_at": 0}
+_WATCHDOG_MS = 8000
 
 
 class Slept(BaseException):
     """The board sleeps: the program ends."""
 
 
+class StoodStill(BaseException):
+    """The watchdog ended while the chip slept lightly."""
+
+
 class Module:
     pass
+
+
 
 
 class Pin:
@@ -29,7 +37,7 @@ class Pin:
         return None
 
     def irq(self, handler, _edge):
-        self.handler = handler
+        STATE["handlers"][self.number] = handler
 
 
 class Wlan:
@@ -54,7 +62,7 @@ class Wlan:
         return STATE["connected"]
 
     def connect(self, ssid, password):
-        SAID.append(["join", ssid])
+        SAID.append(["join", ssid, STATE["fed"]])
         STATE["connected"] = ssid == "right"
 
     def disconnect(self):
@@ -77,18 +85,43 @@ class Watchdog:
         SAID.append(["watchdog", timeout])
 
     def feed(self):
-        STATE["fed"] = STATE.get("fed", 0) + 1
+        STATE["fed"] += 1
+        STATE["fed_at"] = _now()
 
 
 class Adc:
-    def __init__(self, _pin):
-        pass
+    ATTN_11DB = 3
+
+    def __init__(self, _pin, atten=0):
+        self._most = 3100000 if atten == self.ATTN_11DB else 950000
 
     def read_uv(self):
-        return 1450000
+        return min(1450000, self._most)
 
     def read_u16(self):
         return 30000
+
+
+def _now():
+    return time.ticks_ms() + STATE["slept"]
+
+
+def _passed(milliseconds):
+    """Let time go by, and pins change; a watchdog that nobody fed meanwhile leaves an RP2040 that sleeps for dead."""
+    STATE["slept"] += milliseconds
+    later = STATE["later"]
+    while later and later[0][0] <= STATE["slept"]:
+        _, pin, level = later.pop(0)
+        STATE["levels"][pin] = level
+        if pin in STATE["handlers"] and not level:
+            STATE["handlers"][pin](None)
+    if _now() - STATE["fed_at"] > _WATCHDOG_MS:
+        raise StoodStill
+
+
+def _lightsleep(milliseconds):
+    SAID.append(["lightsleep", milliseconds])
+    _passed(milliseconds)
 
 
 def _deepsleep(milliseconds):
@@ -103,7 +136,7 @@ def _modules():
     machine.reset_cause = lambda: STATE["cause"]
     machine.unique_id = lambda: b"\x7c\x2c\x67\x01"
     machine.deepsleep = _deepsleep
-    machine.lightsleep = lambda milliseconds: SAID.append(["lightsleep", milliseconds // 1000])
+    machine.lightsleep = _lightsleep
     machine.disable_irq = lambda: 0
     machine.enable_irq = lambda state: None
     machine.reset = lambda: SAID.append(["reset"])
@@ -115,16 +148,23 @@ def _modules():
     if STATE["chip"] == "s3":
         esp32.wake_on_ext1 = lambda pins, level: SAID.append(["ext1", [pin.number for pin in pins], level])
         esp32.wake_on_ext0 = lambda pin, level: SAID.append(["ext0", pin.number, level])
-    else:
+    elif STATE["chip"] == "c3":
         esp32.wake_on_gpio = lambda pins, level: SAID.append(["gpio", [pin.number for pin in pins], level])
     sys.modules.update({"machine": machine, "network": network, "esp32": esp32})
     if STATE["chip"] == "pico":
         del sys.modules["network"]
 
 
-def _life(case, root):
-    """One life of the program on a battery, from power-up or out of sleep, until it sleeps."""
-    from linli_app import board, program
+def _pico_time(board):
+    """Give a board the time that goes on in its sleep."""
+    board.time = Module()
+    board.time.ticks_ms, board.time.ticks_diff, board.time.sleep_ms = _now, time.ticks_diff, _passed
+    board.time.time_ns = lambda: (1000000 + _now()) * 1000000
+
+
+def _life(case, root, wakes):
+    """One life of the program on a battery, from power-up or out of sleep, until it sleeps for the last time."""
+    from linli_app import battery, board, program
     from linli_app.settings import check, load
     from linli_node.errors import ConfigError
 
@@ -132,18 +172,35 @@ def _life(case, root):
     is_pico = case["chip"] in ("rp2", "pico")
     board._ROOT, board._ESP32, board._RP2 = root, not is_pico, is_pico
     config = check(root) or load(root)
+    if is_pico:
+        _pico_time(board)
     try:
         made = board.Board(config)
+        made.kind = {"c3": "esp32c3", "old": "esp32c3", "s3": "esp32s3"}.get(case["chip"], "rp2")
+        made.can_wake([table["pin"] for table in config["sensors"] if "debounce_ms" in table])
     except ConfigError as exc:
         return {"refused": str(exc)}
     made.say = lambda text: SAID.append(["say", text])
-    node = program.Node(config, made)
-    node.open()
+    rests, eras, pins = battery.rests_of(made), [], []
     try:
-        asyncio.run(node.run())
+        for _ in range(wakes):
+            node = program.Node(config, made, rests)
+            node.open()
+            pins.append(list(made.woken_pins))
+            asyncio.run(node.run())
+            eras.append(node._clock.era)
     except Slept:
         pass
-    return {"uid": made.uid, "woke": made.woke, "pins": list(made.woken_pins), "state": node.state()}
+    return {
+        "uid": made.uid,
+        "woke": made.woke,
+        "pins": pins[-1],
+        "woken": pins,
+        "state": node.state(),
+        "eras": eras,
+        "millivolts": made.battery_mv(),
+        "pulses": [sensor._counter.value for table, sensor in node.sensors if table["kind"] == "pulse"],
+    }
 
 
 def main(path):
@@ -156,7 +213,9 @@ def main(path):
         STATE["cause"] = cause
         STATE["connected"] = False
         STATE["levels"] = {int(pin): level for pin, level in levels.items()}
-        lives.append(_life(case, case["root"]))
+        STATE["handlers"] = {}
+        STATE["later"] = list(case.get("later", ()))
+        lives.append(_life(case, case["root"], case.get("wakes", 1)))
     print(json.dumps({"lives": lives, "said": SAID, "fed": STATE.get("fed", 0)}))
 
 

@@ -10,7 +10,13 @@ from linli_sim.processes import free_port
 POWER_ON, OUT_OF_SLEEP = 1, 4
 
 
-def _live(machine: Machine, folder: Path, chip: str, lives: list[list[Any]]) -> dict[str, Any]:
+ROPE = [{"kind": "leak_rope", "pin": 2, "power": 3}]
+CONTACTS = [{"kind": "leak_switch", "pin": 3}, {"kind": "reed", "pin": 4}, {"kind": "pulse", "pin": 5}]
+
+
+def _live(
+    machine: Machine, folder: Path, chip: str, lives: list[list[Any]], sensors: Any = CONTACTS, **more: Any
+) -> dict[str, Any]:
     config = {
         "node": "leak-1",
         "gateway": {"host": "127.0.0.1", "port": free_port(), "tls": False},
@@ -18,24 +24,24 @@ def _live(machine: Machine, folder: Path, chip: str, lives: list[list[Any]]) -> 
         "power": "battery",
         "battery_pin": 1,
         "interval": 900,
-        "sensors": [{"kind": "leak_switch", "pin": 6}, {"kind": "reed", "pin": 4}, {"kind": "pulse", "pin": 5}],
+        "sensors": sensors,
     }
     (folder / "node.json").write_text(json.dumps(config), encoding="utf-8")
-    found = machine.check("boards", {"chip": chip, "root": str(folder), "lives": lives})
+    found = machine.check("boards", {"chip": chip, "root": str(folder), "lives": lives, **more})
     assert isinstance(found, dict)
     return found
 
 
 def test_an_esp32_reads_logs_and_sleeps_and_is_woken_by_a_pin(tmp_path: Path, unix_port: Machine) -> None:
-    found = _live(unix_port, tmp_path, "c3", [[POWER_ON, {"4": 0}], [OUT_OF_SLEEP, {"4": 0, "5": 0, "6": 0}]])
+    found = _live(unix_port, tmp_path, "c3", [[POWER_ON, {"4": 0}], [OUT_OF_SLEEP, {"3": 0, "4": 0, "5": 0}]])
     first, second = found["lives"]
     assert (first["uid"], first["woke"], first["pins"]) == ("7c2c6701", False, [])
     # The leak pin and the pulse were waited for low; the door, shut, for high.
-    assert (second["woke"], sorted(second["pins"])) == (True, [5, 6])
+    assert (second["woke"], sorted(second["pins"])) == (True, [3, 5])
     assert second["state"]["epoch"] == first["state"]["epoch"]
     assert second["state"]["next_seq"] > first["state"]["next_seq"] > 1
     said = found["said"]
-    assert [entry for entry in said if entry[0] == "gpio"][:2] == [["gpio", [4], True], ["gpio", [6, 5], False]]
+    assert [entry for entry in said if entry[0] == "gpio"][:2] == [["gpio", [4], True], ["gpio", [3, 5], False]]
     sleeps = [entry[1] for entry in said if entry[0] == "deepsleep"]
     assert len(sleeps) == 2
     assert all(800 < seconds <= 900 for seconds in sleeps)
@@ -50,14 +56,54 @@ def test_an_esp32_reads_logs_and_sleeps_and_is_woken_by_a_pin(tmp_path: Path, un
 def test_an_esp32_s3_is_woken_by_its_two_ways(tmp_path: Path, unix_port: Machine) -> None:
     said = _live(unix_port, tmp_path, "s3", [[POWER_ON, {"4": 0}]])["said"]
     assert ["ext1", [4], True] in said
-    assert ["ext0", 6, False] in said
+    assert ["ext0", 3, False] in said
     assert ["say", "only one pin can wake this chip by going low"] in said
 
 
 def test_a_pico_sleeps_lightly_and_begins_a_new_era_after_a_reset(tmp_path: Path, unix_port: Machine) -> None:
-    found = _live(unix_port, tmp_path, "rp2", [[POWER_ON, {}], [POWER_ON, {}]])
-    assert [entry[0] for entry in found["said"]].count("lightsleep") == 2
-    assert found["lives"][1]["woke"] is True
+    found = _live(unix_port, tmp_path, "rp2", [[POWER_ON, {}], [POWER_ON, {}]], ROPE, wakes=2)
+    slept = [entry[1] for entry in found["said"] if entry[0] == "lightsleep"]
+    # An RP2040 whose watchdog of eight seconds ends while it sleeps does not come back: in pieces, and fed between.
+    assert max(slept) <= 4000
+    assert 4 * 895_000 < sum(slept) <= 4 * 900_000
+    first, second = found["lives"]
+    assert first["woke"] is second["woke"] is True
+    # Its count goes on through sleep, and ends with the power.
+    assert (first["eras"], second["eras"]) == ([1, 1], [2, 2])
+
+
+def test_a_pico_with_contacts_stays_awake_for_them(tmp_path: Path, unix_port: Machine) -> None:
+    # The first is over before anybody looks.
+    later = [[10_005, 5, 0], [10_006, 5, 1], [40_000, 5, 0], [40_300, 5, 1], [60_000, 3, 0]]
+    found = _live(unix_port, tmp_path, "rp2", [[POWER_ON, {"4": 0}]], later=later, wakes=6)
+    (life,) = found["lives"]
+    assert life["pulses"] == [2]
+    assert [3] in life["woken"]
+    assert not [entry for entry in found["said"] if entry[0] == "lightsleep"]
+
+
+def test_a_watchdog_is_fed_while_the_radio_waits_for_a_network(tmp_path: Path, unix_port: Machine) -> None:
+    for chip in ("c3", "rp2"):
+        said = _live(unix_port, tmp_path, chip, [[POWER_ON, {"4": 0}]], ROPE)["said"]
+        wrong, right = [entry[2] for entry in said if entry[0] == "join"]
+        assert right > wrong + 5
+
+
+def test_an_esp32_measures_a_battery_beyond_a_volt(tmp_path: Path, unix_port: Machine) -> None:
+    (life,) = _live(unix_port, tmp_path, "c3", [[POWER_ON, {"4": 0}]])["lives"]
+    assert life["millivolts"] == 2900
+
+
+def test_a_board_that_no_pin_wakes_is_told_of_before_it_sleeps_through_a_leak(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    (life,) = _live(unix_port, tmp_path, "old", [[POWER_ON, {}]])["lives"]
+    assert life == {"refused": "no pin wakes this board: it needs MicroPython 1.27 or newer, or a charger"}
+    deaf = [{"kind": "leak_switch", "pin": 7}, {"kind": "reed", "pin": 2}]
+    (life,) = _live(unix_port, tmp_path, "c3", [[POWER_ON, {}]], deaf)["lives"]
+    assert life == {"refused": "pin 7 does not wake this board from its sleep: take one of 0 to 5"}
+    (life,) = _live(unix_port, tmp_path, "old", [[POWER_ON, {}]], ROPE)["lives"]
+    assert life["state"]["next_seq"] > 1
 
 
 def test_a_pico_without_a_radio_says_that_it_can_be_no_node(tmp_path: Path, unix_port: Machine) -> None:

@@ -69,6 +69,12 @@ def load(data, sensors, actions):
     ]
     config["sensors"] = _kinds(config["sensors"], sensors, "sensors", problems)
     config["actions"] = _kinds(config["actions"], actions, "actions", problems)
+    if config["power"] == "battery":
+        for place, action in enumerate(config["actions"]):
+            if action["kind"] == "relay":
+                # Pins let go in deep sleep: a valve that was shut would open again, until the next time awake.
+                here = "actions[" + str(place) + '].kind: found "relay" on a battery'
+                problems.append(here + '; write "power": "mains": a relay lets go while the node sleeps')
     if problems:
         raise ConfigError("\n".join(problems))
     return config

@@ -35,7 +35,8 @@ async def wake(node, board, config, rests, most_s=_AWAKE_S):
     rests.weigh(board.battery_mv())
     awake = _Awake(node, board, config, rests)
     try:
-        await within(most_s, awake.live())
+        # What it waits for (a network, a broker) may take longer than a watchdog.
+        await within(most_s, awake.live(), board.feed)
     except asyncio.TimeoutError:
         rests.overruns += 1
         board.say("awake for more than " + str(most_s) + " s: what is not done is ended")
@@ -97,8 +98,8 @@ class _Awake:
         due = rests.speaks(urgent=not self._board.woke or bool(self._board.woken_pins))
         if due:
             self._begin_to_speak()
-        elif longest:
-            # Nothing else is to be done meanwhile.
+        elif longest and not _wakes(node):
+            # Nothing else is to be done meanwhile; a chip that dozes counts no pulse.
             self._board.doze(longest)
         try:
             node.failing = rests.failing

@@ -31,6 +31,11 @@ _LEASE_S = const(6 * 3600)
 _ESP32 = sys.platform == "esp32"
 _RP2 = sys.platform == "rp2"
 _WATCHDOG_MS = 8000 if _RP2 else 60000  # the RP2040's counts no further than 8.388 s
+_SLICE_MS = const(4000)
+"""An RP2040 whose watchdog ends while it sleeps lightly stands still until its power is cut (MicroPython's issue 17228)."""
+_LOOK_MS = const(20)
+_WAKING = {"esp32c3": 6, "esp32s3": 22}
+"""How many of a chip's pins, from 0 on, go on in its deep sleep (GPIO0-5, GPIO0-21: its datasheet's RTC pins)."""
 _CAUSES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET", "BROWN_OUT_RESET")
 
 
@@ -179,6 +184,7 @@ class Board:
         self._wlan = network.WLAN(network.STA_IF)
         self._context = None
         self._memories = {}
+        self._counted = {}
         self._joining = ""
         self._watchdog = None
         self.uid = binascii.hexlify(machine.unique_id()).decode()
@@ -255,13 +261,19 @@ class Board:
 
     def pulses(self, number, debounce_ms):
         """Return a counter of pulses; one that woke the board is the first."""
-        pin = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
-        # One that opened woke it too, and is none.
-        return Pulses(pin, debounce_ms, 1 if number in self.woken_pins and not pin.value() else 0)
+        if number not in self._counted:
+            pin = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
+            # One that opened woke it too, and is none.
+            begun = 1 if number in self.woken_pins and not pin.value() else 0
+            self._counted[number] = Pulses(pin, debounce_ms, begun)
+        # An RP2040 is awake again with its memory, and has counted meanwhile.
+        return self._counted[number]
 
     def adc(self, number):
-        """Return an analogue input."""
-        return machine.ADC(machine.Pin(number))
+        """Return an analogue input, up to the chip's own supply."""
+        pin = machine.Pin(number)
+        # By itself an ESP32 measures up to 0.95 V, and calls everything above that the same.
+        return machine.ADC(pin, atten=machine.ADC.ATTN_11DB) if _ESP32 else machine.ADC(pin)
 
     def i2c(self, sda, scl):
         """Return an I2C bus; in software, so that any two pins will do, and with a limit so that a short ends."""
@@ -326,7 +338,9 @@ class Board:
         wlan = self._wlan
         if wlan.isconnected():
             return
-        for signal in sorted(signals, key=lambda signal: signal["ssid"] != self._joining):
+        # Otherwise in their order: what MicroPython sorts loses it among equals.
+        begun = [signal for signal in signals if signal["ssid"] == self._joining]
+        for signal in begun + [signal for signal in signals if signal not in begun]:
             if self._joining != signal["ssid"]:
                 if self._joining:
                     wlan.disconnect()
@@ -386,7 +400,39 @@ class Board:
 
     def doze(self, milliseconds):
         """Wait with everything but the memory switched off."""
+        self.feed()
         machine.lightsleep(milliseconds)
+
+    def can_wake(self, pins):
+        """Raise :class:`ConfigError` where a sleeping board would not hear what is at these pins."""
+        least = _WAKING.get(self.kind, 0)
+        if not _ESP32 or not pins:
+            return
+        import esp32  # noqa: PLC0415 - on that chip only
+
+        if not hasattr(esp32, "wake_on_ext1") and not hasattr(esp32, "wake_on_gpio"):
+            raise ConfigError("no pin wakes this board: it needs MicroPython 1.27 or newer, or a charger")
+        deaf = [str(pin) for pin in pins if least and pin >= least]
+        if deaf:
+            raise ConfigError(
+                "pin " + ", ".join(deaf) + " does not wake this board from its sleep: take one of 0 to " + str(least - 1)
+            )
+
+    def _sleep_lightly(self, milliseconds, wakes):
+        """Sleep with the memory, and the watchdog, which has to be fed; tell which pins ended it."""
+        looks = [(self._input(pin), pin, level) for pin, level in wakes]
+        started = time.ticks_ms()
+        while True:
+            self.feed()
+            woken = tuple(pin for each, pin, level in looks if each.value() == level)
+            left = milliseconds - time.ticks_diff(time.ticks_ms(), started)
+            if woken or left <= 0:
+                return woken
+            if looks:
+                # Asleep it would neither count a pulse nor notice a button.
+                time.sleep_ms(min(left, _LOOK_MS))
+            else:
+                machine.lightsleep(min(left, _SLICE_MS))
 
     def sleep(self, milliseconds, wakes):
         """Sleep so long, or until a pin is at its level; on an ESP32 the program begins anew after it."""
@@ -394,8 +440,8 @@ class Board:
         self._joining = ""
         if not _ESP32:
             # The RP2040 keeps its memory: what follows is the next time awake.
-            machine.lightsleep(milliseconds)
-            self.woke = True
+            self.woken_pins = self._sleep_lightly(milliseconds, wakes)
+            self.woke = self.goes_on = True
             return
         import esp32  # noqa: PLC0415
 

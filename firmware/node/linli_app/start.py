@@ -16,6 +16,8 @@ async def _live(root, config):
     if early["power"] == "battery":
         from linli_app.battery import rests_of  # noqa: PLC0415
 
+        # Contacts and pulses are what has a debounce.
+        board.can_wake([table["pin"] for table in early["sensors"] if "debounce_ms" in table])
         rests = rests_of(board)
         if board.woke and rests.speaks(urgent=bool(board.woken_pins)):
             board.begin(early["wifi"])
