@@ -34,6 +34,9 @@ class Board:
     def battery_mv(self):
         return self.millivolts
 
+    def feed(self):
+        pass
+
     def say(self, text):
         self.said.append(text)
 

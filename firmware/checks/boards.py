@@ -22,8 +22,6 @@ class Module:
     pass
 
 
-
-
 class Pin:
     IN, OUT, PULL_UP, IRQ_FALLING = 0, 1, 2, 2
 

@@ -35,7 +35,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"wifi": [{"ssid": "x" * 33}]}, f'wifi[0].ssid: found "{"x" * 33}"; write a text of 1 to 32 characters'),
     ({"actions": [{"kind": "buzzer", "above": "1"}]}, 'actions[0].above: found "1"; write a number from -1000 to 1000'),
     (
-        {"power": "battery", "actions": [{"kind": "buzzer"}, {"kind": "relay"}]},
+        {"power": "battery", "actions": [{"kind": "buzzer", "above": 1}, {"kind": "relay"}]},
         'actions[1].kind: found "relay" on a battery; write "power": "mains": a relay lets go while the node sleeps',
     ),
 ]

@@ -32,7 +32,7 @@ _ESP32 = sys.platform == "esp32"
 _RP2 = sys.platform == "rp2"
 _WATCHDOG_MS = 8000 if _RP2 else 60000  # the RP2040's counts no further than 8.388 s
 _SLICE_MS = const(4000)
-"""An RP2040 whose watchdog ends while it sleeps lightly stands still until its power is cut (MicroPython's issue 17228)."""
+"""An RP2040 whose watchdog ends while it sleeps lightly stands still until its power is cut (MicroPython #17228)."""
 _LOOK_MS = const(20)
 _WAKING = {"esp32c3": 6, "esp32s3": 22}
 """How many of a chip's pins, from 0 on, go on in its deep sleep (GPIO0-5, GPIO0-21: its datasheet's RTC pins)."""
@@ -412,11 +412,10 @@ class Board:
 
         if not hasattr(esp32, "wake_on_ext1") and not hasattr(esp32, "wake_on_gpio"):
             raise ConfigError("no pin wakes this board: it needs MicroPython 1.27 or newer, or a charger")
-        deaf = [str(pin) for pin in pins if least and pin >= least]
+        deaf = ", ".join(str(pin) for pin in pins if least and pin >= least)
         if deaf:
-            raise ConfigError(
-                "pin " + ", ".join(deaf) + " does not wake this board from its sleep: take one of 0 to " + str(least - 1)
-            )
+            right = "take one of 0 to " + str(least - 1)
+            raise ConfigError("pin " + deaf + " does not wake this board from its sleep: " + right)
 
     def _sleep_lightly(self, milliseconds, wakes):
         """Sleep with the memory, and the watchdog, which has to be fed; tell which pins ended it."""
