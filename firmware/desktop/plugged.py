@@ -2,7 +2,7 @@
 
 Its flash is a file with littlefs on it, and the only thing that its programs see: it starts ``/main.py`` from it, as
 stock firmware does, and then listens (raw REPL) to whoever is at the cable. ``LINLI_BOARD`` is JSON: ``uid``, ``flash``
-(the file), ``blocks``, ``quiet`` (start nothing: a soft reset in raw mode), ``wifi``, ``pins``.
+(the file), ``blocks``, ``quiet`` (start nothing: a soft reset in raw mode), ``wifi``, ``pins``, ``ports``.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 import vfs
 
 sys.path.insert(0, os.getenv("LINLI_STOCK"))
-for _name in ("machine", "network"):
+for _name in ("machine", "network", "socket"):
     sys.modules.pop(_name, None)
     __import__(_name)
 sys.path[:] = [os.getenv("LINLI_DESKTOP")]

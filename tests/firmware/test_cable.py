@@ -1,9 +1,14 @@
 """The real program on a board at a cable: started by its own loader, reported on, tried out, updated."""
 
 import asyncio
+import hashlib
 import json
+import re
 import shutil
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +20,16 @@ from linli_edge.cli import main
 from linli_edge.nodes.bench import Demands, judged
 from linli_edge.nodes.build import build, read_key, sources
 from linli_edge.nodes.flashing import flash, read_image
+from linli_edge.nodes.given import GivenNames
+from linli_edge.nodes.keys import Identity
 from linli_edge.nodes.phrases import explained
+from linli_edge.nodes.provisioning import provision
 from linli_edge.nodes.report import Fact, let_go, report, selftest, told
 from linli_edge.nodes.serial_board import SerialBoard, follow
 from linli_sim.nodes.plugged import PluggedBoard, impatient
 from linli_sim.nodes.vm import NoMachine, unix
 from linli_sim.processes import Program, command, free_port, free_ports
+from linli_sim.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -74,7 +83,8 @@ def _provision(board: PluggedBoard, prepared: Path, **more: Any) -> None:
     file.write_text(json.dumps(config))
     keys = str(prepared / "pki")
     (prepared / "pki" / "boards.json").unlink(missing_ok=True)
-    assert main(["node", "provision", "door-1", "--port", str(board.port), "--config", str(file), "--keys", keys]) == 0
+    words = ["--config", str(file), "--keys", keys, "--labels", str(board.folder)]
+    assert main(["node", "provision", "door-1", "--port", str(board.port), *words]) == 0
 
 
 def _of(facts: list[Fact], what: str) -> list[Fact]:
@@ -84,6 +94,10 @@ def _of(facts: list[Fact], what: str) -> list[Fact]:
 def test_a_node_tells_its_health_its_log_and_what_it_could_not_deliver(
     board: PluggedBoard, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # One that was flashed before boards had labels, or whose label is damaged.
+    with SerialBoard.connect(str(board.port)) as at:
+        at.remove("/label")
+        at.restart()
     board.until(b"this board has no configuration yet")
     words = ["node", "logs", "--port", str(board.port)]
     assert main([*words, "--lang", "zh"]) == 0
@@ -252,3 +266,82 @@ def test_a_board_that_nobody_listens_to_goes_on_and_answers_later(board: Plugged
     board.until(b"unheard 599")
     with SerialBoard.connect(str(board.port)) as at:
         assert at.run("print(6 * 7)").strip() == "42"
+
+
+def _on_paper(page: Path) -> str:
+    """Return the passphrase that is printed on a label."""
+    found = re.search(r"class=inside>.*?<b>([^<]+)</b>", page.read_text())
+    assert found is not None
+    return found[1]
+
+
+def _shown(port: int, sent: bytes | None = None) -> bool:
+    """Tell whether a page answers well."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", sent, timeout=20) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+def test_the_radio_of_a_pico_w_which_has_no_name_for_it_opens_wpa2_as_well(board: PluggedBoard) -> None:
+    with SerialBoard.connect(str(board.port)) as at:
+        said = at.run(
+            "sys.path.insert(0, '/a')\nimport network\ndel network.WLAN.SEC_WPA2\n"
+            "from linli_app.access_point import AccessPoint\nAccessPoint().open('12345678')"
+        )
+    assert "radio: linli-d0d0 WPA2 " in said
+
+
+async def test_a_board_becomes_with_a_phone_and_its_label_what_it_becomes_by_the_cable(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, names = free_ports(2)
+    board = PluggedBoard(tmp_path / "board", wifi=AIR, pins={4: 0}, ports={80: page, 53: names})
+    board.folder.mkdir()
+    shutil.copyfile(prepared / "board" / "flash.bin", board.folder / "flash.bin")
+    config = {
+        "gateway": {"host": "127.0.0.1", "port": free_port(), "tls": False, "answer_s": 1},
+        "wifi": [{"ssid": "facility", "password": "right"}],
+        "sensors": [{"kind": "reed", "pin": 4}],
+    }
+    (tmp_path / "door-1.json").write_text(json.dumps(config))
+    provisioning = ["--config", str(tmp_path / "door-1.json"), "--keys", str(prepared / "pki")]
+    (prepared / "pki" / "boards.json").unlink(missing_ok=True)
+    with board:
+        with SerialBoard.connect(str(board.port)) as at:
+            at.remove("/label")
+        words = ["--port", str(board.port), "--build", str(prepared / "build-5"), "--labels", str(tmp_path)]
+        assert main(["node", "flash", *words]) == 0
+        secret, asked = _on_paper(tmp_path / "d0d0.html"), len(board.said)
+        # What is printed joins what the board opens.
+        board.until(f"radio: linli-d0d0 WPA2 {hashlib.sha256(secret.encode()).hexdigest()}".encode())
+        board.until(b"first start: Wi-Fi linli-d0d0, its passphrase is on the label")
+        assert main(["node", "provision", "door-1", *provisioning, "--file", str(tmp_path / "door-1.linli")]) == 0
+        given = (tmp_path / "door-1.linli").read_text()
+        sent = urllib.parse.urlencode({"node": "", "ssid": "", "host": "", "bundle": given, "kind": "", "pin": ""})
+        await eventually(lambda: asyncio.to_thread(_shown, page), "the page of the first start", 20.0)
+        assert await asyncio.to_thread(_shown, page, sent.encode())
+        board.until(b"radio: closed")
+        # It has started again, by itself, as a node.
+        board.until(b"no connection: ")
+        told = capsys.readouterr()
+        assert secret not in told.out + told.err
+        # It is told to whoever asks for it at the cable, to be printed, and never of the board's own accord.
+        assert secret.encode() not in board.said[asked:]
+        board.pull()
+        by_phone = {path: board.read(path) for path in board.files() if path.startswith(("/node.json", "/keys"))}
+        keys = {name: bytes.fromhex(key) for name, key in json.loads(given)["keys"].items()}
+        # The same by the cable, onto the same board; which keeps the passphrase of its label.
+        board.plug()
+        identity = Identity(keys["ca.der"], keys["node.der"], keys["node.key"])
+        with SerialBoard.connect(str(board.port)) as at:
+            at.remove("/node.json", "/keys")
+            content = json.dumps({**config, "node": "door-1"}).encode()
+            provision(at, "door-1", content, identity, keys["update.pub"], GivenNames(tmp_path))
+        board.pull()
+    by_cable = {path: board.read(path) for path in board.files() if path.startswith(("/node.json", "/keys"))}
+    assert json.loads(by_phone.pop("/node.json")) == json.loads(by_cable.pop("/node.json"))
+    assert by_phone == by_cable
+    assert set(by_cable) == {f"/keys/{name}" for name in ("ca.der", "node.der", "node.key", "update.pub")}
+    assert board.read("/label") == secret.encode()

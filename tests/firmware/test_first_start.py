@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import math
 import urllib.parse
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,11 +12,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from linli_edge.nodes import passphrase
 from linli_sim.nodes.vm import FIRMWARE, Machine, environment, unix
 from linli_sim.processes import free_port
 from linli_sim.waiting import eventually
 
-PASSPHRASE = "quiet-river-42"
+PASSPHRASE = passphrase.fresh()
 FILLED = {
     "node": "door-1",
     "ssid": "facility",
@@ -79,7 +81,9 @@ class Board:
 async def board(tmp_path: Path, unix_port: Machine) -> AsyncIterator[Board]:
     """One that waits for its configuration."""
     del unix_port
-    (tmp_path / "label").write_text(PASSPHRASE + "\n")
+    label = f"{PASSPHRASE}\n".encode()
+    assert passphrase.read(label) == PASSPHRASE
+    (tmp_path / "label").write_bytes(label)
     board = Board(tmp_path)
     await board.start()
     try:
@@ -177,13 +181,17 @@ async def test_it_closes_after_its_time(tmp_path: Path, unix_port: Machine) -> N
     assert not (tmp_path / "node.json").exists()
 
 
-@pytest.mark.parametrize("label", [None, "", "short"])
+@pytest.mark.parametrize(
+    "label", [None, b"", b" short\n", b"x" * 64, b"with\x00nothing", "窗前明月光".encode(), b"\xff" * 9]
+)
 async def test_a_board_without_a_passphrase_opens_nothing(
-    tmp_path: Path, unix_port: Machine, label: str | None
+    tmp_path: Path, unix_port: Machine, label: bytes | None
 ) -> None:
     del unix_port
     if label is not None:
-        (tmp_path / "label").write_text(label)
+        (tmp_path / "label").write_bytes(label)
+        # Whoever flashes it takes that for none as well, and writes one.
+        assert not passphrase.read(label)
     board = Board(tmp_path)
     await board.start()
     said = await board.end()
@@ -202,3 +210,16 @@ def test_every_name_is_the_boards(machine: Machine) -> None:
     assert answer[12:].startswith(query[12:])
     assert answer[-4:] == bytes([192, 168, 4, 1])
     assert found["dns"][1:] == [None] * 4
+
+
+def test_a_passphrase_is_long_enough_and_no_letter_is_taken_for_another() -> None:
+    letters = set(passphrase.LETTERS)
+    assert len(letters) == len(passphrase.LETTERS)
+    assert not letters & set("0o1li2z5s6b8gqumw")
+    made = {passphrase.fresh() for _ in range(50)}
+    assert len(made) == 50
+    for each in made:
+        drawn = each.replace("-", "")
+        assert set(drawn) <= letters
+        assert len(drawn) * math.log2(len(letters)) >= 80
+        assert passphrase.read(each.encode()) == each

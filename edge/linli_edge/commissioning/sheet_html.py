@@ -1,6 +1,6 @@
 """The hand-over sheet as one HTML file: a phone first, A4 when printed, nothing from the network. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
@@ -34,11 +34,14 @@ li{display:grid;grid-template-columns:1fr auto;gap:.1rem .8rem;padding:.35rem 0;
 .value{font-variant-numeric:tabular-nums;text-align:right;white-space:nowrap;font-weight:600}
 .about{grid-column:1/-1;color:var(--soft);font-size:.875em;display:flex;flex-wrap:wrap;gap:0 .9rem;
 justify-content:space-between}
-.labels{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.7rem}
+.labels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(9.5rem,45%),1fr));gap:.7rem}
 .label{border:1px dashed var(--soft);border-radius:.3rem;padding:.5rem;text-align:center;break-inside:avoid;
 background:#fff}
 .label svg{width:100%;max-width:8.5rem;height:auto;display:block;margin:0 auto .3rem}
 .label b{display:block;overflow-wrap:anywhere}
+.wide{grid-column:span 2;display:grid;grid-template-columns:1fr 1fr;gap:.5rem}
+.inside{border-left:1px dashed var(--soft);padding-left:.5rem}
+.inside b{font:600 .75em ui-monospace,"DejaVu Sans Mono",monospace;line-height:2}
 .hands{display:grid;grid-template-columns:1fr 1fr;gap:1.2rem;margin-top:2.6rem}
 .hands div{border-top:1px solid var(--ink);padding-top:.3rem;font-size:.875em}
 code{font:600 .95em ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
@@ -73,9 +76,9 @@ def as_html(sheet: Sheet, signed: Signed, lang: Language) -> str:
     return page(f"{title} {sheet.gateway}", body, lang)
 
 
-def labels_html(stuck: Iterable[Label], lang: Language) -> str:
+def labels_html(stuck: Sequence[Label], lang: Language) -> str:
     """Return labels to be cut out, with a heading."""
-    head = f"<h2>{escape(text('sheet.labels', lang))}</h2><p class=soft>{escape(text('sheet.labels_hint', lang))}</p>"
+    head = f"<h2>{escape(text('sheet.labels', lang))}</h2><p class=soft>{escape(labels.hint(stuck, lang))}</p>"
     return f"{head}<div class=labels>{_joined(map(labels.as_html, stuck))}</div>"
 
 

@@ -8,7 +8,7 @@ from fpdf.enums import XPos, YPos
 
 from linli_core.catalogue import Language, text
 from linli_core.cjk_font import Font
-from linli_edge.commissioning.labels import Label, as_png
+from linli_edge.commissioning.labels import Label, as_png, hint
 from linli_edge.commissioning.sheet import DeviceSheet, PointLine, Sheet
 from linli_edge.commissioning.sheet_html import beside, counts, facts, label_of, reached
 from linli_edge.commissioning.signature import Signed, short
@@ -164,20 +164,25 @@ def _signature(paper: Paper, signed: Signed, lang: Language) -> None:
 
 
 def draw_labels(paper: Paper, stuck: Sequence[Label], lang: Language) -> None:
-    """Draw labels to be cut out, four in a row, with a heading."""
+    """Draw labels to be cut out, four in a row or two of two halves, with a heading."""
     _heading(paper, text("sheet.labels", lang))
-    paper.write_line(text("sheet.labels_hint", lang), 8.5, _SOFT)
+    paper.write_line(hint(stuck, lang), 8.5, _SOFT)
     paper.ln(3)
     width, height = _LABEL
-    top = paper.get_y()
-    for number, label in enumerate(stuck):
-        column = number % _ACROSS
-        if number and not column:
-            top += height + 3
+    top, column = paper.get_y(), 0
+    for label in stuck:
+        halves = [label] if label.inside is None else [label, label.inside]
+        column += column % len(halves)
+        if column + len(halves) > _ACROSS:
+            top, column = top + height + 3, 0
         if top + height > paper.h - 18:
             paper.add_page()
             top = paper.t_margin
-        _label(paper, (paper.l_margin + column * (width + 2), top), label)
+        left = paper.l_margin + column * (width + 2)
+        for place, half in enumerate(halves):
+            # The halves touch: one cut parts them.
+            _label(paper, (left + place * width, top), half)
+        column += len(halves)
 
 
 def _label(paper: Paper, at: tuple[float, float], label: Label) -> None:

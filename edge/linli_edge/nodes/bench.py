@@ -15,7 +15,7 @@ import msgspec
 
 from linli_core.errors import ConfigError
 from linli_edge.durable_file import write_durably
-from linli_edge.nodes import report
+from linli_edge.nodes import passphrase, report
 from linli_edge.nodes.flashing import Image, flash
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KeyFolder
@@ -57,6 +57,7 @@ class Made(msgspec.Struct, frozen=True):
         seconds: How long it took.
         checks: What was tried, each ``(what, said)``.
         failures: What was wrong; nothing: it passed.
+        passphrase: Of its own network, for its label; only of one that passed.
     """
 
     board: str
@@ -65,6 +66,7 @@ class Made(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     checks: list[tuple[str, str]] = []
     failures: list[Failure] = []
+    passphrase: str = ""
 
     @property
     def passed(self) -> bool:
@@ -96,7 +98,7 @@ class MadeFile:
         self.all = [*kept, made]
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(self._path, msgspec.json.format(msgspec.json.encode(self.all)) + b"\n")
+            write_durably(self._path, msgspec.json.format(msgspec.json.encode(self.all)) + b"\n", mode=0o600)
         except OSError as exc:
             raise ConfigError(str(self._path), f"cannot be written: {exc}", "give --out that you may write") from exc
 
@@ -167,7 +169,7 @@ class Bench:
     def make(self, port: str) -> Made | None:
         """Make a node of the board at a port; ``None`` for one that was made already, or none is left to be made."""
         begun = time.monotonic()
-        uid = kind = node = ""
+        uid = kind = node = secret = ""
         is_named = False
         checks: list[tuple[str, str]] = []
         failures: list[Failure] = []
@@ -185,6 +187,7 @@ class Bench:
                 self.said("provision")
                 identity, is_named = self.keys.issue(node), True
                 provision(board, node, planned.configuration, identity, self.update_key, self.given, replace=True)
+                secret = passphrase.settled(board)
                 board.restart()
             self.said("start")
             failures = _started(port)
@@ -195,7 +198,8 @@ class Bench:
             failures = [Failure(f"trouble.{trouble.kind}", trouble.values)]
         if failures and is_named:
             failures += self._take_name_back(port, uid)
-        made = Made(uid, node, kind, round(time.monotonic() - begun, 1), checks, failures)
+        shown = "" if failures else secret
+        made = Made(uid, node, kind, round(time.monotonic() - begun, 1), checks, failures, shown)
         self.made.add(made)
         return made
 

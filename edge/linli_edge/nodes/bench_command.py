@@ -159,7 +159,7 @@ def _write_labels(good: list[tuple[Planned, Made]], out: Path, lang: Language) -
     try:
         out.mkdir(parents=True, exist_ok=True)
         for file in files:
-            write_durably(file, written[file.name])
+            write_durably(file, written[file.name], mode=0o600)
     except OSError as exc:
         raise ConfigError(str(out), f"cannot be written: {exc}", "give --out that you may write") from exc
     print(text("commission.written", lang, files=" ".join(map(str, files))))

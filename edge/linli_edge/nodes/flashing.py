@@ -1,7 +1,8 @@
 """The first program of a board: loader, libraries and program, from what ``linli-edge node build`` wrote.
 
 ``/main.py`` goes first and comes last: a board whose cable was pulled in between starts nothing, listens, and is
-flashed again. What is there already, and right, is not sent again.
+flashed again. What is there already, and right, is not sent again. A board that starts has a passphrase for its own
+network, for it may have no configuration yet (:mod:`linli_edge.nodes.passphrase`).
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Final
 import msgspec
 
 from linli_core.errors import ConfigError
+from linli_edge.nodes import passphrase
 from linli_edge.nodes.offers import Manifest
 from linli_edge.nodes.serial_board import Facts, SerialBoard
 from linli_edge.nodes.trouble import BoardTrouble
@@ -83,7 +85,7 @@ def fits(facts: Facts, port: str, image: Image) -> None:
 
 
 def flash(board: SerialBoard, image: Image, said: Callable[[int, int], None]) -> int:
-    """Put a program onto a board, and return how many files had to be sent; its configuration and log stay.
+    """Put a program onto a board, and return how many files had to be sent; its configuration, log and passphrase stay.
 
     Args:
         board: The board.
@@ -110,6 +112,7 @@ def flash(board: SerialBoard, image: Image, said: Callable[[int, int], None]) ->
         "_w.feed()\nfrom linli_loader import Slots\n"
         f"Slots('').keep({{'active': 'a', 'trial': None, 'tries': 0, 'number': {image.manifest.number}}})"
     )
+    passphrase.settled(board)
     board.write(_MAIN, image.files[_MAIN])
     said(image.size, image.size)
     return sent + 1

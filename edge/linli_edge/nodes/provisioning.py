@@ -1,9 +1,12 @@
 """The name, configuration and keys of a board: written, read back by their digests, and taken over all at once.
 
+Or written into one file, which a phone gives to the page that a board shows at its first start.
+
 What a board had under another name (its log, its counts) does not go to the gateway under the new one: it is wiped.
 """
 
 import hashlib
+import json
 from typing import Final
 
 from linli_edge.nodes.given import GivenNames
@@ -88,13 +91,8 @@ def provision(
     given.give(node, board.facts.uid)
     if held != node:
         wipe(board)
-    files = {
-        "/keys/ca.der": identity.authority,
-        "/keys/node.der": identity.certificate,
-        "/keys/node.key": identity.key,
-        "/keys/update.pub": update_key,
-        CONFIGURATION: configuration,
-    }
+    keys = _keys(identity, update_key)
+    files = {**{f"/keys/{name}": content for name, content in keys.items()}, CONFIGURATION: configuration}
     for path, content in files.items():
         board.write_beside(path, content)
     board.take_over(*files)
@@ -103,6 +101,18 @@ def provision(
         if found[path] != hashlib.sha256(content).hexdigest():
             raise BoardTrouble("worn", board.port, path=path)
     return found[CONFIGURATION]
+
+
+def _keys(identity: Identity, update_key: bytes) -> dict[str, bytes]:
+    """Return what goes into ``/keys`` of a board, by its names there."""
+    own = {"ca.der": identity.authority, "node.der": identity.certificate, "node.key": identity.key}
+    return {**own, "update.pub": update_key}
+
+
+def bundle(configuration: bytes, identity: Identity, update_key: bytes) -> bytes:
+    """Return the same as one text, as the page of a board's first start takes it (``linli_node.first_page``)."""
+    keys = {name: content.hex() for name, content in _keys(identity, update_key).items()}
+    return json.dumps({**json.loads(configuration), "keys": keys}, ensure_ascii=False).encode()
 
 
 def wipe(board: SerialBoard) -> None:

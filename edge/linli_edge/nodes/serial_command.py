@@ -12,19 +12,23 @@ from linli_core.catalogue import Language, text
 from linli_core.errors import ConfigError
 from linli_core.model import is_id
 from linli_edge.commissioning.progress import Progress
-from linli_edge.nodes import report, updating
+from linli_edge.durable_file import write_durably
+from linli_edge.nodes import node_labels, passphrase, report, updating
+from linli_edge.nodes.bench import Made
 from linli_edge.nodes.build import read_key
 from linli_edge.nodes.configuration import checked, read_configuration, with_wifi
 from linli_edge.nodes.flashing import flash, read_image
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.phrases import explained
-from linli_edge.nodes.provisioning import name_of, provision
+from linli_edge.nodes.planned import Planned
+from linli_edge.nodes.provisioning import bundle, name_of, provision
 from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, follow, only_port
 from linli_edge.nodes.trouble import BoardTrouble
 
 FAILED: Final = 1
 BUILT: Final = Path("build/node")
+LABELS: Final = Path("labels")
 _KB: Final = 1024
 
 
@@ -35,8 +39,10 @@ def add_arguments(kinds: Any) -> None:
         help="put the program onto a board at a USB cable",
         description="Put loader, libraries and program onto a board that runs MicroPython, and start it. What is there"
         " already is not sent again; the board's configuration, keys and log stay. Give the same command again if it"
-        " broke off.",
+        " broke off. A board without a configuration opens a Wi-Fi of its own; its passphrase is on the label that is"
+        " written into --labels, and is shown nowhere else.",
     )
+    _add_labels(flashing)
     _add_port(flashing)
     flashing.add_argument("--build", type=Path, default=BUILT, metavar="DIR", help="what was built")
     flashing.set_defaults(command=_flash)
@@ -50,6 +56,7 @@ def add_arguments(kinds: Any) -> None:
     )
     provisioning.add_argument("node", metavar="NODE", help="the node's id")
     _add_port(provisioning)
+    _add_labels(provisioning)
     provisioning.add_argument("--config", type=Path, required=True, metavar="FILE", help="JSON or TOML")
     provisioning.add_argument("--keys", type=Path, default=KEYS, metavar="DIR", help=f"where keys are (default {KEYS})")
     provisioning.add_argument("--gateway", metavar="HOST", help="the address of the gateway")
@@ -57,6 +64,9 @@ def add_arguments(kinds: Any) -> None:
     provisioning.add_argument("--password-file", type=Path, metavar="FILE", help="holds the password")
     provisioning.add_argument(
         "--replace", action="store_true", help="take over a board of another name (its log is wiped), or a name"
+    )
+    provisioning.add_argument(
+        "--file", type=Path, metavar="FILE", help="write it for the page that a board shows a phone at its first start"
     )
     provisioning.set_defaults(command=_provision)
 
@@ -76,6 +86,12 @@ def _add_port(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="PORT", help="such as /dev/ttyACM0 (default: the only one there is)")
     parser.add_argument("--wait", type=float, default=WAIT_S, metavar="S", help="seconds to wait for the board")
     parser.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--labels", type=Path, default=LABELS, metavar="DIR", help=f"where the board's label goes (default {LABELS})"
+    )
 
 
 def named(node: str) -> str:
@@ -132,6 +148,7 @@ def _flash(args: argparse.Namespace, lang: Language) -> int:
             sent = flash(board, image, sending(progress, lang))
         finally:
             progress.clear()
+        node, secret = name_of(board), passphrase.settled(board)
         board.restart()
     manifest = image.manifest
     print(
@@ -140,6 +157,7 @@ def _flash(args: argparse.Namespace, lang: Language) -> int:
             files=len(image.files), seconds=f"{time.monotonic() - begun:.0f}",
         )
     )  # fmt: skip
+    _write_label(args.labels, Planned(node if is_id(node) else "", "", (), b""), board.facts, secret, lang)
     print(text("node.cable.next_provision", lang, port=board.port))
     return 0
 
@@ -154,13 +172,43 @@ def _provision(args: argparse.Namespace, lang: Language) -> int:
     content = checked(config, node, str(args.config))
     public = read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw()
     identity, given = KeyFolder(args.keys).issue(node), GivenNames(args.keys)
+    if args.file is not None:
+        return _write_bundle(args, bundle(content, identity, public), given, lang)
     with connected(args, lang) as board:
         digest = provision(board, node, content, identity, public, given, replace=args.replace)
+        secret = passphrase.settled(board)
         board.restart()
     print(text("node.cable.provisioned", lang, node=node, uid=board.facts.uid, digest=digest[:16]))
+    kinds = tuple(str(sensor["kind"]) for sensor in config["sensors"])
+    _write_label(args.labels, Planned(node, "", kinds, content), board.facts, secret, lang)
     print(text("node.cable.declare", lang))
     print(declared({node: board.facts.uid}))
     return 0
+
+
+def _write_bundle(args: argparse.Namespace, content: bytes, given: GivenNames, lang: Language) -> int:
+    if not args.replace and (holder := given.board_of(args.node)):
+        raise BoardTrouble("name_given", str(args.file), node=args.node, board=holder)
+    try:
+        write_durably(args.file, content, mode=0o600)
+    except OSError as exc:
+        raise ConfigError("--file", f"{args.file} cannot be written: {exc}", "give one that you may write") from exc
+    print(text("node.cable.bundle", lang, node=args.node, file=args.file))
+    print(text("node.cable.declare", lang))
+    print(declared({args.node: ""}))
+    return 0
+
+
+def _write_label(folder: Path, planned: Planned, facts: Facts, secret: str, lang: Language) -> None:
+    """Write the label of one board, to be printed: nobody but who made it may read what is on it."""
+    made = Made(facts.uid, planned.node, facts.kind, passphrase=secret)
+    file = folder / f"{facts.uid}.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(file, node_labels.as_html([node_labels.label_of(planned, made, lang)], lang).encode(), mode=0o600)
+    except OSError as exc:
+        raise ConfigError(str(file), f"cannot be written: {exc}", "give --labels that you may write") from exc
+    print(text("node.cable.label", lang, file=file))
 
 
 def _table(config: dict[str, Any], key: str) -> dict[str, Any]:
@@ -170,7 +218,7 @@ def _table(config: dict[str, Any], key: str) -> dict[str, Any]:
 
 def declared(boards: dict[str, str]) -> str:
     """Return what the gateway's configuration and its broker's must say of nodes."""
-    lines = [f'[[nodes.boards]]\nid = "{node}"\nboard = "{uid}"\n' for node, uid in boards.items()]
+    lines = [f'[[nodes.boards]]\nid = "{node}"\n' + f'board = "{uid}"\n' * bool(uid) for node, uid in boards.items()]
     names = ", ".join(f'"{node}"' for node in boards)
     return "\n".join([*lines, f"[access]\nnodes = [{names}]"])
 

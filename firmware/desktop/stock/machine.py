@@ -94,6 +94,12 @@ def lightsleep(milliseconds):
     time.sleep_ms(milliseconds)
 
 
+def deepsleep(_milliseconds=0):
+    """Sleep until somebody switches the board off and on again."""
+    while True:
+        time.sleep(1)
+
+
 def disable_irq():
     """Let no interrupt in."""
     return 0

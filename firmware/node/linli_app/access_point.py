@@ -4,6 +4,9 @@ import binascii
 
 import machine
 import network
+from micropython import const
+
+_CYW43_WPA2_AES = const(0x400004)
 
 
 class AccessPoint:
@@ -26,9 +29,8 @@ class AccessPoint:
         """Open it, with WPA2: never without a passphrase."""
         wlan = self._wlan
         name = "linli-" + binascii.hexlify(machine.unique_id()).decode()[-4:]
-        security = getattr(network.WLAN, "SEC_WPA2", None)
-        if security is None:
-            security = getattr(network, "AUTH_WPA2_PSK", 3)
+        # The radio of a Pico W has a number of its own for it, and no name; an ESP32's number would give it WEP.
+        security = getattr(network.WLAN, "SEC_WPA2", _CYW43_WPA2_AES)
         wlan.config(ssid=name, key=passphrase, security=security)
         wlan.active(True)
         wlan.ifconfig((self.address, "255.255.255.0", self.address, self.address))

@@ -137,19 +137,19 @@ async def _say(writer, status, pieces, more=""):
 
 
 def passphrase(root):
-    """Return what is printed on the board's label.
+    """Return what is printed on the board's label; ``linli-edge node flash`` takes the same for one.
 
     Raises:
         ConfigError: The board has none: it opens no network that anybody could join.
     """
     try:
-        with open(root + "/label") as file:
+        with open(root + "/label", "rb") as file:
             found = file.read().strip()
     except OSError:
-        found = ""
-    if not 8 <= len(found) <= 63:
+        found = b""
+    if not 8 <= len(found) <= 63 or min(found) < 32 or max(found) > 126:
         raise ConfigError("this board has no configuration yet: linli-edge node provision writes one")
-    return found
+    return found.decode()
 
 
 async def first_start(root, air, seconds=None):

@@ -61,6 +61,7 @@ class PluggedBoard:
         blocks: How many blocks of 4 KB its flash has.
         wifi: Passwords of the networks in the air, by name.
         pins: What its inputs read, by number.
+        ports: Where its own ports below 1024 are on this machine.
         is_blank: It has no MicroPython: it says what a chip's own loader says, and answers nothing.
         said: Everything it has said.
     """
@@ -70,6 +71,7 @@ class PluggedBoard:
     blocks: int = 256
     wifi: dict[str, str] = field(default_factory=dict)
     pins: dict[int, int] = field(default_factory=dict)
+    ports: dict[int, int] = field(default_factory=dict)
     is_blank: bool = False
     said: bytearray = field(default_factory=bytearray, init=False)
     _machine: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -137,7 +139,8 @@ class PluggedBoard:
             return
         given = {
             "uid": self.uid, "flash": str(self.folder / "flash.bin"), "blocks": self.blocks, "quiet": is_quiet,
-            "wifi": self.wifi, "pins": {str(pin): level for pin, level in self.pins.items()},
+            "wifi": self.wifi, "ports": {str(port): there for port, there in self.ports.items()},
+            "pins": {str(pin): level for pin, level in self.pins.items()},
         }  # fmt: skip
         environ = {
             **os.environ,

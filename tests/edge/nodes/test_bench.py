@@ -104,6 +104,7 @@ def test_boards_in_a_row_become_nodes_and_a_bad_one_is_put_aside(
             stack.enter_context(board)
         assert _bench(prepared, "--lang", "en", "--boards", "2") == FAILED
         said = capsys.readouterr().out
+        told = [said]
         assert "door-1 is ready" in said
         assert "✗ Board d0d1 failed" in said
         assert "A sensor does not answer: leak_rope[0]: the rope is broken" in said
@@ -128,11 +129,17 @@ def test_boards_in_a_row_become_nodes_and_a_bad_one_is_put_aside(
         said = capsys.readouterr().out
         assert "door-2 已就绪" in said
         assert said.count("已就绪") == 1
+        told.append(said)
     held = [json.loads(boards[number].read("/node.json"))["node"] for number in (0, 2)]
     assert held == ["door-1", "door-2"]
     assert "/node.json" not in boards[1].files()
     page = Path("bench/labels.html").read_text()
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 4
+    for board in (boards[0], boards[2]):
+        secret = board.read("/label").decode()
+        assert f"<b>{secret}</b>" in page
+        assert secret not in "".join(told)
+    assert {file.stat().st_mode & 0o077 for file in Path("bench").iterdir()} == {0}
     for words in ("door-2", "B1 泵房 2", "漏水绳", "d0d2"):
         assert words in page
     assert not list(Path("bench").glob("*.new"))
@@ -291,15 +298,33 @@ def test_a_label_says_which_node_where_what_and_which_board() -> None:
     assert label.title == "cold-1"
     assert label.lines == ("冷库 2", "温度探头, 门磁", "esp32c3 · 7c2c67")
     assert label.code == "LINLI/1 node/cold-1 board=7c2c67 kind=esp32c3 sensors=ds18b20+ds18b20+reed place=冷库 2"
+    # Of one that was made before boards had passphrases there is nothing more to say.
+    assert label.inside is None
+
+
+def test_the_other_half_of_a_label_says_what_a_phone_needs_for_the_first_start() -> None:
+    made = Made("7c2c67aabbcc", "cold-1", "esp32c3", passphrase="acde-fhjk")
+    half = label_of(Planned("cold-1", "", (), b""), made, "en").inside
+    assert half is not None
+    assert half.title == "acde-fhjk"
+    assert half.code == "WIFI:T:WPA;S:linli-bbcc;P:acde-fhjk;;"
+    assert half.lines == (
+        "passphrase of Wi-Fi linli-bbcc", "then open http://192.168.4.1", "cold-1 · first start with a phone",
+    )  # fmt: skip
+    # Somebody wrote one of their own onto the board, with signs that mean something in the code.
+    own = label_of(Planned("", "", (), b""), Made("7c2c67aabbcc", passphrase='a;b:c"d\\e'), "zh")
+    assert own.title == "linli-bbcc"
+    assert own.inside is not None
+    assert own.inside.code == 'WIFI:T:WPA;S:linli-bbcc;P:a\\;b\\:c\\"d\\\\e;;'
 
 
 def test_labels_are_a_pdf_where_there_is_a_font() -> None:
     found = sorted(path for folder in FOLDERS for path in folder.rglob("wqy-microhei.ttc"))
     if not found:
         pytest.skip("no font with Chinese characters: apt-get install fonts-wqy-microhei")
-    label = label_of(Planned("cold-1", "冷库", ("ds18b20",), b""), Made("7c2c67", "cold-1", "esp32c3"), "zh")
+    planned, made = Planned("cold-1", "冷库", ("ds18b20",), b""), Made("7c2c67", "cold-1", "esp32c3", passphrase="acde")
     # More than go onto one page.
-    paper = as_pdf([label] * 21, "zh", choose(found))
+    paper = as_pdf([label_of(planned, made, "zh")] * 11, "zh", choose(found))
     assert paper[:5] == b"%PDF-"
     assert len(re.findall(rb"/Type /Page\b", paper)) == 2
 

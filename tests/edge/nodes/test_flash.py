@@ -25,7 +25,19 @@ FAILED = 1
 
 
 def _flash(board: PluggedBoard, built: Path, *more: str) -> int:
-    return main(["node", "flash", "--port", str(board.port), "--build", str(built), *more])
+    return main(
+        [
+            "node",
+            "flash",
+            "--port",
+            str(board.port),
+            "--build",
+            str(built),
+            "--labels",
+            str(board.folder / "labels"),
+            *more,
+        ]
+    )
 
 
 def test_a_board_gets_its_program_and_starts_it(
@@ -39,15 +51,22 @@ def test_a_board_gets_its_program_and_starts_it(
     board.until(b"started 1")
     # Again: the loader's own start comes last and always; nothing else is sent.
     assert _flash(board, built, "--lang", "zh") == 0
-    assert "传输 8 个文件中的 1 个" in capsys.readouterr().out
+    told += capsys.readouterr().out
+    assert "传输 8 个文件中的 1 个" in told
     board.pull()
     files = board.files()
     assert set(files) == {
-        "/main.py", "/lib/linli_loader.mpy", "/slot", "/a/manifest", "/a/linli_app/__init__.mpy",
+        "/main.py", "/label", "/lib/linli_loader.mpy", "/slot", "/a/manifest", "/a/linli_app/__init__.mpy",
         "/a/linli_app/start.mpy", "/a/linli_node/__init__.mpy", "/a/linli_node/crc.mpy", "/a/linli_node/errors.mpy",
         "/a/linli_node/slots.mpy",
     }  # fmt: skip
     assert board.read("/a/manifest") == (built / "manifest").read_bytes()
+    # Its passphrase was made once, and stands on its label and nowhere else; only who printed it may read that.
+    secret = board.read("/label").decode()
+    label = board.folder / "labels" / "d0d0.html"
+    assert f"<b>{secret}</b>" in label.read_text()
+    assert label.stat().st_mode & 0o077 == 0
+    assert secret not in told
     state = {"active": "a", "trial": None, "tries": 0, "number": 7}
     assert json.loads(board.read("/slot")[8:]) == state
 

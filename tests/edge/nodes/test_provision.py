@@ -126,6 +126,23 @@ def test_a_board_without_a_program_is_told_to_be_flashed_first(
     assert GivenNames(Path("nodes-pki")).board_of("door-1") == ""
 
 
+def test_what_a_phone_brings_is_written_into_a_file_unless_a_board_has_the_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    GivenNames(Path("nodes-pki")).give("door-1", "c0c0")
+    words = ["node", "provision", "door-1", "--config", "node.json", "--lang", "en", "--file"]
+    assert main([*words, "door-1.linli"]) == FAILED
+    assert "door-1.linli: door-1 was given to board c0c0" in capsys.readouterr().err
+    assert main([*words, "nowhere/door-1.linli", "--replace"]) == WRONG
+    assert "give one that you may write" in capsys.readouterr().err
+    assert main([*words, "door-1.linli", "--replace"]) == 0
+    assert '[[nodes.boards]]\nid = "door-1"\n\n[access]' in capsys.readouterr().out
+    assert Path("door-1.linli").stat().st_mode & 0o077 == 0
+    held = json.loads(Path("door-1.linli").read_text())
+    assert sorted(held.pop("keys")) == ["ca.der", "node.der", "node.key", "update.pub"]
+    assert held == {**CONFIG, "node": "door-1"}
+
+
 MISTAKES = [
     ({"sensors": []}, "sensors: found []"),
     ({"intervall": 3}, "intervall: unknown key"),
