@@ -35,7 +35,7 @@ class Board:
         return self.millivolts
 
     def feed(self):
-        pass
+        """Nothing watches."""
 
     def say(self, text):
         self.said.append(text)
@@ -69,7 +69,7 @@ class Node:
         self._case = case
         self.sensors = [({"kind": "pulse", "pin": 5}, pulses)]
         self.call = case.get("call", 0)
-        self.failing = 0
+        self.failing = self.states = 0
         self.urgent = False
         self.read = self.delivered = 0
 

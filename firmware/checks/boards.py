@@ -55,6 +55,7 @@ class Wlan:
 
     def active(self, on):
         SAID.append(["wlan", on])
+        STATE["connected"] = STATE["connected"] and on
 
     def isconnected(self):
         return STATE["connected"]
@@ -97,7 +98,7 @@ class Adc:
         return min(1450000, self._most)
 
     def read_u16(self):
-        return 30000
+        return STATE["levels"].get("adc", 30000)
 
 
 def _now():
@@ -166,7 +167,7 @@ def _life(case, root, wakes):
     from linli_app.settings import check, load
     from linli_node.errors import ConfigError
 
-    board._JOIN_MS = 100
+    board._JOIN_MS = case.get("join_ms", 100)
     is_pico = case["chip"] in ("rp2", "pico")
     board._ROOT, board._ESP32, board._RP2 = root, not is_pico, is_pico
     config = check(root) or load(root)
@@ -210,7 +211,7 @@ def main(path):
     for cause, levels in case["lives"]:
         STATE["cause"] = cause
         STATE["connected"] = False
-        STATE["levels"] = {int(pin): level for pin, level in levels.items()}
+        STATE["levels"] = {int(pin) if pin.isdigit() else pin: level for pin, level in levels.items()}
         STATE["handlers"] = {}
         STATE["later"] = list(case.get("later", ()))
         lives.append(_life(case, case["root"], case.get("wakes", 1)))

@@ -9,7 +9,7 @@ import struct
 
 from micropython import const
 
-_FORM = const("<BBHHBBI")
+_FORM = const("<BBHHHBBI")
 _LOW_MV = const(2200)
 """Two cells below this break down when the radio speaks."""
 _WELL_MV = const(2350)
@@ -29,6 +29,7 @@ class Rests:
         failures: Times in a row that the gateway could not be reached.
         overruns: Times awake that were ended because they took too long.
         failing: A bit for each sensor that failed the last time.
+        states: A bit for each sensor whose state was yes the last time.
         low: Whether the battery is near its end.
         last_word: Whether that is to be said still.
         next_s: The board's count of seconds at which the next reading is due.
@@ -39,7 +40,8 @@ class Rests:
         noted = bytes(memory.get())
         if len(noted) != struct.calcsize(_FORM):
             noted = bytes(struct.calcsize(_FORM))
-        self.left, self.failures, self.overruns, self.failing, low, said, self.next_s = struct.unpack(_FORM, noted)
+        self.left, self.failures, self.overruns, *bits, low, said, self.next_s = struct.unpack(_FORM, noted)
+        self.failing, self.states = bits
         self.low, self.last_word = bool(low), bool(said)
         if broke_down:
             # It broke down under the radio: it is not tried again for a last word.
@@ -83,5 +85,15 @@ class Rests:
         low, said = int(self.low), int(self.last_word)
         overruns = min(self.overruns, 65535)
         self._memory.set(
-            struct.pack(_FORM, self.left, self.failures, overruns, self.failing, low, said, self.next_s & 0xFFFFFFFF)
+            struct.pack(
+                _FORM,
+                self.left,
+                self.failures,
+                overruns,
+                self.failing,
+                self.states,
+                low,
+                said,
+                self.next_s & 0xFFFFFFFF,
+            )
         )

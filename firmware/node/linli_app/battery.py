@@ -15,6 +15,7 @@ from linli_node.rests import Rests
 _AWAKE_S = const(20)
 """What a node on a battery may spend awake, whatever happens."""
 _CALL_S = const(10)
+_FEED_MS = const(250)
 _RARELY = const(4)
 """A battery near its end wakes so many times more rarely."""
 
@@ -34,14 +35,17 @@ async def wake(node, board, config, rests, most_s=_AWAKE_S):
         return
     rests.weigh(board.battery_mv())
     awake = _Awake(node, board, config, rests)
+    # What it waits for (a network, a broker) may take longer than a watchdog.
+    feeding = asyncio.create_task(_fed(board))
     try:
-        # What it waits for (a network, a broker) may take longer than a watchdog.
-        await within(most_s, awake.live(), board.feed)
+        await within(most_s, awake.live())
     except asyncio.TimeoutError:
         rests.overruns += 1
         board.say("awake for more than " + str(most_s) + " s: what is not done is ended")
         if awake.speaking is not None:
             rests.failed()
+    finally:
+        feeding.cancel()
     pause, least = config["interval"] * 1000, 1000
     if rests.low:
         pause *= _RARELY
@@ -52,6 +56,12 @@ async def wake(node, board, config, rests, most_s=_AWAKE_S):
     rests.next_s = (started + pause) // 1000
     rests.keep()
     board.sleep(max(least, pause - (board.count() - started)), _wakes(node))
+
+
+async def _fed(board):
+    while True:
+        board.feed()
+        await asyncio.sleep_ms(_FEED_MS)
 
 
 def _counts_only(node, board):
@@ -102,10 +112,10 @@ class _Awake:
             # Nothing else is to be done meanwhile; a chip that dozes counts no pulse.
             self._board.doze(longest)
         try:
-            node.failing = rests.failing
+            node.failing, node.states = rests.failing, rests.states
             await node.look()
             await node.sample(health=due)
-            rests.failing = node.failing
+            rests.failing, rests.states = node.failing, node.states
             self._is_read = True
             if self.speaking is None and rests.speaks(urgent=node.urgent):
                 self._begin_to_speak()

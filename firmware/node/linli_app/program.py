@@ -46,6 +46,7 @@ class Node:
         call: The button's call under way, by the number of its first record; 0: none. It outlasts sleep and power cuts.
         urgent: Whether something has happened that cannot wait for the next delivery.
         failing: A bit for each sensor that failed the last time.
+        states: A bit for each sensor whose state was yes the last time.
         ended: Set to stop it.
     """
 
@@ -76,7 +77,7 @@ class Node:
         self._health_at = None
         self._rests = rests
         self.urgent = False
-        self.failing = 0
+        self.failing = self.states = 0
         self.sessions = 0
         self.ended = False
 
@@ -215,15 +216,17 @@ class Node:
 
     async def sample(self, *, health=True):
         """Read every sensor once, act, and log; with it how the node fares, unless that was told within the hour."""
-        records, failing = [], 0
+        records, failing, states = [], 0, 0
         for place, (config, sensor) in enumerate(self.sensors):
             found = await self._read(config, sensor)
             failing |= found[0][3].startswith("bad") << place
+            # What is missing is as it was.
+            states |= self.states & 1 << place if found[0][2] is None else (found[0][2] is True) << place
             records += found
             self._board.feed()
-        # One that fails, or answers again, is news.
-        self.urgent = self.urgent or failing != self.failing
-        self.failing = failing
+        # One that fails, or answers again, is news, and so is a rope that got wet: no pin wakes a board for it.
+        self.urgent = self.urgent or failing != self.failing or states != self.states
+        self.failing, self.states = failing, states
         self._act(records)
         count = self._board.count()
         if health and (self._health_at is None or count - self._health_at >= _HEALTH_S * 1000):

@@ -35,19 +35,14 @@ def outcome(box):
     return box[0]
 
 
-async def within(seconds, work, meanwhile=None):
-    """Do some work and return what it returns; ``asyncio.TimeoutError`` where that takes longer.
-
-    ``meanwhile`` is called again and again until then.
-    """
+async def within(seconds, work):
+    """Do some work and return what it returns; ``asyncio.TimeoutError`` where that takes longer."""
     box, started, pause = [], time.ticks_ms(), 0
     task = begun(work, box)
     try:
         while not task.done():
             if time.ticks_diff(time.ticks_ms(), started) > seconds * 1000:
                 raise asyncio.TimeoutError
-            if meanwhile is not None:
-                meanwhile()
             await asyncio.sleep_ms(pause)
             pause = min(pause + 1, 5)
     finally:
