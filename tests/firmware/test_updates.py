@@ -103,6 +103,21 @@ def test_an_update_that_proves_nothing_is_rolled_back_after_three_starts(tmp_pat
     assert found[9] == []  # its files are there already: only the number is another
 
 
+def test_a_watchdog_is_fed_while_a_signature_is_worked_out_and_files_are_copied(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    files = {f"m{place}.mpy": bytes([place]) for place in range(30)}
+    (tmp_path / "a").mkdir()
+    for name, data in files.items():
+        (tmp_path / "a" / name).write_bytes(data)
+    manifest = _manifest(files)
+    begun, fed, _, later = _steps(unix_port, tmp_path, _begin(manifest), ["fed", []], ["finish", []], ["fed", []])
+    assert begun == []
+    # Each block of the digest, each sixteenth doubling, each file.
+    assert fed >= len(manifest) // 128 + 15 + len(files)
+    assert later == fed + len(files)
+
+
 def test_what_must_not_run_does_not(tmp_path: Path, unix_port: Machine) -> None:
     _first(tmp_path)
     sound = _manifest(FILES)

@@ -25,6 +25,7 @@ with open("/keys/update.pub", "rb") as _f:
     _key = _f.read()
 _m = bytearray()
 _t = Taking(Slots(""))
+_t.feed = _w.feed
 """
 _REFUSED: Final = "UpdateError: "
 _VERIFY_S: Final = 120.0

@@ -30,7 +30,7 @@ def _root(value, power):
         guess = better
 
 
-def sha512(message):
+def sha512(message, step=None):
     """Return the digest (FIPS 180-4 §6.4), its constants computed from the primes they are made of (§4.2.3, §5.3.5)."""
     primes = _primes(80)
     constants = [_root(prime << 192, 3) & _MASK for prime in primes]
@@ -38,6 +38,8 @@ def sha512(message):
     length = len(message)
     padded = message + b"\x80" + bytes(-(length + 17) % 128) + (8 * length).to_bytes(16, "big")
     for start in range(0, len(padded), 128):
+        if step is not None:
+            step()
         _block(state, [int.from_bytes(padded[at : at + 8], "big") for at in range(start, start + 128, 8)], constants)
     return b"".join(word.to_bytes(8, "big") for word in state)
 
@@ -92,15 +94,18 @@ def _bytes(point):
     return (y * inverse % _P | (x * inverse % _P & 1) << 255).to_bytes(32, "little")
 
 
-def verify(key, message, signature):
-    """Tell whether a signature of 64 bytes is that of a message under a public key of 32 (§5.1.7)."""
+def verify(key, message, signature, step=None):
+    """Tell whether a signature of 64 bytes is that of a message under a public key of 32 (§5.1.7).
+
+    A board computes for seconds: ``step`` is called all along, for its watchdog.
+    """
     if len(key) != 32 or len(signature) != 64:
         return False
     point = _point(key)
     scalar = int.from_bytes(signature[32:], "little")
     if point is None or scalar >= _L:
         return False
-    hashed = int.from_bytes(sha512(signature[:32] + key + message), "little") % _L
+    hashed = int.from_bytes(sha512(signature[:32] + key + message, step), "little") % _L
     base = _point((4 * pow(5, _P - 2, _P) % _P).to_bytes(32, "little"))
     minus = (_P - point[0], point[1], 1, _P - point[3])
     both = _add(base, minus)
@@ -108,6 +113,8 @@ def verify(key, message, signature):
     total = (0, 1, 1, 0)
     for bit in range(252, -1, -1):
         total = _add(total, total)
+        if step is not None and not bit % 16:
+            step()
         which = (scalar >> bit & 1) | (hashed >> bit & 1) << 1
         if which:
             total = _add(total, (base, minus, both)[which - 1])

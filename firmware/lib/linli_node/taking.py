@@ -41,11 +41,11 @@ def _digest(path):
         return None
 
 
-def _verify(key, manifest, signature):
+def _verify(key, manifest, signature, step):
     """Tell whether a manifest is signed; what that needs is loaded for it, and let go."""
     from linli_node import ed25519  # noqa: PLC0415 - six kilobytes that are needed once in months
 
-    right = ed25519.verify(key, manifest, signature)
+    right = ed25519.verify(key, manifest, signature, step)
     forget("linli_node.ed25519")
     return right
 
@@ -58,9 +58,14 @@ def _remove(path):
 
 
 class Taking:
-    """One update on its way; loaded when it is offered, and let go after it."""
+    """One update on its way; loaded when it is offered, and let go after it.
+
+    Attributes:
+        feed: Called all along in what takes seconds on a board: its watchdog ends what is silent for eight.
+    """
 
     def __init__(self, slots):
+        self.feed = None
         self._slots = slots
         self._wanted = None
 
@@ -86,7 +91,7 @@ class Taking:
         """
         if len(manifest) > MAX_MANIFEST:
             raise UpdateError("a manifest of " + str(len(manifest)) + " bytes; " + str(MAX_MANIFEST) + " at most")
-        if not _verify(key, manifest, signature):
+        if not _verify(key, manifest, signature, self.feed):
             raise UpdateError("the manifest is not signed by whoever may update this node")
         try:
             found = json.loads(manifest)
@@ -123,6 +128,8 @@ class Taking:
         found = []
         for name, (size, digest) in files.items():
             path = self._path(name)
+            if self.feed is not None:
+                self.feed()
             if _digest(path) == digest:
                 continue
             self._folders(path)
@@ -187,6 +194,8 @@ class Taking:
         """
         manifest, files, number, slot = self._wanted
         for name, (_, digest) in files.items():
+            if self.feed is not None:
+                self.feed()
             if _digest(self._path(name)) != digest:
                 raise UpdateError(name + " is missing")
         with open(self._path("manifest"), "wb") as file:

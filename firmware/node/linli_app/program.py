@@ -290,7 +290,9 @@ class Node:
             from linli_app.updates import Updates  # noqa: PLC0415 - needed once in months
 
             board = self._board
-            self._updates = Updates(board.root, board.update_key, board.kind, ask=self._want, done=board.restart)
+            self._updates = Updates(
+                board.root, board.update_key, board.kind, feed=board.feed, ask=self._want, done=board.restart
+            )
         self._updates.take(payload)
         if not self._updates.busy:
             self._updates = None

@@ -24,15 +24,17 @@ class Updates:
         root: The folder that programs are kept below.
         key: The public key of whoever may update; empty: nobody may.
         kind: Which kind of board this is.
+        feed: Shows the watchdog that the program lives.
         ask: Sends on ``wants``.
         done: Called when the update is complete: start it.
 
     """
 
-    def __init__(self, root, key, kind, *, ask, done):
+    def __init__(self, root, key, kind, *, feed, ask, done):
         self._root = root
         self._key = key
         self._kind = kind
+        self._feed = feed
         self._ask = ask
         self._done = done
         self._taking = None
@@ -67,6 +69,7 @@ class Updates:
         from linli_node.slots import Slots  # noqa: PLC0415 - let go with all else here
 
         self._taking = Taking(Slots(self._root))
+        self._taking.feed = self._feed
         self._taking.begin(manifest, signature, self._key, self._kind)
         self._next()
 
@@ -79,7 +82,10 @@ class Updates:
         end = 2 + payload[1] if len(payload) > 1 else 0
         if len(payload) < end + 5 or not end:
             raise UpdateError("a piece that ends too soon")
-        name = payload[2:end].decode()
+        try:
+            name = payload[2:end].decode()
+        except ValueError:
+            raise UpdateError("a piece whose name cannot be read") from None
         if self._taking.chunk(name, struct.unpack("<I", payload[end : end + 4])[0], payload[end + 4 :]):
             self._next()
         else:
