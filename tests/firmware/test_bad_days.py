@@ -186,6 +186,30 @@ async def test_a_month_without_the_broker_costs_the_oldest_and_they_are_named(
     assert begun + 31 * DAY <= times[-1] <= basement.now() + HOUR
 
 
+async def test_a_flash_that_keeps_nothing_any_more_does_not_end_what_the_node_can_do_by_itself(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    del unix_port
+    basement = Basement(tmp_path, "node-1")
+    sensors = [
+        {"kind": "leak_switch", "pin": 4, "debounce_ms": 0},
+        {"kind": "pulse", "pin": 5, "window": 1, "debounce_ms": 0},
+    ]
+    actions = [{"kind": "relay", "pin": 8, "when": "water_leak"}]
+    node = SimNode(tmp_path / "node", _config(basement.port, interval=1, sensors=sensors, actions=actions))
+    async with basement.open():
+        await node.start()
+        await basement.until_taken(1)
+        await node.tell("wear")
+        for leak, valve in ((0, 1), (1, 0), (0, 1)):
+            await node.tell("pulse 5 3")
+            await node.until_like("the log cannot be written")
+            known = node.said.count(f"pin 8 {valve}")
+            await node.tell(f"pin 4 {leak}")
+            await node.until_again(f"pin 8 {valve}", known)
+        await node.end()
+
+
 async def test_what_cannot_wait_is_tried_at_once_however_long_nobody_answered(
     tmp_path: Path, unix_port: Machine
 ) -> None:

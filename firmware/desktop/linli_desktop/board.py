@@ -250,6 +250,9 @@ class Board:
         elif word == "cut":
             for nor in self._nors.values():
                 nor.budget = numbers[0]
+        elif word == "wear":
+            for nor in self._nors.values():
+                nor.worn = set(range(nor.blocks))
         elif word == "pass":
             self._passed_ms += numbers[0] * 1000
         elif word == "nights":

@@ -11,6 +11,8 @@ import json
 
 from micropython import const
 
+from linli_node.errors import FlashError
+
 _ERAS = const(8)
 _DRIFT = const(20)
 """A board's sleep clock may be wrong by a twentieth (the RC oscillator of an ESP32-C3)."""
@@ -91,7 +93,11 @@ class Clock:
 
     def _keep(self):
         del self._eras[:-_ERAS]
-        self._saved.save(json.dumps(self._eras).encode())
+        try:
+            self._saved.save(json.dumps(self._eras).encode())
+        except FlashError:
+            # Known as long as there is power; the log, on the same flash, says that it is at its end.
+            return
 
 
 def _between(era, count):

@@ -122,7 +122,11 @@ class RingLog:
             return False
         self.acked = seq
         if self._memory is None:
-            self._write(_ACKED, seq, b"")
+            try:
+                self._write(_ACKED, seq, b"")
+            except FlashError:
+                # Sent once more after the next start: the gateway knows it.
+                return True
         else:
             self._memory.set(struct.pack("<II", int(self.epoch, 16), seq))
         return True
