@@ -273,7 +273,7 @@ def update(kind, cuts):
     from linli_node.slots import Slots
 
     # What a signature costs is tried elsewhere: here it would be computed a thousand times.
-    module._verify = lambda key, message, signature: True
+    module._verify = lambda key, message, signature, step: True
     board = Board("folder", 64)
     board.flash()
     _flash_first("/flash")
