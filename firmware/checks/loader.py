@@ -55,6 +55,8 @@ def main(path):
         _write("/" + slot + "/linli_app/start.py", text)
     if case["state"]:
         slots.Slots("").keep(case["state"])
+    if case["worn"]:
+        nor.worn = set(range(nor.blocks))
     sys.modules["checks_ran"] = RAN
     before = list(sys.path)
     for _ in range(case["starts"]):

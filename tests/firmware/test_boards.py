@@ -124,9 +124,13 @@ SOUND = "import sys\ndef main():\n    sys.modules['checks_ran'].append('{name}')
 BROKEN = "raise ValueError('broken')\n"
 
 
-def _start(machine: Machine, programs: dict[str, str], state: dict[str, Any] | None, starts: int) -> dict[str, Any]:
+def _start(
+    machine: Machine, programs: dict[str, str], state: dict[str, Any] | None, starts: int, *, worn: bool = False
+) -> dict[str, Any]:
     main = str(FIRMWARE / "board" / "main.py")
-    found = machine.check("loader", {"main": main, "programs": programs, "state": state, "starts": starts})
+    found = machine.check(
+        "loader", {"main": main, "programs": programs, "state": state, "starts": starts, "worn": worn}
+    )
     assert isinstance(found, dict)
     return found
 
@@ -144,3 +148,12 @@ def test_the_loader_gives_up_a_program_that_does_not_start(unix_port: Machine) -
     assert found["ran"] == [10, "reset", 10, "reset", 10, "reset", "a", "reset", "a", "reset"]
     assert "broken" in found["error"]
     assert found["state"] == {"active": "a", "trial": None, "tries": 0, "number": 2}
+
+
+def test_a_flash_that_takes_nothing_keeps_no_board_from_starting(unix_port: Machine) -> None:
+    trial = {"active": "a", "trial": "b", "tries": 0, "number": 2}
+    programs = {"a": SOUND.format(name="a"), "b": SOUND.format(name="b")}
+    # A trial that cannot be counted would never end: what has proven itself runs.
+    assert _start(unix_port, programs, trial, 2, worn=True)["ran"] == ["a", "reset", "a", "reset"]
+    # Nor does it stand still where what went wrong cannot be written down.
+    assert _start(unix_port, {"a": BROKEN}, None, 2, worn=True)["ran"] == [10, "reset", 10, "reset"]

@@ -46,13 +46,17 @@ class Slots:
         trial = state["trial"]
         if trial is None:
             return state["active"]
-        if state["tries"] >= TRIES:
+        over = state["tries"] >= TRIES
+        if over:
             state["trial"], state["tries"] = None, 0
+        else:
+            state["tries"] += 1
+        try:
             self.keep(state)
-            return state["active"]
-        state["tries"] += 1
-        self.keep(state)
-        return trial
+        except OSError:
+            # A flash that takes nothing: a trial that cannot be counted would never end.
+            over = True
+        return state["active"] if over else trial
 
     def proven(self):
         """Note that what runs is healthy; tell whether that ended a trial."""
