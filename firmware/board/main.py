@@ -8,13 +8,13 @@ from linli_loader import Slots
 
 
 def _note(exc):
-    sys.print_exception(exc)
     try:
         with open("/last_error", "w") as file:
             sys.print_exception(exc, file)
-    except OSError:
-        # A flash that takes nothing: that is no reason to stand still.
-        return
+    except OSError as full:
+        # That is no reason to stand still.
+        print("the flash takes nothing:", full)  # noqa: T201 - the serial line is all there is
+    sys.print_exception(exc)
 
 
 try:
