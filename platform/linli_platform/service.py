@@ -155,6 +155,7 @@ class Platform:
             tokens=tokens,
             hosts=frozenset(settings.api.hosts),
             write_lines=self.ingest.write_lines,
+            let_in=self.ingest.let_in,
             metrics=lambda: (self.metrics.render(), self.metrics.content_type),
         )
         self._server = _Server(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from linli_platform.ingest.accounts import stored_books
 from linli_platform.ingest.door import DoorClosed, NotItsGateway, Writer, Written
 from linli_platform.ingest.line_mapping import FieldMap, Rules
 from linli_platform.ingest.settings import Grouping, Limits
+from linli_platform.registry import Device, State
 from linli_sim.waiting import eventually
 
 if TYPE_CHECKING:
@@ -178,3 +179,32 @@ async def test_nothing_to_say_is_no_message(alone: Site) -> None:
     async with alone.run() as hub:
         assert await write(hub, "", "# nothing", "") == Written()
         assert hub.store.marks() == {}
+
+
+async def test_devices_are_declared_before_their_readings_as_far_as_there_is_room(alone: Site) -> None:
+    alone.limits = Limits(pending_devices=2, pending_series=3)
+    writer = Writer("grafana", Rules("telegraf-1"))
+    asked: list[list[str]] = []
+
+    def declare(devices: Sequence[str]) -> None:
+        asked.append([*devices])
+        hub.registry.hold("telegraf-1", devices, NOW)
+        hub.registry.declare((), (), [Device("telegraf-1", each, State.ACTIVE) for each in devices])
+
+    async with alone.run() as hub:
+        await hub.ingest.let_in(writer, ["m0", "m1", "m2", "m3"], declare)
+        written = await write(hub, *(energy(1, device=f"m{number}") for number in range(4)))
+        # None of them waits for a person; what is beyond the bound of series is not put into the registry either.
+        assert [line for line, _ in written.refused] == [4]
+        assert [(each.id, each.state) for each in hub.registry.devices("telegraf-1")] == [
+            (f"m{number}", State.ACTIVE) for number in range(3)
+        ]
+        await hub.ingest.let_in(writer, ["m0", "m3"], declare)
+        assert asked == [["m0", "m1", "m2"]]
+
+
+async def test_no_device_is_declared_under_a_gateway_of_its_own(site: Site, gateway: GatewayStandIn) -> None:
+    async with site.run() as hub:
+        await gateway.announce()
+        with pytest.raises(NotItsGateway, match="gw-a sends its own readings over MQTT"):
+            await hub.ingest.let_in(Writer("grafana", Rules("gw-a")), ["m1"], lambda _: pytest.fail("declared"))

@@ -143,3 +143,9 @@ def test_more_than_may_be_is_refused_by_its_length_before_it_is_read(running: Pl
     answer = connection.getresponse()
     assert (answer.status, json.loads(answer.read())["remedy"]) == (413, "send 1024 KiB at most")
     connection.close()
+
+
+def test_a_storm_of_new_alarms_is_taken_as_a_whole(running: PlatformProcess) -> None:
+    """What is answered with 200 Grafana does not tell again: none of it may be left out as one device too many."""
+    body = {"alerts": [alert(fingerprint=f"{number:016x}", startsAt="") for number in range(0x10000, 0x10000 + 700)]}
+    assert post(running, body) == (200, {"taken": 700, "refused": [], "dropped": 0})

@@ -1,6 +1,6 @@
 """What the API and the pages need of the platform, in one argument."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Literal
@@ -46,6 +46,7 @@ class ApiContext:
         token: Bearer token that every request must bear; ``None`` where only loopback is served.
         hosts: Names by which the platform may be addressed without a token, besides ``localhost`` and IP addresses.
         write_lines: Takes line protocol in; ``None`` where nothing takes messages.
+        let_in: Has devices of a writer declared before their first readings; ``None`` where nothing takes messages.
         tokens: Who may speak at the doors of InfluxDB's shape.
         metrics: Returns the text of ``/metrics`` and its content type; ``None`` to serve none.
     """
@@ -65,5 +66,6 @@ class ApiContext:
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)
     write_lines: Callable[[Writer, bytes, Precision], Awaitable[Written]] | None = None
+    let_in: Callable[[Writer, Sequence[str], Callable[[Sequence[str]], None]], Awaitable[None]] | None = None
     tokens: Tokens = field(default_factory=Tokens)
     metrics: Callable[[], tuple[bytes, str]] | None = None

@@ -1,6 +1,6 @@
 """The door for alarms that others raise: a Grafana contact point, a receiver of Alertmanager's."""
 
-import asyncio
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -68,8 +68,7 @@ def outside_routes(context: ApiContext) -> APIRouter:
         understood = understand(body.alerts, now)
         refused = understood.refused
         if understood.alarms:
-            await asyncio.to_thread(_name, context.registry, caller.writes_as, understood.alarms, now)
-            refused = refused + await _write(context, caller, understood.alarms)
+            refused = refused + await _write(context, caller, understood.alarms, now)
         dropped = len(refused) + body.truncated
         taken = len(body.alerts) - len(refused)
         if refused and not taken:
@@ -80,15 +79,18 @@ def outside_routes(context: ApiContext) -> APIRouter:
     return router
 
 
-async def _write(context: ApiContext, caller: Caller, alarms: list[OutsideAlarm]) -> list[Refused]:
+async def _write(context: ApiContext, caller: Caller, alarms: list[OutsideAlarm], now: Instant) -> list[Refused]:
     """Write alarms as readings; return what the door refused, once for each alarm."""
-    if context.write_lines is None or caller.token is None:
+    if context.write_lines is None or context.let_in is None or caller.token is None:
         raise _closed("nothing takes readings here at present")
+    writer = Writer(caller.name, caller.token.rules)
+    titles = {alarm.device: alarm.title for alarm in alarms}
     spans = [alarm.lines() for alarm in alarms]
     try:
-        written = await context.write_lines(
-            Writer(caller.name, caller.token.rules), "".join(spans).encode(), Precision.of("us")
+        await context.let_in(
+            writer, list(titles), lambda new: _name(context.registry, caller.writes_as, new, titles, now)
         )
+        written = await context.write_lines(writer, "".join(spans).encode(), Precision.of("us"))
     except DoorClosed as exc:
         raise _closed(str(exc)) from exc
     except NotItsGateway as exc:
@@ -105,14 +107,10 @@ def _closed(found: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", found=found, remedy="post it again")
 
 
-def _name(registry: Registry, gateway: str, alarms: list[OutsideAlarm], now: Instant) -> None:
-    """Have a device in the registry for each alarm, called what its sender calls it; those known stay as they are."""
-    titles = {alarm.device: alarm.title for alarm in alarms}
-    known = {device.id for device in registry.devices(gateway)}
-    new = [device for device in titles if device not in known]
-    if new:
-        registry.hold(gateway, new, now)
-        named = [
-            Device(gateway, device, State.ACTIVE, KIND, {"zh": titles[device], "en": titles[device]}) for device in new
-        ]
-        registry.declare((), (), named)
+def _name(registry: Registry, gateway: str, devices: Sequence[str], titles: Mapping[str, str], now: Instant) -> None:
+    """Have devices in the registry as accepted, called what their sender calls them; those known stay as they are."""
+    known = {device.id for device in registry.devices(gateway) if device.state is not State.PENDING}
+    new = [device for device in devices if device not in known]
+    registry.hold(gateway, new, now)
+    named = [Device(gateway, each, State.ACTIVE, KIND, {"zh": titles[each], "en": titles[each]}) for each in new]
+    registry.declare((), (), named)

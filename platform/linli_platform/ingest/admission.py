@@ -166,6 +166,16 @@ class Admission:
             raise Refused(RefusalReason.TOO_MANY_PENDING, f"{self._pending} gateways are pending; {_REMEDY}")
         return self._known(gateway)
 
+    def room(self, sender: Sender) -> int:
+        """Return how many more series a sender may have."""
+        bound = self._limits.pending_series if sender.pending else self._limits.series
+        return max(0, bound - len(sender.series))
+
+    def declared(self, sender: Sender, devices: Iterable[str]) -> None:
+        """Note devices that stand in the registry as accepted, before the next :meth:`refresh` would tell."""
+        sender.devices.update(devices)
+        sender.pending_devices.difference_update(devices)
+
     def series(self, sender: Sender, name: str) -> int:
         """Return the id of a point's series, made if new.
 
@@ -179,8 +189,8 @@ class Admission:
             device = parse_point(name).device
         except ValueError as exc:
             raise Refused(RefusalReason.BAD_NAME, str(exc)) from exc
-        bound = self._limits.pending_series if sender.pending else self._limits.series
-        if len(sender.series) >= bound:
+        if not self.room(sender):
+            bound = self._limits.pending_series if sender.pending else self._limits.series
             state = "pending gateway" if sender.pending else "gateway"
             raise Refused(
                 RefusalReason.TOO_MANY_PENDING, f"{bound} series are all that one {state} may have; {_REMEDY}"

@@ -160,6 +160,17 @@ class Door:
         self._refusals = refusals
         self._numbers: dict[str, int] = {}
 
+    def sender(self, writer: Writer) -> Sender:
+        """Return the gateway under whose id a writer's readings are kept; raises as :meth:`take` does."""
+        gateway = writer.rules.writes_as
+        if not self._shards.holds(gateway):
+            found = f"gateway {gateway} is in shard {shard_of(gateway)}, which is not of {self._shards}"
+            raise NotItsGateway(f"{found}: write to the worker that has it")
+        sender = self._admission.sender(gateway)
+        if sender.receiver.epoch not in {"", LOG}:
+            raise NotItsGateway(f"gateway {gateway} sends its own readings over MQTT; give the token another writes_as")
+        return sender
+
     def take(self, writer: Writer, part: Part, now: Instant) -> "asyncio.Future[bool]":
         """Take a part in; the future tells whether it was stored or, being more than the store can take, set aside.
 
@@ -167,11 +178,7 @@ class Door:
             NotItsGateway: Another speaks under this id, or it is another worker's.
             Refused: Too many gateways are pending.
         """
-        gateway = writer.rules.writes_as
-        if not self._shards.holds(gateway):
-            found = f"gateway {gateway} is in shard {shard_of(gateway)}, which is not of {self._shards}"
-            raise NotItsGateway(f"{found}: write to the worker that has it")
-        sender = self._admission.sender(writer.rules.writes_as)
+        sender = self.sender(writer)
         seq = self._number(sender, now)
         self._admit(sender, part)
         intake, pack = self._intake, part.pack
@@ -201,10 +208,6 @@ class Door:
         """Return the next number of a writer's log, which is begun if need be."""
         receiver = sender.receiver
         if receiver.epoch != LOG:
-            if receiver.epoch:
-                raise NotItsGateway(
-                    f"gateway {sender.id} sends its own readings over MQTT; give the token another writes_as"
-                )
             receiver.status(Status(sender.id, "online", epoch=LOG), now)
         seq = max(receiver.known, self._numbers.get(sender.id, 0)) + 1
         self._numbers[sender.id] = seq
