@@ -449,6 +449,20 @@ def test_a_contact_point_of_our_name_that_is_not_ours_is_left_alone(
     assert organisation.contacts == {"abc": mine}
 
 
+def test_a_copy_of_our_contact_point_or_source_is_not_ours(
+    push: Push, organisation: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Grafana's own "duplicate" copies address and settings, and gives a uid and a name of its own."""
+    monkeypatch.setenv("ALARMS_TOKEN", ALARMS)
+    assert push("--alarms-token", "env:ALARMS_TOKEN") == 0
+    organisation.contacts["bf3q"] = {**organisation.contacts["linli"], "uid": "bf3q", "name": "Linli (copy)"}
+    organisation.sources["cz8k"] = {**organisation.sources["linli"], "uid": "cz8k", "name": "Linli (copy)"}
+    assert push("--alarms-token", "env:ALARMS_TOKEN") == 0
+    assert push() == 0
+    assert set(organisation.contacts) == {"bf3q"}
+    assert set(organisation.sources) == {"linli", "cz8k"}
+
+
 def test_each_community_posts_its_alarms_with_its_own_token(
     push: Push, organisation: Organisation, communities: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

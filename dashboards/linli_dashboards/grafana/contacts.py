@@ -26,7 +26,9 @@ class _Contact(msgspec.Struct):
 
     @property
     def is_ours(self) -> bool:
-        return self.type == "webhook" and _OURS in str(self.settings.get("url", ""))
+        """Tell whether a push made it: a copy that a person made has the address too, and a uid of Grafana's."""
+        has_uid = self.uid == ROOT or self.uid.startswith(f"{ROOT}-")
+        return has_uid and self.type == "webhook" and _OURS in str(self.settings.get("url", ""))
 
 
 class _Route(msgspec.Struct):

@@ -30,7 +30,9 @@ class _Source(msgspec.Struct):
 
     @property
     def is_ours(self) -> bool:
-        return self.settings.get("madeBy") == MARK
+        """Tell whether a push made it: what somebody made of our settings has a uid of Grafana's."""
+        has_uid = self.uid == ROOT or self.uid.startswith(f"{ROOT}-")
+        return has_uid and self.settings.get("madeBy") == MARK
 
 
 class _Health(msgspec.Struct):
