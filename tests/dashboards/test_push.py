@@ -67,12 +67,23 @@ def test_a_changed_board_becomes_a_new_version_where_it_was_moved_to(
 ) -> None:
     assert push() == 0
     organisation.folders["office"] = "Office"
-    (_, made, message), *_ = organisation.versions["linli-water"]
-    organisation.versions["linli-water"] = [("office", made, message)]
+    organisation.move_by_hand("linli-water", "office")
+    organisation.asked.clear()
+    assert push() == 0
+    assert organisation.writes() == []
     (generated / "en" / "linli-water.json").write_text(json.dumps(board("linli-water", "Water and leaks")))
     assert push() == 0
     assert organisation.boards("office") == {"linli-water": "Water and leaks"}
-    assert len(organisation.versions["linli-water"]) == 2
+    assert len(organisation.versions["linli-water"]) == 3
+
+
+def test_a_board_that_a_person_moved_and_saved_is_kept(push: Push, organisation: Organisation) -> None:
+    assert push() == 0
+    organisation.folders["office"] = "Office"
+    organisation.save_by_hand("linli-water", refresh="2h")
+    organisation.move_by_hand("linli-water", "office")
+    assert push() == 1
+    assert len(organisation.versions["linli-water"]) == 3
 
 
 def test_a_board_that_a_person_saved_is_kept_and_told(
@@ -159,7 +170,7 @@ def test_a_board_that_is_wanted_no_more_but_was_edited_is_kept(
     push: Push, organisation: Organisation, generated: Path
 ) -> None:
     assert push() == 0
-    organisation.save_by_hand("linli-water")
+    organisation.save_by_hand("linli-water", refresh="2h")
     (generated / "en" / "linli-water.json").unlink()
     assert push() == 1
     assert "linli-water" in organisation.boards()

@@ -1,8 +1,9 @@
 """Boards: made, changed and removed while they are ours; kept once a person has saved them.
 
 Each version that we save bears a message with a digest of what was pushed. The newest version tells whose a board is
-now: ours and up to date, ours and old, or saved by a person since. The content is not compared: Grafana writes boards
-down in a form of its own, and that form changes with its releases.
+now: ours and up to date, ours and old, or saved by a person since. What was pushed is not compared with what is there:
+Grafana writes boards down in a form of its own, and that form changes with its releases. But two versions, both as
+Grafana wrote them down, are: who moves a board to another folder saves what was there, as a version without a message.
 """
 
 import re
@@ -19,6 +20,7 @@ from linli_dashboards.grafana.step import Action, Kind, Step, Why
 from linli_dashboards.grafana.wanted import MARK, TAG, Board, digest
 
 _PAGE: Final = 500
+_OF_VERSION: Final = frozenset({"id", "version"})
 _MESSAGE: Final = re.compile(rf"{MARK} (?P<digest>[0-9a-f]{{16}})")
 
 
@@ -40,6 +42,15 @@ class _Present(msgspec.Struct):
 class _Version(msgspec.Struct):
     version: int
     message: str = ""
+
+
+class _Content(msgspec.Struct):
+    data: Board
+
+    @property
+    def meant(self) -> Board:
+        """What it says, but for what each version has of its own."""
+        return {key: value for key, value in self.data.items() if key not in _OF_VERSION}
 
 
 class Boards:
@@ -114,7 +125,7 @@ class Boards:
         return grafana.find(f"reading board {uid}", _Present, grafana.api.dashboard.get_dashboard, uid)
 
     def _last_saved(self, uid: str) -> tuple[str | None, bool]:
-        """Return the digest in the newest version's message (``None``: a person saved it), and if we ever did."""
+        """Return the digest of what was pushed last (``None``: a person saved another), and if we ever pushed it."""
         grafana = self._grafana
         ask = grafana.api.dashboard_versions.get_dashboard_versions_by_uid
         what = f"reading the versions of board {uid}"
@@ -123,8 +134,23 @@ class Boards:
         told = answer.get("versions") if isinstance(answer, dict) else answer
         versions = grafana.formed(what, list[_Version], told)
         marks = {version.version: _MESSAGE.fullmatch(version.message) for version in versions}
-        newest = marks.get(max(marks)) if marks else None
-        return (newest["digest"] if newest else None), any(marks.values())
+        ours = [version for version, mark in marks.items() if mark]
+        if not ours:
+            return None, False
+        last, newest = max(ours), max(marks)
+        is_as_pushed = last == newest or self._says_the_same(uid, last, newest)
+        mark = marks[last]
+        return (mark["digest"] if mark and is_as_pushed else None), True
+
+    def _says_the_same(self, uid: str, one: int, other: int) -> bool:
+        grafana = self._grafana
+        ask = grafana.api.dashboard_versions.get_dashboard_version_by_uid
+        contents = [
+            grafana.find(f"reading version {number} of board {uid}", _Content, ask, uid, number)
+            for number in (one, other)
+        ]
+        first, second = (None if content is None else content.meant for content in contents)
+        return first is not None and first == second
 
     def _titles_of(self, folder: str) -> dict[str, str]:
         if folder not in self._titles:
