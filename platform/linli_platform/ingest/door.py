@@ -8,6 +8,7 @@ to write the same again it changes nothing.
 
 import asyncio
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -151,7 +152,7 @@ def _understood(points: list[LinePoint], mapper: LineMapper, limits: Limits, now
 
 
 class Door:
-    """Takes parts into the batch that waits for the next commit; on the event loop, and never waits."""
+    """Takes parts into the batch that waits for the next commit, on the event loop."""
 
     def __init__(self, admission: Admission, intake: Intake, refusals: Refusals, shards: ShardSet) -> None:
         self._admission = admission
@@ -170,6 +171,26 @@ class Door:
         if sender.receiver.epoch not in {"", LOG}:
             raise NotItsGateway(f"gateway {gateway} sends its own readings over MQTT; give the token another writes_as")
         return sender
+
+    async def let_in(self, writer: Writer, devices: Sequence[str], declare: Callable[[Sequence[str]], None]) -> None:
+        """Have devices of a writer declared before their first readings come, as many as there is room for.
+
+        Held as pending they would wait for a person, and be refused where many come at once.
+
+        Args:
+            writer: Who writes.
+            devices: They, each of which will have a point.
+            declare: Puts devices into the registry as accepted; called in a thread, or not at all.
+
+        Raises:
+            NotItsGateway, Refused: As of :meth:`take`; nothing was declared.
+        """
+        sender = self.sender(writer)
+        known = sender.devices - sender.pending_devices
+        new = [device for device in devices if device not in known][: self._admission.room(sender)]
+        if new:
+            await asyncio.to_thread(declare, new)
+            self._admission.declared(sender, new)
 
     def take(self, writer: Writer, part: Part, now: Instant) -> "asyncio.Future[bool]":
         """Take a part in; the future tells whether it was stored or, being more than the store can take, set aside.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from typing import Final
 
@@ -102,6 +102,7 @@ class Ingest:
         self._replaying = Replaying(self._admission, limits, writers or {})
         self._intake = Intake(self._admission, self._refusals, metrics, limits, clock)
         self._door = Door(self._admission, self._intake, self._refusals, shards)
+        self.let_in = self._door.let_in
         self._limits = limits
         self._connection = Connection(
             address, shards.subscriptions(), self._on_message, self._on_connected, 2 * limits.payload_bytes
@@ -298,27 +299,6 @@ class Ingest:
                 await self._answered(waiting, written)
         await self._answered(waiting, written)
         return written
-
-    async def let_in(self, writer: Writer, devices: Sequence[str], declare: Callable[[Sequence[str]], None]) -> None:
-        """Have devices of a writer declared before their first readings come, as many as there is room for.
-
-        Held as pending they would wait for a person, and be refused where many come at once.
-
-        Args:
-            writer: Who writes.
-            devices: They, each of which will have a point.
-            declare: Puts devices into the registry as accepted; called in a thread, or not at all.
-
-        Raises:
-            DoorClosed, NotItsGateway, Refused: As of :meth:`write_lines`; nothing was declared.
-        """
-        self._check_open()
-        sender = self._door.sender(writer)
-        known = sender.devices - sender.pending_devices
-        new = [device for device in devices if device not in known][: self._admission.room(sender)]
-        if new:
-            await asyncio.to_thread(declare, new)
-            self._admission.declared(sender, new)
 
     def _check_open(self) -> None:
         if self._stopping.is_set():
