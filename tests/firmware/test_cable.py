@@ -340,7 +340,17 @@ async def test_a_board_becomes_with_a_phone_and_its_label_what_it_becomes_by_the
             content = json.dumps({**config, "node": "door-1"}).encode()
             provision(at, "door-1", content, identity, keys["update.pub"], GivenNames(tmp_path))
         board.pull()
-    by_cable = {path: board.read(path) for path in board.files() if path.startswith(("/node.json", "/keys"))}
+        by_cable = {path: board.read(path) for path in board.files() if path.startswith(("/node.json", "/keys"))}
+        board.plug()
+        # Back to its first start: the network is the one on the label still.
+        at_cable = ["--port", str(board.port), "--keys", str(tmp_path), "--lang", "en"]
+        assert main(["node", "reset", "door-2", *at_cable]) == FAILED
+        assert "this board is door-1, not door-2" in capsys.readouterr().err
+        assert main(["node", "reset", "door-1", *at_cable]) == 0
+        assert GivenNames(tmp_path).nodes == ()
+        board.until(f"radio: linli-d0d0 WPA2 {hashlib.sha256(secret.encode()).hexdigest()}".encode(), after=1)
+        board.pull()
+    assert not [path for path in board.files() if path.startswith(("/node", "/keys", "/log", "/0"))]
     assert json.loads(by_phone.pop("/node.json")) == json.loads(by_cable.pop("/node.json"))
     assert by_phone == by_cable
     assert set(by_cable) == {f"/keys/{name}" for name in ("ca.der", "node.der", "node.key", "update.pub")}

@@ -15,6 +15,7 @@ from linli_edge.nodes.serial_board import SerialBoard
 from linli_edge.nodes.trouble import BoardTrouble
 
 CONFIGURATION: Final = "/node.json"
+KEYS_FOLDER: Final = "/keys"
 _OWN: Final = ("node.json", "node.json.new", "node.checked", "last_error")
 
 _NAME: Final = """
@@ -92,7 +93,7 @@ def provision(
     if held != node:
         wipe(board)
     keys = _keys(identity, update_key)
-    files = {**{f"/keys/{name}": content for name, content in keys.items()}, CONFIGURATION: configuration}
+    files = {**{f"{KEYS_FOLDER}/{name}": content for name, content in keys.items()}, CONFIGURATION: configuration}
     for path, content in files.items():
         board.write_beside(path, content)
     board.take_over(*files)

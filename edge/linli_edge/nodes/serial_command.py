@@ -1,4 +1,4 @@
-"""``linli-edge node flash``, ``provision``, ``logs``, ``update --port``: what is done to a board at a cable."""
+"""``linli-edge node flash``, ``provision``, ``reset``, ``logs``, ``update --port``: what is done at a cable."""
 
 import argparse
 import getpass
@@ -22,7 +22,7 @@ from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.phrases import explained
 from linli_edge.nodes.planned import Planned
-from linli_edge.nodes.provisioning import bundle, name_of, provision
+from linli_edge.nodes.provisioning import KEYS_FOLDER, bundle, name_of, provision, wipe
 from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, follow, only_port
 from linli_edge.nodes.trouble import BoardTrouble
 
@@ -69,6 +69,17 @@ def add_arguments(kinds: Any) -> None:
         "--file", type=Path, metavar="FILE", help="write it for the page that a board shows a phone at its first start"
     )
     provisioning.set_defaults(command=_provision)
+
+    resetting = kinds.add_parser(
+        "reset",
+        help="take name, configuration and keys off a board",
+        description="Make a node a board again that was only flashed: without name, configuration and keys, and without"
+        " what it has not delivered yet. It opens its own Wi-Fi, under the passphrase of its label.",
+    )
+    resetting.add_argument("node", metavar="NODE", help="the name that the board has")
+    _add_port(resetting)
+    resetting.add_argument("--keys", type=Path, default=KEYS, metavar="DIR", help=f"where keys are (default {KEYS})")
+    resetting.set_defaults(command=_reset)
 
     logs = kinds.add_parser(
         "logs",
@@ -183,6 +194,22 @@ def _provision(args: argparse.Namespace, lang: Language) -> int:
     _write_label(args.labels, Planned(node, "", kinds, content), board.facts, secret, lang)
     print(text("node.cable.declare", lang))
     print(declared({node: board.facts.uid}))
+    return 0
+
+
+@at_board
+def _reset(args: argparse.Namespace, lang: Language) -> int:
+    node, given = named(args.node), GivenNames(args.keys)
+    with connected(args, lang) as board:
+        held = name_of(board)
+        # Without a name it was cut off in the middle of this.
+        if held not in {node, "", "?"}:
+            raise BoardTrouble("not_this", board.port, node=held, wanted=node)
+        wipe(board)
+        board.remove(KEYS_FOLDER)
+        given.take_back(board.facts.uid)
+        board.restart()
+    print(text("node.cable.reset", lang, node=node, uid=board.facts.uid))
     return 0
 
 
