@@ -1,7 +1,7 @@
 """The hand-over sheet as PDF, A4, with the system's Chinese font embedded in part."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
 
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
@@ -23,6 +23,8 @@ _WIDTHS: Final = (66.0, 32.0, 4.0, 54.0, 22.0)
 _ROW: Final = 5.4
 _LABEL: Final = (43.0, 52.0)
 _ACROSS: Final = 4
+_SMALL: Final = 5.0
+"""Points of the smallest letters that are read on a label without a glass."""
 
 
 class Paper(FPDF):
@@ -192,14 +194,25 @@ def _label(paper: Paper, at: tuple[float, float], label: Label) -> None:
     paper.set_dash_pattern(dash=1, gap=1)
     paper.rect(left, top, width, height)
     paper.set_dash_pattern()
-    # Two lines fit below the largest code; each further one takes its room from it.
-    size = 33.0 - 4.8 * max(0, len(label.lines) - 2)
+    lines = [(part, "B", 9.5, _INK) for part in _broken(paper, label.title, "B", width - 3)]
+    lines += [(part, "", 7.0, _SOFT) for line in label.lines for part in _broken(paper, line, "", width - 3)]
+    # Two lines and the title fit below the largest code; each further one takes its room from it.
+    size = 33.0 - 4.8 * max(0, len(lines) - 3)
     paper.image(as_png(label.code), left + (width - size) / 2, top + 1.5, w=size)
-    lines = ((label.title, "B", 9.5, _INK), *((line, "", 7.0, _SOFT) for line in label.lines))
     for place, (words, style, points, ink) in enumerate(lines):
         paper.set_font("sheet", style, points)
-        while paper.get_string_width(words) > width - 3 and paper.font_size_pt > 4:
+        while paper.get_string_width(words) > width - 3:
             paper.set_font_size(paper.font_size_pt - 0.25)
         paper.set_text_color(*ink)
         paper.set_xy(left, top + size + 2.5 + place * 4.8)
         paper.cell(width, 4.6, words, align="C")
+
+
+def _broken(paper: Paper, words: str, style: Literal["", "B"], width: float) -> Iterator[str]:
+    """Yield a line as a label holds it: what is too long even set small goes on in the next."""
+    paper.set_font("sheet", style, _SMALL)
+    while paper.get_string_width(words) > width:
+        fits = next(end for end in range(len(words) - 1, 0, -1) if paper.get_string_width(words[:end]) <= width)
+        yield words[:fits]
+        words = words[fits:]
+    yield words

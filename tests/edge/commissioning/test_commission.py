@@ -12,9 +12,11 @@ from decimal import Decimal
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from fpdf import FPDF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,10 +25,10 @@ from linli_core.model import Reading, Reason, Value, missing, parse_point
 from linli_edge.commissioning.cjk_font import find_font
 from linli_edge.commissioning.commission import harmless, read_sheet, report
 from linli_edge.commissioning.compare import Verdict, compare, load_shown, parse_shown, show_number
-from linli_edge.commissioning.labels import label_text
+from linli_edge.commissioning.labels import Label, label_text
 from linli_edge.commissioning.sheet import FORMAT, DeviceSheet, Sheet, as_data, point_lines, stamp
 from linli_edge.commissioning.sheet_html import as_html
-from linli_edge.commissioning.sheet_pdf import as_pdf
+from linli_edge.commissioning.sheet_pdf import Paper, as_pdf, draw_labels
 from linli_edge.commissioning.signature import BadSignature, GatewayKey, fingerprint, short, verify
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import ModbusServer
@@ -306,6 +308,33 @@ def test_the_pdf_holds_its_words(tmp_path: Path) -> None:
         assert said in words
     # Only the characters used are embedded: the font itself has 19 MB.
     assert path.stat().st_size < 400_000
+
+
+class _Plain(Paper):
+    """Paper with letters that need no font file; what is written into cells is noted with its width."""
+
+    def __init__(self) -> None:
+        FPDF.__init__(self, format="A4")
+        self.set_margins(16, 16)
+        self.foot = ""
+        self.cells: list[tuple[str, float]] = []
+
+    def set_font(self, family: str | None = None, style: Any = "", size: float = 0) -> None:
+        super().set_font("helvetica" if family == "sheet" else family, style, size)
+
+    def cell(self, w: float | None = None, h: float | None = None, text: str = "", *rest: Any, **more: Any) -> bool:
+        self.cells.append((text, self.get_string_width(text)))
+        return bool(super().cell(w, h, text, *rest, **more))
+
+
+def test_what_is_too_long_for_a_label_goes_on_in_its_next_line() -> None:
+    paper, place = _Plain(), "Basement 2, behind the second pump room, left of the riser x"
+    paper.add_page()
+    draw_labels(paper, [Label("LINLI/1 x", "n" * 63, (place, "rope", "esp32c3")), Label("x", "a", ("b",))], "en")
+    written = [text for text, _ in paper.cells]
+    assert max(width for _, width in paper.cells) <= 40
+    assert "".join(written).startswith("n" * 63 + place + "rope")
+    assert "a" in written
 
 
 def test_no_font_names_what_to_install(tmp_path: Path) -> None:
