@@ -23,6 +23,8 @@ _PHRASES: Final = tuple(
         (r"the log cannot be written|starts and call cannot be kept", "log_broken"),
         (r"awake for more than", "no_time"),
         (r"only one pin can wake this chip", "one_pin"),
+        (r"no pin wakes this board", "deaf"),
+        (r"pin (?P<pins>[\d, ]+) does not wake this board from its sleep", "deaf_pin"),
         (r"no newer than (?P<number>\d+)", "not_newer"),
         (r"not signed by whoever may update", "not_signed"),
         (r"the update is for (?P<built>\w+); this is (?P<kind>\w+)", "wrong_kind"),

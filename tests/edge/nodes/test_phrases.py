@@ -38,6 +38,8 @@ SAID = [
     ("ConfigError: this board has no configuration yet: linli-edge node provision writes one", "provision"),
     ("no connection: The certificate is not correctly signed by the trusted CA", "--keys"),
     ("no connection: [Errno 113] EHOSTUNREACH", "EHOSTUNREACH"),
+    ("ConfigError: no pin wakes this board: it needs MicroPython 1.27 or newer, or a charger", "MicroPython"),
+    ("ConfigError: pin 7, 9 does not wake this board from its sleep: take one of 0 to 5", "7, 9"),
     ("update 5 is no newer than 5, which runs", "5"),
     ("the update is for rp2; this is esp32c3", "esp32c3"),
     ("nothing answers at address 0x44", "0x44"),
