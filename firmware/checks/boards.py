@@ -136,6 +136,7 @@ def _modules():
     machine.unique_id = lambda: b"\x7c\x2c\x67\x01"
     machine.deepsleep = _deepsleep
     machine.lightsleep = _lightsleep
+    machine.wake_reason = lambda: STATE["reason"]
     machine.disable_irq = lambda: 0
     machine.enable_irq = lambda state: None
     machine.reset = lambda: SAID.append(["reset"])
@@ -197,6 +198,7 @@ def _life(case, root, wakes):
         "woken": pins,
         "state": node.state(),
         "eras": eras,
+        "call": node.call,
         "millivolts": made.battery_mv(),
         "pulses": [sensor._counter.value for table, sensor in node.sensors if table["kind"] == "pulse"],
     }
@@ -208,7 +210,8 @@ def main(path):
     STATE["chip"] = case["chip"]
     _modules()
     lives = []
-    for cause, levels in case["lives"]:
+    for cause, levels, *reason in case["lives"]:
+        STATE["reason"] = reason[0] if reason else 4
         STATE["cause"] = cause
         STATE["connected"] = False
         STATE["levels"] = {int(pin) if pin.isdigit() else pin: level for pin, level in levels.items()}

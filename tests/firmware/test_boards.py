@@ -91,6 +91,31 @@ def test_a_rope_that_got_wet_is_told_at_the_next_reading(tmp_path: Path, unix_po
         assert [entry[1] for entry in said if entry[0] == "join"].count("right") == spoke
 
 
+TIMER, BY_PIN, BY_EXT0 = 4, 7, 2
+
+
+def test_what_is_over_before_the_chip_has_started_is_counted_and_heard(tmp_path: Path, unix_port: Machine) -> None:
+    pulse, button, reed = ({"kind": kind, "pin": pin} for kind, pin in (("pulse", 5), ("button", 3), ("reed", 4)))
+    lives = [[POWER_ON, {}], [OUT_OF_SLEEP, {}, BY_PIN], [OUT_OF_SLEEP, {}, TIMER], [OUT_OF_SLEEP, {"5": 0}, BY_PIN]]
+    for number, (chip, sensors, found) in enumerate(
+        [
+            ("c3", [pulse], [0, 1, 1, 2]),
+            ("c3", [button], [False, True, True, True]),
+            # Which of two it was this chip does not tell; the other one does.
+            ("c3", [pulse, button], [0, 0, 0, 1]),
+            ("s3", [button, reed], [False, False, False, False]),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        told = _live(unix_port, folder, chip, lives, sensors)["lives"]
+        is_count = pulse in sensors
+        assert [life["pulses"][0] if is_count else bool(life["call"]) for life in told] == found
+    lives = [[POWER_ON, {"4": 0}], [OUT_OF_SLEEP, {"4": 0}, BY_EXT0]]
+    _, second = _live(unix_port, tmp_path / "3", "s3", lives, [button, reed])["lives"]
+    assert second["call"]
+
+
 def test_a_watchdog_is_fed_while_the_radio_waits_for_a_network(tmp_path: Path, unix_port: Machine) -> None:
     for chip in ("c3", "rp2"):
         said = _live(unix_port, tmp_path, chip, [[POWER_ON, {"4": 0}]], ROPE, join_ms=600)["said"]

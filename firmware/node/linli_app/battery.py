@@ -108,8 +108,8 @@ class _Awake:
         due = rests.speaks(urgent=not self._board.woke or bool(self._board.woken_pins))
         if due:
             self._begin_to_speak()
-        elif longest and not _wakes(node):
-            # Nothing else is to be done meanwhile; a chip that dozes counts no pulse.
+        elif longest and not any(config["kind"] in ("pulse", "button") for config, _ in node.sensors):
+            # Nothing else is to be done meanwhile; a chip that dozes counts no pulse, and misses a short press.
             self._board.doze(longest)
         try:
             node.failing, node.states = rests.failing, rests.states

@@ -33,6 +33,10 @@ _RP2 = sys.platform == "rp2"
 _WATCHDOG_MS = 8000 if _RP2 else 60000  # the RP2040's counts no further than 8.388 s
 _SLICE_MS = const(4000)
 """An RP2040 whose watchdog ends while it sleeps lightly stands still until its power is cut (MicroPython #17228)."""
+# What machine.wake_reason() says of pins (esp_sleep_source_t).
+_EXT0 = const(2)
+_EXT1 = const(3)
+_GPIO = const(7)
 _LOOK_MS = const(20)
 _WAKING = {"esp32c3": 6, "esp32s3": 22}
 """How many of a chip's pins, from 0 on, go on in its deep sleep (GPIO0-5, GPIO0-21: its datasheet's RTC pins)."""
@@ -191,7 +195,8 @@ class Board:
         self.reset_cause = _cause()
         self.woke = self.reset_cause == "deepsleep"
         self.goes_on = _ESP32 and self.reset_cause in ("deepsleep", "soft", "wdt")
-        self.woken_pins = self._woken()
+        self._waited = self._woken()
+        self.woken_pins = tuple(self._waited)
         self.kind = kind()
         self.root = _ROOT
         try:
@@ -201,11 +206,23 @@ class Board:
             self.update_key = b""
 
     def _woken(self):
+        """Return the pins that woke it, each with the level that was waited for."""
         if not self.woke:
-            return ()
+            return {}
         noted = bytes(Memory("wakes").get())
+        waited = [(noted[place], noted[place + 1]) for place in range(0, len(noted), 2)]
         # The chip tells that a pin woke it; which one stands at the level it was waited for.
-        return tuple(noted[place] for place in range(0, len(noted), 2) if self._level(noted[place]) == noted[place + 1])
+        found = {pin: level for pin, level in waited if self._level(pin) == level}
+        if not found and _ESP32:
+            # Or it was over before the chip had started, as a press or a pulse is: which one is known if there is one.
+            reason = machine.wake_reason()
+            if reason == _EXT0:
+                waited = [each for each in waited if not each[1]][:1]
+            elif reason == _EXT1:
+                waited = [each for each in waited if each[1]]
+            if len(waited) == 1 and reason in (_EXT0, _EXT1, _GPIO):
+                found = dict(waited)
+        return found
 
     @staticmethod
     def _input(number):
@@ -264,7 +281,7 @@ class Board:
         if number not in self._counted:
             pin = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
             # One that opened woke it too, and is none.
-            begun = 1 if number in self.woken_pins and not pin.value() else 0
+            begun = 1 if self._waited.get(number) == 0 else 0
             self._counted[number] = Pulses(pin, debounce_ms, begun)
         # An RP2040 is awake again with its memory, and has counted meanwhile.
         return self._counted[number]
