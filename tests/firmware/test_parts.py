@@ -33,6 +33,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"sensors": [{"kind": "reed"}]}, "sensors[0].pin: missing; add it"),
     ({"sensors": [{"kind": "reed", "pin": 4, "pim": 4}]}, "sensors[0].pim: unknown key; known here: pin"),
     ({"wifi": [{"ssid": "x" * 33}]}, f'wifi[0].ssid: found "{"x" * 33}"; write a text of 1 to 32 characters'),
+    # What is told goes over the serial line, and into /last_error.
+    (
+        {"wifi": [{"ssid": "x", "password": "y" * 64}]},
+        "wifi[0].password: found something else; write a text of 0 to 63 characters",
+    ),
     ({"actions": [{"kind": "buzzer", "above": "1"}]}, 'actions[0].above: found "1"; write a number from -1000 to 1000'),
     (
         {"power": "battery", "actions": [{"kind": "buzzer", "above": 1}, {"kind": "relay"}]},

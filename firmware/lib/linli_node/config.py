@@ -96,7 +96,9 @@ def read(table, fields, where, problems):
             continue
         wrong = _fault(kind, least, most, table[key])
         if wrong:
-            problems.append(where + key + ": found " + json.dumps(table[key])[:60] + "; write " + wrong)
+            # A secret is not shown: what is told goes over the serial line, and onto flash.
+            found = "something else" if key == "password" else json.dumps(table[key])[:60]
+            problems.append(where + key + ": found " + found + "; write " + wrong)
         config[key] = ({} if kind == "table" else ()) if wrong and kind in ("table", "tables") else table[key]
     return config
 
