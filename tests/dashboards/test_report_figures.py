@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from linli_core.errors import ConfigError
 from linli_dashboards.report.figures import kinetic_mean, reckon, reckoned, share_of
 from linli_dashboards.report.material import (
     Alarm,
+    Area,
     ColdDay,
     CompleteDay,
     Device,
@@ -187,6 +189,18 @@ def test_a_device_that_brings_only_failures_was_not_heard_from() -> None:
     figures = reckon(material(complete=days))
     assert (figures.devices, figures.heard) == (2, 0)
     assert [key for key, _ in figures.worst] == [METER[:2]]
+
+
+def test_an_alarm_of_another_system_is_no_device_that_was_not_heard_from() -> None:
+    areas = {"yard": Area("yard", "community", Titles())}
+    stands_for = Device("gw", "outside-high-1", "active", "outside-alarm", Titles(), "yard")
+    meter = Device("gw", "m", "active", "electricity_meter", Titles(), "yard")
+    devices = {(each.gateway, each.id): each for each in (stands_for, meter)}
+    alarms = [structs.replace(alarm(1, at(3), None), device="outside-high-1")]
+    figures = reckon(material(areas=areas, devices=devices, newest=frozenset({METER[:2]}), alarms=alarms))
+    assert (figures.devices, figures.heard) == (1, 1)
+    ((devices_of, heard, alarms_of),) = [(each.devices, each.heard, each.alarms) for each in figures.communities]
+    assert (devices_of, heard, alarms_of) == (1, 1, 1)
 
 
 def test_a_device_whose_days_are_not_counted_yet_was_heard_from_by_its_newest_reading() -> None:

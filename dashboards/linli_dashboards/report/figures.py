@@ -25,6 +25,9 @@ from linli_dashboards.report.material import (
 )
 from linli_dashboards.report.month import Month
 
+OUTSIDE: Final = "outside-alarm"
+"""The kind of what stands for an alarm of another system: no device that anybody reads."""
+
 PRIORITIES: Final = ("high", "medium", "low")
 _WORST: Final = 10
 _MOST: Final = 0.95
@@ -329,6 +332,8 @@ def _kinds(material: Material, heard: set[tuple[str, str]]) -> tuple[Coverage, .
     devices: Counter[str] = Counter()
     speaking: Counter[str] = Counter()
     for key, device in material.devices.items():
+        if device.kind == OUTSIDE:
+            continue
         devices[device.kind] += 1
         speaking[device.kind] += key in heard
     return tuple(Coverage(kind, count, speaking[kind]) for kind, count in devices.most_common())
@@ -342,11 +347,12 @@ def _communities(
     for root in sorted(roots):
         own = [key for key, device in material.devices.items() if _lies_in(material, device, root)]
         alarms = [it for it in material.alarms if (it.gateway, it.device) in own]
+        read = [key for key in own if material.devices[key].kind != OUTSIDE]
         found.append(
             Community(
                 area=root,
-                devices=len(own),
-                heard=sum(key in heard for key in own),
+                devices=len(read),
+                heard=sum(key in heard for key in read),
                 share=share_of(day for key in own for day in by_device.get(key, ())),
                 alarms=len(alarms),
                 high=sum(it.priority == "high" for it in alarms),

@@ -152,6 +152,24 @@ async def test_gateways_tell_how_they_fare(told: Site) -> None:
     assert electric["card_days"] is None, "what it did not tell is no value"
 
 
+async def test_a_writer_that_tells_no_status_is_not_away(told: Site) -> None:
+    told.registry.hold("telegraf", ["m1"], told.clock())
+    told.registry.declare([], [Gateway("gw-planned", State.ACTIVE)], [])
+    rows = {row["gateway"]: row for row in await asked(told, ROWS["gateway_state"])}
+    assert [rows["telegraf"][name] for name in ("state", "online", "away")] == ["unknown", None, None]
+    # One of which nothing was ever heard is.
+    assert [rows["gw-planned"][name] for name in ("state", "online", "away")] == ["unknown", 0, 1]
+
+
+async def test_an_alarm_of_another_system_is_no_silent_device(told: Site) -> None:
+    counted = 'SELECT count("silent") AS devices, sum("silent") AS silent FROM device_state'
+    before = await asked(told, counted)
+    told.registry.declare([], [], [Device("gw-electric", "outside-low-1", State.ACTIVE, "outside-alarm", area="b1")])
+    assert await asked(told, counted) == before
+    rows = {row["device"]: row for row in await asked(told, ROWS["device_state"])}
+    assert rows["outside-low-1"]["silent"] is None
+
+
 async def test_lines_and_devices_on_them(told: Site) -> None:
     (link,) = await asked(told, ROWS["link_state"])
     assert (link["link"], link["state"], link["use"], link["silent"]) == ("bus-1", "degraded", 0.31, 1)

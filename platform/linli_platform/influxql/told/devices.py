@@ -6,6 +6,7 @@ from typing import Final
 from linli_core.instant import HOUR, SECOND, Instant
 from linli_core.model import quality_from_code
 from linli_core.vocabulary import vocabulary
+from linli_platform.alarms.outside import KIND as OUTSIDE
 from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
@@ -42,17 +43,22 @@ def _silences(known: Known, devices: Sequence[_Key]) -> list[Values]:
         points[key] = points.get(key, 0) + 1
         if row.time > newest.get(key, _NEVER):
             newest[key] = row.time
-    return [_silence(known, key, newest.get(key), points.get(key, 0)) for key in devices]
+    silent_by_nature = {(each.gateway, each.id) for each in known.places.devices() if each.kind == OUTSIDE}
+    return [
+        _silence(known, key, newest.get(key), points.get(key, 0), is_to_speak=key not in silent_by_nature)
+        for key in devices
+    ]
 
 
-def _silence(known: Known, key: _Key, newest: Instant | None, points: int) -> Values:
+def _silence(known: Known, key: _Key, newest: Instant | None, points: int, *, is_to_speak: bool) -> Values:
     interval = known.alarms.interval_of(*key)
     age = None if newest is None else max(0, known.now - newest)
     return {
         "age": None if age is None else age / SECOND,
         "interval": None if interval is None else interval / SECOND,
         "points": points,
-        "silent": int(age is None or age > SILENT_AFTER * (interval or ASSUMED)),
+        # Of what speaks when something happens alone nobody can say that it is silent: it is in no count of devices.
+        "silent": int(age is None or age > SILENT_AFTER * (interval or ASSUMED)) if is_to_speak else None,
     }
 
 

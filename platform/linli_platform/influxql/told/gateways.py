@@ -24,18 +24,20 @@ def _states(known: Known) -> Iterator[Row]:
         status = gateway.status or Status(gateway=gateway.id, state="offline")
         state = "unknown" if gateway.status is None else status.state
         disk = status.disk
+        # What comes over HTTP comes from a writer that tells no status: it is neither online nor away.
+        is_told = gateway.status is not None or gateway.last_seen is None
         yield Row(
             known.now,
             known.places.tags(gateway.id),
             {
                 "age": None if gateway.last_seen is None else max(0, known.now - gateway.last_seen) / SECOND,
-                "away": int(state != _ONLINE),
+                "away": int(state != _ONLINE) if is_told else None,
                 "backlog": None if gateway.status is None else status.backlog,
                 "card_bytes": None if disk is None else disk.bytes_per_day,
                 "card_days": None if disk is None else disk.life_days,
                 "doubtful": None if gateway.status is None else int(status.clock.state == "doubtful"),
                 "evicted": None if gateway.status is None else len(status.evicted),
-                "online": int(state == _ONLINE),
+                "online": int(state == _ONLINE) if is_told else None,
                 "state": state,
                 "version": status.version or None,
             },
