@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from linli_dashboards.palette import Shade
 from linli_dashboards.units import factor, unit_of
 
 
@@ -175,6 +176,7 @@ class Record:
         timed: When each row was is told.
         shape: Of the answer.
         label: Key of a text that names the series.
+        alert: The colour of a figure from one on; below it is sound.
         may_be_empty: Key of the text that says why there may be no answer.
     """
 
@@ -192,6 +194,7 @@ class Record:
     timed: bool = False
     shape: Shape = Shape.TABLE
     label: str = ""
+    alert: Shade | None = None
     may_be_empty: str = ""
 
     @property

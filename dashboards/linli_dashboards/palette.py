@@ -22,6 +22,9 @@ class Shade(StrEnum):
 SERIES: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#8C8C8C")
 """For curves that mean nothing but themselves."""
 
+AS_TEXT: Final = "text"
+"""Grafana's name of the colour that text has, in the light theme and in the dark one."""
+
 PRIORITIES: Final = {"high": Shade.DANGER, "medium": Shade.CAUTION, "low": Shade.NOTICE}
 """Of alarms."""
 

@@ -28,10 +28,10 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from linli_core.catalogue import Language
 from linli_core.catalogue import text as said
-from linli_dashboards.ask import Aggregate, Ask, Question, Shape
+from linli_dashboards.ask import Aggregate, Ask, Question, Record, Shape
 from linli_dashboards.dialect import Dialect
 from linli_dashboards.links import Drill
-from linli_dashboards.palette import Shade
+from linli_dashboards.palette import AS_TEXT, PRIORITIES, SERIES, Shade
 from linli_dashboards.units import GRAFANA
 
 MARKS: Final = "Z"
@@ -180,7 +180,8 @@ class Maker:
             if letter.startswith(MARKS):
                 made.override_by_query(letter, _marks(said("board.unusable", self.lang)))
             elif question.label and question.shape is Shape.SERIES:
-                made.override_by_query(letter, [_property("displayName", said(question.label, self.lang))])
+                named = _property("displayName", said(question.label, self.lang))
+                made.override_by_query(letter, [named, *_colour(panel, question)])
 
     def _words(self, panel: Panel) -> list[ValueMapping]:
         if not panel.words:
@@ -214,7 +215,8 @@ class Maker:
                 properties += [_property("custom.hidden", value=True)] if hidden else []
                 if name == panel.of and mapping:
                     properties.append(_property("mappings", mapping))
-                    properties.append(_property("custom.cellOptions", {"type": "color-text"}))
+                    # Behind the word, not of it: orange letters on white are hardly read.
+                    properties.append(_property("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
                 leading = [it for it in panel.drill if it.column.replace("{lang}", self.lang) in ("", name)]
                 links = [drill.link(self.lang, columns=True, suffix=self.dialect.suffix).build() for drill in leading]
                 if links and not hidden:
@@ -232,6 +234,30 @@ class Maker:
 
 def _property(name: str, value: object) -> DynamicConfigValue:
     return DynamicConfigValue(id_val=name, value=value)
+
+
+def _threshold(limit: float | None, shade: Shade) -> dict[str, float | str | None]:
+    return {"value": limit, "color": shade.value}
+
+
+def _colour(panel: Panel, question: Question) -> list[DynamicConfigValue]:
+    """Return the colour of what a question alone answers, where Grafana would give it one that means nothing."""
+    alert = question.alert if isinstance(question, Record) else None
+    if alert is not None:
+        steps = [_threshold(None, Shade.GOOD), _threshold(1, alert)]
+        return [_property("thresholds", {"mode": ThresholdsMode.ABSOLUTE.value, "steps": steps})]
+    if panel.look is Look.FIGURE and _alerts(panel):
+        return [_property("color", {"mode": "fixed", "fixedColor": AS_TEXT})]
+    if panel.look not in {Look.TREND, Look.BARS} or question.by:
+        return []
+    area, _, name = question.label.partition(".")
+    shade = PRIORITIES.get(name) if area == "priority" else None
+    colour = shade.value if shade is not None else SERIES[panel.asks.index(question) % len(SERIES)]
+    return [_property("color", {"mode": "fixed", "fixedColor": colour})]
+
+
+def _alerts(panel: Panel) -> bool:
+    return any(isinstance(ask, Record) and ask.alert is not None for ask in panel.asks)
 
 
 def _marks(name: str) -> list[DynamicConfigValue]:
@@ -276,7 +302,8 @@ def _curves(panel: Panel) -> timeseries.Panel:
 
 
 def _figure(panel: Panel) -> stat.Panel:
-    shown = options.BigValueColorMode.VALUE if panel.limits or panel.words else options.BigValueColorMode.NONE
+    is_coloured = panel.limits or panel.words or _alerts(panel)
+    shown = options.BigValueColorMode.VALUE if is_coloured else options.BigValueColorMode.NONE
     return (
         stat.Panel()
         .graph_mode(options.BigValueGraphMode.NONE)
@@ -287,13 +314,15 @@ def _figure(panel: Panel) -> stat.Panel:
     )
 
 
-def _ranking(_panel: Panel) -> bargauge.Panel:
+def _ranking(panel: Panel) -> bargauge.Panel:
+    # Without limits of ours Grafana has its own: green, and red from 80 on, of whatever it is.
+    plain = dashboard.FieldColor().mode(FieldColorModeId.FIXED).fixed_color(SERIES[0])
     return (
         bargauge.Panel()
         .display_mode(options.BarGaugeDisplayMode.BASIC)
         .orientation(options.VizOrientation.HORIZONTAL)
         .reduce_options(common.ReduceDataOptions().values(False).calcs(["lastNotNull"]))
-        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS) if panel.limits else plain)
     )
 
 

@@ -1,10 +1,13 @@
 """Colours that mean different things look different, whatever kind of colour vision somebody has."""
 
+from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import pytest
 
-from linli_dashboards.palette import PRIORITIES, SERIES, STATES, Shade
+from linli_dashboards.build import made
+from linli_dashboards.palette import AS_TEXT, PRIORITIES, SERIES, STATES, Shade
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
 VISIONS = {
@@ -53,3 +56,47 @@ def test_priorities_and_states_have_their_colours() -> None:
     assert len(set(PRIORITIES.values())) == 3
     assert STATES["normal"] is Shade.GOOD
     assert len(set(SERIES)) == len(SERIES)
+
+
+def panels() -> Iterator[tuple[str, dict[str, Any]]]:
+    for one in made():
+        for panel in one.dashboard["panels"]:
+            if one.lang == "en" and panel["type"] != "row":
+                yield f"{one.board.name}: {panel['title']}", panel
+
+
+def colours(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from (node[key] for key in ("color", "fixedColor") if isinstance(node.get(key), str))
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from colours(each)
+
+
+def test_no_panel_is_in_a_colour_of_another_palette() -> None:
+    """Grafana's own are green and red; where a colour goes by limits, the limits have to be ours."""
+    allowed = {AS_TEXT, *Shade, *SERIES}
+    for name, panel in panels():
+        fields = panel["fieldConfig"]
+        assert set(colours(fields)) <= allowed, name
+        modes = {fields["defaults"].get("color", {}).get("mode", "thresholds")}
+        if panel["type"] == "bargauge" and "thresholds" in modes:
+            assert "thresholds" in fields["defaults"], name
+
+
+def test_what_needs_a_person_is_seen_by_its_colour() -> None:
+    found = {name: panel for name, panel in panels() if panel["type"] in {"stat", "timeseries"}}
+
+    def of(name: str, query: str) -> dict[str, Any]:
+        overrides = found[name]["fieldConfig"]["overrides"]
+        (own,) = [each for each in overrides if each["matcher"]["options"] == query]
+        return {each["id"]: each["value"] for each in own["properties"]}
+
+    for query, shade in (("A", Shade.DANGER), ("B", Shade.CAUTION), ("C", Shade.NOTICE)):
+        steps = of("today: Alarms not settled", query)["thresholds"]["steps"]
+        assert steps == [{"value": None, "color": Shade.GOOD}, {"value": 1, "color": shade}]
+        assert of("alarm-health: Alarms by period", query)["color"] == {"mode": "fixed", "fixedColor": shade}
+    assert of("today: Gateways", "A")["color"] == {"mode": "fixed", "fixedColor": AS_TEXT}
+    assert of("today: Gateways", "B")["thresholds"]["steps"][1] == {"value": 1, "color": Shade.DANGER}
+    assert found["today: Gateways"]["options"]["colorMode"] == "value"

@@ -107,9 +107,10 @@ def alarm_figures(key: str, width: int = 6) -> Panel:
             now=True,
             shape=Shape.SERIES,
             label=f"priority.{priority}",
+            alert=shade,
             may_be_empty="board.empty.no_alarm",
         )
-        for priority in PRIORITIES
+        for priority, shade in PRIORITIES.items()
     )
     return Panel(key, Look.FIGURE, asks, width=width, height=5)
 

@@ -25,6 +25,7 @@ _AWAY: Final = Record(
     now=True,
     shape=Shape.SERIES,
     label="gateway_state.lost",
+    alert=Shade.DANGER,
 )
 _SILENT: Final = Record(
     "device_state",
@@ -33,6 +34,7 @@ _SILENT: Final = Record(
     now=True,
     shape=Shape.SERIES,
     label="board.label.silent",
+    alert=Shade.CAUTION,
 )
 _DEVICES: Final = Record(
     "device_state",
