@@ -63,6 +63,17 @@ def test_its_priority_is_what_its_sender_says(labels: dict[str, str], device: st
     assert one(alert(labels=labels)).device.startswith(device)
 
 
+@pytest.mark.parametrize("severity", ["high", "medium", "low"])
+def test_its_end_can_be_posted_by_hand_from_its_name(severity: str) -> None:
+    """As docs/boards-in-grafana.md says: priority and mark are in the name of the device."""
+    device = one(alert(labels={"alertname": "Disk full", "severity": severity})).device
+    end = {"status": "resolved", "fingerprint": device.rpartition("-")[2], "labels": {"severity": severity}}
+    ended = one(end)
+    assert (ended.device, ended.ends_at) == (device, NOW)
+    assert ended.lines().endswith(f"value=false {NOW}\n")
+    assert ended.lines().count("\n") == 1
+
+
 def test_without_a_mark_its_labels_tell_it_from_others() -> None:
     first, second = alert(fingerprint="../../x"), alert(fingerprint="../../x", labels={"alertname": "Other"})
     assert one(first).device == one(first).device != one(second).device
