@@ -62,6 +62,7 @@ class Filter:
         active: True for alarms not settled yet, False for settled ones.
         before: Only alarms with a smaller number: the next page.
         since: Only alarms raised at or after this instant.
+        gateways: Only alarms of these.
     """
 
     active: bool | None = None
@@ -71,6 +72,7 @@ class Filter:
     device: str = ""
     since: Instant | None = None
     before: int | None = None
+    gateways: frozenset[str] | None = None
 
 
 class AlarmRecords:
@@ -252,6 +254,8 @@ class AlarmRecords:
             conditions.append(AlarmTable.priority == wanted.priority)
         if wanted.gateway:
             conditions.append(AlarmTable.gateway == wanted.gateway)
+        if wanted.gateways is not None:
+            conditions.append(AlarmTable.gateway.in_(wanted.gateways))
         if wanted.device:
             conditions.append(AlarmTable.device == wanted.device)
         if wanted.since is not None:
@@ -314,8 +318,8 @@ class AlarmRecords:
         with self._sessions() as session:
             return [Sort(*row) for row in session.execute(query)]
 
-    def told(self, start: Instant, end: Instant, limit: int) -> list[Told]:
-        """Return what happened to alarms within ``start <= time < end``, the newest first."""
+    def told(self, start: Instant, end: Instant, gateways: Collection[str] | None, limit: int) -> list[Told]:
+        """Return what happened to alarms, of these gateways if given, within ``start <= t < end``, newest first."""
         query = (
             select(AlarmChangeTable, AlarmTable)
             .join(AlarmTable, AlarmTable.id == AlarmChangeTable.alarm)
@@ -323,6 +327,8 @@ class AlarmRecords:
             .order_by(AlarmChangeTable.at.desc(), AlarmChangeTable.id.desc())
             .limit(limit)
         )
+        if gateways is not None:
+            query = query.where(AlarmTable.gateway.in_(gateways))
         with self._sessions() as session:
             return [
                 Told(

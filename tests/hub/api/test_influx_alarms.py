@@ -79,6 +79,20 @@ async def test_alarms_that_stand_are_told_with_what_to_do(alarmed: Site) -> None
     assert row["since"] == pytest.approx(7.0)
 
 
+async def test_anothers_flood_leaves_no_alarm_out(alarmed: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linli_platform.influxql.told.alarms._STANDING", 1)
+    monkeypatch.setattr("linli_platform.influxql.told.alarms._MOST", 3)
+    for _ in range(2):
+        alarmed.commit("gw-1", [(ROOM, clock(), 11.0)])
+        clock.forward(5 * SECOND)
+    await alarmed.settle()
+    # The newest alarm, and more changes than may be told, are the other community's.
+    ours = Reads(areas=("other",))
+    assert [row["gateway"] for row in await asked(alarmed, "SELECT * FROM alarm_active", ours)] == ["gw-2"]
+    text = f"SELECT event FROM alarm_change WHERE {window(clock() - 4 * HOUR, clock())}"
+    assert [row["event"] for row in await asked(alarmed, text, ours)] == ["raise"]
+
+
 async def test_what_happened_is_told_when_it_was_so(alarmed: Site, clock: Clock) -> None:
     start = clock() - 2 * HOUR
     text = f"SELECT event, state, active, actor, comment FROM alarm_change WHERE {window(start, clock())}"

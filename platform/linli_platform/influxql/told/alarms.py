@@ -32,7 +32,7 @@ _COMMUNITY: Final = "community"
 
 
 def _standing(known: Known) -> Iterator[Row]:
-    rows = known.alarms.records.find(Filter(active=True), _STANDING)
+    rows = known.alarms.records.find(Filter(active=True, gateways=known.gateways), _STANDING)
     for row in known.alarms.hiding.seen(rows, known.now):
         if not known.sees(row.gateway, row.device):
             continue
@@ -109,7 +109,7 @@ class Changes:
         """Return what happened to alarms within a range."""
         made = self._made()
         members: dict[Sort, list[Told]] = {made[one.id][1]: [] for one in series}
-        told = self._known.alarms.records.told(*_within(reach), _MOST + 1)
+        told = self._known.alarms.records.told(*_within(reach), self._known.gateways, _MOST + 1)
         if len(told) > _MOST:
             raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
         for one in reversed(told):

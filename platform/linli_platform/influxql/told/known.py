@@ -57,6 +57,21 @@ class Known:
     made: dict[str, Any] = field(default_factory=dict)
     lasting: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def gateways(self) -> frozenset[str] | None:
+        """The gateways of which anything may be seen; ``None`` for all.
+
+        What is asked for with a bound is asked of these alone: another community's flood must not use it up.
+        """
+        if self.everything:
+            return None
+        found: frozenset[str] | None = self.lasting.get("")
+        if found is None:
+            whole = {gateway.id for gateway in self.places.gateways() if self.sees(gateway.id, "")}
+            parts = {each.gateway for each in self.places.devices() if self.sees(each.gateway, each.id)}
+            found = self.lasting[""] = frozenset(whole | parts)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
