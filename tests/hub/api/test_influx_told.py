@@ -170,6 +170,17 @@ async def test_an_alarm_of_another_system_is_no_silent_device(told: Site) -> Non
     assert rows["outside-low-1"]["silent"] is None
 
 
+async def test_anothers_events_leave_none_out(told: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linli_platform.influxql.told.events._MOST", 2)
+    later = [
+        EventRow("gw-electric", f"gw-electric-9{number}", told.clock(), "linli.link.down", "bus-1", "{}", told.clock())
+        for number in range(3)
+    ]
+    told.store.append(NOTHING, {}, events=later)
+    found = await asked(told, "SELECT id FROM event", Reads(gateways=("gw-kitchen",)))
+    assert [row["id"] for row in found] == ["gw-kitchen-1"]
+
+
 async def test_lines_and_devices_on_them(told: Site) -> None:
     (link,) = await asked(told, ROWS["link_state"])
     assert (link["link"], link["state"], link["use"], link["silent"]) == ("bus-1", "degraded", 0.31, 1)
