@@ -416,6 +416,7 @@ def test_a_token_for_alarms_makes_a_contact_point_that_posts_them_to_the_platfor
     settings = contact["settings"]
     assert isinstance(settings, dict)
     assert str(settings["url"]).startswith(URL)
+    assert settings["maxAlerts"] == 2_000
     assert (settings["authorization_scheme"], settings["authorization_credentials"]) == ("Bearer", ALARMS)
     out = capsys.readouterr().out
     assert "+ contact point linli  Linli" in out.splitlines()

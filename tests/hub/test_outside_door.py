@@ -124,6 +124,10 @@ async def test_of_many_the_bad_one_is_named_and_the_others_are_taken(running: Pl
         ({"alerts": []}, READER, 403, "may-not-write"),
         ({"status": "firing"}, GRAFANA, 422, "invalid-request"),
         (b"no json", GRAFANA, 422, "invalid-request"),
+        # Of who may not write nothing is read, whatever it is.
+        (b"no json", READER, 403, "may-not-write"),
+        (b'{"alerts": ' + b"[" * 300_000, GRAFANA, 422, "invalid-request"),
+        (b'{"alerts": [{"status": "firing", "labels": {"\xff": "x"}}]}', GRAFANA, 422, "invalid-request"),
     ],
 )
 def test_who_may_not_or_posts_something_else_is_told_so(
@@ -138,14 +142,20 @@ def test_more_than_may_be_is_refused_by_its_length_before_it_is_read(running: Pl
     connection = http.client.HTTPConnection("127.0.0.1", int(running.url.rpartition(":")[2]), timeout=30)
     connection.putrequest("POST", "/api/v1/alarms/outside")
     connection.putheader("Authorization", f"Bearer {GRAFANA}")
-    connection.putheader("Content-Length", str(1024 * 1024 + 1))
+    connection.putheader("Content-Length", str(4 * 1024 * 1024 + 1))
     connection.endheaders()
     answer = connection.getresponse()
-    assert (answer.status, json.loads(answer.read())["remedy"]) == (413, "send 1024 KiB at most")
+    assert (answer.status, json.loads(answer.read())["remedy"]) == (413, "send 4096 KiB at most")
     connection.close()
 
 
 def test_a_storm_of_new_alarms_is_taken_as_a_whole(running: PlatformProcess) -> None:
     """What is answered with 200 Grafana does not tell again: none of it may be left out as one device too many."""
-    body = {"alerts": [alert(fingerprint=f"{number:016x}", startsAt="") for number in range(0x10000, 0x10000 + 700)]}
+    said = {"summary": "95 % used", "description": "x" * 1_500}
+    body = {
+        "alerts": [
+            alert(fingerprint=f"{number:016x}", startsAt="", annotations=said)
+            for number in range(0x10000, 0x10000 + 700)
+        ]
+    }
     assert post(running, body) == (200, {"taken": 700, "refused": [], "dropped": 0})

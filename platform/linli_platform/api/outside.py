@@ -5,7 +5,8 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from linli_core.errors import Refused
 from linli_core.instant import Instant
@@ -40,6 +41,11 @@ class OutsideTaken(BaseModel):
     dropped: int = Field(description="Alerts that were not taken, with those that the sender left out.")
 
 
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": OutsideAlerts.model_json_schema()}}}
+}
+
+
 def outside_routes(context: ApiContext) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["alarms"], responses=PROBLEMS)
@@ -58,9 +64,17 @@ def outside_routes(context: ApiContext) -> APIRouter:
             raise Problem(HTTPStatus.FORBIDDEN, "may-not-write", where="Authorization", found=found, remedy=remedy)
         return caller
 
-    @router.post(OUTSIDE.removeprefix(_PREFIX), summary="Alarms that Grafana or Alertmanager raised")
-    async def outside(body: OutsideAlerts, caller: Annotated[Caller, Depends(writer)]) -> OutsideTaken:
+    @router.post(
+        OUTSIDE.removeprefix(_PREFIX), summary="Alarms that Grafana or Alertmanager raised", openapi_extra=_BODY
+    )
+    async def outside(request: Request, caller: Annotated[Caller, Depends(writer)]) -> OutsideTaken:
         """Take alerts as readings of devices of the token's gateway; posted again they change nothing."""
+        # Read here, where it is known who speaks: of a stranger's megabytes nothing is made.
+        try:
+            body = OutsideAlerts.model_validate_json(await request.body())
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False, include_context=False)
+            raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in errors]) from exc
         if not any(rule.quantity == QUANTITY for rule in context.alarms.engine.rules.values()):
             found, remedy = f"no rule watches {QUANTITY}", "put the bundled outside.toml into the folder of rules"
             raise Problem(HTTPStatus.CONFLICT, "no-rule", where="rules", found=found, remedy=remedy)

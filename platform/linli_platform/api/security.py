@@ -19,7 +19,7 @@ _OPEN: Final = frozenset({"/login"})
 OUTSIDE: Final = "/api/v1/alarms/outside"
 _OWN_TOKENS: Final = frozenset({"/query", "/write", "/api/v2/write", "/ping", "/health", OUTSIDE})
 """The doors of InfluxDB's shape, and that of others' alarms, look at their own tokens (``api.influx_tokens``)."""
-_LARGER: Final = {OUTSIDE: 1024 * 1024}
+_LARGER: Final = {OUTSIDE: 4 * 1024 * 1024}
 """Bodies that may be larger than :data:`MAX_BODY`: all alerts of a group come in one."""
 _OWN_BOUNDS: Final = frozenset({"/write", "/api/v2/write"})
 """These count what comes, also where it comes in chunks of no stated length."""
