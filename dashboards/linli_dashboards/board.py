@@ -80,6 +80,8 @@ class Board:
             tags=[PREFIX, f"{PREFIX}-{lang}{suffix}"],
             graph_tooltip=DashboardCursorSync.CROSSHAIR,
             time=DashboardDashboardTime(from_val="now/d" if self.today else f"now-{self.shown}", to="now"),
+            # Grafana's own setting, for whoever reads: "browser", the schema's default, would go over it.
+            timezone="",
             refresh=self.refresh,
             week_start="monday",
             panels=list(self._placed(maker)),

@@ -136,6 +136,10 @@ def test_no_grafana_alert_rule_is_made(boards: list[Made]) -> None:
     assert not any("alert" in panel for board in boards for panel in board.dashboard["panels"])
 
 
+def test_the_day_that_is_shown_is_that_of_grafanas_settings(boards: list[Made]) -> None:
+    assert {made.dashboard["timezone"] for made in boards} == {""}
+
+
 def test_the_reader_chooses_the_place_and_the_period(boards: list[Made]) -> None:
     for board in boards:
         names = [variable["name"] for variable in board.dashboard["templating"]["list"]]
