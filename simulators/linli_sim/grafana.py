@@ -54,6 +54,7 @@ class Organisation:
         release: Grafana's.
         roles: Role of each token.
         folders, permissions, teams, sources, contacts, accounts: By uid or id.
+        parents: The folder that a folder is in.
         policies: To whom alarms go, as a tree.
         versions: Every version of each board: folder, JSON, message.
         measurements: What the data sources find at their server.
@@ -67,6 +68,7 @@ class Organisation:
     release: str = "12.2.0"
     roles: dict[str, str] = field(default_factory=lambda: {"admin-token": "Admin", "viewer-token": "Viewer"})
     folders: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
     permissions: dict[str, list[Json]] = field(default_factory=dict)
     teams: dict[int, Json] = field(default_factory=dict)
     sources: dict[str, Json] = field(default_factory=dict)
@@ -165,8 +167,21 @@ def _health(org: Organisation, _asked: Asked, _match: re.Match[str]) -> object:
 
 
 @_route("GET", "/folders", _VIEWER)
-def _folders(org: Organisation, _asked: Asked, _match: re.Match[str]) -> object:
-    return [{"id": number, "uid": uid, "title": title} for number, (uid, title) in enumerate(org.folders.items(), 1)]
+def _folders(org: Organisation, asked: Asked, _match: re.Match[str]) -> object:
+    within = asked.query.get("parentUid", [""])[0]
+    return [each for uid in org.folders if (each := _as_folder(org, uid)).get("parentUid", "") == within]
+
+
+def _as_folder(org: Organisation, uid: str) -> Json:
+    parent: Json = {"parentUid": org.parents[uid]} if uid in org.parents else {}
+    return {"id": 1, "uid": uid, "title": org.folders[uid]} | parent
+
+
+@_route("GET", "/folders/([^/]+)", _VIEWER)
+def _one_folder(org: Organisation, _asked: Asked, match: re.Match[str]) -> object:
+    if match[1] not in org.folders:
+        raise _absent("folder")
+    return _as_folder(org, match[1])
 
 
 @_route("POST", "/folders")

@@ -280,6 +280,28 @@ def test_a_team_with_members_and_a_folder_with_boards_of_others_stay(
     assert 2 in organisation.teams
 
 
+def test_a_folder_in_which_somebody_made_another_stays(
+    push: Push, organisation: Organisation, communities: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Grafana removes with a folder those in it, and the boards in them."""
+    assert push("--communities", str(communities)) == 0
+    organisation.folders["drafts"], organisation.parents["drafts"] = "Drafts", "linli-lake"
+    communities.write_text(communities.read_text().split("\n[[communities]]")[0])
+    assert push("--communities", str(communities)) == 1
+    assert set(organisation.folders) == {"linli-spring", "linli-lake", "drafts"}
+    assert "! folder linli-lake" in capsys.readouterr().out
+
+
+def test_a_folder_that_somebody_put_into_another_is_found(
+    push: Push, organisation: Organisation, communities: Path
+) -> None:
+    assert push("--communities", str(communities)) == 0
+    organisation.folders["office"], organisation.parents["linli-lake"] = "Office", "office"
+    organisation.asked.clear()
+    assert push("--communities", str(communities)) == 0
+    assert organisation.writes() == []
+
+
 def test_a_new_token_reaches_grafana_and_stands_nowhere_else(
     push: Push, organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -22,6 +23,7 @@ _ROOTS: Final = frozenset(text("boards.root", lang) for lang in LANGUAGES)
 class _Folder(msgspec.Struct):
     uid: str
     title: str
+    parent: str = msgspec.field(name="parentUid", default="")
 
 
 class _Team(msgspec.Struct):
@@ -56,7 +58,7 @@ class Folders:
 
     def has(self, community: Community) -> bool:
         """Tell whether its folder is there."""
-        return community.uid in self._folders
+        return self._present(community.uid) is not None
 
     def steps(self, community: Community) -> Iterator[Step]:
         """Yield what folder, team and permissions of a community need."""
@@ -79,7 +81,8 @@ class Folders:
             is_ours = f"{folder.uid}@boards.invalid" in self._teams or (folder.uid == ROOT and folder.title in _ROOTS)
             if folder.uid in uids or not is_ours:
                 continue
-            if boards.inside(folder.uid) <= going:
+            # With a folder Grafana removes those in it, and their boards.
+            if boards.inside(folder.uid) <= going and not self._holds_folders(folder.uid):
                 run = partial(
                     self._grafana.find, f"removing folder {folder.uid}", object, api.folder.delete_folder, folder.uid
                 )
@@ -96,9 +99,25 @@ class Folders:
             run = partial(self._grafana.find, f"removing team {team.name}", object, api.teams.delete_team, team.id)
             yield Step(Action.REMOVE, Kind.TEAM, email.partition("@")[0], team.name, run=run)
 
+    def _present(self, uid: str) -> _Folder | None:
+        """Return a folder, wherever somebody put it: what is listed is not in another one."""
+        if uid not in self._folders:
+            found = self._grafana.find(f"reading folder {uid}", _Folder, self._grafana.api.folder.get_folder, uid)
+            if found is None:
+                return None
+            self._folders[uid] = found
+        return self._folders[uid]
+
+    def _holds_folders(self, uid: str) -> bool:
+        ask = self._grafana.api.client.GET
+        query = urlencode({"parentUid": uid})
+        found = self._grafana.call(f"reading the folders in {uid}", list[_Folder], ask, f"/folders?{query}")
+        # A release that knows no folders in folders lists all.
+        return any(folder.parent == uid for folder in found)
+
     def _folder(self, community: Community) -> Step:
         title = folder_title(community, self._lang)
-        present = self._folders.get(community.uid)
+        present = self._present(community.uid)
         api = self._grafana.api
         what = f"saving folder {community.uid}"
         if present is None:
