@@ -1,9 +1,10 @@
 """How far back what comes late is judged in its place, how long that waits, and what it costs to remember."""
 
 import pytest
-from tests.core.alarm_story import GOOD, T0, H, M, S, rule
+from tests.core.alarm_story import GOOD, T0, H, M, S, rule, series
 from tests.core.test_alarm_runs import MEAN, Room
 
+from linli_core.alarm import Engine, Event
 from linli_core.alarm.memory import Journal
 from linli_core.instant import Instant
 
@@ -69,3 +70,27 @@ def test_what_few_overtook_is_judged_at_once_and_what_many_did_waits(overtaken: 
     assert (journal(room).stale_at is not None) is waits
     assert room.engine.tick(T0 + now + 30 * S) == []
     assert journal(room).stale_at is None
+
+
+OUTAGE = rule(
+    'kind = "pattern", form = "count", a = { values = [false], quantity = "power_present" }, count = 5, '
+    'within = "5 min", of = "gateway"'
+)
+
+
+@pytest.mark.parametrize("late_by", [0, 1, 200])
+def test_of_hundreds_of_points_one_may_be_overtaken_by_all_the_others(late_by: int) -> None:
+    """Two hundred meters are read in turn; five lose their power, whose last words come after all the others'."""
+    engine = Engine([OUTAGE])
+    bound = [engine.bind(series(f"meter-{number}/power_present"), T0) for number in range(200)]
+    words = []
+    for minute in range(5):
+        for number in range(200):
+            is_last = minute == 3 and not number % 40
+            at = minute * M + number * 300_000
+            words.append(((minute * 200 + number + (late_by if is_last else 0)), at, number, not is_last))
+    told = []
+    for _, at, number, value in sorted(words):
+        told += engine.observe(bound[number], value, GOOD, T0 + at, T0 + 10 * M)
+    told += engine.tick(T0 + 11 * M)
+    assert [(it.event, it.at - T0) for it in told][:1] == [(Event.RAISE, 3 * M + 48 * S)]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,6 +85,25 @@ def test_what_turns_out_not_to_have_been_so_is_written_beside_an_alarm_that_is_s
         assert [it.event for it in records.changes(row.id)] == [it.event for it in (change, seen, over, denied)]
         with pytest.raises(AlarmRecordError, match="without an active alarm"):
             records.write([returned(2)], [], [])
+
+
+def test_what_is_denied_of_an_alarm_that_is_settled_is_not_said_of_the_one_that_stands(tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry.sqlite") as registry:
+        records = AlarmRecords(registry.sessions, {rule.id: rule for rule in load_rules()})
+        first, again = raised(1), msgspec.structs.replace(raised(1), at=20)
+        seen = AlarmChange(RULE, first.subject, Event.ACKNOWLEDGE, first.after, State.ACKNOWLEDGED, 2, 2, actor="li")
+        over = AlarmChange(RULE, first.subject, Event.RETURN, State.ACKNOWLEDGED, State.NORMAL, 3, 3)
+        records.write([first, seen, over, again], [], [])
+        denied = AlarmChange(
+            RULE, first.subject, Note.DISPROVE, State.UNACKNOWLEDGED, State.UNACKNOWLEDGED, 2, 25, of=first.at
+        )
+        assert records.write([denied], [], []) == [], "the alarm that stands is not touched"
+        stands, settled = records.find(Filter(), 10)
+        assert [it.event for it in records.changes(stands.id)] == [Event.RAISE]
+        assert [it.event for it in records.changes(settled.id)][-1] is Note.DISPROVE
+        assert records.changes(settled.id)[-1].after is State.NORMAL, "it is what it was"
+        records.write([msgspec.structs.replace(denied, of=again.at)], [], [])
+        assert records.changes(stands.id)[-1].event is Note.DISPROVE
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=20)

@@ -39,6 +39,9 @@ PATIENCE: Final = 30 * SECOND
 JITTER: Final = SECOND
 """The clock concludes so much later than the newest reading's own lag allows: the next may be a little slower."""
 
+_ROUNDS: Final = 4
+"""Of a watch of many points so many readings of each are remembered, as far as :data:`MOST` allows."""
+
 _NEAR: Final = 8
 """A late reading that so few overtook is judged at once."""
 
@@ -73,8 +76,11 @@ class ToldWatch(EveryWatch):
         """Tell what was judged anew: what was not so, what was over, and what was not told yet."""
         self._journal.told, self._journal.untold = made.told, made.untold
         for event, at, value in made.moves:
-            named = self._return if event is Event.RETURN else event
-            moved = move(self.rule, self.memory, named, late_at if event is Note.DISPROVE else at, now, value=value)
+            if event is Note.DISPROVE:
+                moved = move(self.rule, self.memory, event, late_at, now, value=value, of=at)
+            else:
+                named = self._return if event is Event.RETURN else event
+                moved = move(self.rule, self.memory, named, at, now, value=value)
             if moved is not None:
                 out.append(moved)
 
@@ -208,9 +214,16 @@ class JournalWatch(ToldWatch, ABC):
             upto = checkpoints[1].at
             gone = bisect_right(entries, upto, key=_at)
             is_open = journal.hole_at is not None and bool(entries) and journal.hole_at >= entries[0].at
-            if len(entries) - gone < (MOST if is_open else CLOSE) - EACH:
+            if len(entries) - gone < (MOST if is_open else self._close_by()) - EACH:
                 return
             del entries[:gone], checkpoints[0]
+
+    def _close_by(self) -> int:
+        """Return how many readings are remembered where none seems to be missing.
+
+        Hundreds of points bring hundreds of readings in a moment: one that is a little slower is overtaken by them all.
+        """
+        return min(max(CLOSE, _ROUNDS * len(self._kept.points)), MOST)
 
     # What comes late
 

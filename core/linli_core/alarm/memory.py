@@ -28,6 +28,7 @@ class AlarmChange(msgspec.Struct, frozen=True):
         actor: Who did it, empty for the engine.
         comment: What that person said.
         retrospective: Whether it was learnt so long after it was so that it goes into the record and rings no bell.
+        of: When the alarm was raised that a note is about, ``None`` where that is the newest of its identity.
     """
 
     rule: str
@@ -41,6 +42,7 @@ class AlarmChange(msgspec.Struct, frozen=True):
     actor: str = ""
     comment: str = ""
     retrospective: bool = False
+    of: Instant | None = None
 
 
 class Segment(msgspec.Struct, array_like=True):
@@ -315,6 +317,7 @@ def move(
     value: Value = None,
     actor: str = "",
     comment: str = "",
+    of: Instant | None = None,
 ) -> AlarmChange | None:
     """Apply an event by the table; return the change, or ``None`` where the table refuses it. A note moves nothing."""
     before = memory.state
@@ -323,4 +326,4 @@ def move(
         return None
     memory.state = after
     is_late = event in _LEARNT and now - at >= rule.retrospective
-    return AlarmChange(rule.id, memory.subject, event, before, after, at, now, value, actor, comment, is_late)
+    return AlarmChange(rule.id, memory.subject, event, before, after, at, now, value, actor, comment, is_late, of)

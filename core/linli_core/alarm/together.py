@@ -7,7 +7,7 @@ from typing import Final
 from linli_core.alarm.conditions import Balance, Expression, Limit
 from linli_core.alarm.expression import parse_expression
 from linli_core.alarm.journal import PATIENCE, JournalWatch, ToldWatch
-from linli_core.alarm.memory import AlarmChange, Edge, Entry, Memory, Point, Side, Span
+from linli_core.alarm.memory import AlarmChange, Edge, Entry, Journal, Memory, Point, Side, Span
 from linli_core.alarm.reconciling import reconcile
 from linli_core.alarm.rule import Rule
 from linli_core.alarm.watch import AHEAD, earlier, plain_value
@@ -96,6 +96,12 @@ class BalanceWatch(ToldWatch):
     def __init__(self, rule: Rule, memory: Memory, condition: Balance, zone: tzinfo) -> None:
         super().__init__(rule, memory, Limit(high=condition.share), zone)
         self._condition = condition
+
+    def _begin(self) -> Journal:
+        """Return a journal of what stands: where no verdict is kept, it stood before all that can be judged anew."""
+        if not self._kept.verdicts:
+            self._kept.was_amiss = self.memory.raised
+        return super()._begin()
 
     @property
     def unwritten(self) -> Instant:

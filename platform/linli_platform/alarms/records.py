@@ -131,7 +131,7 @@ class AlarmRecords:
         keys: Iterable[Key],
         mark: Instant | None = None,
     ) -> list[AlarmRow]:
-        """Write changes, oldest first, and the engine's memories; return each changed alarm as it now is.
+        """Write changes, oldest first, and the engine's memories; return each alarm that moved as it now is.
 
         Args:
             changes: The transitions.
@@ -142,12 +142,14 @@ class AlarmRecords:
         with self._sessions.begin() as session:
             rows = self._moved(session, changes)
             if changes:
-                lines = [_change(change, row.id) for change, row in zip(changes, rows, strict=True)]
+                lines = [_change(change, row) for change, row in zip(changes, rows, strict=True)]
                 session.connection().execute(insert(AlarmChangeTable), lines)
             _remember(session, keys, memories)
             if mark is not None:
                 _remember(session, [_MARK], [encode_memory(Memory("", "", last_at=mark))])
-            return [_row(row) for row in {row.id: row for row in rows}.values()]
+            # What is said of one that was settled moves nothing: another of its identity may stand.
+            moved = {row.id: row for change, row in zip(changes, rows, strict=True) if change.of is None}
+            return [_row(row) for row in moved.values()]
 
     def _moved(self, session: Session, changes: Sequence[AlarmChange]) -> list[AlarmTable]:
         """Bring the alarms to where the changes take them, all at once; return the alarm of each change.
@@ -166,7 +168,9 @@ class AlarmRecords:
                 change = changes[place]
                 key = (change.rule, change.subject)
                 row = active.get(key)
-                if row is not None:
+                if row is not None and change.of is not None and row.raised_at > change.of:
+                    found[place] = _last(session, key, change.of) or row  # of one that was settled, and another stands
+                elif row is not None:
                     found[place] = row
                     _move(row, change)
                     if change.after is State.NORMAL:
@@ -174,7 +178,7 @@ class AlarmRecords:
                         del active[key]
                 elif key in new or key in settled:
                     waiting.append(place)
-                elif change.event in _NOTES and (last := _last(session, key)) is not None:
+                elif change.event in _NOTES and (last := _last(session, key, change.of)) is not None:
                     found[place] = last  # what is said of an alarm that is settled stands beside it
                 else:
                     new[key] = place
@@ -412,19 +416,26 @@ def _active(session: Session, keys: Collection[Key]) -> dict[Key, AlarmTable]:
     return {(row.rule, row.subject): row for row in session.scalars(_ACTIVE, {"keys": sorted(keys)})}
 
 
-def _last(session: Session, key: Key) -> AlarmTable | None:
-    """Return the newest alarm of an identity, settled or not."""
-    query = select(AlarmTable).where(AlarmTable.rule == key[0], AlarmTable.subject == key[1])
-    return session.scalars(query.order_by(AlarmTable.id.desc()).limit(1)).first()
+def _last(session: Session, key: Key, of: Instant | None) -> AlarmTable | None:
+    """Return the newest alarm of an identity, settled or not; of those raised by an instant, where there is one."""
+    query = select(AlarmTable).where(AlarmTable.rule == key[0], AlarmTable.subject == key[1]).limit(1)
+    if of is not None:
+        then = query.where(AlarmTable.raised_at <= of).order_by(AlarmTable.raised_at.desc(), AlarmTable.id.desc())
+        if (row := session.scalars(then).first()) is not None:
+            return row
+    return session.scalars(query.order_by(AlarmTable.id.desc())).first()
 
 
-def _change(change: AlarmChange, alarm: int) -> dict[str, Any]:
+def _change(change: AlarmChange, alarm: AlarmTable) -> dict[str, Any]:
     number, text = _split(change.value)
+    before, after = change.before, change.after
+    if change.of is not None and alarm.state == State.NORMAL:
+        before = after = State.NORMAL  # the identity may have another alarm by now
     return {
-        "alarm": alarm,
+        "alarm": alarm.id,
         "event": change.event,
-        "before": change.before,
-        "after": change.after,
+        "before": before,
+        "after": after,
         "at": change.at,
         "learnt_at": change.learnt_at,
         "value": number,
