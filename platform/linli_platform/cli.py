@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     retire = actions.add_parser(
         "retire",
         help="take a gateway, or one device, out",
-        description="Take a gateway, or one device, out; what it still sends is stored.",
+        description="Take a gateway, or one device, out: its alarms are settled; what it still sends is judged.",
     )
     for action in (accept, retire):
         action.add_argument("gateway", metavar="GATEWAY")

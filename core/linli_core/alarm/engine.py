@@ -4,20 +4,20 @@ Pure: ``now`` is an argument, nothing is read or written. One engine serves a ga
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta, timezone, tzinfo
 from itertools import count
 from typing import Final, NamedTuple
 
 from linli_core.alarm.absence import AbsenceWatch
-from linli_core.alarm.conditions import Balance, Expression, Pattern
+from linli_core.alarm.conditions import Absence, Balance, Expression, Pattern
 from linli_core.alarm.happenings import PatternWatch
 from linli_core.alarm.inlet import Inlet
 from linli_core.alarm.journal import ToldWatch
 from linli_core.alarm.making import make_watch
 from linli_core.alarm.memory import AlarmChange, Memory, move
 from linli_core.alarm.rule import Rule
-from linli_core.alarm.scope import Series, SubjectKind
+from linli_core.alarm.scope import Series, SubjectKind, lies_in
 from linli_core.alarm.states import Event, State
 from linli_core.alarm.together import BalanceWatch, ExpressionWatch
 from linli_core.alarm.watch import LevelWatch, Run
@@ -82,6 +82,8 @@ class Engine:
                 continue
             key = (rule.id, rule.subject(series))
             if rule.id in superseded and not self._stands(key):
+                continue
+            if isinstance(rule.condition, Absence) and rule.subject_kind in series.retired:
                 continue
             watch = self._watches.get(key) or self._add(rule, Memory(*key))
             if isinstance(watch, AbsenceWatch):
@@ -291,6 +293,23 @@ class Engine:
                 continue
             self._plan(self._add(rule, memory))
         return orphans
+
+    def dismiss(self, subjects: Collection[str], *, silences: bool = False) -> list[Memory]:
+        """Forget gateways and devices that were taken out, with all below them; return what was remembered of them.
+
+        Series are to be bound anew: what still comes of them is judged as of one that nobody knows.
+
+        Args:
+            subjects: Of gateways and devices.
+            silences: Only that they are silent.
+        """
+        gone = []
+        for key, watch in list(self._watches.items()):
+            if lies_in(key[1], subjects) and (isinstance(watch, AbsenceWatch) or not silences):
+                watch.queued_at = None  # its place in the queue is passed over
+                gone.append(self._watches.pop(key).memory)
+                self._touched.discard(key)
+        return gone
 
     @staticmethod
     def unwritten(bound: Bound) -> Instant:

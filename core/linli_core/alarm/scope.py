@@ -1,5 +1,6 @@
 """Where a rule looks: which series, and what an alarm of them is about."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
@@ -29,6 +30,7 @@ class Series(msgspec.Struct, frozen=True):
         tags: The device's tags.
         interval: The point's own interval in µs, ``None`` to learn it.
         areas: Ids of the areas the device stands in: its own and those above it.
+        retired: What of it was taken out: nobody waits to hear of that.
     """
 
     gateway: str
@@ -39,6 +41,7 @@ class Series(msgspec.Struct, frozen=True):
     tags: frozenset[str] = frozenset()
     interval: Instant | None = None
     areas: frozenset[str] = frozenset()
+    retired: frozenset[SubjectKind] = frozenset()
 
     def subject(self, of: SubjectKind) -> str:
         """Return the subject this series belongs to: ``gateway``, ``gateway/device`` or ``gateway/device/point``."""
@@ -47,6 +50,12 @@ class Series(msgspec.Struct, frozen=True):
         if of is SubjectKind.DEVICE:
             return f"{self.gateway}/{self.device}"
         return f"{self.gateway}/{self.name}"
+
+
+def lies_in(subject: str, places: Collection[str]) -> bool:
+    """Tell whether a subject is one of some gateways (``gateway``) and devices (``gateway/device``), or below one."""
+    gateway, _, below = subject.partition("/")
+    return gateway in places or f"{gateway}/{below.partition('/')[0]}" in places
 
 
 class Scope(msgspec.Struct, frozen=True):

@@ -218,9 +218,9 @@ class AlarmRecords:
             "revision": self._revision(rule.id, change.subject),
         }
 
-    def close_orphans(self, orphans: Iterable[Memory], now: Instant, comment: str) -> int:
-        """Settle alarms whose rule is no longer in force, with a record of it; return how many were open."""
-        closed = 0
+    def close_orphans(self, orphans: Iterable[Memory], now: Instant, comment: str) -> list[AlarmRow]:
+        """Settle alarms whose rule or device is there no more, with a record of it; return those that were open."""
+        closed = []
         with self._sessions.begin() as session:
             for orphan in orphans:
                 key = (orphan.rule, orphan.subject)
@@ -241,7 +241,7 @@ class AlarmRecords:
                     )
                     row.state = State.NORMAL
                     row.returned_at = row.returned_at or now
-                    closed += 1
+                    closed.append(_row(row))
                 session.execute(
                     delete(AlarmMemoryTable).where(tuple_(AlarmMemoryTable.rule, AlarmMemoryTable.subject) == key)
                 )

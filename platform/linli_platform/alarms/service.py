@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
+from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from linli_core.alarm import (
     Event,
     Hiding,
     Key,
+    Memory,
     Note,
     Rule,
     Series,
@@ -29,6 +31,7 @@ from linli_core.alarm import (
     Suppression,
 )
 from linli_core.alarm.health import Health, health
+from linli_core.alarm.scope import lies_in
 from linli_core.alarm.watch import AHEAD
 from linli_core.errors import ConfigError, LinliError
 from linli_core.instant import MINUTE, SECOND, Instant
@@ -44,6 +47,9 @@ from linli_platform.registry import Area, Registry
 from linli_platform.registry.areas import line_of
 from linli_platform.store import SeriesInfo, Store
 from linli_platform.whole import whole
+
+Written = TypeVar("Written")
+"""What a write comes to."""
 
 AlarmListener = Callable[[AlarmRow], None]
 """Called on the event loop with each changed alarm after it was written; must not block and must not raise."""
@@ -127,6 +133,8 @@ class AlarmService:
         self._areas: dict[tuple[str, str], frozenset[str]] = {}
         self._tags: dict[tuple[str, str], frozenset[str]] = {}
         self._lines: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._retired: frozenset[str] | None = None
+        self._refreshing = asyncio.Lock()
         self._changing = asyncio.Lock()
         self._listeners: list[AlarmListener] = []
         self._wake = asyncio.Event()
@@ -155,7 +163,7 @@ class AlarmService:
         await self.hiding.load(now)
         orphans = self.engine.restore(await asyncio.to_thread(self._records.load))
         if orphans:
-            await asyncio.to_thread(self._records.close_orphans, orphans, now, "the rule is no longer in force")
+            await self._close(orphans, "the rule is no longer in force")
         self.engine.resume(now)
         standing = await asyncio.to_thread(self._records.find, Filter(active=True), PENDING_LIMIT)
         for row in standing:
@@ -180,8 +188,19 @@ class AlarmService:
         self._listeners.append(listener)
 
     async def refresh(self) -> None:
-        """Read the devices' kinds, areas and tags again; rules are resolved anew where one changed."""
+        """Read the devices' kinds, areas and tags again; rules are resolved anew where one changed.
+
+        The alarms of what was retired meanwhile are settled.
+        """
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         devices = await asyncio.to_thread(self._registry.devices)
+        await self._let_go(
+            frozenset(it.id for it in await asyncio.to_thread(self._registry.gateways) if it.state == "retired")
+            | frozenset(f"{it.gateway}/{it.id}" for it in devices if it.state == "retired")
+        )
         above = areas_above(await asyncio.to_thread(self._registry.areas))
         lines = await asyncio.to_thread(self._located)
         if lines != self._lines:
@@ -194,6 +213,37 @@ class AlarmService:
             self._kinds, self._areas, self._tags = kinds, areas, tags
             self._bound.clear()
             self._screening.forget()
+
+    async def _let_go(self, retired: frozenset[str]) -> None:
+        """Settle the alarms of gateways and devices that were taken out: nobody waits to hear of them any more.
+
+        What they still send is judged. So of what was taken out before the start only silences are let go: another
+        alarm that stands was raised since.
+        """
+        if retired == self._retired:
+            return
+        fresh, is_start = retired - (self._retired or frozenset()), self._retired is None
+        self._retired = retired
+        self._bound.clear()
+        self._screening.forget()
+        if fresh:
+            await whole(self._settle_retired(fresh, silences=is_start))
+
+    async def _settle_retired(self, subjects: frozenset[str], *, silences: bool) -> None:
+        async with self._writing:
+            # What was told of them so far is written first; what is told from then on is of another alarm, and waits.
+            while any(lies_in(change.subject, subjects) for change in self._pending):
+                await self._stubbornly(self._write_some)
+            gone = self.engine.dismiss(subjects, silences=silences)
+            rows = await self._stubbornly(partial(self._close, gone, "it was retired"))
+        turned = [self._note(row) for row in rows]
+        self._tell(rows)
+        if any(turned):
+            await self._tell_hidden(rows)
+
+    async def _close(self, memories: Collection[Memory], comment: str) -> list[AlarmRow]:
+        """Settle the alarms of what nothing watches any more."""
+        return await asyncio.to_thread(self._records.close_orphans, memories, self._clock(), comment)
 
     def _located(self) -> dict[tuple[str, str], tuple[str, ...]]:
         """Return the area of each device and gateway with all around it, the nearest first."""
@@ -295,11 +345,20 @@ class AlarmService:
                 kind=self._kinds.get((series.gateway, series.device), ""),
                 tags=self._tags.get((series.gateway, series.device), frozenset()),
                 areas=self._areas.get((series.gateway, series.device), frozenset()),
+                retired=self._out(series),
             ),
             self._clock(),
         )
         self._bound[series.id] = bound
         return bound
+
+    def _out(self, series: SeriesInfo) -> frozenset[SubjectKind]:
+        """Return what of a series was retired."""
+        retired = self._retired or frozenset()
+        if series.gateway in retired:
+            return frozenset(SubjectKind)
+        is_out = f"{series.gateway}/{series.device}" in retired
+        return frozenset({SubjectKind.POINT, SubjectKind.DEVICE}) if is_out else frozenset()
 
     async def _catch_up(self) -> None:
         """Judge the newest reading of each series: after a start, or after readings were skipped."""
@@ -362,15 +421,16 @@ class AlarmService:
         self._wake.clear()
 
     async def _write_stubbornly(self) -> None:
+        await self._stubbornly(self._write)
+
+    async def _stubbornly(self, write: Callable[[], Awaitable[Written]]) -> Written:
         while True:
             try:
-                await self._write()
+                return await write()
             except OperationalError:
                 # Busy or full: the changes stay queued, bounded by PENDING_LIMIT, until the database takes them.
                 self.write_errors += 1
                 await asyncio.sleep(_RETRY_S)
-            else:
-                return
 
     async def _write(self) -> None:
         """Write everything pending; only then is it forgotten here and told to others."""

@@ -19,7 +19,7 @@ from linli_platform.alarms import AlarmRow, AlarmService, Filter, NoSuchAlarm, N
 from linli_platform.alarms.models import AlarmTable
 from linli_platform.alarms.records import AlarmRecordError, AlarmRecords, encode_memory
 from linli_platform.alarms.service import areas_above
-from linli_platform.registry import Area, Device, Gateway
+from linli_platform.registry import Area, Device, Gateway, Registry
 from linli_platform.registry import State as Life
 
 if TYPE_CHECKING:
@@ -318,3 +318,91 @@ async def test_what_was_stored_but_not_judged_before_a_kill_is_judged_after_it(t
             await second.settled()
             (warm_room, _) = await second.find(Filter())
             assert (warm_room.rule, warm_room.raised_at) == ("test.outside", start + 2 * HOUR)
+
+
+async def gone(site: Site, clock: Clock) -> None:
+    """A gateway, its meter, and an alarm of somebody else's by it, were heard of, and then no more."""
+    site.commit("gw", [(ROOM, clock(), 4.0)])
+    for _ in range(4):
+        clock.forward(10 * SECOND)
+        site.commit("gw-old", [("outside-high-0a/outside_alarm", clock(), 1.0), ("meter-1/voltage", clock(), 230.0)])
+    await site.settle()
+    clock.forward(2 * HOUR)
+    site.commit("gw", [(ROOM, clock(), 4.0)])
+    await site.settle()
+
+
+async def standing(service: AlarmService) -> set[tuple[str, str]]:
+    return {(row.rule, row.subject) for row in await service.find(Filter(active=True))}
+
+
+async def test_what_was_retired_is_waited_for_no_more_and_its_alarms_are_settled(site: Site, clock: Clock) -> None:
+    await gone(site, clock)
+    mine = {("system.outside-high", "gw-old/outside-high-0a/outside_alarm")}
+    silent = {("system.device-silent", "gw-old/meter-1"), ("system.gateway-silent", "gw-old")}
+    assert await standing(site.alarms) >= mine | silent
+    heard: list[AlarmRow] = []
+    site.alarms.listen(heard.append)
+    site.registry.retire("gw-old", "meter-1")
+    await site.alarms.refresh()
+    assert await standing(site.alarms) >= mine | {("system.gateway-silent", "gw-old")}
+    assert ("system.device-silent", "gw-old/meter-1") not in await standing(site.alarms)
+    assert [(row.rule, row.state) for row in heard] == [("system.device-silent", State.NORMAL)]
+    assert not site.alarms.stands("gw-old", "meter-1")
+    assert (await site.alarms.changes(heard[0].id))[-1].comment == "it was retired"
+    site.registry.retire("gw-old")
+    await site.alarms.refresh()
+    assert {subject for _, subject in await standing(site.alarms) if subject.startswith("gw-old")} == set()
+    clock.forward(48 * HOUR)
+    await site.settle()
+    assert {subject for _, subject in await standing(site.alarms) if subject.startswith("gw-old")} == set()
+    # What it still sends is judged; put to work again, it is waited for from then on.
+    site.commit("gw-old", [("outside-high-0a/outside_alarm", clock(), 1.0)])
+    await site.settle()
+    await site.alarms.refresh()
+    assert await standing(site.alarms) >= mine
+    site.registry.accept("gw-old")
+    await site.alarms.refresh()
+    for _ in range(4):
+        clock.forward(10 * SECOND)
+        site.commit("gw-old", [("meter-1/voltage", clock(), 230.0)])
+    clock.forward(2 * HOUR)
+    await site.settle()
+    assert ("system.gateway-silent", "gw-old") in await standing(site.alarms)
+
+
+async def test_what_was_retired_while_nothing_ran_is_not_silent_after_the_start(tmp_path: Path, clock: Clock) -> None:
+    async with open_site(tmp_path, clock) as site:
+        await gone(site, clock)
+    with Registry(tmp_path / "registry.sqlite") as registry:
+        registry.retire("gw-old")
+    async with open_site(tmp_path, clock) as site:
+        await site.settle()
+        of_old = {(rule, subject) for rule, subject in await standing(site.alarms) if subject.startswith("gw-old")}
+        assert of_old == {("system.outside-high", "gw-old/outside-high-0a/outside_alarm")}
+
+
+async def test_what_is_told_while_the_alarms_of_a_retired_device_are_settled_is_another_alarm(
+    site: Site, clock: Clock
+) -> None:
+    alarm = await warm(site, clock)
+    site.registry.retire("gw", "cold-room-1")
+    close = site.alarms.records.close_orphans
+
+    def slowly(*args: Any) -> list[AlarmRow]:
+        loop.call_soon_threadsafe(warm_again)
+        assert said.wait(10)
+        return close(*args)
+
+    def warm_again() -> None:
+        for _ in range(2):
+            clock.forward(5 * SECOND)
+            site.commit("gw", [(ROOM, clock(), 9.0)])
+        said.set()
+
+    loop, said = asyncio.get_running_loop(), threading.Event()
+    with patch.object(site.alarms.records, "close_orphans", slowly):
+        await site.alarms.refresh()
+    await site.settle()
+    again, before = await site.alarms.find(Filter())
+    assert (before.id, before.state, again.state) == (alarm.id, State.NORMAL, State.UNACKNOWLEDGED)
