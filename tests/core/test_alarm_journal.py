@@ -94,3 +94,19 @@ def test_of_hundreds_of_points_one_may_be_overtaken_by_all_the_others(late_by: i
         told += engine.observe(bound[number], value, GOOD, T0 + at, T0 + 10 * M)
     told += engine.tick(T0 + 11 * M)
     assert [(it.event, it.at - T0) for it in told][:1] == [(Event.RAISE, 3 * M + 48 * S)]
+
+
+def test_a_backlog_is_written_when_it_is_judged_and_not_with_each_of_its_readings() -> None:
+    """All that is remembered is tens of kilobytes, and a storm brings thousands of readings to thousands of rules."""
+    room = told(*range(0, 40 * M, M), *range(10 * H, 10 * H + 100 * M, M))
+    room.engine.take_touched()
+    now = 10 * H + 100 * M
+    writes = 0
+    for number in range(60):
+        assert late(room, H + number * M, now + number * 10_000)
+        writes += len(room.engine.take_touched())
+    assert writes == 0
+    room.engine.tick(T0 + now + 30 * S)
+    (written,) = room.engine.take_touched()
+    assert written.journal is not None
+    assert (len(written.journal.entries), written.journal.stale_at) == (len(journal(room).entries), None)

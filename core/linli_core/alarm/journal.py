@@ -245,7 +245,6 @@ class JournalWatch(ToldWatch, ABC):
     def _take_late(self, entry: Entry, now: Instant, out: list[AlarmChange]) -> None:
         """Take a reading of the past: what was concluded after it is to be concluded anew."""
         journal, at = self._journal, entry.at
-        self.is_substantial = True
         while journal.checkpoints[-1].at >= at:
             journal.checkpoints.pop()
         if journal.stale_at is None:
@@ -262,6 +261,8 @@ class JournalWatch(ToldWatch, ABC):
     def _judge_anew(self, now: Instant, out: list[AlarmChange]) -> None:
         """Go back to before what came late, judge in silence all that came after, and tell what is not so."""
         journal, memory = self._journal, self.memory
+        # Only now: a backlog of thousands would have all that is remembered written with each of its readings.
+        self.is_substantial = True
         late_at, journal.stale_at, journal.stale = journal.stale_at, None, 0
         since = journal.checkpoints[-1]
         lag, upto = memory.lag, journal.upto
