@@ -91,11 +91,13 @@ class BalanceWatch(ToldWatch):
     has it judged, or judged anew.
     """
 
-    __slots__ = ("_condition",)
+    __slots__ = ("_condition", "_waits")
 
     def __init__(self, rule: Rule, memory: Memory, condition: Balance, zone: tzinfo) -> None:
         super().__init__(rule, memory, Limit(high=condition.share), zone)
         self._condition = condition
+        # The next period to be judged, and a meter that it waits for: thousands pass an edge one after the other.
+        self._waits: tuple[int, str] | None = None
 
     def _begin(self) -> Journal:
         """Return a journal of what stands: where no verdict is kept, it stood before all that can be judged anew."""
@@ -143,7 +145,8 @@ class BalanceWatch(ToldWatch):
             self.is_substantial = True
             if min(touched) <= kept.count and self._journal.stale_at is None:
                 self._journal.stale_at, self._journal.stale_since = at, now
-            self._close(now, out)
+            if not self._still_waits(touched):
+                self._close(now, out)
         return True
 
     def _enter(self, meter: str, reading: Point) -> set[int] | None:
@@ -188,13 +191,29 @@ class BalanceWatch(ToldWatch):
         edges[number] = edge
         return {number}
 
+    def _still_waits(self, touched: set[int]) -> bool:
+        """Tell whether what the next period waited for has still not come: then nothing is to be closed."""
+        if self._waits is None:
+            return False
+        (number, meter), kept = self._waits, self._kept
+        end = number * self._condition.over
+        return (
+            not any(kept.count < it < number for it in touched)
+            and kept.points[meter].at < end
+            and self._counts(meter, number)
+            and (self.memory.last_at or 0) < end + self._condition.wait
+        )
+
     def _close(self, now: Instant, out: list[AlarmChange]) -> None:
         """Judge the periods that are complete, and give up those that were waited for too long."""
         kept, condition = self._kept, self._condition
         over, newest = condition.over, self.memory.last_at or 0
         for number in sorted({number for edges in kept.edges.values() for number in edges if number > kept.count}):
-            if self._is_late(number) and newest < number * over + condition.wait:
+            late = self._late(number)
+            if late is not None and newest < number * over + condition.wait:
+                self._waits = number, late
                 return
+            self._waits = None
             if self._journal.stale_at is not None:
                 self._judge_anew(now, out)
             kept.count = number
@@ -244,10 +263,16 @@ class BalanceWatch(ToldWatch):
         due = super().due(listening_since)
         return due if self._journal.stale_at is None else earlier(due, self._journal.stale_since + PATIENCE)
 
-    def _is_late(self, number: int) -> bool:
-        """Tell whether a meter has not passed the end of a period."""
+    def _late(self, number: int) -> str | None:
+        """Return the last meter that has not passed the end of a period, ``None`` where all have.
+
+        Meters are read in the order in which they were heard of first: until it is read nothing need be counted.
+        """
         end = number * self._condition.over
-        return any(point.at < end for meter, point in self._kept.points.items() if self._counts(meter, number))
+        return next(
+            (meter for meter, point in self._kept.points.items() if point.at < end and self._counts(meter, number)),
+            None,
+        )
 
     def _is_amiss(self, number: int) -> bool | None:
         """Tell whether too much of a period is missing, ``None`` where that is not known."""

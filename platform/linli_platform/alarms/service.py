@@ -25,7 +25,6 @@ from linli_core.alarm import (
     Memory,
     Note,
     Rule,
-    Series,
     State,
     SubjectKind,
     Suppression,
@@ -37,14 +36,14 @@ from linli_core.errors import ConfigError, LinliError
 from linli_core.instant import MINUTE, SECOND, Instant
 from linli_platform.alarms.hiding import HidingDesk, HidingRefused
 from linli_platform.alarms.history import chunks
+from linli_platform.alarms.places import NOWHERE, places_of
 from linli_platform.alarms.records import AlarmRecords, Filter, encode_memory
 from linli_platform.alarms.rows import AlarmRow, ChangeRow
 from linli_platform.alarms.rulebook import EVERYWHERE, Revision, RuleBook, Setting
 from linli_platform.alarms.screening import QUALITY, Screening
 from linli_platform.clock import Clock
 from linli_platform.ingest import Committed
-from linli_platform.registry import Area, Registry
-from linli_platform.registry.areas import line_of
+from linli_platform.registry import Registry
 from linli_platform.store import SeriesInfo, Store
 from linli_platform.whole import whole
 
@@ -86,12 +85,6 @@ class ActionMissing(LinliError):
     """The alarm is acknowledged only with a word of what was done about it."""
 
 
-def areas_above(areas: Iterable[Area]) -> dict[str, frozenset[str]]:
-    """Return each area with all that it lies in."""
-    parents = {area.id: area.parent for area in areas}
-    return {area: frozenset(line_of(area, parents)) for area in parents}
-
-
 class AlarmService:
     """Alarms of the platform.
 
@@ -129,11 +122,7 @@ class AlarmService:
         self._pending: deque[AlarmChange] = deque()
         self._bound: dict[int, Bound] = {}
         self._screening = Screening(self.engine, self._bind)
-        self._kinds: dict[tuple[str, str], str] = {}
-        self._areas: dict[tuple[str, str], frozenset[str]] = {}
-        self._tags: dict[tuple[str, str], frozenset[str]] = {}
-        self._lines: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._retired: frozenset[str] | None = None
+        self._places = NOWHERE
         self._refreshing = asyncio.Lock()
         self._changing = asyncio.Lock()
         self._listeners: list[AlarmListener] = []
@@ -156,7 +145,8 @@ class AlarmService:
         self.book = RuleBook(sessions, self._files)
         await asyncio.to_thread(self.book.open, self._clock())
         self.engine.rules.update(self.book.rules)
-        self._lines = await asyncio.to_thread(self._located)
+        places = await asyncio.to_thread(places_of, self._registry)
+        self._places = places._replace(retired=frozenset())  # what was retired meanwhile is let go below
         self._records = AlarmRecords(sessions, self.engine.rules, self._revision_at)
         self.hiding = HidingDesk(self._records, self.engine.rules)
         now = self._clock()
@@ -169,7 +159,7 @@ class AlarmService:
         for row in standing:
             self._note(row)
         self._hidden = {row.id for row in self.hiding.seen(standing, now) if row.hiding is not None}
-        await self.refresh()
+        await self.refresh(is_start=True)
         mark = await asyncio.to_thread(self._records.mark)
         if mark is not None:
             await self._read_again(mark)
@@ -187,54 +177,38 @@ class AlarmService:
         """Tell a listener of each changed alarm, after it was written."""
         self._listeners.append(listener)
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, is_start: bool = False) -> None:
         """Read the devices' kinds, areas and tags again; rules are resolved anew where one changed.
 
         The alarms of what was retired meanwhile are settled.
         """
         async with self._refreshing:
-            await self._refresh()
+            places = await asyncio.to_thread(places_of, self._registry)
+            before, self._places = self._places, places
+            if places.lines != before.lines:
+                self._judge_by({rule for rule, _ in self.book.local})
+            if places._replace(lines={}) != before._replace(lines={}):
+                self._bind_anew()
+            if fresh := places.retired - before.retired:
+                await whole(self._let_go(fresh, silences=is_start))
 
-    async def _refresh(self) -> None:
-        devices = await asyncio.to_thread(self._registry.devices)
-        await self._let_go(
-            frozenset(it.id for it in await asyncio.to_thread(self._registry.gateways) if it.state == "retired")
-            | frozenset(f"{it.gateway}/{it.id}" for it in devices if it.state == "retired")
-        )
-        above = areas_above(await asyncio.to_thread(self._registry.areas))
-        lines = await asyncio.to_thread(self._located)
-        if lines != self._lines:
-            self._lines = lines
-            self._judge_by({rule for rule, _ in self.book.local})
-        kinds = {(device.gateway, device.id): device.kind for device in devices if device.kind}
-        areas = {(device.gateway, device.id): above[device.area] for device in devices if device.area in above}
-        tags = {(device.gateway, device.id): frozenset(device.tags) for device in devices if device.tags}
-        if (kinds, areas, tags) != (self._kinds, self._areas, self._tags):
-            self._kinds, self._areas, self._tags = kinds, areas, tags
-            self._bound.clear()
-            self._screening.forget()
+    def _bind_anew(self) -> None:
+        """Resolve the rules of every series anew."""
+        self._bound.clear()
+        self._screening.forget()
 
-    async def _let_go(self, retired: frozenset[str]) -> None:
+    async def _let_go(self, retired: frozenset[str], *, silences: bool) -> None:
         """Settle the alarms of gateways and devices that were taken out: nobody waits to hear of them any more.
 
         What they still send is judged. So of what was taken out before the start only silences are let go: another
         alarm that stands was raised since.
         """
-        if retired == self._retired:
-            return
-        fresh, is_start = retired - (self._retired or frozenset()), self._retired is None
-        self._retired = retired
-        self._bound.clear()
-        self._screening.forget()
-        if fresh:
-            await whole(self._settle_retired(fresh, silences=is_start))
-
-    async def _settle_retired(self, subjects: frozenset[str], *, silences: bool) -> None:
         async with self._writing:
             # What was told of them so far is written first; what is told from then on is of another alarm, and waits.
-            while any(lies_in(change.subject, subjects) for change in self._pending):
+            while any(lies_in(change.subject, retired) for change in self._pending):
                 await self._stubbornly(self._write_some)
-            gone = self.engine.dismiss(subjects, silences=silences)
+            gone = self.engine.dismiss(retired, silences=silences)
+            self._bind_anew()
             rows = await self._stubbornly(partial(self._close, gone, "it was retired"))
         turned = [self._note(row) for row in rows]
         self._tell(rows)
@@ -245,30 +219,18 @@ class AlarmService:
         """Settle the alarms of what nothing watches any more."""
         return await asyncio.to_thread(self._records.close_orphans, memories, self._clock(), comment)
 
-    def _located(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """Return the area of each device and gateway with all around it, the nearest first."""
-        parents = {area.id: area.parent for area in self._registry.areas()}
-        own = {(gateway.id, ""): gateway.area for gateway in self._registry.gateways()}
-        own |= {(device.gateway, device.id): device.area for device in self._registry.devices() if device.area}
-        return {place: line_of(area, parents) for place, area in own.items() if area}
-
-    def _line(self, subject: str) -> tuple[str, ...]:
-        gateway, _, below = subject.partition("/")
-        return self._lines.get((gateway, below.partition("/")[0])) or self._lines.get((gateway, ""), ())
-
     def _rule_at(self, rule: Rule, subject: str) -> Rule:
-        return self.book.at(rule, self._line(subject))
+        return self.book.at(rule, self._places.line(subject))
 
     def _revision_at(self, rule: str, subject: str) -> int | None:
-        return self.book.revision_at(rule, self._line(subject))
+        return self.book.revision_at(rule, self._places.line(subject))
 
     def _judge_by(self, rules: Iterable[str]) -> None:
         """Judge by rules as they are now in the book; what is remembered stays."""
         names = set(rules)
         self.engine.rules.update({name: self.book.rules[name] for name in names})
         self.engine.revise(names)
-        self._bound.clear()
-        self._screening.forget()
+        self._bind_anew()
 
     async def set_parameters(self, settings: Sequence[Setting], *, actor: str, comment: str = "") -> list[Revision]:
         """Give parameters of rules other values, in writing: all of them or, where one cannot be, none.
@@ -298,15 +260,15 @@ class AlarmService:
 
     def kinds(self) -> Mapping[tuple[str, str], str]:
         """Return the kinds of devices, by gateway and device, that rules may choose by."""
-        return dict(self._kinds)
+        return dict(self._places.kinds)
 
     def tags(self) -> Mapping[tuple[str, str], frozenset[str]]:
         """Return the tags of devices, by gateway and device, that rules may choose by."""
-        return dict(self._tags)
+        return dict(self._places.tags)
 
     def areas(self) -> Mapping[tuple[str, str], frozenset[str]]:
         """Return the areas of devices, those above them included, by gateway and device, that rules may choose by."""
-        return dict(self._areas)
+        return dict(self._places.areas)
 
     @property
     def records(self) -> AlarmRecords:
@@ -336,29 +298,9 @@ class AlarmService:
         return self._screening.haste.presses(series, values)
 
     def _bind(self, series: SeriesInfo) -> Bound:
-        bound = self.engine.bind(
-            Series(
-                gateway=series.gateway,
-                device=series.device,
-                name=series.name,
-                quantity=series.quantity,
-                kind=self._kinds.get((series.gateway, series.device), ""),
-                tags=self._tags.get((series.gateway, series.device), frozenset()),
-                areas=self._areas.get((series.gateway, series.device), frozenset()),
-                retired=self._out(series),
-            ),
-            self._clock(),
-        )
+        bound = self.engine.bind(self._places.series(series), self._clock())
         self._bound[series.id] = bound
         return bound
-
-    def _out(self, series: SeriesInfo) -> frozenset[SubjectKind]:
-        """Return what of a series was retired."""
-        retired = self._retired or frozenset()
-        if series.gateway in retired:
-            return frozenset(SubjectKind)
-        is_out = f"{series.gateway}/{series.device}" in retired
-        return frozenset({SubjectKind.POINT, SubjectKind.DEVICE}) if is_out else frozenset()
 
     async def _catch_up(self) -> None:
         """Judge the newest reading of each series: after a start, or after readings were skipped."""

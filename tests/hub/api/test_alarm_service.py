@@ -17,8 +17,8 @@ from linli_core.alarm import AlarmChange, Event, Memory, State, parse_rules
 from linli_core.instant import HOUR, MINUTE, SECOND
 from linli_platform.alarms import AlarmRow, AlarmService, Filter, NoSuchAlarm, NothingToAcknowledge, load_rules
 from linli_platform.alarms.models import AlarmTable
+from linli_platform.alarms.places import areas_above
 from linli_platform.alarms.records import AlarmRecordError, AlarmRecords, encode_memory
-from linli_platform.alarms.service import areas_above
 from linli_platform.registry import Area, Device, Gateway, Registry
 from linli_platform.registry import State as Life
 
