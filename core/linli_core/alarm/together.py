@@ -268,11 +268,8 @@ class BalanceWatch(ToldWatch):
 
         Meters are read in the order in which they were heard of first: until it is read nothing need be counted.
         """
-        end = number * self._condition.over
-        return next(
-            (meter for meter, point in self._kept.points.items() if point.at < end and self._counts(meter, number)),
-            None,
-        )
+        end, points = number * self._condition.over, self._kept.points
+        return next((it for it in reversed(points) if points[it].at < end and self._counts(it, number)), None)
 
     def _is_amiss(self, number: int) -> bool | None:
         """Tell whether too much of a period is missing, ``None`` where that is not known."""
