@@ -3,9 +3,11 @@
 import pytest
 from tests.core.alarm_story import GOOD, T0, H, M, S, rule, series
 from tests.core.test_alarm_runs import MEAN, Room
+from tests.core.test_alarm_stories import BALANCE
 
 from linli_core.alarm import Engine, Event
 from linli_core.alarm.memory import Journal
+from linli_core.alarm.together import BalanceWatch
 from linli_core.instant import Instant
 
 CHANGED = rule('kind = "change", to = [1]')
@@ -110,3 +112,27 @@ def test_a_backlog_is_written_when_it_is_judged_and_not_with_each_of_its_reading
     (written,) = room.engine.take_touched()
     assert written.journal is not None
     assert (len(written.journal.entries), written.journal.stale_at) == (len(journal(room).entries), None)
+
+
+def test_thousands_of_meters_that_pass_an_edge_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+    counts = BalanceWatch._counts
+
+    def counted(self: BalanceWatch, meter: str, number: int) -> bool:
+        nonlocal asked
+        asked += 1
+        return counts(self, meter, number)
+
+    monkeypatch.setattr(BalanceWatch, "_counts", counted)
+    meters = 300
+    engine = Engine([BALANCE])
+    names = ["bulk/volume", *(f"flat-{number}/volume" for number in range(meters))]
+    bound = [engine.bind(series(name), T0) for name in names]
+    told = []
+    for turn in range(8):
+        at = T0 + turn * 30 * M + S
+        for number, it in enumerate(bound):
+            value = turn * (1.0 if number else 1.5 * meters)
+            told += engine.observe(it, value, GOOD, at, at)
+    assert [it.event for it in told] == [Event.RAISE]
+    assert asked <= 3 * 5 * len(names), "not each of them with each of them"
