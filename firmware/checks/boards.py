@@ -62,6 +62,8 @@ class Wlan:
 
     def connect(self, ssid, password):
         SAID.append(["join", ssid, STATE["fed"]])
+        if STATE["sick"]:
+            raise OSError("Wifi Internal State Error")
         STATE["connected"] = ssid == "right"
 
     def disconnect(self):
@@ -208,6 +210,7 @@ def main(path):
     with open(path) as file:
         case = json.load(file)
     STATE["chip"] = case["chip"]
+    STATE["sick"] = case.get("sick", False)
     _modules()
     lives = []
     for cause, levels, *reason in case["lives"]:

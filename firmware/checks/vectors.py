@@ -31,6 +31,7 @@ def _crc(case):
 def _config(text):
     try:
         sensors = {"reed": {"pin": ("whole", 0, 48, config.REQUIRED)}, "float": {"pin": ("whole", 0, 48, 1)}}
+        sensors["scd4x"] = {}
         actions = {"buzzer": {"above": ("number", -1000, 1000, config.REQUIRED)}, "relay": {}}
         return config.load(text.encode(), sensors, actions)
     except ConfigError as exc:

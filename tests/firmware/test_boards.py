@@ -116,6 +116,12 @@ def test_what_is_over_before_the_chip_has_started_is_counted_and_heard(tmp_path:
     assert second["call"]
 
 
+def test_a_radio_that_fails_ends_an_attempt_and_not_the_program(tmp_path: Path, unix_port: Machine) -> None:
+    found = _live(unix_port, tmp_path, "c3", [[POWER_ON, {}], [OUT_OF_SLEEP, {}]], ROPE, sick=True)
+    assert ["say", "the radio fails: Wifi Internal State Error"] in found["said"]
+    assert [entry[0] for entry in found["said"]].count("deepsleep") == 2
+
+
 def test_a_watchdog_is_fed_while_the_radio_waits_for_a_network(tmp_path: Path, unix_port: Machine) -> None:
     for chip in ("c3", "rp2"):
         said = _live(unix_port, tmp_path, chip, [[POWER_ON, {"4": 0}]], ROPE, join_ms=600)["said"]

@@ -29,10 +29,14 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"gateway": {"host": "a", "tls": 1}}, "gateway.tls: found 1; write true or false"),
     ({"gateway": {}}, "gateway.host: missing; add it"),
     ({"sensors": []}, "sensors: found []; write a list of 1 to 16 objects"),
-    ({"sensors": [{"kind": "rood"}]}, 'sensors[0].kind: found "rood"; write one of float, reed'),
+    ({"sensors": [{"kind": "rood"}]}, 'sensors[0].kind: found "rood"; write one of float, reed, scd4x'),
     ({"sensors": [{"kind": "reed"}]}, "sensors[0].pin: missing; add it"),
     ({"sensors": [{"kind": "reed", "pin": 4, "pim": 4}]}, "sensors[0].pim: unknown key; known here: pin"),
     ({"wifi": [{"ssid": "x" * 33}]}, f'wifi[0].ssid: found "{"x" * 33}"; write a text of 1 to 32 characters'),
+    (
+        {"power": "battery", "sensors": [{"kind": "reed", "pin": 4}, {"kind": "scd4x"}]},
+        'sensors[1].kind: found "scd4x" on a battery; write "power": "mains": it draws 15 mA all the time',
+    ),
     # What is told goes over the serial line, and into /last_error.
     (
         {"wifi": [{"ssid": "x", "password": "y" * 64}]},

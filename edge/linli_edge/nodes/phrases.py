@@ -9,6 +9,7 @@ _PHRASES: Final = tuple(
     (re.compile(pattern), f"node.said.{key}")
     for pattern, key in (
         (r"no network lets this node in: (?P<networks>.*)", "no_network"),
+        (r"the radio fails: (?P<reason>.*)", "radio"),
         (r"this board has no configuration yet", "no_configuration"),
         (r"no /keys/(?P<file>[\w.]+): linli-edge node provision writes it", "no_key"),
         (r"is this node's key known there\?", "key_unknown"),

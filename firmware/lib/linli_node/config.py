@@ -70,6 +70,11 @@ def load(data, sensors, actions):
     config["sensors"] = _kinds(config["sensors"], sensors, "sensors", problems)
     config["actions"] = _kinds(config["actions"], actions, "actions", problems)
     if config["power"] == "battery":
+        for place, sensor in enumerate(config["sensors"]):
+            if sensor["kind"] == "scd4x":
+                # It measures on while the node sleeps, and empties two cells in a week.
+                here = "sensors[" + str(place) + '].kind: found "scd4x" on a battery'
+                problems.append(here + '; write "power": "mains": it draws 15 mA all the time')
         for place, action in enumerate(config["actions"]):
             if action["kind"] == "relay":
                 # Pins let go in deep sleep: a valve that was shut would open again, until the next time awake.

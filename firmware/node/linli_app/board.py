@@ -326,7 +326,11 @@ class Board:
         lease = self._lease()
         for signal in signals:
             if lease and signal["ssid"] == lease[0]:
-                self._join(signal, lease)
+                try:
+                    self._join(signal, lease)
+                except OSError:
+                    # It is told when the network is needed, and was not joined.
+                    return
 
     def _lease(self):
         """Return network, end (in seconds of the count) and address of the last time; ``None`` where it is over."""
@@ -350,8 +354,18 @@ class Board:
         """Join one of the networks, the first that lets us in.
 
         Raises:
-            LinkError: None does.
+            LinkError: None does, or the radio fails.
         """
+        try:
+            await self._connect(signals)
+        except OSError as exc:
+            # What the chip's own driver says; switched off and on it mostly recovers.
+            self._wlan.active(False)
+            self._joining = ""
+            self._forget_lease()
+            raise LinkError("the radio fails: " + str(exc)) from None
+
+    async def _connect(self, signals):
         wlan = self._wlan
         if wlan.isconnected():
             return

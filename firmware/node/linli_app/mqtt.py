@@ -152,6 +152,9 @@ class Client:
         except asyncio.TimeoutError:
             await self.close()
             raise LinkError("the broker does not answer within " + str(limit) + " s") from None
+        except LinkError:
+            await self.close()
+            raise
         except (OSError, ValueError) as exc:
             await self.close()
             # What TLS has to say comes with line ends of its own.
@@ -177,8 +180,12 @@ class Client:
                 return found[0]
 
     async def _send(self, data):
-        self._writer.write(data)
-        await self._writer.drain()
+        """Send bytes; whoever sends them, what breaks is the connection and not the program."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError as exc:
+            raise LinkError("the connection broke: " + str(exc)) from None
 
     async def run(self):
         """Take what comes, for ever; raise :class:`LinkError` when the connection ends."""
@@ -200,10 +207,7 @@ class Client:
     async def publish(self, topic, payload):
         """Hand a message over at QoS 1; that it arrived is what the gateway's own answer tells, not the broker's."""
         self._number = self._number % 65535 + 1
-        try:
-            await self._send(publish(topic, payload, self._number))
-        except OSError as exc:
-            raise LinkError("the connection broke: " + str(exc)) from None
+        await self._send(publish(topic, payload, self._number))
 
     async def ping(self):
         """Show that this end lives."""

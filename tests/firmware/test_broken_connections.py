@@ -1,0 +1,13 @@
+"""What breaks on the way to the gateway ends an attempt, never the program: valves and buzzers go on."""
+
+from linli_sim.nodes.vm import Machine
+
+
+def test_a_connection_that_breaks_at_a_write_is_a_broken_connection(unix_port: Machine) -> None:
+    answering, pinging, subscribing, refused, hung_up = unix_port.check("mqtt", [])
+    broke = "the connection broke: [Errno 104] ECONNRESET"
+    assert answering[0] == pinging[0] == broke
+    # What fails before there is a connection is let go: a board has a dozen of them.
+    assert subscribing == [broke, True]
+    assert refused == ["the broker refuses this node (code 5)", True]
+    assert hung_up == ["the broker closed the connection: is this node's key known there?", True]
