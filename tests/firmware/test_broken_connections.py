@@ -4,7 +4,9 @@ from linli_sim.nodes.vm import Machine
 
 
 def test_a_connection_that_breaks_at_a_write_is_a_broken_connection(unix_port: Machine) -> None:
-    answering, pinging, subscribing, refused, hung_up = unix_port.check("mqtt", [])
+    found = unix_port.check("mqtt", [])
+    assert isinstance(found, list)
+    answering, pinging, subscribing, refused, hung_up = found
     broke = "the connection broke: [Errno 104] ECONNRESET"
     assert answering[0] == pinging[0] == broke
     # What fails before there is a connection is let go: a board has a dozen of them.
