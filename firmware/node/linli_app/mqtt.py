@@ -180,10 +180,13 @@ class Client:
                 return found[0]
 
     async def _send(self, data):
-        """Send bytes; whoever sends them, what breaks is the connection and not the program."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def _sent(self, data):
+        """Send bytes once it is open: whoever sends them, what breaks is the connection and not the program."""
         try:
-            self._writer.write(data)
-            await self._writer.drain()
+            await self._send(data)
         except OSError as exc:
             raise LinkError("the connection broke: " + str(exc)) from None
 
@@ -199,7 +202,7 @@ class Client:
             for event in self._events.feed(data):
                 if event[0] == "publish":
                     if event[3]:
-                        await self._send(puback(event[3]))
+                        await self._sent(puback(event[3]))
                     self._take(event[1], event[2])
                 elif event[0] == "suback" and event[2] > 2:
                     raise LinkError("the broker lets this node subscribe to nothing: is its name the key's?")
@@ -207,11 +210,11 @@ class Client:
     async def publish(self, topic, payload):
         """Hand a message over at QoS 1; that it arrived is what the gateway's own answer tells, not the broker's."""
         self._number = self._number % 65535 + 1
-        await self._send(publish(topic, payload, self._number))
+        await self._sent(publish(topic, payload, self._number))
 
     async def ping(self):
         """Show that this end lives."""
-        await self._send(_PING)
+        await self._sent(_PING)
 
     async def close(self):
         """End the connection in good order; one that is broken is just dropped."""
