@@ -136,3 +136,29 @@ def test_thousands_of_meters_that_pass_an_edge_are_counted_once(monkeypatch: pyt
             told += engine.observe(it, value, GOOD, at, at)
     assert [it.event for it in told] == [Event.RAISE]
     assert asked <= 3 * 5 * len(names), "not each of them with each of them"
+
+
+@pytest.mark.parametrize("retired", [True, False])
+def test_a_balance_waits_for_no_meter_that_was_taken_out(retired: bool) -> None:
+    """A meter that is read no more leaves each period unjudged, for a month; one that was retired leaves none.
+
+    What it counted until then is in the bulk: the periods of that are not judged without it, nor anew.
+    """
+    engine = Engine([BALANCE])
+    bound = [engine.bind(series(name), T0) for name in ("bulk/volume", "flat-1/volume", "flat-2/volume")]
+    told = []
+    for turn in range(32):
+        at = T0 + turn * 30 * M + S
+        for number, it in enumerate(bound):
+            if number < 2 or turn < 6:
+                bulk = 5.0 * (turn + min(turn, 6) + max(turn - 24, 0))
+                told += engine.observe(it, bulk if not number else turn * 5.0, GOOD, at, at)
+        if turn == 6 and retired:
+            assert engine.dismiss({"gw/flat-2"}) == []
+            (memory,) = engine.take_touched()
+            assert memory.kept is not None
+            assert len(memory.kept.points) == 2
+            for it in bound[:2]:
+                told += engine.observe(it, 20.0, GOOD, T0 + 2 * H - M, at)
+            told += engine.tick(at + M)
+    assert [(it.event, (it.at - T0) // H) for it in told] == ([(Event.RAISE, 13)] if retired else [])

@@ -309,6 +309,8 @@ class Engine:
                 watch.queued_at = None  # its place in the queue is passed over
                 gone.append(self._watches.pop(key).memory)
                 self._touched.discard(key)
+            elif isinstance(watch, BalanceWatch) and not silences and watch.let_go(subjects):
+                self._touched.add(key)
         return gone
 
     @staticmethod

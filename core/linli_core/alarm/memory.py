@@ -102,6 +102,7 @@ class Kept(msgspec.Struct, omit_defaults=True):
         edges: What several points counted at the edges of periods, by point and edge.
         verdicts: Whether a period was amiss, of those that can still be judged anew.
         was_amiss: Whether the period before them was.
+        settled: The last period that is not judged any more, as a meter of it was taken out.
         count: How many in a row.
     """
 
@@ -115,6 +116,7 @@ class Kept(msgspec.Struct, omit_defaults=True):
     edges: dict[str, dict[int, Edge]] = {}
     verdicts: dict[int, bool] = {}
     was_amiss: bool = False
+    settled: int = 0
     count: int = 0
 
 

@@ -1,5 +1,6 @@
 """Rules over several points: an expression over those of a device, and the balance of a gateway's meters."""
 
+from collections.abc import Collection
 from datetime import tzinfo
 from math import isfinite
 from typing import Final
@@ -10,6 +11,7 @@ from linli_core.alarm.journal import PATIENCE, JournalWatch, ToldWatch
 from linli_core.alarm.memory import AlarmChange, Edge, Entry, Journal, Memory, Point, Side, Span
 from linli_core.alarm.reconciling import reconcile
 from linli_core.alarm.rule import Rule
+from linli_core.alarm.scope import lies_in
 from linli_core.alarm.watch import AHEAD, earlier, plain_value
 from linli_core.instant import DAY, Instant
 from linli_core.model import Quality, Value
@@ -191,6 +193,20 @@ class BalanceWatch(ToldWatch):
         edges[number] = edge
         return {number}
 
+    def let_go(self, places: Collection[str]) -> bool:
+        """Wait no more for the meters of gateways and devices that were taken out; tell whether there were any."""
+        kept = self._kept
+        gone = [meter for meter in kept.points if lies_in(meter.partition(":")[2], places)]
+        if gone:
+            # What they counted is in the bulk of these periods: without them it would look like a loss.
+            last = max(kept.points[meter].at for meter in gone) // self._condition.over + 1
+            kept.settled = max(kept.settled, kept.count, last)
+            self._waits = None
+        for meter in gone:
+            for known in (kept.points, kept.firsts, kept.edges):
+                known.pop(meter, None)
+        return bool(gone)
+
     def _still_waits(self, touched: set[int]) -> bool:
         """Tell whether what the next period waited for has still not come: then nothing is to be closed."""
         if self._waits is None:
@@ -217,7 +233,7 @@ class BalanceWatch(ToldWatch):
             if self._journal.stale_at is not None:
                 self._judge_anew(now, out)
             kept.count = number
-            amiss = self._is_amiss(number)
+            amiss = self._is_amiss(number) if number > kept.settled else None
             if amiss is not None:
                 kept.verdicts[number] = amiss
                 self._judge(Side.BEYOND if amiss else Side.BACK, number * over, now, out)
@@ -229,7 +245,7 @@ class BalanceWatch(ToldWatch):
         """Judge again the periods whose edges may be known better now, and tell what is not so."""
         kept, memory, over, journal = self._kept, self.memory, self._condition.over, self._journal
         late_at, journal.stale_at = journal.stale_at, None
-        for number in range(kept.count - MOST_PERIODS + 2, kept.count + 1):
+        for number in range(max(kept.count - MOST_PERIODS + 2, kept.settled + 1), kept.count + 1):
             if any(len(edges) >= _MOST_EDGES and min(edges) >= number for edges in kept.edges.values()):
                 continue  # the edge before it was forgotten: what was judged of it stays
             amiss = self._is_amiss(number)
