@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_core.model import Quality, Reason, quality_code
-from linli_platform.store import Batch, StoreError, schema, statements
+from linli_platform.store import Batch, StoreError, device_time, schema, statements
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.snapshot import load
 
@@ -215,3 +216,30 @@ def test_device_times_are_moved_with_their_readings_and_by_what_their_clock_goes
     assert {row.series.id: row.device_time for row in store.latest()} == newest
     assert newest == {1: told[199][3], 2: told[399][3], 3: None}
     store.__exit__(None, None, None)
+
+
+def test_a_reading_that_is_moved_while_it_is_read_keeps_its_device_time(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(batch_of([(1, HOUR, (1.5, None, GOOD), 7)]), {})
+    beside = device_time.beside
+
+    def moved(*of: Any) -> Any:
+        store.compact(9 * DAY)
+        return beside(*of)
+
+    monkeypatch.setattr(device_time, "beside", moved)
+    assert [row.device_time for row in store.read(1, 0, DAY)] == [7]
+    assert store._rows("SELECT count(*) FROM packed", {}) == [(1,)]
+
+
+def test_a_backup_of_before_1970_is_brought_back(store: DuckDBStore, tmp_path: Path) -> None:
+    store.append(batch_of([(1, day * DAY, (1.5, None, GOOD), 7) for day in (-3, -2, 1)]), {})
+    (tmp_path / "copy").mkdir()
+    with store.snapshot() as snapshot:
+        files = list(snapshot.export(tmp_path / "copy"))
+    assert tmp_path / "copy" / "reading" / "-3-00000.parquet" in files
+    load(tmp_path / "copy", tmp_path / "back.duckdb")
+    back = opened(tmp_path / "back.duckdb")
+    assert held(back) == held(store)
+    back.__exit__(None, None, None)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_core.model import Quality, Reason, quality_code
 from linli_platform.store import Aggregate, Batch, EventRow, Row, rollup
+from linli_platform.store.aside import GaveWay
 from linli_platform.store.duckdb import DuckDBStore
 from linli_platform.store.query import Measure, Windows, steps_of
 
@@ -313,5 +315,29 @@ def test_days_are_sorted_by_series_now_and_then(tmp_path: Path, monkeypatch: pyt
         store.stop_upkeep()
         store.compact(SPRING + 4 * DAY)
         assert store._rows(order, {}) != sorted(store._rows(order, {}))
+    finally:
+        store.__exit__(None, None, None)
+
+
+def test_a_swap_that_is_told_while_its_day_is_moved_is_known_to_what_that_comes_to(tmp_path: Path) -> None:
+    store = opened(tmp_path / "store.duckdb")
+    try:
+        shown = [100.0, 110.0, 900.0, 905.0]
+        store.append(batch_of([(3, SPRING + hour * HOUR, value, GOOD) for hour, value in enumerate(shown)]), {})
+        run, told = store._aside.execute, False
+
+        def execute(query: str, values: Any = None) -> list[tuple[Any, ...]]:
+            nonlocal told
+            if "TEMP TABLE kept" in query and not told:  # by now it has looked which meter each reading is of
+                told = True
+                event = EventRow("gw", "1", SPRING + 2 * HOUR, rollup.SWAPPED, "c", "{}", 0)
+                store.append(batch_of([]), {}, events=[event])
+            return run(query, values)
+
+        store._aside.execute = execute  # type: ignore[method-assign]
+        with pytest.raises(GaveWay):
+            store.compact(SPRING + 9 * DAY)
+        store.compact(SPRING + 9 * DAY)
+        assert day_row(store, 3, "used") == (10 + 5,)
     finally:
         store.__exit__(None, None, None)

@@ -7,9 +7,10 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pytest
 
 from linli_core.instant import DAY, SECOND
-from linli_platform.store import Batch
+from linli_platform.store import Batch, statements
 from linli_platform.store.duckdb import DuckDBStore
 
 
@@ -101,3 +102,39 @@ def test_the_log_is_brought_in_while_commits_go_on(tmp_path: Path) -> None:
         assert store.count() == store.count_distinct() == 3 * 80_000 + sum(beside)
         assert store.marks() == {"gw": b"mark"}
         assert store._rows("SELECT current_setting('wal_autocheckpoint')", {}) == [("15.2 MiB",)]
+
+
+def test_upkeep_begins_between_two_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a writer is about to change is seen by all that begins after it told the others to give way."""
+    with DuckDBStore(tmp_path / "store.duckdb") as store:
+        store.append(batch(store.series("gw", "meter-1/voltage").id, 0, 5), {})
+        aside, seen, gone_on = store._aside, [], threading.Event()
+
+        class Asked:
+            """The writer's lock; tells that it is asked for."""
+
+            def __enter__(self) -> None:
+                gone_on.set()
+                store._write.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                store._write.release()
+
+        def look() -> None:
+            with aside.transaction(store._cursor(), 0, 1):
+                seen.extend(aside.execute("SELECT count(*) FROM reading"))
+                gone_on.set()
+
+        upkeep = threading.Thread(target=look)
+        redo = statements.redo_swapped
+
+        def writing(*of: Any) -> None:
+            redo(*of)
+            upkeep.start()
+            gone_on.wait()
+
+        monkeypatch.setattr(aside, "_write", Asked())
+        monkeypatch.setattr(statements, "redo_swapped", writing)
+        store.append(batch(1, 9, 5), {})
+        upkeep.join()
+        assert seen == [(10,)]

@@ -51,12 +51,16 @@ class Aside:
     def transaction(self, cursor: duckdb.DuckDBPyConnection, first: Instant, last: Instant) -> Iterator[None]:
         """Run a block of :meth:`execute` as one transaction over readings of a stretch of time; close the cursor.
 
+        It begins between two commits of the writer. Begun within one, it would not see what that changes, and a writer
+        who has told everybody to give way does not tell again.
+
         Raises:
             GaveWay: Nothing was kept.
         """
         with self._one:
-            with self._turn:
+            with self._write, self._turn:
                 cursor.begin()
+                cursor.execute("SELECT count(*) FROM meta").fetchall()  # from here on it sees no later commit
                 self._cursor, self._span = cursor, (first, last)
             try:
                 yield

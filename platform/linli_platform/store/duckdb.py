@@ -183,6 +183,8 @@ class DuckDBStore(Records):
             with self._state:
                 unsaved = list(self._unsaved)
             body = msgspec.msgpack.encode(dict(marks)) if marks else b""
+            for at in statements.swaps_of(events):
+                self._aside.give_way(at, at)  # it reckons by the events that were known when it began
             if len(batch):
                 first = int(batch.time.min())
                 self._reach.widen(lambda extent: extent.with_fresh(first))
@@ -330,10 +332,9 @@ class DuckDBStore(Records):
         """Return readings or steps with ``start <= time < end``, in order of time."""
         start, end = max(-_MICROSECONDS_MAX, start), min(_MICROSECONDS_MAX, end)
         with self._reader() as cursor:
-            rows = self._reach.ask(
+            return self._reach.ask(
                 cursor, duckdb_query.read, series, start, end, step, aggregate, limit=max(0, limit), bad=_BAD
             )
-            return rows if step is not None else device_time.beside(cursor, series, rows)
 
     def scan(
         self,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from linli_core.instant import DAY, Instant
 from linli_platform.days import bounds, day_of
-from linli_platform.store import Aggregate, Row, sources
+from linli_platform.store import Aggregate, Row, device_time, sources
 from linli_platform.store.extent import Extent
-from linli_platform.store.query import MOST_STEPS, Measure, Scan, Steps, TooManyReadings, Windows
+from linli_platform.store.query import MOST_STEPS, Measure, Scan, Steps, TooManyReadings, Windows, refuse_more
 from linli_platform.store.rollup import floor
 from linli_platform.store.sources import Asked
 from linli_platform.store.statements import registered
@@ -63,7 +63,9 @@ def read(
             " WHERE series = $series AND time >= $start AND time < $end ORDER BY time LIMIT $limit"
         )
         values = {"series": series, "start": start, "end": end, "bad": bad, "limit": limit}
-        return [Row(*row) for row in cursor.execute(query, values).fetchall()]
+        with _one_state(cursor):  # between the two a reading may be moved, with what its device's clock said
+            rows = [Row(*row) for row in cursor.execute(query, values).fetchall()]
+            return device_time.beside(cursor, series, rows)
     if step <= 0:
         raise ValueError(f"a step of {step} µs; a step is longer than nothing")
     if end <= start:
@@ -184,8 +186,7 @@ def steps(
             f"SELECT {place} AS place, CAST({number} AS INTEGER) AS step_number{measures}"  # noqa: S608 - from above
             f" FROM ({source.query}) s{edged} GROUP BY 1, 2{limit}"
         ).fetchnumpy()
-    if len(found["place"]) > most:
-        raise TooManyReadings(f"more than {most} windows: ask for a shorter time, longer windows or fewer series")
+    refuse_more(len(found["place"]), most)
     group, window = _plain(found["place"], np.int32), _plain(found["step_number"], np.int32)
     sorting = np.lexsort((window, group))
     return Steps(

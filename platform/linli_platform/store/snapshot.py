@@ -208,9 +208,9 @@ def load(folder: Path, path: Path, *, memory_limit: str = "512MB", threads: int 
 
 
 def _place(file: Path) -> tuple[int, int]:
-    """Return a file's day, and which of its pieces it is."""
-    day, _, number = file.stem.partition("-")
-    return int(day), int(number or 0)
+    """Return a file's day, which is negative before 1970, and which of its pieces it is."""
+    day, _, number = file.stem.rpartition("-")
+    return (int(day), int(number)) if day else (int(file.stem), 0)
 
 
 def _quoted(path: Path) -> str:

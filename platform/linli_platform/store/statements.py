@@ -123,6 +123,11 @@ def redo(connection: duckdb.DuckDBPyConnection, pairs: Iterable[tuple[int, int]]
         rollup.redo(execute, span)
 
 
+def swaps_of(events: Iterable[EventRow]) -> list[Instant]:
+    """Return when meters were exchanged, as events tell."""
+    return [rollup.swapped_at(event.time, event.body) for event in events if event.type == rollup.SWAPPED]
+
+
 def redo_swapped(connection: duckdb.DuckDBPyConnection, events: Iterable[EventRow]) -> None:
     """Make the rollups anew of days on which a meter was exchanged, where that is told later."""
     for event in events:
