@@ -13,7 +13,7 @@ from linli_core.instant import DAY, Instant
 from linli_core.model import Quality, quality_code
 from linli_platform.store import SeriesInfo, StoreError, StoreUnavailable
 from linli_platform.store.influx_lines import EARLIEST, LATEST
-from linli_platform.store.query import Measure, Scan, Steps, Windows
+from linli_platform.store.query import MOST_STEPS, Measure, Scan, Steps, Windows, refuse_more
 from linli_platform.store.served import Newest, Span
 from linli_platform.store.server import Server
 
@@ -242,8 +242,12 @@ def steps(
     groups: Mapping[int, int],
     windows: Windows,
     wanted: frozenset[Measure],
+    most: int = MOST_STEPS,
 ) -> Steps | None:
-    """Return what groups come to, reckoned by the server; ``None`` if it cannot: a group of several quantities."""
+    """Return what groups come to, reckoned by the server; ``None`` if it cannot: a group of several quantities.
+
+    With more than ``most`` windows of groups it is :class:`linli_platform.store.query.TooManyReadings`.
+    """
     members: dict[int, list[SeriesInfo]] = {}
     for number, group in groups.items():
         if number in infos:
@@ -264,19 +268,23 @@ def steps(
                 f"SELECT {columns} FROM {quoted(some[0].quantity)}"  # noqa: S608 - names and values are quoted
                 f" WHERE ({chosen}) AND {between(run.start, run.end)}{run.grouping}"
             )
-    found: list[tuple[int, int, list[float]]] = []
+    place = 1 + order.index(Measure.COUNT)
+    group_of, window, values = [np.empty(0, np.int32)], [np.empty(0, np.int32)], [np.empty((0, len(order)), np.float64)]
+    held = 0
     for number, piece in influx.ask(statements):
         group, run = asked[number]
-        found += [
-            (group, run.number_of(row[0]), row[1:]) for row in piece.values if row[1 + order.index(Measure.COUNT)]
-        ]
+        rows = [row for row in piece.values if row[place]]
+        held += len(rows)
+        refuse_more(held, most)
+        if rows:
+            group_of.append(np.full(len(rows), group, np.int32))
+            window.append(np.array([run.number_of(row[0]) for row in rows], np.int32))
+            values.append(np.array([row[1:] for row in rows], np.float64))
+    columns_of = np.concatenate(values)
     return Steps(
-        group=np.array([group for group, _, _ in found], np.int32),
-        window=np.array([window for _, window, _ in found], np.int32),
-        measures={
-            measure: np.array([values[order.index(measure)] for _, _, values in found], np.float64)
-            for measure in wanted
-        },
+        group=np.concatenate(group_of),
+        window=np.concatenate(window),
+        measures={measure: columns_of[:, order.index(measure)].copy() for measure in wanted},
     )
 
 

@@ -20,6 +20,12 @@ class TooManyReadings(StoreError):
     """An answer would bring more readings, or take more memory, than it may; nothing is answered."""
 
 
+def refuse_more(windows: int, most: int) -> None:
+    """Raise :class:`TooManyReadings` if an answer has more windows of groups than it may."""
+    if windows > most:
+        raise TooManyReadings(f"more than {most} windows: ask for a shorter time, longer windows or fewer series")
+
+
 class Measure(StrEnum):
     """What of the usable numbers of a window is wanted; the mean is the sum by the count."""
 

@@ -38,7 +38,16 @@ from linli_platform.store import (
 from linli_platform.store.arrange import Held, arrange, same_reading, settle
 from linli_platform.store.compaction import PIECE, Compacted, Expired
 from linli_platform.store.duckdb import DuckDBStore
-from linli_platform.store.query import Measure, Scan, Steps, TooManyReadings, Windows, steps_of
+from linli_platform.store.query import (
+    MOST_STEPS,
+    Measure,
+    Scan,
+    Steps,
+    TooManyReadings,
+    Windows,
+    refuse_more,
+    steps_of,
+)
 from linli_platform.store.removal import Retention
 from linli_platform.store.schema import keeper_of, note_keeper
 from linli_platform.store.server import Server
@@ -325,7 +334,9 @@ class ServedStore(DuckDBStore, ABC):
     def steps(self, groups: Mapping[int, int], windows: Windows, wanted: frozenset[Measure]) -> Steps:
         """Return what groups of series come to in each window that holds any usable number."""
         found = self.scan(sorted(groups), int(windows.edges[0]), int(windows.edges[-1]), texts=False)
-        return steps_of(found, groups, windows, wanted, BAD)
+        steps = steps_of(found, groups, windows, wanted, BAD)
+        refuse_more(len(steps.group), MOST_STEPS)
+        return steps
 
     def count_readings(self, start: Instant, end: Instant) -> DayCounts:
         """Return by series how many readings with ``start <= time < end`` there are."""

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
 
 from linli_core.instant import DAY, HOUR, SECOND
 from linli_core.model import Quality, quality_code
-from linli_platform.store import Batch, StoreError, StoreUnavailable
+from linli_platform.store import Batch, StoreError, StoreUnavailable, influx_query
 from linli_platform.store.influx import InfluxStore
+from linli_platform.store.query import Measure, TooManyReadings, Windows
 from linli_platform.store.server import Credentials, Server
 
 GOOD = quality_code(Quality.GOOD)
@@ -206,3 +208,19 @@ def test_a_name_that_would_break_out_of_a_query_does_not(influx: Any, tmp_path: 
         assert {row.series.id for row in store.latest()} == set(series)
         with pytest.raises(StoreError, match="a backslash or a line break"):
             store.append(batch([(store.series("x\\", "a/voltage").id, NOW, 1.0, None, GOOD)]), {})
+
+
+def test_more_windows_than_may_be_are_not_brought_to_memory(influx: Any, tmp_path: Path, batch: Batches) -> None:
+    server = Server(influx.url)
+    with InfluxStore(tmp_path / "beside.duckdb", server, "windows") as store:
+        infos = {info.id: info for info in (store.series("gw", f"{name}/voltage") for name in "ab")}
+        rows = [(number, NOW + second * SECOND, 1.5, None, GOOD) for number in infos for second in range(3)]
+        store.append(batch(rows), {})
+        windows = Windows(np.arange(NOW, NOW + 5 * SECOND, SECOND))
+        asked = (influx_query.Influx(server, "windows"), infos, {1: 0, 2: 4}, windows, frozenset({Measure.SUM}))
+        found = influx_query.steps(*asked, most=6)
+        assert found is not None
+        assert (found.group.tolist(), found.window.tolist()) == ([0, 0, 0, 4, 4, 4], [0, 1, 2, 0, 1, 2])
+        assert found.measures[Measure.SUM].tolist() == [1.5] * 6
+        with pytest.raises(TooManyReadings, match="more than 5 windows: ask for a shorter time"):
+            influx_query.steps(*asked, most=5)

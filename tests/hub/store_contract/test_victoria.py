@@ -13,10 +13,10 @@ from influxdb_client.domain.write_precision import WritePrecision
 
 from linli_core.instant import DAY, HOUR, SECOND
 from linli_core.model import Quality, quality_code
-from linli_platform.store import Batch, SeriesInfo, StoreError, StoreUnavailable
+from linli_platform.store import Batch, SeriesInfo, StoreError, StoreUnavailable, served
 from linli_platform.store.influx_lines import encode, key
 from linli_platform.store.influx_query import Influx
-from linli_platform.store.query import Measure, Windows
+from linli_platform.store.query import Measure, TooManyReadings, Windows
 from linli_platform.store.removal import Retention
 from linli_platform.store.server import Credentials, Server
 from linli_platform.store.victoria import KEPT_S, LOOK_S, VictoriaStore
@@ -239,6 +239,20 @@ def test_lines_written_by_version_2s_door_arrive_whole(victoria: Any, batch: Bat
             "voltage_quality": ([GOOD, GOOD, GOOD, BAD], times),
         }
         assert {each["metric"]["point"] for each in found} == {"a/voltage"}
+
+
+def test_more_windows_than_may_be_are_refused(
+    victoria: Any, tmp_path: Path, batch: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with VictoriaStore(tmp_path / "beside.duckdb", Server(victoria.url), "windows") as store:
+        series = store.series("gw", "a/voltage").id
+        store.append(batch([(series, NOW + second * SECOND, 1.5, None, GOOD) for second in range(3)]), {})
+        asked = ({series: 0}, Windows(np.arange(NOW, NOW + 5 * SECOND, SECOND)), frozenset({Measure.SUM}))
+        monkeypatch.setattr(served, "MOST_STEPS", 3)
+        assert store.steps(*asked).window.tolist() == [0, 1, 2]
+        monkeypatch.setattr(served, "MOST_STEPS", 2)
+        with pytest.raises(TooManyReadings, match="more than 2 windows: ask for a shorter time"):
+            store.steps(*asked)
 
 
 @pytest.mark.parametrize(
