@@ -64,8 +64,8 @@ def read(
         )
         values = {"series": series, "start": start, "end": end, "bad": bad, "limit": limit}
         with _one_state(cursor):  # between the two a reading may be moved, with what its device's clock said
-            rows = [Row(*row) for row in cursor.execute(query, values).fetchall()]
-            return device_time.beside(cursor, series, rows)
+            found = [Row(*row) for row in cursor.execute(query, values).fetchall()]
+            return device_time.beside(cursor, series, found)
     if step <= 0:
         raise ValueError(f"a step of {step} µs; a step is longer than nothing")
     if end <= start:
