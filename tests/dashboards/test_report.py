@@ -172,7 +172,10 @@ def test_a_month_of_which_nothing_is_known(report: Report, tmp_path: Path) -> No
         (("--zone", "Mars"), "--zone: no time zone is called 'Mars'; write one such as Asia/Shanghai"),
         (
             ("--zone", "UTC", "--month", "2026-10"),
-            "--zone: the platform counts its days by Asia/Shanghai, which are not those of UTC",
+            (
+                "--zone: the platform counts its days by Asia/Shanghai, which are not those of UTC; "
+                'set zone = "UTC" in its settings, or ask by its own'
+            ),
         ),
         (("--leave-out", "meter"), "--leave-out: 'meter' names no device; write GATEWAY/DEVICE"),
         (

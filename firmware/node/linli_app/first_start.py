@@ -91,8 +91,11 @@ class FirstStart:
             text = str(exc) if isinstance(exc, ConfigError) else "what was sent cannot be read"
             await _say(writer, "422 Unprocessable", first_page.page(lang, text.split("\n"), sent))
             return
-        await _say(writer, "200 OK", first_page.done(lang))
-        self.is_done = True
+        try:
+            await _say(writer, "200 OK", first_page.done(lang))
+        finally:
+            # It is kept, whether or not the phone waits for the word of it.
+            self.is_done = True
 
     def _keep(self, found, keys):
         """Write the keys, and then the configuration: with it the board is a node."""
