@@ -51,6 +51,7 @@ BENCHES: Final[Mapping[str, str]] = {
     "restore.readings_per_s": "linli_sim.bench.restore",
     "store.bytes_per_billing_reading": "linli_sim.bench.store",
     "store.bytes_per_reading": "linli_sim.bench.store",
+    "store.import.lines_per_s": "linli_sim.bench.importing",
     "store.longest_commit_ms": "linli_sim.bench.upkeep",
     "storm.drain_readings_per_s": "linli_sim.bench.storm",
     "storm.live_alarm_p99_ms": "linli_sim.bench.storm",
