@@ -25,6 +25,7 @@ from linli_edge.nodes.settings import NodeSettings
 from linli_edge.outbox import Outbox, OutboxLimits
 from linli_edge.pipeline import Pipeline
 from linli_edge.timekeeping import SYSTEM, Timekeeper, wall_clock
+from linli_sim.nodes.local_broker import local_broker
 from linli_sim.nodes.node import RESTART, SimNode
 from linli_sim.nodes.vm import Machine
 from linli_sim.processes import Program, command, free_port, free_ports
@@ -326,16 +327,6 @@ async def test_a_battery_node_takes_a_new_program_in_its_times_awake_and_none_of
 
 
 _FAKETIME = sorted(Path("/usr").glob("lib*/**/faketime/libfaketime.so.1"))
-_TLS = """
-data = "{folder}/broker"
-[[listeners]]
-address = "127.0.0.1:{port}"
-[[listeners]]
-address = "127.0.0.1:{secure}"
-tls = {{ ca = "{folder}/pki/ca.pem", certificate = "{folder}/pki/broker.pem", key = "{folder}/pki/broker.key" }}
-[access]
-nodes = ["node-1"]
-"""
 
 
 @pytest.mark.skipif(find() is None, reason="Mosquitto is not installed here: apt-get install mosquitto")
@@ -349,10 +340,7 @@ async def test_a_board_that_has_no_clock_finds_the_brokers_certificate_valid_and
     (secure,) = free_ports(1)
     keys = KeyFolder(tmp_path / "pki")
     keys.create()
-    settings = tmp_path / "broker.toml"
-    settings.write_text(_TLS.format(folder=tmp_path, port=basement.port, secure=secure))
-    argv = [command("linli-broker"), "serve", "--config", str(settings)]
-    basement.broker = Program("broker", argv, tmp_path / "broker.log", "ready on ")
+    basement.broker = local_broker(tmp_path, basement.port, secure, ("node-1",))
     config = _config(secure)
     config["gateway"]["tls"] = True
     fake = {"LD_PRELOAD": str(_FAKETIME[0]), "FAKETIME": f"@{begins}", "TZ": "UTC", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}

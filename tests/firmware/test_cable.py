@@ -26,9 +26,10 @@ from linli_edge.nodes.phrases import explained
 from linli_edge.nodes.provisioning import provision
 from linli_edge.nodes.report import Fact, let_go, report, selftest, told
 from linli_edge.nodes.serial_board import SerialBoard, follow
+from linli_sim.nodes.local_broker import local_broker
 from linli_sim.nodes.plugged import PluggedBoard, impatient
 from linli_sim.nodes.vm import NoMachine, unix
-from linli_sim.processes import Program, command, free_port, free_ports
+from linli_sim.processes import free_port, free_ports
 from linli_sim.waiting import eventually
 
 pytestmark = pytest.mark.system
@@ -138,30 +139,14 @@ def test_a_node_is_tried_out(board: PluggedBoard, prepared: Path) -> None:
     assert broker["error"].startswith("no connection: ")
 
 
-BROKER = """
-data = "{folder}/broker"
-[[listeners]]
-address = "127.0.0.1:{port}"
-[[listeners]]
-address = "127.0.0.1:{secure}"
-tls = {{ ca = "{pki}/ca.pem", certificate = "{pki}/broker.pem", key = "{pki}/broker.key" }}
-[access]
-nodes = [{nodes}]
-"""
-
-
 @pytest.mark.skipif(find() is None, reason="Mosquitto is not installed here: apt-get install mosquitto")
 async def test_what_was_provisioned_reaches_the_gateways_broker_with_its_own_key(
     board: PluggedBoard, prepared: Path, tmp_path: Path
 ) -> None:
     port, secure = free_ports(2)
-    settings = tmp_path / "broker.toml"
-    words = {"folder": tmp_path, "pki": prepared / "pki", "port": port, "secure": secure}
-    settings.write_text(BROKER.format(nodes='"door-1"', **words))
-    argv = [command("linli-broker"), "serve", "--config", str(settings)]
     gateway = {"host": "127.0.0.1", "port": secure, "answer_s": 1}
     async with (
-        Program("broker", argv, tmp_path / "broker.log", "ready on "),
+        local_broker(tmp_path, port, secure, ("door-1",), pki=prepared / "pki"),
         aiomqtt.Client("127.0.0.1", port) as heard,
     ):
         await heard.subscribe("node/#", qos=1)

@@ -19,9 +19,10 @@ from linli_edge.nodes.keys import Identity, KeyFolder
 from linli_edge.nodes.receiver import labels
 from linli_edge.outbox import Outbox
 from linli_edge.timekeeping import wall_clock
+from linli_sim.nodes.local_broker import local_broker
 from linli_sim.nodes.node import CUT, RESTART, SimNode
 from linli_sim.nodes.vm import FIRMWARE, CheckFailed, Machine, NoMachine, unix
-from linli_sim.processes import Program, command, free_ports
+from linli_sim.processes import free_ports
 from linli_sim.rig import Rig
 from linli_sim.waiting import eventually
 
@@ -87,18 +88,6 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
         await rig.stop()
 
 
-PKI = """
-data = "{folder}/broker"
-[[listeners]]
-address = "127.0.0.1:{port}"
-[[listeners]]
-address = "127.0.0.1:{secure}"
-tls = {{ ca = "{folder}/pki/ca.pem", certificate = "{folder}/pki/broker.pem", key = "{folder}/pki/broker.key" }}
-[access]
-nodes = ["door-1", "door-2"]
-"""
-
-
 def _give(folder: Path, identity: Identity) -> None:
     (folder / "keys").mkdir(parents=True)
     (folder / "keys" / "ca.der").write_bytes(identity.authority)
@@ -114,12 +103,8 @@ async def test_a_node_speaks_with_its_own_key_and_no_other(tmp_path: Path, unix_
     assert keys.create()
     assert not keys.create()
     others.create()
-    settings = tmp_path / "broker.toml"
-    settings.write_text(PKI.format(folder=tmp_path, port=port, secure=secure), encoding="utf-8")
     heard: asyncio.Queue[str] = asyncio.Queue()
-    broker = Program(
-        "broker", [command("linli-broker"), "serve", "--config", str(settings)], tmp_path / "broker.log", "ready on "
-    )
+    broker = local_broker(tmp_path, port, secure, ("door-1", "door-2"))
     right = SimNode(tmp_path / "right", _config(secure, tls=True))
     _give(right.folder, keys.issue("door-1"))
     # Another gateway's authority; and a key of this one, under another node's name.

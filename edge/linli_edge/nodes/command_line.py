@@ -20,7 +20,7 @@ from linli_edge.nodes.build import BOARDS, BuildFailed, build, create_key, read_
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.offers import Offers
 from linli_edge.nodes.serial_board import WAIT_S
-from linli_edge.nodes.serial_command import named
+from linli_edge.nodes.serial_command import BUILT, named
 from linli_edge.timekeeping import wall_clock
 
 FAILED: Final = 1
@@ -50,7 +50,7 @@ def add_arguments(commands: Any) -> None:
         description="Compile the nodes' program with mpy-cross for a kind of board, list it with digests, and sign it.",
     )
     compiled.add_argument("--board", required=True, choices=tuple(BOARDS), help="the kind of board")
-    compiled.add_argument("--out", type=Path, default=Path("build/node"), metavar="DIR", help="(default build/node)")
+    compiled.add_argument("--out", type=Path, default=BUILT, metavar="DIR", help=f"(default {BUILT})")
     compiled.add_argument("--number", type=int, metavar="N", help="rises with each update (default: the time)")
     compiled.add_argument("--keys", type=Path, default=KEYS, metavar="DIR", help=f"where keys are (default {KEYS})")
     compiled.set_defaults(command=_build)
@@ -62,7 +62,7 @@ def add_arguments(commands: Any) -> None:
         " connects, tries it, and keeps it once it has reached the gateway with it.",
     )
     update.add_argument("nodes", nargs="+", metavar="NODE", help="the nodes' ids")
-    update.add_argument("--build", type=Path, default=Path("build/node"), metavar="DIR", help="what was built")
+    update.add_argument("--build", type=Path, default=BUILT, metavar="DIR", help="what was built")
     way = update.add_mutually_exclusive_group(required=True)
     way.add_argument("--data", type=Path, metavar="DIR", help="the gateway's data folder: over the air")
     way.add_argument("--port", metavar="PORT", help="where the node's board is plugged in: by the cable")

@@ -15,6 +15,7 @@ from linli_edge.nodes.keys import KeyFolder
 from linli_sim.bench import CannotRun, bench
 from linli_sim.nodes.battery import Spent, years
 from linli_sim.nodes.chip import Awake, Chip, Pace, flash_image, slower
+from linli_sim.nodes.local_broker import local_broker
 from linli_sim.nodes.node import SimNode
 from linli_sim.nodes.vm import part
 from linli_sim.processes import Program, command, free_port, free_ports
@@ -77,16 +78,6 @@ async def heap_peak_kb() -> float:
     return peak / 1024
 
 
-_BROKER: Final = """
-data = "{folder}/broker"
-[[listeners]]
-address = "127.0.0.1:{port}"
-[[listeners]]
-address = "127.0.0.1:{secure}"
-tls = {{ ca = "{folder}/pki/ca.pem", certificate = "{folder}/pki/broker.pem", key = "{folder}/pki/broker.key" }}
-[access]
-nodes = ["bench-1"]
-"""
 _EVERY: Final = 4
 _INTERVAL_S: Final = 900
 _TIMES: Final = 3
@@ -112,11 +103,8 @@ async def _awake() -> dict[str, list[Awake]]:
             ("ca.der", identity.authority), ("node.der", identity.certificate), ("node.key", identity.key)
         ):  # fmt: skip
             (held / file).write_bytes(content)
-        settings = folder / "broker.toml"
-        settings.write_text(_BROKER.format(folder=folder, port=port, secure=secure), encoding="utf-8")
         rig = Rig(folder, port=port)
-        argv = [command("linli-broker"), "serve", "--config", str(settings)]
-        rig.broker = Program("broker", argv, folder / "broker.log", ready=r"ready on ")
+        rig.broker = local_broker(folder, port, secure, ("bench-1",))
         config = {
             "node": "bench-1",
             "power": "battery",
