@@ -8,7 +8,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from linli_sim.nodes.battery import Spent, Supply, years
+from linli_sim.nodes.battery import Spent, Supply, calling, years
 from linli_sim.nodes.node import SimNode
 from linli_sim.nodes.vm import Machine
 from linli_sim.processes import Program, command, free_port
@@ -44,9 +44,54 @@ def test_a_gateway_that_is_away_is_tried_ever_more_rarely(unix_port: Machine) ->
     assert said == ["away"] * len(tries)
 
 
-def test_a_call_nobody_answers_is_repeated_ever_more_rarely(unix_port: Machine) -> None:
-    told, _ = _wake(unix_port, {"call": 1}, *[{"call": 1, "urgent": True, "away": True}] * 8)
-    assert [slept for _, _, slept, *_ in told] == [10, 20, 40, 80, 160, 320, 640, 900, 900]
+AWAY = {"urgent": True, "away": True}
+ONE_NETWORK = Spent(9_500, 8_600, 0)
+"""Boot, and eight seconds of looking for a network that is not there."""
+MOST = Spent(20_000, 19_000, 0)
+"""The longest that a time awake may be."""
+
+
+def test_a_call_nobody_answers_is_tried_every_two_minutes_whatever_failed_before_it(unix_port: Machine) -> None:
+    # The gateway was away for days before the button was pressed, and stays away.
+    told, _ = _wake(unix_port, *[{"away": True}] * 40, {"pins": [6], "call": 1, **AWAY}, *[{"call": 1, **AWAY}] * 300)
+    calls = told[40:]
+    assert _spoke(calls) == [1] * 301
+    slept = [seconds for _, _, seconds, *_ in calls]
+    assert slept[:6] == [10, 20, 40, 80, 120, 120]
+    assert max(slept[:254]) == 120
+    assert 8 * 3600 < sum(slept[:254]) < 9 * 3600
+    # A battery that is empty calls nobody: from then on once in a quarter of an hour.
+    assert slept[254:] == [900] * 47
+
+
+def test_what_is_no_call_keeps_its_long_back_off_before_and_after_one(unix_port: Machine) -> None:
+    told, _ = _wake(unix_port, *[{"away": True}] * 9, {"call": 1, **AWAY}, *[{"away": True}] * 30)
+    assert [place for place, spoke in enumerate(_spoke(told[10:])) if spoke] == [15]
+    assert [slept for _, _, slept, *_ in told[10:]] == [900] * 30
+
+
+def test_a_call_that_the_gateway_has_and_nobody_has_heard_asks_again_as_often(unix_port: Machine) -> None:
+    told, _ = _wake(unix_port, *[{"call": 1}] * 6)
+    assert _spoke(told) == [1] * 6
+    assert [slept for _, _, slept, *_ in told] == [10, 20, 40, 80, 120, 120]
+
+
+def test_a_call_is_worth_the_end_of_a_low_battery_and_rests_after_a_breakdown(unix_port: Machine) -> None:
+    low = {"mv": 2190}
+    told, _ = _wake(
+        unix_port, {**low}, {**low}, {**low, "call": 1, **AWAY}, {**low, "call": 1, **AWAY},
+        {**low, "call": 1, "broke_down": True}, {**low, "call": 1}, {**low}, {**low, "urgent": True},
+    )  # fmt: skip
+    assert _spoke(told) == [1, 0, 1, 1, 0, 1, 0, 0]
+    assert [slept for _, _, slept, *_ in told] == [3600, 3600, 10, 20, 40, 80, 3600, 3600]
+    assert [kept for *_, kept in told] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_the_model_tells_what_a_call_in_vain_costs() -> None:
+    """What docs/adr/0050-battery.md says: 254 attempts are its first eight hours, 96 a day after that."""
+    assert calling(ONE_NETWORK, attempts=254) == pytest.approx(0.040, abs=0.0005)
+    assert calling(MOST, attempts=254) == pytest.approx(0.086, abs=0.0005)
+    assert calling(ONE_NETWORK, attempts=96) == pytest.approx(0.015, abs=0.0005)
 
 
 def test_a_low_battery_ends_the_radio_after_one_last_word_until_it_has_clearly_recovered(unix_port: Machine) -> None:
@@ -129,6 +174,38 @@ async def test_the_whole_program_keeps_still_on_a_low_battery_and_comes_back(
         await node.tell("battery 2400")
         await until_low(False)
         await node.end()
+
+
+async def test_the_whole_program_on_a_battery_calls_on_though_its_gateway_was_away_for_long(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    del unix_port
+    config = {
+        "node": "help-1",
+        "gateway": {"host": "127.0.0.1", "port": free_port(), "tls": False, "answer_s": 1},
+        "power": "battery",
+        "sensors": [{"kind": "button", "pin": 4, "debounce_ms": 0}],
+    }
+    node = SimNode(tmp_path / "node", config)
+    await node.start()
+
+    def tried() -> int:
+        return sum("no connection" in line for line in node.said)
+
+    async def passes(nights: int) -> int:
+        """Return how often it tried the gateway between so many sleeps."""
+        before, mornings = tried(), node.said.count("morning")
+        await node.tell(f"nights {nights}")
+        await node.until_again("morning", mornings)
+        return tried() - before
+
+    assert await passes(40) < 8
+    (failed,) = {line for line in node.said if "no connection" in line}
+    await node.tell("pin 4 0")
+    await node.until_again(failed, tried())
+    await node.tell("pin 4 1")
+    assert await passes(20) == 19
+    await node.end()
 
 
 def test_the_model_of_the_battery() -> None:

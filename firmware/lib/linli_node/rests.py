@@ -2,19 +2,25 @@
 
 Its radio takes most of what the battery has. So a reading is taken at every wake and sent with those before it at
 every ``every``-th; what cannot wait goes at once. While the gateway is away it is tried ever more rarely. A battery
-near its end keeps the radio silent, after one last word, until it has clearly recovered.
+near its end keeps the radio silent, after one last word, until it has clearly recovered. A button's call knows neither:
+it is tried after two minutes at most for its first hours, whatever failed before it, and with the last of the battery.
 """
 
 import struct
 
 from micropython import const
 
-_FORM = const("<BBHHHBBI")
+_FORM = const("<BBHHHBBIB")
 _LOW_MV = const(2200)
 """Two cells below this break down when the radio speaks."""
 _WELL_MV = const(2350)
 """Above this they speak again: a cell that rests recovers a little, and breaks down again with the next word."""
 _MOST_LEFT = const(24)
+_CALLS_S = const((10, 20, 40, 80, 120))
+"""From one attempt to bring a call to somebody to the next."""
+_MOST_CALLS = const(255)
+"""Attempts of that kind, eight hours of them; a battery that is empty calls nobody."""
+_LATE_CALLS_S = const(900)
 
 
 class Rests:
@@ -33,6 +39,8 @@ class Rests:
         low: Whether the battery is near its end.
         last_word: Whether that is to be said still.
         next_s: The board's count of seconds at which the next reading is due.
+        calls: Times awake that a button's call has been under way, 255 at most; 0: there is none.
+        broke_down: Whether the board comes out of a breakdown of its supply.
     """
 
     def __init__(self, memory, *, broke_down=False):
@@ -40,8 +48,10 @@ class Rests:
         noted = bytes(memory.get())
         if len(noted) != struct.calcsize(_FORM):
             noted = bytes(struct.calcsize(_FORM))
-        self.left, self.failures, self.overruns, *bits, low, said, self.next_s = struct.unpack(_FORM, noted)
+        self.left, self.failures, self.overruns, *bits, low, said, next_s, self.calls = struct.unpack(_FORM, noted)
         self.failing, self.states = bits
+        self.next_s = next_s
+        self.broke_down = broke_down
         self.low, self.last_word = bool(low), bool(said)
         if broke_down:
             # It broke down under the radio: it is not tried again for a last word.
@@ -61,6 +71,9 @@ class Rests:
 
     def speaks(self, *, urgent):
         """Tell whether this is a time to speak."""
+        if self.calls:
+            # With its last, if need be; but a board that broke down under it rests before it tries again.
+            return not self.broke_down
         if self.low:
             return self.last_word
         return urgent or self.left == 0
@@ -80,6 +93,17 @@ class Rests:
         """It was no time to speak."""
         self.left = max(0, self.left - 1)
 
+    def call(self, *, is_on):
+        """A button's call is under way, or there is none."""
+        self.calls = max(1, self.calls) if is_on else 0
+
+    def called(self):
+        """One more time awake of a call is over; return in how many seconds the next begins, counted from its start."""
+        most = self.calls >= _MOST_CALLS
+        pause = _LATE_CALLS_S if most else _CALLS_S[min(self.calls, len(_CALLS_S)) - 1]
+        self.calls = min(self.calls + 1, _MOST_CALLS)
+        return pause
+
     def keep(self):
         """Note it for the next time."""
         low, said = int(self.low), int(self.last_word)
@@ -95,5 +119,6 @@ class Rests:
                 low,
                 said,
                 self.next_s & 0xFFFFFFFF,
+                self.calls,
             )
         )

@@ -14,7 +14,6 @@ from linli_node.rests import Rests
 
 _AWAKE_S = const(20)
 """What a node on a battery may spend awake, whatever happens."""
-_CALL_S = const(10)
 _FEED_MS = const(250)
 _RARELY = const(4)
 """A battery near its end wakes so many times more rarely."""
@@ -34,6 +33,7 @@ async def wake(node, board, config, rests, most_s=_AWAKE_S):
         board.sleep(left, _wakes(node))
         return
     rests.weigh(board.battery_mv())
+    rests.call(is_on=bool(node.call))
     awake = _Awake(node, board, config, rests)
     # What it waits for (a network, a broker) may take longer than a watchdog.
     feeding = asyncio.create_task(_fed(board))
@@ -50,9 +50,10 @@ async def wake(node, board, config, rests, most_s=_AWAKE_S):
     if rests.low:
         pause *= _RARELY
         _keep_counts(node)
-    elif node.call:
-        # A call that nobody answers is repeated, ever more rarely: a battery that is empty calls nobody.
-        pause = min(pause, _CALL_S * 1000 << min(rests.failures, 8))
+    # The last word of this time awake: a press while it lasted, or a confirmation.
+    rests.call(is_on=bool(node.call))
+    if node.call:
+        pause = min(pause, rests.called() * 1000)
     rests.next_s = (started + pause) // 1000
     rests.keep()
     board.sleep(max(least, pause - (board.count() - started)), _wakes(node))
@@ -114,6 +115,7 @@ class _Awake:
         try:
             node.failing, node.states = rests.failing, rests.states
             await node.look()
+            rests.call(is_on=bool(node.call))
             await node.sample(health=due)
             rests.failing, rests.states = node.failing, node.states
             self._is_read = True

@@ -57,6 +57,18 @@ def charge(spent: Spent, supply: Supply) -> float:
     return (computed + supply.radio * spent.radio_ms + supply.dozing * spent.dozed_ms + sent) / _MS_AN_HOUR
 
 
+def calling(attempt: Spent, *, attempts: int, supply: Supply | None = None) -> float:
+    """Return the share of the cells that so many attempts take to bring a call to a gateway that is away.
+
+    Args:
+        attempt: A time awake in which nobody answers: eight seconds of looking for each network, twenty at most.
+        attempts: How many.
+        supply: What the model rests on.
+    """
+    model = supply or Supply()
+    return attempts * charge(attempt, model) * 3.3 / (model.cells_v * model.efficiency) / model.usable_mah
+
+
 def years(delivering: Spent, still: Spent, *, interval_s: float, every: int, supply: Supply | None = None) -> float:
     """Return how long the cells last.
 
