@@ -34,11 +34,14 @@ def is_installed() -> bool:
 def plan(settings: Settings) -> Plan:
     """Return how to start the embedded broker; raise :class:`ConfigError` for what it cannot do."""
     for number, listener in enumerate(settings.listeners):
-        if listener.tls is not None:
+        if not listener.is_open:
+            setting = "tls" if listener.tls is not None else "shared_keys"
             raise ConfigError(
-                f"listeners[{number}].tls",
-                "the embedded broker knows no access rules, so any gateway could speak as any other",
-                "install Mosquitto (Debian: apt-get install mosquitto), or listen on 127.0.0.1 without tls",
+                f"listeners[{number}].{setting}",
+                "the embedded broker knows no access rules, so any gateway could speak as any other"
+                if listener.tls is not None
+                else "the embedded broker knows neither keys nor access rules, so any node could speak as any other",
+                f"install Mosquitto (Debian: apt-get install mosquitto), or listen on 127.0.0.1 without {setting}",
             )
     configuration = Path(settings.data).absolute() / "embedded.toml"
     return Plan(

@@ -14,6 +14,7 @@ class Plan:
         argv: Command line of the child process.
         files: Contents of the files it reads, by path; written before the start.
         rereads: Whether the engine reads its access rules again on SIGHUP.
+        followed: Files of others; when one of them changes, the engine reads its access rules again.
         watched: Whether the engine may live and answer nobody, so that it must be asked from time to time.
         notices: What the operator should know about this choice, one line each.
     """
@@ -22,6 +23,7 @@ class Plan:
     argv: tuple[str, ...]
     files: Mapping[Path, str]
     rereads: bool = False
+    followed: tuple[Path, ...] = ()
     watched: bool = False
     notices: tuple[str, ...] = ()
 

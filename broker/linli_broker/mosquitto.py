@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from linli_broker import shared_keys
 from linli_broker.access import render_acl
 from linli_broker.engine import Plan
-from linli_broker.settings import Listener, Settings, Tls
+from linli_broker.settings import Access, Listener, Settings, Tls
 from linli_core.errors import ConfigError
 
 # Debian puts daemons into /usr/sbin, which is on root's path only.
 _DAEMON_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin")
 _PACKET_OVERHEAD: Final = 65_536
 _AUTOSAVE_SECONDS: Final = 30
+_SHARED_KEY_SUITES: Final = "PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384:PSK-CHACHA20-POLY1305"
+"""What authenticates what it encrypts, and nothing else; the first is what a board has hardware for."""
 
 
 def find() -> str | None:
@@ -28,6 +31,8 @@ def plan(settings: Settings, program: str, base: Path) -> Plan:
     for number, listener in enumerate(settings.listeners):
         if listener.tls:
             _check_files(listener.tls, f"listeners[{number}].tls", base)
+        if listener.shared_keys:
+            _check_keys(base / listener.shared_keys, settings.access)
     data = Path(settings.data).absolute()
     configuration = data / "mosquitto.conf"
     files = {configuration: render(settings, data, base, user=getpass.getuser())}
@@ -38,6 +43,7 @@ def plan(settings: Settings, program: str, base: Path) -> Plan:
         argv=(program, "-c", str(configuration)),
         files=files,
         rereads=True,
+        followed=tuple(base / listener.shared_keys for listener in settings.listeners if listener.shared_keys),
     )
 
 
@@ -50,6 +56,15 @@ def _check_files(tls: Tls, where: str, base: Path) -> None:
             raise ConfigError(
                 f"{where}.{name}", f"{path} cannot be read ({exc.strerror})", "correct the path or its permissions"
             ) from exc
+
+
+def _check_keys(path: Path, access: Access) -> None:
+    """Raise :class:`ConfigError` for keys that are none, and for a name that may do more than a node."""
+    for name in shared_keys.read(path):
+        if name == access.platform or name in access.gateways:
+            raise ConfigError(
+                str(path), f"has a key of {name!r}, which is no node", "take its line out: only nodes have shared keys"
+            )
 
 
 def render(settings: Settings, data: Path, base: Path, *, user: str) -> str:
@@ -86,14 +101,20 @@ def _lines(settings: Settings, data: Path, base: Path, user: str) -> Iterator[st
 def _listener_lines(listener: Listener, settings: Settings, data: Path, base: Path) -> Iterator[str]:
     yield f"listener {listener.port} {listener.host}"
     yield f"max_connections {settings.limits.connections}"
-    if listener.tls is None:
+    if listener.is_open:
         yield "allow_anonymous true"
         return
     yield "allow_anonymous false"
+    yield "tls_version tlsv1.2"
+    yield "use_identity_as_username true"
+    yield f"acl_file {data / 'access.acl'}"
+    if listener.tls is None:
+        # Mosquitto asks for keys where a hint is given. Nodes do not look at it: they have one key.
+        yield "psk_hint linli"
+        yield f"psk_file {base / str(listener.shared_keys)}"
+        yield f"ciphers {_SHARED_KEY_SUITES}"
+        return
     yield f"cafile {base / listener.tls.ca}"
     yield f"certfile {base / listener.tls.certificate}"
     yield f"keyfile {base / listener.tls.key}"
-    yield "tls_version tlsv1.2"
     yield "require_certificate true"
-    yield "use_identity_as_username true"
-    yield f"acl_file {data / 'access.acl'}"

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 from linli_broker import probe
@@ -21,6 +22,7 @@ READY_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 10.0
 _PROBE_SECONDS: Final = 5.0
 _PROBE_PAUSE: Final = 0.02
+_FOLLOW_SECONDS: Final = 1.0
 _WATCH_FAILURES: Final = 3
 _ENDED_BY_SIGNAL: Final = 128
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound
@@ -65,6 +67,7 @@ class Broker:
         self._watch_seconds = watch_seconds
         self._stop = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._seen: list[tuple[int, ...]] = []
 
     def stop(self) -> None:
         """End the engine in good order; what SIGTERM does."""
@@ -101,6 +104,7 @@ class Broker:
             self._say(f"{self._plan.engine} lives and answers nobody; starting it again")
 
     async def _start(self) -> asyncio.subprocess.Process:
+        self._seen = self._states()
         # A session of its own: Ctrl-C in the terminal reaches us only, and we end the engine in good order.
         return await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "linli_broker.tied", str(os.getpid()), *self._plan.argv,
@@ -119,8 +123,10 @@ class Broker:
                 self._say(f"ready on {addresses} ({self._plan.engine})")
                 watch = self._until_silent() if self._plan.watched else self._stop.wait()
                 silent = group.create_task(watch, name=f"{self._plan.engine} answers")
+                followed = group.create_task(self._follow(), name="files change")
                 await asyncio.wait({ended, stopped, silent}, return_when=asyncio.FIRST_COMPLETED)
                 silent.cancel()
+                followed.cancel()
             outcome = _Outcome.STOPPED if stopped.done() else _Outcome.ENDED if ended.done() else _Outcome.SILENT
             for task in (ended, stopped, ready):
                 task.cancel()
@@ -149,6 +155,18 @@ class Broker:
             answers = [await _answers(listener) for listener in self._settings.listeners]
             failures = 0 if all(answers) else failures + 1
 
+    async def _follow(self) -> None:
+        """Have the engine read again what others change: whoever gives a board its key cannot be asked for a signal."""
+        while self._plan.followed:
+            await asyncio.sleep(_FOLLOW_SECONDS)
+            found = self._states()
+            if found != self._seen:
+                self._seen = found
+                self._reread()
+
+    def _states(self) -> list[tuple[int, ...]]:
+        return [_state(file) for file in self._plan.followed]
+
     def _reread(self) -> None:
         engine = self._plan.engine
         if not self._plan.rereads or self._process is None:
@@ -156,10 +174,10 @@ class Broker:
             return
         try:
             self._plan_again().write()
-        except LinliError as exc:
+            self._process.send_signal(signal.SIGHUP)
+        except (LinliError, OSError) as exc:
             self._say(f"the settings stay as they were: {exc}")
             return
-        self._process.send_signal(signal.SIGHUP)
         self._say(f"{engine} reads its access rules again; listeners and limits change at the next start")
 
     def _exit_code(self, process: asyncio.subprocess.Process) -> int:
@@ -180,13 +198,24 @@ async def _until_it_answers(listener: Listener) -> None:
 
 async def _answers(listener: Listener) -> bool:
     host = _EVERYWHERE.get(listener.host, listener.host)
-    if listener.tls is not None:
+    if not listener.is_open:
         return await probe.listens(host, listener.port, limit=_PROBE_SECONDS)
     return await probe.accepts(host, listener.port, version=listener.mqtt, limit=_PROBE_SECONDS)
 
 
 def _shown(listener: Listener) -> str:
+    if listener.shared_keys:
+        return f"{listener.address} with shared keys"
     return f"{listener.address} with TLS" if listener.tls else listener.address
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    """Return what differs once a file has been written or replaced."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -12,6 +12,10 @@
     address = "0.0.0.0:8883"        # beyond it: only with TLS, and only for those named under [access]
     tls = { ca = "pki/ca.pem", certificate = "pki/broker.pem", key = "pki/broker.key" }
 
+    [[listeners]]
+    address = "0.0.0.0:8885"        # TLS without certificates: each node, and the broker, hold the node's key
+    shared_keys = "pki/shared.keys"
+
     [access]
     platform = "linli-platform"     # common name of the platform's certificate
     gateways = ["gw-electric"]      # common names of the gateways' certificates, which are their ids
@@ -56,11 +60,18 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         address: ``HOST:PORT``, an IPv6 host in brackets.
         mqtt: The version the embedded broker speaks there (one for each port); Mosquitto speaks both on every port.
         tls: Present where clients must show a certificate.
+        shared_keys: Present where nodes prove instead, over TLS too, that they hold their key: the file of all of them.
     """
 
     address: str = DEFAULT_ADDRESS
     mqtt: MqttVersion = "3.1.1"
     tls: Tls | None = None
+    shared_keys: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody who reaches it may connect."""
+        return self.tls is None and self.shared_keys is None
 
     @property
     def host(self) -> str:
@@ -91,7 +102,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who may connect over TLS, by the common name of their certificate.
+    """Who may connect over TLS, by the common name of their certificate; a node also by the name of its shared key.
 
     Attributes:
         platform: Reads everything, writes acknowledgements, wanted configuration and commands.
@@ -115,8 +126,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def secured(self) -> bool:
-        """Tell whether any listener asks for certificates."""
-        return any(listener.tls for listener in self.listeners)
+        """Tell whether any listener asks who connects."""
+        return not all(listener.is_open for listener in self.listeners)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -177,7 +188,17 @@ def _check_listener(listener: Listener, where: str, seen: set[tuple[str, int]]) 
     if (host, port) in seen:
         raise ConfigError(place, f"{listener.address} is listed twice", "give each listener its own port")
     seen.add((host, port))
-    if listener.tls is None and not is_loopback(host):
+    if listener.tls is not None and listener.shared_keys is not None:
+        raise ConfigError(
+            f"{where}.shared_keys",
+            "this listener asks for certificates (tls)",
+            "write one listener for certificates and another, with a port of its own, for shared keys",
+        )
+    if listener.shared_keys == "":
+        raise ConfigError(
+            f"{where}.shared_keys", "found no file", "name the file that linli-edge node keys --shared made"
+        )
+    if listener.is_open and not is_loopback(host):
         raise ConfigError(
             place,
             f"{listener.address} can be reached from other machines, without TLS and without knowing who connects",

@@ -64,6 +64,11 @@ def test_without_a_file_everything_is_loopback() -> None:
         ("listeners = []", 'listeners: found none; write [[listeners]] with address = "127.0.0.1:1883"'),
         ("[[listeners]]\n[[listeners]]",
          "listeners[1].address: 127.0.0.1:1883 is listed twice; give each listener its own port"),
+        ("[[listeners]]\ntls = {ca = 'a', certificate = 'b', key = 'c'}\nshared_keys = 'd'",
+         ("listeners[0].shared_keys: this listener asks for certificates (tls); write one listener for certificates "
+          "and another, with a port of its own, for shared keys")),
+        ("[[listeners]]\nshared_keys = ''",
+         "listeners[0].shared_keys: found no file; name the file that linli-edge node keys --shared made"),
         ("limits.inflight = 0", "limits.inflight: found 0; choose one from 1 to 65535"),
         ("access.gateways = ['GW 1']",
          "access.gateways[0]: 'GW 1' is no gateway id; use lower case, digits and hyphens, 63 at most"),
@@ -118,6 +123,16 @@ def test_the_embedded_broker_refuses_tls_for_it_cannot_tell_gateways_apart(tmp_p
     assert str(found.value) == (
         "listeners[1].tls: the embedded broker knows no access rules, so any gateway could speak as any other; "
         "install Mosquitto (Debian: apt-get install mosquitto), or listen on 127.0.0.1 without tls"
+    )
+
+
+def test_the_embedded_broker_refuses_shared_keys_too(tmp_path: Path) -> None:
+    settings = parse("[[listeners]]\nshared_keys = 'shared.keys'", "-")
+    with pytest.raises(ConfigError) as found:
+        choose(settings, tmp_path, find_mosquitto=lambda: None)
+    assert str(found.value) == (
+        "listeners[0].shared_keys: the embedded broker knows neither keys nor access rules, so any node could speak as "
+        "any other; install Mosquitto (Debian: apt-get install mosquitto), or listen on 127.0.0.1 without shared_keys"
     )
 
 
