@@ -1,8 +1,9 @@
-"""Which of the system's fonts serves a PDF: one with Latin and Chinese characters that can be embedded.
+"""Which of the system's fonts serve a PDF: one with Latin and Chinese characters that can be embedded, and others.
 
 None ships with Linli. Whoever writes a PDF looks through :data:`FOLDERS` and lets :func:`choose` choose.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,11 @@ PATTERN: Final = "*.ttc"
 """Of the names of files that may be one."""
 
 REMEDY: Final = "sudo apt-get install fonts-noto-cjk (or fonts-wqy-microhei, which is smaller)"
+
+OTHERS_PATTERN: Final = "*.[ot]tf"
+"""Of the names of files that may hold what that font has not."""
+
+OTHERS_REMEDY: Final = "fonts-noto-core (or fonts-dejavu-core and fonts-unifont, which are lighter)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +65,27 @@ def choose(paths: Iterable[Path], places: Iterable[Path] = FOLDERS) -> Font:
             return Font(files[regular], files.get(bold, files[regular]), number)
     found = f"no font with Chinese characters in {', '.join(map(str, places))}"
     raise ConfigError("PDF", found, REMEDY)
+
+
+_OTHERS: Final = (
+    r"DejaVuSans\.ttf",
+    r"NotoSans[A-Za-z0-9]*-Regular\.ttf",
+    r"Symbola.*\.[ot]tf",
+    r"unifont(_upper)?\.otf",
+)
+"""Fonts of Debian's packages fonts-dejavu-core, fonts-noto-core, fonts-symbola, fonts-unifont, the better drawn first:
+Unifont has a letter for everything, in dots."""
+
+
+def others(paths: Iterable[Path]) -> tuple[Font, ...]:
+    """Return the fonts in which to look for what the chosen one has not, in this order; none is needed."""
+    files = {path.name: path for path in paths}
+    ranked = sorted(
+        (rank, name) for name in files for rank, pattern in enumerate(_OTHERS) if re.fullmatch(pattern, name)
+    )
+    return tuple(Font(files[name], files.get(_bold_of(name), files[name])) for _, name in ranked)
+
+
+def _bold_of(name: str) -> str:
+    stem, _, kind = name.removesuffix("-Regular.ttf").partition(".")
+    return f"{stem}-Bold.{kind or 'ttf'}"

@@ -2,12 +2,13 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from linli_core.catalogue import LANGUAGES, Language, text
-from linli_core.cjk_font import FOLDERS, PATTERN, choose
+from linli_core.cjk_font import FOLDERS, OTHERS_PATTERN, PATTERN, choose, others
 from linli_core.errors import ConfigError
 from linli_dashboards.asking import Platform
 from linli_dashboards.grafana.connection import check_url
@@ -15,7 +16,7 @@ from linli_dashboards.grafana.secret import read_secret
 from linli_dashboards.report.figures import reckon
 from linli_dashboards.report.material import Health, gather
 from linli_dashboards.report.month import Month, check_days, parse_month, parse_zone
-from linli_dashboards.report.pdf import as_pdf
+from linli_dashboards.report.pdf import as_pdf, words_on
 from linli_dashboards.report.story import tell
 from linli_dashboards.report.web_page import as_html
 
@@ -80,7 +81,11 @@ def run(args: argparse.Namespace) -> int:
     if args.html or not args.pdf:
         _write(args.out / f"{stem}.html", as_html(document).encode(), lang)
     if font is not None:
-        _write(args.out / f"{stem}.pdf", as_pdf(document, font), lang)
+        beside = others(path for folder in FOLDERS for path in folder.rglob(OTHERS_PATTERN))
+        pdf = as_pdf(document, font, beside)
+        _write(args.out / f"{stem}.pdf", pdf.content, lang)
+        if pdf.unwritten:
+            print(text("report.letters", lang, **words_on(pdf.unwritten)), file=sys.stderr)
     return 0
 
 

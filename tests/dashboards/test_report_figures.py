@@ -288,11 +288,11 @@ def test_ticks_are_written_as_they_are() -> None:
     assert [axis.told(tick) for tick in axis.ticks] == ["0", "1", "2", "3"]
 
 
-def test_chinese_breaks_anywhere_but_before_a_mark_and_words_stay_whole() -> None:
+def test_chinese_breaks_anywhere_but_before_a_mark_and_words_are_broken_last() -> None:
     assert list(lines_of("读数之差；至少 95% 的表计", 6, len)) == ["读数之差；至", "少 95%", "的表计"]
     assert list(lines_of("读数之差；至少", 4, len)) == ["读数之", "差；至少"]
     assert list(lines_of("never a day of nothing", 11, len)) == ["never a day", "of nothing"]
-    assert list(lines_of("unbreakable", 4, len)) == ["unbreakable"]
+    assert list(lines_of("unbreakable", 4, len)) == ["unbr", "eaka", "ble"]
 
 
 @given(st.text(alphabet="ab 的读。，（）%5", max_size=60), st.integers(2, 20))

@@ -1,11 +1,13 @@
-"""A report as PDF, A4, with the parts of the system's Chinese font that it needs."""
+"""A report as PDF, A4, with the parts of the system's fonts that it needs."""
 
-from typing import Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NamedTuple
 
 from fpdf import FPDF
-from fpdf.enums import XPos, YPos
 
-from linli_core.cjk_font import Font
+from linli_core.catalogue import text
+from linli_core.cjk_font import OTHERS_REMEDY, Font
 from linli_dashboards.report.document import (
     Block,
     Cell,
@@ -19,6 +21,8 @@ from linli_dashboards.report.document import (
     Tone,
 )
 from linli_dashboards.report.drawing import Box, Drawing, Line, Shape, Words
+from linli_dashboards.report.fonts import MARK, Fonts, Piece
+from linli_dashboards.report.letters import cut, plain
 from linli_dashboards.report.wrap import lines_of
 
 _MARGIN: Final = 16.0
@@ -39,24 +43,74 @@ _KEPT_TOGETHER: Final = 45.0
 """A part's head does not stand alone at the foot of a page."""
 
 
+class Pdf(NamedTuple):
+    """A report as it is written.
+
+    Attributes:
+        content: Of the file.
+        unwritten: Letters for which there is no font, by their numbers; empty if all is there.
+    """
+
+    content: bytes
+    unwritten: str
+
+
 class _Paper(FPDF):
     """A4 with a foot on each page."""
 
-    def __init__(self, font: Font, foot: str) -> None:
+    def __init__(self, fonts: Fonts, foot: str) -> None:
         super().__init__(format="A4")
+        self.fonts_there = fonts
         self.foot = foot
         self.set_margins(_MARGIN, _MARGIN)
         self.c_margin = 0.0
         self.set_auto_page_break(auto=True, margin=_FOOT)
-        self.add_font("report", "", font.regular, collection_font_number=font.number)
-        self.add_font("report", "B", font.bold, collection_font_number=font.number)
+        fonts.register(self)
 
     def footer(self) -> None:
         """Write what it is and the page's number at the foot."""
         self.set_y(-13)
-        self.ink(Tone.SOFT, 7.5)
-        self.cell(self.epw - 20, 4, self.foot)
+        self.put(self.epw - 20, 4, self.fit(self.foot, self.epw - 20, Tone.SOFT, 7.5))
         self.cell(20, 4, f"{self.page_no()} / {{nb}}", align="R")
+
+    def put(self, width: float, height: float, words: str, *, right: bool = False) -> None:
+        """Write words on one line into a place of this width, whatever their scripts."""
+        pieces = self.fonts_there.pieces_of(words)
+        x, y = self.get_x(), self.get_y()
+        at = x + (width - self._width(pieces) if right else 0.0)
+        for piece in pieces:
+            with self._drawn(piece):
+                extent = self.get_string_width(piece.words)
+                self.set_xy(at, y)
+                self.cell(extent, height, piece.words)
+            at += extent
+        self.set_xy(x + width, y)
+
+    def width_of(self, words: str) -> float:
+        """Return how wide words are, whatever their scripts."""
+        return self._width(self.fonts_there.pieces_of(words))
+
+    def _width(self, pieces: Sequence[Piece]) -> float:
+        width = 0.0
+        for piece in pieces:
+            with self._drawn(piece):
+                width += self.get_string_width(piece.words)
+        return width
+
+    @contextmanager
+    def _drawn(self, piece: Piece) -> Iterator[None]:
+        """Take up the font of a piece, and the way in which it is laid out."""
+        family, style, size = self.font_family, self.font_style, self.font_size_pt
+        if piece.family != family:
+            self.fonts_there.embed(self, piece.family)
+            self.set_font(piece.family, style, size)
+        if piece.joined:
+            self.set_text_shaping(use_shaping_engine=True, direction="rtl" if piece.from_right else "ltr")
+        yield
+        if piece.joined:
+            self.set_text_shaping(use_shaping_engine=False)
+        if piece.family != family:
+            self.set_font(family, style, size)
 
     def ink(self, tone: Tone, size: float, *, bold: bool = False) -> None:
         """Take up a tone, a size and a weight."""
@@ -66,8 +120,10 @@ class _Paper(FPDF):
     def write_lines(self, words: str, tone: Tone, size: float, *, bold: bool = False) -> None:
         """Write a paragraph over the whole width."""
         self.ink(tone, size, bold=bold)
-        for line in lines_of(words, self.epw, self.get_string_width):
-            self.cell(0, size * 0.52, line, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        for line in lines_of(words, self.epw, self.width_of):
+            self.room(size * 0.52)
+            self.put(self.epw, size * 0.52, line)
+            self.ln(size * 0.52)
 
     def rule(self) -> None:
         """Draw a thin line over the whole width."""
@@ -83,18 +139,25 @@ class _Paper(FPDF):
     def fit(self, words: str, width: float, tone: Tone, size: float, *, bold: bool = False) -> str:
         """Take up a tone; set smaller what is too long for its place, and cut it where it would be too small."""
         self.ink(tone, size, bold=bold)
-        while self.get_string_width(words) > width - 2 and self.font_size_pt > size * 0.75:
+        while self.width_of(words) > width - 2 and self.font_size_pt > size * 0.75:
             self.set_font_size(self.font_size_pt - 0.25)
-        while self.get_string_width(words) > width - 2 and len(words) > 1:
-            words = f"{words.rstrip('…')[:-1]}…"
+        while self.width_of(words) > width - 2 and len(words) > 2:
+            words = f"{cut(words.rstrip('…'))}…"
         return words
 
 
-def as_pdf(document: Document, font: Font) -> bytes:
-    """Return a report as the content of a PDF file."""
-    paper = _Paper(font, document.foot)
-    paper.set_title(document.title)
-    paper.set_subject(document.subtitle)
+def as_pdf(document: Document, font: Font, others: Sequence[Font] = ()) -> Pdf:
+    """Return a report as PDF.
+
+    Args:
+        document: The report.
+        font: In which it is set.
+        others: Where to look for letters that this one has not.
+    """
+    fonts = Fonts(font, others)
+    paper = _Paper(fonts, document.foot)
+    paper.set_title(plain(document.title))
+    paper.set_subject(plain(document.subtitle))
     paper.set_creator("Linli")
     paper.set_lang("zh-CN" if document.lang == "zh" else "en")
     paper.add_page()
@@ -105,7 +168,15 @@ def as_pdf(document: Document, font: Font) -> bytes:
     paper.ln(3)
     for block in document.blocks:
         _block(paper, block)
-    return bytes(paper.output())
+    unwritten = fonts.unwritten
+    if unwritten:
+        _block(paper, Paragraph(text("report.letters", document.lang, **words_on(unwritten)), Tone.ILL))
+    return Pdf(bytes(paper.output()), unwritten)
+
+
+def words_on(unwritten: str) -> dict[str, str]:
+    """Return what the text about letters without a font is filled with."""
+    return {"letters": unwritten, "mark": MARK, "fonts": OTHERS_REMEDY}
 
 
 def _block(paper: _Paper, block: Block) -> None:
@@ -156,7 +227,7 @@ def _tiles(paper: _Paper, tiles: Tiles) -> None:
             (tile.note, 15.6, Tone.SOFT, 7.5, False),
         ):
             paper.set_xy(left + 2.5, top + offset)
-            paper.cell(width - 4, size * 0.5, paper.fit(words, width - 3, tone, size, bold=bold))
+            paper.put(width - 4, size * 0.5, paper.fit(words, width - 3, tone, size, bold=bold))
         if column == _ACROSS - 1 or number == len(tiles.tiles) - 1:
             paper.set_xy(paper.l_margin, top + height + 3)
     paper.ln(1)
@@ -179,7 +250,7 @@ def _table(paper: _Paper, table: Table) -> None:
 def _heads(paper: _Paper, columns: tuple[Column, ...], widths: list[float]) -> None:
     for column, width in zip(columns, widths, strict=True):
         words = paper.fit(column.head, width, Tone.SOFT, _SMALL, bold=True)
-        paper.cell(width, _ROW, words, align="R" if column.is_figure else "L")
+        paper.put(width, _ROW, words, right=column.is_figure)
     paper.ln(_ROW)
     paper.rule()
 
@@ -187,7 +258,7 @@ def _heads(paper: _Paper, columns: tuple[Column, ...], widths: list[float]) -> N
 def _row(paper: _Paper, row: tuple[Cell, ...], columns: tuple[Column, ...], widths: list[float]) -> None:
     for cell, column, width in zip(row, columns, widths, strict=True):
         words = paper.fit(cell.text, width, cell.tone, _SMALL)
-        paper.cell(width, _ROW, words, align="R" if column.is_figure else "L")
+        paper.put(width, _ROW, words, right=column.is_figure)
     paper.ln(_ROW)
     paper.rule()
 

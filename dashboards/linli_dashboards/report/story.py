@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from linli_core.catalogue import Language, catalogue, text
+from linli_core.catalogue import Language, catalogue, counted, text
 from linli_dashboards.palette import PRIORITIES as PRIORITY_COLORS
 from linli_dashboards.palette import SERIES, Shade
 from linli_dashboards.report.charts import INK, Frame, Layer, against, ranges, stacked
@@ -22,6 +22,7 @@ from linli_dashboards.report.document import (
     Tone,
 )
 from linli_dashboards.report.figures import PRIORITIES, ColdUnit, Figures, Share, Use
+from linli_dashboards.report.letters import name_of
 from linli_dashboards.report.material import Material
 
 _WELL_ABOVE: Final = 0.99
@@ -84,7 +85,7 @@ class _Teller:
             Tile(
                 self._say("tile_devices"),
                 self._of(figures.heard, figures.devices),
-                "",
+                self._say("tile_communities", **self._communities()) if len(figures.communities) > 1 else "",
                 Tone.WELL if figures.heard == figures.devices else Tone.ILL,
             ),
             Tile(self._say("tile_complete"), self.percent(share), "", _tone(share)),
@@ -106,7 +107,7 @@ class _Teller:
         ]
         if figures.cold:
             out = figures.out
-            note = self._say("tile_cold_note", units=len(figures.cold))
+            note = self._count("tile_cold_note", len(figures.cold))
             tone = Tone.ILL if out else Tone.WELL
             tiles.append(
                 Tile(self._say("tile_cold"), self.span(out.total_seconds()) if out else self._say("none"), note, tone)
@@ -119,7 +120,11 @@ class _Teller:
     def coverage(self) -> Iterator[Block]:
         figures = self._figures
         yield Heading(self._say("coverage"))
-        yield Paragraph(self._say("coverage_text", devices=figures.devices, heard=figures.heard))
+        told = self._count("coverage_text", figures.devices, heard=f"{figures.heard:,}")
+        if len(figures.communities) > 1:
+            space = " " if self._lang == "en" else ""
+            told = f"{told}{space}{self._say('communities_text', **self._communities())}"
+        yield Paragraph(told)
         heads = (Column(self._say("kind"), 3), *self._figure_heads("devices", "heard", "silent"))
         rows = [(Cell(self.kind(kind.name)), *self._heard(kind.devices, kind.heard)) for kind in figures.kinds]
         if rows:
@@ -151,12 +156,10 @@ class _Teller:
         if share.part is None:
             yield Paragraph(self._say("complete_none"))
         else:
-            counted = {
-                name: f"{getattr(share, name):,}" for name in ("good", "expected", "unusable", "missing", "late")
-            }
-            yield Paragraph(self._say("complete_text", **counted))
+            told = {name: f"{getattr(share, name):,}" for name in ("good", "unusable", "missing", "late")}
+            yield Paragraph(self._count("complete_text", share.expected, **told))
         if share.unknown:
-            yield Paragraph(self._say("complete_unknown", count=f"{share.unknown:,}"), Tone.SOFT)
+            yield Paragraph(self._count("complete_unknown", share.unknown), Tone.SOFT)
         if share.part is None:
             return
         percents = tuple(None if day.part is None else day.part * 100 for day in figures.share_days)
@@ -255,7 +258,7 @@ class _Teller:
         yield Paragraph(self._say("use_change"), Tone.SOFT)
         for what in ("partial", "broken", "dayless"):
             if count := sum(getattr(use, what) for use in uses):
-                yield Paragraph(self._say(f"use_{what}", count=count), Tone.SOFT)
+                yield Paragraph(self._count(f"use_{what}", count), Tone.SOFT)
         for use in uses:
             yield from self._use(use)
 
@@ -333,15 +336,15 @@ class _Teller:
 
     def area(self, area: str) -> str:
         known = self._material.areas.get(area)
-        return known.titles.of(self._lang, area) if known is not None else area
+        return name_of(known.titles.of(self._lang, area), area) if known is not None else area
 
     def gateway(self, gateway: str) -> str:
         known = self._material.gateways.get(gateway)
-        return known.titles.of(self._lang, gateway) if known is not None else gateway
+        return name_of(known.titles.of(self._lang, gateway), gateway) if known is not None else gateway
 
     def device(self, key: tuple[str, str]) -> str:
         known = self._material.devices.get(key)
-        return known.titles.of(self._lang, key[1]) if known is not None else key[1]
+        return name_of(known.titles.of(self._lang, key[1]), key[1]) if known is not None else key[1]
 
     def where(self, key: tuple[str, str]) -> str:
         device = self._material.devices.get(key)
@@ -350,7 +353,7 @@ class _Teller:
 
     def kind(self, kind: str) -> str:
         key = f"report.kind_of.{kind or 'other'}"
-        return catalogue(self._lang).get(key, kind.replace("_", " "))
+        return catalogue(self._lang).get(key) or name_of(kind.replace("_", " "), kind)
 
     def moment(self, moment: datetime) -> str:
         return moment.astimezone(self._material.month.zone).strftime("%Y-%m-%d %H:%M")
@@ -382,6 +385,13 @@ class _Teller:
     def _say(self, key: str, **values: object) -> str:
         return text(f"report.{key}", self._lang, **values)
 
+    def _count(self, key: str, count: int, **values: object) -> str:
+        return counted(f"report.{key}", self._lang, count, **values)
+
+    def _communities(self) -> dict[str, str]:
+        each = self._figures.communities
+        return {"count": f"{len(each):,}", "heard": f"{sum(one.heard > 0 for one in each):,}"}
+
     def _of(self, part: int, whole: int) -> str:
         return self._say("of", part=f"{part:,}", whole=f"{whole:,}")
 
@@ -401,9 +411,9 @@ class _Teller:
     def _rule(self, rule: str) -> str:
         known = self._material.rules.get(rule)
         if known is not None:
-            return known.title.of(self._lang, rule)
+            return name_of(known.title.of(self._lang, rule), rule)
         told = next((alarm.title for alarm in self._material.alarms if alarm.rule == rule), None)
-        return told.of(self._lang, rule) if told is not None else rule
+        return name_of(told.of(self._lang, rule), rule) if told is not None else rule
 
     def _cause(self, cause: str) -> str:
         return catalogue(self._lang).get(f"accounts.cause.{cause}", cause)

@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from linli_dashboards.report.letters import cut
+
 _ENDS: Final = "，。；：、！？）》」』”’％%,.;:!?)…"
 _BEGINS: Final = "（《「『“‘("
 _PIECE: Final = re.compile(rf"[{re.escape(_BEGINS)}]*(?:[^\s\u2E80-\uFFEF]+|[\u2E80-\uFFEF])[{re.escape(_ENDS)}]*|\s+")
 
 
 def lines_of(text: str, width: float, measure: Callable[[str], float]) -> Iterator[str]:
-    """Yield the lines of a text, none wider than ``width`` unless one word is.
+    """Yield the lines of a text, none wider than ``width``: a word that is wider is broken.
 
     Args:
         text: The text, one paragraph.
@@ -24,5 +26,11 @@ def lines_of(text: str, width: float, measure: Callable[[str], float]) -> Iterat
             line = piece.lstrip()
         else:
             line += piece
+        while len(line) > 1 and measure(line.rstrip()) > width:
+            head = line
+            while len(head) > 1 and measure(head) > width:
+                head = cut(head)
+            yield head
+            line = line[len(head) :]
     if line.strip():
         yield line.rstrip()

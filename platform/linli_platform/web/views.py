@@ -11,7 +11,7 @@ from typing import Final
 from markupsafe import Markup
 
 from linli_core.alarm import NEEDS_ACKNOWLEDGEMENT, Hiding, Priority
-from linli_core.catalogue import Language, text
+from linli_core.catalogue import Language, counted, text
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_core.model import Quality, parse_point, quality_from_code
 from linli_platform.alarms import AlarmRow
@@ -333,7 +333,7 @@ class Views:
 
     def plural(self, key: str, count: int) -> str:
         """Return a text that depends on a number."""
-        return text(f"{key}.one" if count == 1 else f"{key}.many", self.lang, count=count)
+        return counted(key, self.lang, count)
 
     # Gateways
 
