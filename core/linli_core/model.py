@@ -52,6 +52,7 @@ class Reason(Enum):
     ZERO_DIP = 14, "zero_dip"
     UNIT_JUMP = 15, "unit_jump"
     IMPLAUSIBLE_RISE = 16, "implausible_rise"
+    SAVING_POWER = 17, "saving_power"
 
     def __init__(self, code: int, label: str) -> None:
         self.code = code

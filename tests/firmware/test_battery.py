@@ -163,6 +163,7 @@ async def test_the_whole_program_keeps_still_on_a_low_battery_and_comes_back(
                 while True:
                     status = json.loads((await anext(heard)).payload)
                     if status["low"] is low and status["state"] == "online":
+                        assert (status["interval"], status["reads"]) == ((4, 4) if low else (1, 1))
                         ack = {"kind": "ack", "epoch": status["epoch"], "seq": status["next_seq"] - 1, "sent_at": 1}
                         await us.publish("node/leak-1/ack", json.dumps(ack), qos=1)
                         return

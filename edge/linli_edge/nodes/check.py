@@ -15,6 +15,8 @@ from linli_edge.nodes.settings import NodeSettings
 _WITHIN_S: Final = 1.0
 _ANY: Final = "any, once"
 _UNKNOWN: Final = "?"
+_HEAD: Final = ("node", "board", "points", "interval", "power", "battery low")
+_SAVING: Final = "battery low: below 2.2 V a node reads so rarely, says so, and sends nothing until its cells are new"
 _BROKERS: Final = ("ca.pem", "broker.pem", "broker.key")
 
 
@@ -31,15 +33,18 @@ def summary(settings: NodeSettings) -> list[str]:
     return [
         "",
         f"nodes: {len(rows)}, at the local broker {settings.host}:{settings.port}",
-        *([listing(("node", "board", "points", "interval", "power"), rows, right=(2,))] if rows else []),
+        *([listing(_HEAD, rows, right=(2,))] if rows else []),
+        *([_SAVING] if any(config.interval_low for config in found.values()) else []),
         *(f"warning: {warning}" for warning in warnings),
     ]
 
 
 def _row(node: str, board: str, config: Written | None) -> tuple[str, ...]:
     if config is None:
-        return (node, board or _ANY, _UNKNOWN, _UNKNOWN, _UNKNOWN)
-    return (node, board or _ANY, str(len(config.points)), show_duration(config.interval * SECOND), config.power)
+        return (node, board or _ANY, *[_UNKNOWN] * 4)
+    low = show_duration(config.interval_low * SECOND) if config.interval_low else ""
+    interval = show_duration(config.interval * SECOND)
+    return (node, board or _ANY, str(len(config.points)), interval, config.power, low)
 
 
 def _broker(settings: NodeSettings) -> list[str]:

@@ -52,6 +52,7 @@ class Written:
         content: As its board keeps it.
         points: What it reads, below its own name.
         interval: How often, in seconds.
+        interval_low: How often with a battery near its end; 0 on mains.
         power: ``battery`` or ``mains``.
         host, port: Where it looks for the gateway's local broker.
     """
@@ -59,6 +60,7 @@ class Written:
     content: bytes
     points: tuple[str, ...]
     interval: int
+    interval_low: int
     power: str
     host: str
     port: int
@@ -95,8 +97,18 @@ def written(config: dict[str, Any], node: str, where: str) -> Written:
         quantities = (sensor["quantity"],) if "quantity" in sensor else fields.MEASURED[sensor["kind"]]
         channel = "" if sensor["channel"] < 0 else f".c{sensor['channel']}"
         points += [f"{quantity}{channel}" for quantity in quantities]
-    gateway = whole["gateway"]
-    return Written(content, tuple(points), whole["interval"], whole["power"], gateway["host"], gateway["port"])
+    gateway, interval, low = whole["gateway"], whole["interval"], 0
+    if whole["power"] == "battery":
+        # As a board reckons it that comes out of a breakdown of its supply.
+        low = interval * int(_firmware("linli_node.rests").Rests(_Nothing(), broke_down=True).rarely)
+    return Written(content, tuple(points), interval, low, whole["power"], gateway["host"], gateway["port"])
+
+
+class _Nothing:
+    """Memory after a power cut."""
+
+    def get(self) -> bytes:
+        return b""
 
 
 def _hidden(line: str) -> str:

@@ -65,6 +65,7 @@ class NodeMark(msgspec.Struct):
         interval: Seconds from one time that it is heard of to the next; 0 until it has said so.
         reads: Seconds from one reading of its points to the next.
         points: What it reads so often, below its own name.
+        low: Whether it saves its battery: it says nothing until that is changed.
     """
 
     board: str = ""
@@ -73,6 +74,7 @@ class NodeMark(msgspec.Struct):
     interval: int = 0
     reads: int = 0
     points: list[str] = []
+    low: bool = False
 
 
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=100 * 86_400)]
@@ -178,13 +180,13 @@ class Receiver:
         return status
 
     def planned(self, node: str, status: Status) -> bool:
-        """Note what a node reads and how often, as it says; tell whether that is news."""
+        """Note what a node reads and how often, and whether it saves its battery, as it says; tell if that is news."""
         known = self.nodes[node]
         points = [name for name in status.points if _is_point(f"{node}/{name}")]
-        told = (status.interval, status.reads or status.interval, points)
-        if told == (known.interval, known.reads, known.points):
+        told = (status.interval, status.reads or status.interval, points, status.low)
+        if told == (known.interval, known.reads, known.points, known.low):
             return False
-        known.interval, known.reads, known.points = told
+        known.interval, known.reads, known.points, known.low = told
         return True
 
     def pack(self, node: str, payload: bytes) -> Taken:

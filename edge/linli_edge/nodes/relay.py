@@ -2,7 +2,8 @@
 
 A node is acknowledged after its record is durable in the gateway's log and the mark is on the disk, never before. The
 answer to a node's status tells it the time. A node that says nothing for three of its intervals is silent: that is
-reported, and its points become BAD.
+reported, and its points become BAD. One whose battery is near its end says so as its last word: it is silent from then
+on, and its points say why.
 
 Whoever hears a node's call says so through :meth:`Relay.heard`. The node is told at once, and again with each answer to
 a status that says that it still calls, so that one which was asleep, off or out of reach hears it too.
@@ -42,6 +43,8 @@ PATIENCE: Final = 3
 _FIRST_PATIENCE: Final = 15 * MINUTE
 _RECONNECT: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _PAYLOAD: Final = 64 * 1024
+_NOT_HEARD: Final = "it has not been heard of for three of its intervals"
+_LAST_WORD: Final = "its battery is near its end: this was its last word"
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -223,6 +226,8 @@ class Relay:
             return "", None, 0
         self._hear(node)
         if status.state != "online":
+            if status.low and not status.call:
+                self._silent(node)
             return "", None, 0
         if self._receiver.planned(node, status):
             await self._remember(node)
@@ -232,7 +237,10 @@ class Relay:
                 node, "linli.node.rolled-back", f"update {status.number} did not prove itself: {status.running} runs"
             )
         if status.low:
-            self._once(node, "linli.node.battery-low", "its battery is near its end: this was its last word")
+            self._once(node, "linli.node.battery-low", _LAST_WORD)
+        else:
+            # The next pair of cells has its own last word.
+            self._told.discard((node, _LAST_WORD))
         if status.overruns:
             self._once(node, "linli.node.overrun", "it was awake for longer than it may, which was ended")
         offer = None if self._offers is None else await asyncio.to_thread(self._offers.of, node)
@@ -364,9 +372,16 @@ class Relay:
             heard.at = min(heard.at, now)
             if heard.silent or now - heard.at < heard.patience:
                 continue
-            heard.silent = True
-            self._pipe.report(LINK, DeviceSilent(node, heard.at, "it has not been heard of for three of its intervals"))
-            self._pipe.take([missing(point, now, Reason.NO_COMMUNICATION) for point in heard.points.values()])
+            self._silent(node)
+
+    def _silent(self, node: str) -> None:
+        """Report that a node is silent, and why if it said so; its points are BAD from now on."""
+        heard, now, reason, why = self._heard[node], self._clock.now(), Reason.NO_COMMUNICATION, _NOT_HEARD
+        if self._receiver.nodes[node].low:
+            reason, why = Reason.SAVING_POWER, _LAST_WORD
+        heard.silent = True
+        self._pipe.report(LINK, DeviceSilent(node, heard.at, why))
+        self._pipe.take([missing(point, now, reason) for point in heard.points.values()])
 
 
 def _confirmation(epoch: str, call: int) -> bytes:

@@ -15,6 +15,7 @@ _LOW_MV = const(2200)
 """Two cells below this break down when the radio speaks."""
 _WELL_MV = const(2350)
 """Above this they speak again: a cell that rests recovers a little, and breaks down again with the next word."""
+_RARELY = const(4)
 _MOST_LEFT = const(24)
 _CALLS_S = const((10, 20, 40, 80, 120))
 """From one attempt to bring a call to somebody to the next."""
@@ -68,6 +69,11 @@ class Rests:
         elif self.low and millivolts >= _WELL_MV:
             self.low = self.last_word = False
             self.left = 0
+
+    @property
+    def rarely(self):
+        """How many times more rarely than it is told to it reads: a battery near its end wakes less often."""
+        return _RARELY if self.low else 1
 
     def speaks(self, *, urgent):
         """Tell whether this is a time to speak."""

@@ -15,8 +15,6 @@ from linli_node.rests import Rests
 _AWAKE_S = const(20)
 """What a node on a battery may spend awake, whatever happens."""
 _FEED_MS = const(250)
-_RARELY = const(4)
-"""A battery near its end wakes so many times more rarely."""
 
 
 def rests_of(board):
@@ -28,7 +26,7 @@ async def wake(node, board, config, rests, most_s=_AWAKE_S):
     """Be awake once, for so long at most, and sleep."""
     started = board.count()
     left = rests.next_s * 1000 - started
-    if 0 < left <= config["interval"] * 1000 * _RARELY and _counts_only(node, board):
+    if 0 < left <= config["interval"] * 1000 * rests.rarely and _counts_only(node, board):
         # A pulse is no reading: it is counted, and that is all.
         board.sleep(left, _wakes(node))
         return
@@ -46,9 +44,8 @@ async def wake(node, board, config, rests, most_s=_AWAKE_S):
             rests.failed()
     finally:
         feeding.cancel()
-    pause, least = config["interval"] * 1000, 1000
+    pause, least = config["interval"] * 1000 * rests.rarely, 1000
     if rests.low:
-        pause *= _RARELY
         _keep_counts(node)
     # The last word of this time awake: a press while it lasted, or a confirmation.
     rests.call(is_on=bool(node.call))

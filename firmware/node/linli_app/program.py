@@ -123,6 +123,7 @@ class Node:
 
     def _status(self, state):
         board, config, log, rests = self._board, self._config, self._log, self._rests
+        reads = config["interval"] * (1 if rests is None else rests.rarely)
         if self._programs is None:
             self._programs = self._slots(proven=False)
         number, running, trial = self._programs
@@ -141,8 +142,8 @@ class Node:
                 "number": number,
                 "running": running,
                 "trial": trial,
-                "interval": config["interval"] * (config["deliver_every"] if config["power"] == "battery" else 1),
-                "reads": config["interval"],
+                "interval": reads * (config["deliver_every"] if config["power"] == "battery" else 1),
+                "reads": reads,
                 "revision": config["revision"],
                 "reset": board.reset_cause,
                 "starts": self._starts,

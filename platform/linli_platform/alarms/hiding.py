@@ -9,8 +9,12 @@ from linli_core.alarm import CONDITION_HOLDS, Absence, Hiding, Hidings, Rule, Su
 from linli_core.alarm.suppression import LONGEST, LONGEST_SHELF
 from linli_core.errors import LinliError
 from linli_core.instant import DAY, Instant
+from linli_core.model import Reason
+from linli_platform.alarms.last_words import LastWords
 from linli_platform.alarms.records import AlarmRecords
 from linli_platform.alarms.rows import AlarmRow
+from linli_platform.ingest import Columns
+from linli_platform.store import LatestRow
 
 REMEMBERED: Final = 30 * DAY
 """How long what is over stays in the list of what was hidden."""
@@ -34,6 +38,8 @@ class HidingDesk:
         self._all: dict[int, Hiding] = {}
         self._hidings = Hidings(())
         self._silences: dict[str, tuple[str, Instant]] = {}
+        self._last_words = LastWords()
+        self._spoke = False
         self._turn: Instant | None = None
 
     async def load(self, now: Instant) -> None:
@@ -58,6 +64,16 @@ class HidingDesk:
             del self._silences[row.subject]
         return known != self._silences.get(row.subject)
 
+    def recall(self, rows: Iterable[LatestRow], now: Instant) -> None:
+        """Take in the newest reading of each series, after a start."""
+        self._last_words.recall(rows, now)
+
+    def hear(self, columns: Columns, now: Instant) -> bool:
+        """Take in what a commit brought; tell whether another device has said its last word."""
+        turned = self._last_words.observe(columns, now)
+        self._spoke |= turned
+        return turned
+
     def of(self, rule: str, subject: str, now: Instant) -> Hiding | None:
         """Return what hides an alarm now."""
         if (found := self._hidings.of(rule, subject, now)) is not None:
@@ -65,6 +81,9 @@ class HidingDesk:
         known = self._rules.get(rule)
         if known is None or not isinstance(known.condition, Absence):
             return None
+        if (since := self._last_words.since(subject, now)) is not None:
+            why = f"{Reason.SAVING_POWER.label}: {subject}"
+            return Hiding(0, Suppression.SUPPRESSED_BY_DESIGN, rule, subject, why, "", since, 2**62)
         return by_design(rule, subject, self._silences)
 
     def seen(self, rows: Iterable[AlarmRow], now: Instant) -> list[AlarmRow]:
@@ -73,8 +92,9 @@ class HidingDesk:
 
     def has_turned(self, now: Instant) -> bool:
         """Tell whether something began or ended since the last call."""
+        spoke, self._spoke = self._last_words.forget(now) or self._spoke, False
         if self._turn is None or now < self._turn:
-            return False
+            return spoke
         self._renew(now)
         return True
 

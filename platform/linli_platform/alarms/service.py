@@ -151,6 +151,7 @@ class AlarmService:
         self.hiding = HidingDesk(self._records, self.engine.rules)
         now = self._clock()
         await self.hiding.load(now)
+        self.hiding.recall(await asyncio.to_thread(self._store.latest), now)
         orphans = self.engine.restore(await asyncio.to_thread(self._records.load))
         if orphans:
             await self._close(orphans, "the rule is no longer in force")
@@ -284,6 +285,8 @@ class AlarmService:
 
     def on_committed(self, committed: Committed) -> None:
         """Judge new readings at once; what they settle is written by :meth:`run`."""
+        if self.hiding.hear(committed.columns, self._clock()):
+            self._wake.set()
         if len(self._pending) >= self._pending_limit:
             self.skipped += len(committed.columns.series)
             self._behind = True

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from linli_core.alarm import NEEDS_ACKNOWLEDGEMENT, Hiding, Priority
 from linli_core.catalogue import Language, counted, text
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
-from linli_core.model import Quality, parse_point, quality_from_code
+from linli_core.model import Quality, Reason, parse_point, quality_from_code
 from linli_platform.alarms import AlarmRow
 from linli_platform.api.context import ApiContext
 from linli_platform.api.quantities import facts
@@ -26,6 +26,7 @@ STALE: Final = 2 * MINUTE
 STALE_UNKNOWN: Final = 15 * MINUTE
 HEADLINE_POINTS: Final = 5
 _FOR_EVER: Final = 2**61
+_SAVED: Final = Reason.SAVING_POWER.label
 _RANK: Final = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
 _FIRST: Final = ("active_power", "energy_import", "voltage", "current", "volume", "flow", "temperature", "heat_energy")
 
@@ -90,6 +91,7 @@ class HidingView:
 
     row: Hiding
     kind: str
+    reason: str
     where: str
     actor: str
     until: Instant | None
@@ -279,6 +281,7 @@ class Views:
         return HidingView(
             row=found,
             kind=text(f"suppression.{found.kind}", self.lang),
+            reason=text(f"reason.{_SAVED}", self.lang) if found.reason.startswith(f"{_SAVED}: ") else found.reason,
             where=self.place(gateway, device, series),
             actor=found.actor or text("alarm.system", self.lang),
             until=None if found.until >= _FOR_EVER else found.until,

@@ -78,11 +78,12 @@ def test_nodes_are_summed_up(site: Site) -> None:
     assert site.check()[1:] == [
         "",
         f"nodes: 3, at the local broker 127.0.0.1:{site.port}",
-        "node     board      points  interval  power",
-        "-------  ---------  ------  --------  -------",
-        "door-1   d0d0            2  15 min    battery",
+        "node     board      points  interval  power    battery low",
+        "-------  ---------  ------  --------  -------  -----------",
+        "door-1   d0d0            2  15 min    battery  1 h",
         "room-1   any, once       3  1 min     mains",
-        "pulse-1  any, once       ?  ?         ?",
+        "pulse-1  any, once       ?  ?         ?        ?",
+        "battery low: below 2.2 V a node reads so rarely, says so, and sends nothing until its cells are new",
     ]
 
 
@@ -104,7 +105,7 @@ def test_a_mistake_in_a_nodes_configuration_is_told_without_its_secrets(site: Si
     assert "wifi[0].password: write a text of 0 to 63 characters" in door
     assert "87654321" not in door
     assert room.startswith(f"node room-1: {site.folder}/room-1.toml: no configuration: ")
-    assert site.check()[5].split() == ["door-1", "d0d0", "?", "?", "?"]
+    assert site.check()[5].split() == ["door-1", "d0d0", "?", "?", "?", "?"]
 
 
 def test_another_nodes_file_and_another_gateway_are_told(site: Site) -> None:

@@ -246,6 +246,44 @@ async def test_a_silent_node_is_reported_once_and_its_points_are_bad(bench: Benc
     assert [type(report) for report in bench.reports] == [DeviceSilent, DeviceBack]
 
 
+async def test_a_node_that_saves_its_battery_is_silent_with_its_last_word_and_its_points_say_why(bench: Bench) -> None:
+    await bench.say("status", status(low=True, interval=14_400, reads=3_600, points=["door_open"]))
+    await bench.say("telemetry", pack(1))
+    assert bench.relay.intervals() == {"door-1/door_open": 3_600 * SECOND}
+    assert bench.relay.state().silent == ()
+    await bench.say("status", status("asleep", low=True))
+    assert bench.relay.state().silent == ("door-1",)
+    bench.clock.instant += 3_600 * MINUTE
+    bench.relay.look()
+    (silent,) = bench.reports
+    assert isinstance(silent, DeviceSilent)
+    assert silent.error == "its battery is near its end: this was its last word"
+    bench.pipeline.flush()
+    assert len(re.findall(b"bad/saving_power", b"\n".join(await bench.messages()))) == 1
+    # New cells; a year later they are at their end too, and that is told again.
+    await bench.say("status", status())
+    assert bench.relay.state().silent == ()
+    await bench.say("status", status(low=True))
+    events = [json.loads(body)["type"] for body in await bench.messages() if body.startswith(b"{")]
+    assert events.count("linli.node.battery-low") == 2
+
+
+async def test_a_node_that_saves_its_battery_and_calls_is_not_silent(bench: Bench) -> None:
+    await bench.say("status", status(low=True, call=3))
+    await bench.say("status", status("asleep", low=True, call=3))
+    assert bench.relay.state().silent == ()
+
+
+async def test_a_gateway_that_starts_anew_knows_which_node_saves_its_battery(tmp_path: Path) -> None:
+    async for bench in Bench(tmp_path).opened():
+        await bench.say("status", status(low=True, points=["door_open"]))
+    async for bench in Bench(tmp_path).opened():
+        bench.clock.instant += 3_600 * MINUTE
+        bench.relay.look()
+        bench.pipeline.flush()
+        assert b"bad/saving_power" in b"\n".join(await bench.messages())
+
+
 async def test_numbers_that_never_came_are_told(bench: Bench) -> None:
     await bench.say("telemetry", pack(1))
     await bench.say("telemetry", pack(9, since=1))

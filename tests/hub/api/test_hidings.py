@@ -9,9 +9,10 @@ import msgspec
 import pytest
 from tests.hub.api.conftest import open_site
 
-from linli_core.alarm import Suppression
+from linli_core.alarm import CONDITION_HOLDS, Suppression
 from linli_core.instant import HOUR, SECOND, to_rfc3339
 from linli_platform.alarms import ActionMissing, AlarmRow, Filter
+from linli_platform.alarms.last_words import SAVING_POWER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,6 +146,91 @@ async def test_devices_of_a_silent_gateway_are_silent_by_design(site: Site, cloc
     await site.settle()
     shown_now = {row.rule for row in await site.alarms.find(Filter(active=True)) if row.hiding is None}
     assert "system.device-silent" in shown_now
+
+
+def said_last(site: Site, clock: Clock) -> None:
+    """A node reports, says that its battery is low, and that it saves it; its gateway lives on."""
+    for _ in range(4):
+        site.commit("gw", [("leak-1/water_leak", clock(), 0.0), ("leak-1/battery_low", clock(), 0.0)])
+        clock.forward(900 * SECOND)
+    site.commit("gw", [("leak-1/battery_low", clock(), 1.0)])
+    clock.forward(SECOND)
+    for point in ("leak-1/water_leak", "leak-1/battery_low"):
+        site.commit("gw", [(point, clock(), None)], quality=SAVING_POWER)
+
+
+async def live(site: Site, clock: Clock, hours: int) -> None:
+    for _ in range(hours):
+        clock.forward(HOUR)
+        site.commit("gw", [("meter-1/voltage", clock(), 230.0)])
+        await site.settle()
+
+
+async def shown_and_hidden(site: Site, subject: str = "gw/leak-1") -> tuple[set[str], list[str]]:
+    shown = {
+        row.rule
+        for row in await site.alarms.find(Filter(active=True))
+        if row.hiding is None and row.state in CONDITION_HOLDS and row.subject.startswith(subject)
+    }
+    hidden = [row for row in await site.alarms.hidden() if row.state in CONDITION_HOLDS]
+    return shown, [row.hiding.reason for row in hidden if row.hiding is not None]
+
+
+async def test_the_silence_of_a_node_that_saves_its_battery_is_no_alarm_of_its_own(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_site(tmp_path, clock) as site:
+        said_last(site, clock)
+        await live(site, clock, 30)
+        # One alarm, about what is to be done; the silence is listed with why.
+        expected = ({"system.battery-low"}, ["saving_power: gw/leak-1"])
+        assert await shown_and_hidden(site) == expected
+    async with open_site(tmp_path, clock) as site:
+        await live(site, clock, 1)
+        assert await shown_and_hidden(site) == expected
+        # New cells: it hands over what it kept, and is a device as any other.
+        for back in range(20, 0, -1):
+            site.commit("gw", [("leak-1/water_leak", clock() - back * HOUR, 0.0)])
+        site.commit("gw", [("leak-1/water_leak", clock(), 0.0), ("leak-1/battery_low", clock(), 0.0)])
+        await site.settle()
+        assert await shown_and_hidden(site) == (set(), [])
+        await live(site, clock, 30)
+        assert await shown_and_hidden(site) == ({"system.device-silent"}, [])
+
+
+async def test_what_a_node_kept_through_its_silence_shows_no_alarm_while_it_is_handed_over(
+    site: Site, clock: Clock
+) -> None:
+    heard: list[tuple[str, bool]] = []
+    said_last(site, clock)
+    await live(site, clock, 30)
+    site.alarms.listen(lambda row: heard.append((row.state.value, row.hiding is not None)))
+    for back in range(20, -1, -1):
+        site.commit("gw", [("leak-1/water_leak", clock() - back * HOUR, 0.0)])
+        clock.forward(SECOND)
+        if site.alarms.hiding.has_turned(clock()):
+            await site.alarms._tell_hidden()
+        await site.settle()
+    assert heard == [("returned_unacknowledged", True)]
+
+
+async def test_the_list_of_what_is_hidden_says_why_a_node_is_silent(
+    client: httpx.AsyncClient, site: Site, clock: Clock
+) -> None:
+    said_last(site, clock)
+    await live(site, clock, 30)
+    for lang, words in (("en", "saves its battery: change it"), ("zh", "电池欠压，停发省电：请换电池")):
+        page = (await client.get("/alarms/hidden", headers={"Accept": "text/html", "Accept-Language": lang})).text
+        assert words in page
+
+
+async def test_what_a_device_says_again_of_the_time_before_its_last_word_is_no_word_after_it(
+    site: Site, clock: Clock
+) -> None:
+    said_last(site, clock)
+    site.commit("gw", [("leak-1/water_leak", clock() - 2 * HOUR, 0.0)])
+    await live(site, clock, 30)
+    assert await shown_and_hidden(site) == ({"system.battery-low"}, ["saving_power: gw/leak-1"])
 
 
 @pytest.mark.parametrize(
