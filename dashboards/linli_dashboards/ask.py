@@ -21,6 +21,8 @@ class Aggregate(StrEnum):
     COUNT = "count"
     CONSUMED = "consumed"
     """By how much a counter has risen; what it falls by (reset, swap, rollover) counts as nothing."""
+    RATE = "rate"
+    """How fast a counter rose from one reading to the next, of which a low one is picked (:attr:`Ask.percent`)."""
     UNUSABLE = "unusable"
     """How many readings came and were BAD."""
 
@@ -38,6 +40,10 @@ class Window(StrEnum):
     """All of the time that is shown."""
     NEWEST = "newest"
     """The last hour of the time that is shown."""
+    NIGHTS = "nights"
+    """The last two days of it, though it were shorter: what began a week ago and was mended is told no more."""
+    FORTNIGHT = "fortnight"
+    """The last fourteen days of it, though it were shorter."""
 
 
 class Whom(StrEnum):
@@ -78,7 +84,9 @@ class Ask:
             the aggregate goes over the readings of all of them at once.
         window: Of each value.
         inner: Window of the points before they are brought together, where that is another; of all the time that is
-            shown, hundredths of it.
+            shown, hundredths of it. A rate is how much a counter rose in such a time.
+        percent: Of the rates the one below which so many of a hundred are. Of less than 50 / percent of them that is
+            none: whoever is read too seldom to tell is given no value.
         whom: For whom.
         lived: In dwellings or not.
         plain: Only points without phase, tariff, channel or storage: the totals.
@@ -98,6 +106,7 @@ class Ask:
     across: str = ""
     window: Window = Window.AUTO
     inner: Window | None = None
+    percent: int = 0
     whom: Whom = Whom.PLACE
     lived: Lived = Lived.ANYWHERE
     plain: bool = True
@@ -117,6 +126,11 @@ class Ask:
         if self.times:
             return "money"
         return self.shown or unit_of(self.quantity)
+
+    @property
+    def enough(self) -> int:
+        """How many values there have to be that a low one of a hundred is one of them."""
+        return -(-50 // self.percent) if self.percent else 1
 
     @property
     def scale(self) -> str:

@@ -30,6 +30,7 @@ KEPT: Final = frozenset({"device", "gateway", "point"})
 ANY: Final = ".*"
 """What a variable stands for while all is chosen: an area that is none matches it too."""
 
+_COUNTED: Final = "counted"
 _BAD: Final = quality_code(Quality.BAD)
 _EXTREMES: Final = frozenset({Aggregate.MINIMUM, Aggregate.MAXIMUM})
 """What answers with the instant of what it picked, where no windows are asked for: every reading would be looked at."""
@@ -40,7 +41,10 @@ _WINDOWS: Final = {
     Window.HOUR: "1h",
     Window.DAY: "1d",
 }
-_ONE: Final = frozenset({Window.WHOLE, Window.NEWEST})
+LAST: Final = {Window.NEWEST: "1h", Window.NIGHTS: "2d", Window.FORTNIGHT: "14d"}
+"""Windows that are the last part of the time shown."""
+
+_ONE: Final = frozenset({Window.WHOLE, *LAST})
 """Windows of which there is one."""
 
 _ZONE: Final = " tz('Local')"
@@ -102,7 +106,7 @@ def _ask(question: Ask, lang: Language, scope: Scope) -> str:
     # The platform has the extremes of windows at hand. A database has not, and dates an extreme by its window: one
     # begins before the time shown, and would be left out.
     lone = question.window is Window.WHOLE and question.aggregate in _EXTREMES and scope is Scope.PLATFORM
-    if question.aggregate is Aggregate.CONSUMED or question.across or lone:
+    if question.aggregate in {Aggregate.CONSUMED, Aggregate.RATE} or question.across or lone:
         return _across(question, lang, scope)
     value = _aggregated(question, scope)
     window = None if question.window in _ONE else question.window
@@ -148,13 +152,23 @@ def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     each = (*by, *(tag for tag in ("gateway", "point") if tag not in by))
     if ask.aggregate is Aggregate.CONSUMED:
         value = f'non_negative_difference(last("{VALUE}"))'
+    elif ask.aggregate is Aggregate.RATE:
+        # By the time from one window that holds a reading to the next: a day is no hour in which so much ran.
+        value = f'non_negative_derivative(last("{VALUE}"), {_WINDOWS[inner or Window.HOUR]})'
     else:
         value = f'{ask.aggregate.value}("{VALUE}")'
     conditions = _conditions(ask, scope)
     points = _select(f'{value} AS "{VALUE}"', f'"{ask.quantity}"', conditions, _groups(inner, each), "null")
     across = ask.across or ("sum" if ask.aggregate is Aggregate.CONSUMED else ask.aggregate.value)
-    together = f'{across}("{VALUE}"){_times(ask)} AS "{ask.name}"'
+    brought = f'percentile("{VALUE}", {ask.percent})' if ask.percent else f'{across}("{VALUE}")'
     window = None if ask.window in _ONE else ask.window
+    if ask.percent and scope is Scope.DATABASE:
+        # InfluxDB answers with nothing at all where the first group has too few values for a percentile.
+        both = f'{brought} AS "{VALUE}", count("{VALUE}") AS "{_COUNTED}"'
+        found = _select(both, f"({points})", [_range(ask)], _groups(window, by), "none")
+        enough = [_range(ask), f'"{_COUNTED}" >= {ask.enough}']
+        return _select(f'"{VALUE}"{_times(ask)} AS "{ask.name}"', f"({found})", enough, _groups(None, by), "none")
+    together = f'{brought}{_times(ask)} AS "{ask.name}"'
     return _select(together, f"({points})", [_range(ask)], _groups(window, by), "null")
 
 
@@ -169,8 +183,8 @@ def _times(ask: Ask) -> str:
 
 
 def _range(ask: Ask) -> str:
-    if ask.window is Window.NEWEST:
-        return "time >= ${__to}ms - 1h AND time <= ${__to}ms"
+    if ask.window in LAST:
+        return f"time >= ${{__to}}ms - {LAST[ask.window]} AND time <= ${{__to}}ms"
     if ask.earlier:
         return f"time >= ${{__from}}ms - {ask.earlier} AND time <= ${{__to}}ms - {ask.earlier}"
     return "$timeFilter"

@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from linli_core.catalogue import Language, text
 from linli_dashboards.ask import Aggregate, Ask, Question, Shape, Window
 from linli_dashboards.dialect import Heading, without_places
-from linli_dashboards.influxql import Query
+from linli_dashboards.influxql import LAST, Query
 from linli_dashboards.links import PREFIX
 
 _WINDOWS: Final = {
@@ -27,8 +27,10 @@ _WINDOWS: Final = {
     Window.HOUR: "1h",
     Window.DAY: "1d",
     Window.WHOLE: "$__range",
-    Window.NEWEST: "1h",
+    **LAST,
 }
+_HOURS: Final = {Window.DAY: 24, Window.NIGHTS: 48, Window.FORTNIGHT: 14 * 24}
+_HOURS_OF: Final = {"1h": 1, "1d": 24}
 _OVER: Final = {
     Aggregate.MEAN: ("avg", "avg_over_time"),
     Aggregate.MINIMUM: ("min", "min_over_time"),
@@ -45,6 +47,8 @@ def expression(ask: Ask) -> str:
         return f"sum{_by(ask)} (count_over_time({_selector(ask, '(raw|missing)')}[{window}]))"
     if ask.aggregate is Aggregate.CONSUMED:
         return _consumed(ask) + _times(ask)
+    if ask.aggregate is Aggregate.RATE:
+        return _rate(ask) + _times(ask)
     across, over = _OVER[ask.aggregate]
     points = f"{over}({_selector(ask, 'value')}[{window}]{_earlier(ask)})"
     return f"{ask.across or across}{_by(ask)} ({points}){_times(ask)}"
@@ -60,6 +64,31 @@ def _consumed(ask: Ask) -> str:
         return f"{ask.across or 'sum'}{_by(ask)} ({points})"
     together = f"sum{_by(ask)} ({points})"
     return f"{ask.across or 'sum'}_over_time(({together})[{_WINDOWS[ask.window]}:{window}])"
+
+
+def _rate(ask: Ask) -> str:
+    """Return the low one of a counter's rates, of those points alone that have readings enough.
+
+    ``increase`` would tell nothing of an hour without a reading but that nothing ran in it. So what stood at the end of
+    one hour is held against what stood at the end of the one before; of a meter that is read more seldom, four hours.
+    """
+    if ask.inner is not Window.HOUR:
+        return f"min{_by(ask)} ({_low(ask, _WINDOWS[ask.inner or Window.DAY], ask.enough)})"
+    often = _HOURS[ask.window] * 4 // 5
+    return f"min{_by(ask)} (({_low(ask, '1h', often)}) or ({_low(ask, '1h', ask.enough, parts=4)}))"
+
+
+def _low(ask: Ask, step: str, enough: int, parts: int = 1) -> str:
+    each = ", ".join(dict.fromkeys([*ask.by, "gateway", "point"]))
+    selector, whole = _selector(ask, "value"), _WINDOWS[ask.window]
+    span, share = (f"{parts}h", f" / {parts}") if parts > 1 else (step, "")
+    stood = f"max by ({each}) (last_over_time({selector}[{span}]"
+    rises = f"(({stood})) - {stood} offset {span}))) >= 0){share}"
+    # VictoriaMetrics takes a value between two; the one that has the rank is asked for.
+    many = _HOURS[ask.window] // _HOURS_OF[step]
+    rank = max(0, many * ask.percent // 100 + int(many * ask.percent % 100 >= 50) - 1)
+    low = f"quantile_over_time({rank / (many - 1):.4f}, ({rises})[{whole}:{step}])"
+    return f"{low} if (sum by ({each}) (count_over_time({selector}[{whole}])) >= {enough})"
 
 
 def _selector(ask: Ask, kind: str) -> str:

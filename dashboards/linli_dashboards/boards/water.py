@@ -11,21 +11,44 @@ from linli_dashboards.panel import Look, Panel, Row
 from linli_dashboards.variables import Number
 
 
-def _quietest(shown: str, name: str, rate: int = 1, times: str = "") -> Ask:
-    """Return what flowed in the quietest hour: what is more than nothing runs all the time."""
+def _steady(shown: str, name: str, rate: int = 1, times: str = "") -> Ask:
+    """Return what ran at all hours of the last two days, but one in twenty: what is more than nothing never ends.
+
+    That is no least value: one hour in which the main was shut, or of which a part is still to come, hides no leak.
+    """
     return Ask(
         "water_volume",
-        Aggregate.CONSUMED,
+        Aggregate.RATE,
         shown,
         by=("gateway", "device"),
-        across="min",
-        window=Window.WHOLE,
+        window=Window.NIGHTS,
         inner=Window.HOUR,
+        percent=5,
         rate=rate,
         times=times,
         shape=Shape.TABLE,
         name=name,
         label=f"board.column.{name}",
+    )
+
+
+def _of_days(name: str, percent: int) -> Ask:
+    """Return what was used on a day, of fourteen: that any meter tells, however seldom it is read.
+
+    The least of them but one: the present day is not over.
+    """
+    return Ask(
+        "water_volume",
+        Aggregate.RATE,
+        "l",
+        by=("gateway", "device"),
+        window=Window.FORTNIGHT,
+        inner=Window.DAY,
+        percent=percent,
+        shape=Shape.TABLE,
+        name=name,
+        label=f"board.column.{name}",
+        may_be_empty="board.empty.few_days",
     )
 
 
@@ -45,7 +68,7 @@ WATER: Final = Board(
         Panel(
             "board.water.suspicions",
             Look.TABLE,
-            (_quietest("l", "quiet"), _quietest("l", "daily", 24), _quietest("m3", "money", 24, "water_price")),
+            (_steady("l", "steady"), _steady("l", "daily", 24), _steady("m3", "money", 24, "water_price")),
             width=12,
             height=10,
             joined=True,
@@ -58,15 +81,24 @@ WATER: Final = Board(
             (
                 Ask(
                     "water_volume",
-                    Aggregate.CONSUMED,
+                    Aggregate.RATE,
                     "l",
                     by=("device",),
-                    across="min",
                     window=Window.DAY,
                     inner=Window.HOUR,
+                    percent=10,
                 ),
             ),
             height=10,
+            drill=(TO_DEVICE,),
+        ),
+        Panel(
+            "board.water.days",
+            Look.TABLE,
+            (_of_days("least_day", 12), _of_days("middle_day", 50)),
+            width=24,
+            joined=True,
+            ranked="least_day",
             drill=(TO_DEVICE,),
         ),
         Row("board.water.use"),

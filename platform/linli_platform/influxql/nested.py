@@ -6,16 +6,19 @@ what the source takes together of them stays in columns, and is taken together o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from linli_platform.influxql.columns import Chosen, Schema, choose
+from linli_platform.influxql.evaluate import Table
 from linli_platform.influxql.frame import Frame, framed
 from linli_platform.influxql.parse import QueryError
 from linli_platform.influxql.prepared import (
     AGGREGATED,
     Points,
+    Selecting,
     differing,
     of_groups,
     picked,
@@ -36,7 +39,7 @@ from linli_platform.influxql.taken import (
     ready,
     taken,
 )
-from linli_platform.influxql.vector import vector
+from linli_platform.influxql.vector import Vector
 from linli_platform.store.query import Measure, taken_together
 
 _ALWAYS: Final = np.array([-(2**63), 2**63 - 1], np.int64)
@@ -93,7 +96,7 @@ class Nested:
         assert isinstance(call, Call)
         values = reduced(call.name, part.steps.measures, part.kind)
         if self.frame.windows is None:
-            times = np.full(len(values), self.frame.reach.start if self.frame.reach.has_start else 0, np.int64)
+            times = np.full(len(values), _moment(self.frame), np.int64)
         else:
             times = part.edges[part.steps.window]
         return Points(part.steps.group, times, values.data, values.kind)
@@ -145,8 +148,8 @@ def together(
         most: Values that the subquery may come to.
     """
     planned = plan(chosen, windowed=frame.windows is not None)
-    lone = selecting(chosen) if frame.windows is None else None
-    field = planned[0] if planned is not None else lone[1] if lone is not None else ""
+    lone = selecting(chosen) if planned is None else None
+    field = planned[0] if planned is not None else lone.field if lone is not None else ""
     if field not in inner.schema.fields or frame.descending:
         return None
     found = inner.points(source, most)
@@ -157,24 +160,72 @@ def together(
     of_each = [(key[0], *("" if place is None else key[place] for place in places)) for key in of_inner]
     keys = sorted(set(of_each))
     numbers = {key: number for number, key in enumerate(keys)}
-    groups = np.array([numbers[key] for key in of_each], np.int32)
-    points = Points(groups[points.group], points.times, points.values, points.kind)
+    number = np.array([numbers[key] for key in of_each], np.int32)
+    points = Points(number[points.group], points.times, points.values, points.kind)
     if planned is not None:
         # Rows of a subquery lie where its windows begin, and that may be before the time asked for.
         edges = _ALWAYS if frame.windows is None else edges_of(frame)[0]
         steps = taken_together(points.group, points.times, points.values, edges, planned[1])
         return groups_of(Taken(keys, steps, edges, points.kind), frame, chosen, select)
     assert lone is not None
-    one = picked(lone[0], points)
-    values = vector(one.kind, one.values)
-    columns = [of_groups(column.expression, lambda _call: values, len(values)) for column in chosen]
-    return ready(keys, one.group.tolist(), one.times, columns)
+    if frame.windows is not None:
+        return _of_windows(select, frame, keys, points, chosen, lone, most)
+    one = picked(lone, points)
+    # Whoever has too few values for a percentile has a row all the same, without a value.
+    groups = np.unique(points.group)
+    place = np.searchsorted(groups, one.group)
+    times, data = np.full(len(groups), _moment(frame), np.int64), np.zeros(len(groups), points.values.dtype)
+    there = np.zeros(len(groups), np.bool_)
+    times[place], data[place], there[place] = one.times, one.values, True
+    return ready(keys, groups.tolist(), times, _columns(chosen, Vector(one.kind, data, there)))
+
+
+def _of_windows(
+    select: Select,
+    frame: Frame,
+    keys: Sequence[Key],
+    points: Points,
+    chosen: Sequence[Chosen],
+    lone: Selecting,
+    most: int,
+) -> dict[Key, Making] | None:
+    """Return groups with a row for each window, where a lone selector picks one value of it at most."""
+    if select.fill not in {Fill.NULL, Fill.NONE}:
+        return None
+    edges = edges_of(frame)[0]
+    length = len(edges) - 1
+    if len(keys) * length > most:
+        return None
+    window = np.searchsorted(edges, points.times, "right") - 1
+    within = (window >= 0) & (window < length)
+    kept = Points(points.group[within], points.times[within], points.values[within], points.kind)
+    one = picked(lone, kept, window[within])
+    place = one.group * length + np.searchsorted(edges, one.times, "right") - 1
+    data, there = np.zeros(len(keys) * length, points.values.dtype), np.zeros(len(keys) * length, np.bool_)
+    data[place], there[place] = one.values, True
+    columns = _columns(chosen, Vector(one.kind, data, there))
+    found: dict[Key, Making] = {}
+    for number in np.unique(kept.group).tolist():
+        rows = np.arange(number * length, (number + 1) * length)
+        rows = rows if select.fill is Fill.NULL else rows[there[rows]]
+        if len(rows):
+            own = [column.take(rows) for column in columns]
+            found[keys[number]] = partial(Table, edges[rows - number * length], own)
+    return found
+
+
+def _columns(chosen: Sequence[Chosen], values: Vector) -> list[Vector]:
+    return [of_groups(column.expression, lambda _call: values, len(values)) for column in chosen]
+
+
+def _moment(frame: Frame) -> int:
+    return frame.reach.start if frame.reach.has_start else 0
 
 
 def _is_plain(column: Chosen, frame: Frame) -> bool:
     """Tell whether a column is an aggregate alone, or by how much one changes."""
     call = column.expression
-    if not isinstance(call, Call) or differing([column]) is not None:
+    if not isinstance(call, Call) or (frame.windows is not None and differing([column], frame.windows.interval)):
         return isinstance(call, Call)
     # A window in which nothing was counted is a row with 0 in it.
     return call.name in AGGREGATED and not (call.name == "count" and frame.windows is not None)
@@ -183,4 +234,4 @@ def _is_plain(column: Chosen, frame: Frame) -> bool:
 def _kind_of(call: Call, field: Kind) -> Kind:
     if call.name == "count":
         return Kind.INTEGER
-    return Kind.FLOAT if call.name == "mean" else field
+    return Kind.FLOAT if call.name == "mean" or "derivative" in call.name else field

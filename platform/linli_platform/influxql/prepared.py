@@ -11,11 +11,13 @@ from linli_platform.influxql.checks import calls_of
 from linli_platform.influxql.columns import Chosen
 from linli_platform.influxql.functions import MATHEMATICS, MATHEMATICS_OF_TWO, SELECTORS, TRANSFORMATIONS
 from linli_platform.influxql.mathematics import apply, combine, constant
-from linli_platform.influxql.syntax import Binary, Call, Expression, Kind, Name
+from linli_platform.influxql.syntax import Binary, Call, Duration, Expression, Kind, Name, Number
 from linli_platform.influxql.vector import Mask, Times, Vector, vector
 from linli_platform.store.query import Measure, Steps
 
 _DIFFERENCES: Final = frozenset({"difference", "non_negative_difference"})
+_DERIVATIVES: Final = frozenset({"derivative", "non_negative_derivative"})
+_RISES: Final = "non_negative_"
 _NEEDS: Final[dict[str, frozenset[Measure]]] = {
     "count": frozenset({Measure.COUNT}),
     "sum": frozenset({Measure.SUM}),
@@ -28,6 +30,8 @@ _NEEDS: Final[dict[str, frozenset[Measure]]] = {
 }
 AGGREGATED: Final = frozenset(_NEEDS)
 """Functions that the store can take together."""
+
+PERCENTILE: Final = "percentile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,38 +111,65 @@ def plan(chosen: Sequence[Chosen], *, windowed: bool) -> tuple[str, frozenset[Me
     return fields.pop(), frozenset().union(*(_NEEDS[call.name] for call in plain))
 
 
-def differing(chosen: Sequence[Chosen]) -> tuple[Measure, bool] | None:
-    """Return of what the differences from window to window are asked, and whether only rises; ``None`` for all else."""
-    if len(chosen) != 1 or not isinstance(call := chosen[0].expression, Call) or len(call.arguments) != 1:
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """That a measure's change from window to window is asked for.
+
+    Attributes:
+        measure: Of what.
+        rises: Leave out what is less than before.
+        unit: In what time it changes by so much (ns); 0 for the change itself, however long that took.
+    """
+
+    measure: Measure
+    rises: bool
+    unit: int = 0
+
+
+def differing(chosen: Sequence[Chosen], interval: int) -> Differing | None:
+    """Return of what the changes from window to window are asked; ``None`` for all else.
+
+    Args:
+        chosen: The columns.
+        interval: Length of a window (ns).
+    """
+    if len(chosen) != 1 or not isinstance(call := chosen[0].expression, Call) or not call.arguments:
         return None
-    inner = call.arguments[0]
+    inner, *more = call.arguments
     # Where nothing was counted, that is 0 and no gap.
-    if call.name not in _DIFFERENCES or not isinstance(inner, Call) or inner.name not in _NEEDS.keys() - {"count"}:
+    if not isinstance(inner, Call) or inner.name not in _NEEDS.keys() - {"count"} or len(_NEEDS[inner.name]) > 1:
         return None
-    needed = _NEEDS[inner.name]
-    return (next(iter(needed)), call.name.startswith("non_negative")) if len(needed) == 1 else None
+    (measure,) = _NEEDS[inner.name]
+    rises = call.name.startswith(_RISES)
+    if call.name in _DIFFERENCES and not more:
+        return Differing(measure, rises)
+    if call.name in _DERIVATIVES and not more:
+        return Differing(measure, rises, interval)
+    if call.name in _DERIVATIVES and len(more) == 1 and isinstance(more[0], Duration):
+        return Differing(measure, rises, more[0].value)
+    return None
 
 
-def differences(
-    steps: Steps, edges: Times, first: int, last: int, measure: Measure, kind: Kind, *, rises: bool
-) -> Points:
-    """Return the differences of each group from one window that holds anything to the next, all groups at once.
+def differences(steps: Steps, edges: Times, first: int, last: int, asked: Differing, kind: Kind) -> Points:
+    """Return the changes of each group from one window that holds anything to the next, all groups at once.
 
     Args:
         steps: By group, then by window.
         edges: Where each window begins, and where the last one ends (ns).
         first: Where the first window that is asked for begins.
         last: Where the last one does.
-        measure: Of what.
+        asked: Of what, and in what time.
         kind: Of the field.
-        rises: Leave out what is less than before.
     """
-    values, group = steps.measures[measure], steps.group
-    change, times = np.diff(values), edges[steps.window[1:]]
+    values, group, starts = steps.measures[asked.measure], steps.group, edges[steps.window]
+    change, times = np.diff(values), starts[1:]
     kept = (np.diff(group) == 0) & (times >= first) & (times <= last)
-    if rises:
+    if asked.rises:
         kept &= change >= 0
-    return Points(group[1:][kept], times[kept], change[kept], kind)
+    found, kind = change[kept], Kind.FLOAT if asked.unit else kind
+    if asked.unit:
+        found = found.astype(np.float64) / (np.diff(starts)[kept] / float(asked.unit))
+    return Points(group[1:][kept], times[kept], found, kind)
 
 
 def parted(points: Points) -> dict[int, tuple[Times, Vector]]:
@@ -153,28 +184,65 @@ def parted(points: Points) -> dict[int, tuple[Times, Vector]]:
     }
 
 
-def selecting(chosen: Sequence[Chosen]) -> tuple[str, str] | None:
-    """Return the lone selector that columns are made of, and its field; ``None`` for all else."""
+@dataclass(frozen=True, slots=True)
+class Selecting:
+    """A lone selector, of which all of a statement is made.
+
+    Attributes:
+        call: Itself.
+        field: Of what.
+        share: Of a percentile.
+    """
+
+    call: Call
+    field: str
+    share: float = 0.0
+
+    @property
+    def is_percentile(self) -> bool:
+        """Whether it picks by rank: of a few values none may have it."""
+        return self.call.name == PERCENTILE
+
+
+def selecting(chosen: Sequence[Chosen]) -> Selecting | None:
+    """Return the lone selector that columns are made of; ``None`` for all else."""
     calls = [call for column in chosen for call in calls_of(column.expression)]
-    if len(calls) != 1 or len(chosen) != 1 or calls[0].name not in SELECTORS & _NEEDS.keys():
+    if len(calls) != 1 or len(chosen) != 1 or calls[0].name not in SELECTORS:
         return None
     (field, *more) = calls[0].arguments
-    return (calls[0].name, field.name) if isinstance(field, Name) and not more else None
+    if not isinstance(field, Name):
+        return None
+    if calls[0].name != PERCENTILE:
+        return None if more else Selecting(calls[0], field.name)
+    return Selecting(calls[0], field.name, float(more[0].value)) if isinstance(more[0], Number) else None
 
 
-def picked(name: str, points: Points) -> Points:
-    """Return the value that a selector picks of each group, of equal ones the earliest; groups are in order then."""
+def picked(selector: Selecting, points: Points, windows: NDArray[np.int64] | None = None) -> Points:
+    """Return what a selector picks of each group that has it, of equal values the earliest; groups are in order then.
+
+    Args:
+        selector: By which.
+        points: Of what.
+        windows: In which window of its group each of them lies; it is picked of each window then.
+    """
     if not len(points.group):
         return points
-    order = np.lexsort((points.times, points.group))
-    group, times, values = points.group[order], points.times[order], points.values[order]
-    begins = np.flatnonzero(np.r_[True, np.diff(group) != 0])
+    where = np.zeros(len(points.group), np.int64) if windows is None else windows
+    ranked = (points.times, points.values) if selector.is_percentile else (points.times,)
+    order = np.lexsort((*ranked, where, points.group))
+    group, where, times, values = points.group[order], where[order], points.times[order], points.values[order]
+    begins = np.flatnonzero(np.r_[True, (np.diff(group) != 0) | (np.diff(where) != 0)])
+    counts = np.diff(np.r_[begins, len(group)])
     rows = begins
-    if name == "last":
-        rows = np.r_[begins[1:], len(group)] - 1
-    elif name in {"min", "max"}:
-        best = (np.minimum if name == "min" else np.maximum).reduceat(values, begins)
-        best_rows = np.flatnonzero(values == np.repeat(best, np.diff(np.r_[begins, len(group)])))
+    if selector.is_percentile:
+        places = np.floor(counts * selector.share / 100 + 0.5).astype(np.int64) - 1
+        there = (places >= 0) & (places < counts)
+        rows = begins[there] + places[there]
+    elif selector.call.name == "last":
+        rows = begins + counts - 1
+    elif selector.call.name in {"min", "max"}:
+        best = (np.minimum if selector.call.name == "min" else np.maximum).reduceat(values, begins)
+        best_rows = np.flatnonzero(values == np.repeat(best, counts))
         rows = best_rows[np.searchsorted(best_rows, begins)]
     return Points(group[rows], times[rows], values[rows], points.kind)
 

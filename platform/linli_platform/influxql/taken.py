@@ -103,13 +103,14 @@ def groups_of(each: Taken, frame: Frame, chosen: Sequence[Chosen], select: Selec
 
 
 def differences_of(each: Taken, frame: Frame, chosen: Sequence[Chosen], fill: Fill) -> Points | None:
-    """Return the differences from window to window, if those are all that is asked for."""
-    plainly = differing(chosen) if fill in {Fill.NULL, Fill.NONE} and not frame.descending else None
-    if plainly is None or frame.windows is None:
+    """Return the changes from window to window, if those are all that is asked for."""
+    if frame.windows is None or frame.descending or fill not in {Fill.NULL, Fill.NONE}:
         return None
-    measure, rises = plainly
+    plainly = differing(chosen, frame.windows.interval)
+    if plainly is None:
+        return None
     asked = int(starts_of(frame.windows, frame.reach, 0, descending=False)[0][0])
-    return differences(each.steps, each.edges, asked, int(each.edges[-2]), measure, each.kind, rises=rises)
+    return differences(each.steps, each.edges, asked, int(each.edges[-2]), plainly, each.kind)
 
 
 def ready(keys: Sequence[Key], numbers: Sequence[int], times: Times, columns: Sequence[Vector]) -> dict[Key, Making]:

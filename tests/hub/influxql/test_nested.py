@@ -34,7 +34,10 @@ class _RowByRow(StoreSource):
 
 @pytest.fixture(scope="module")
 def meters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
-    """Four registers: one is exchanged for a new one, one is silent for an hour, one reads half an hour only."""
+    """Four registers: one is exchanged for a new one, one is silent for an hour, one reads half an hour only.
+
+    Of a fifth there is nothing in the time that is asked for.
+    """
     chance = np.random.default_rng(8)
     with DuckDBStore(tmp_path_factory.mktemp("meters") / "store.duckdb") as store:
         for number, device in enumerate(("m1", "m2", "m3", "m4")):
@@ -46,6 +49,7 @@ def meters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
                 if not silent:
                     rows.append((T0 + minute * MINUTE, register, BAD if minute % 37 == 5 else GOOD))
             put(store, "gw-1", f"{device}/energy_import", rows)
+        put(store, "gw-1", "m5/energy_import", [(T0 + 400 * MINUTE, 1.0, GOOD)])
         yield store
 
 
@@ -61,9 +65,11 @@ def _asked(source: StoreSource, text: str) -> Any:
 _CONSUMED = f"""(SELECT non_negative_difference(last("value")) AS "used" FROM "energy_import" WHERE {_TIME}
  GROUP BY time(10m), "building", "device", "point" fill(null))"""
 _HIGHEST = f"""(SELECT max("value") AS "used" FROM "energy_import" WHERE {_TIME} GROUP BY time(10m), "device")"""
+_RATE = _CONSUMED.replace('difference(last("value"))', 'derivative(last("value"), 1h)')
+_CHANGE = _CONSUMED.replace('non_negative_difference(last("value"))', 'derivative(min("value"))')
 
 
-@pytest.mark.parametrize("inner", [_CONSUMED, _HIGHEST])
+@pytest.mark.parametrize("inner", [_CONSUMED, _HIGHEST, _RATE, _CHANGE])
 @pytest.mark.parametrize(
     "outer",
     [
@@ -80,6 +86,15 @@ _HIGHEST = f"""(SELECT max("value") AS "used" FROM "energy_import" WHERE {_TIME}
         'SELECT sum("used") FROM {} WHERE {} GROUP BY "device" SLIMIT 2 SOFFSET 1',
         "SELECT mean(*) FROM {} WHERE {} GROUP BY *",
         'SELECT sum("nothing") FROM {} WHERE {}',
+        'SELECT percentile("used", 10) * 24 AS "steady" FROM {} WHERE {} GROUP BY "device", "building"',
+        # Where few values are, a low one of a hundred is none of them.
+        'SELECT percentile("used", 5) FROM {} WHERE {} GROUP BY "device"',
+        'SELECT percentile("used", 0.1) FROM {} WHERE {}',
+        'SELECT percentile("used", 100) FROM {} WHERE {} GROUP BY "building"',
+        'SELECT percentile("used", 20) AS "p" FROM {} WHERE {} GROUP BY time(1h), "device" fill(null)',
+        'SELECT percentile("used", 10) * 2 FROM {} WHERE {} GROUP BY time(30m), "building" fill(none)',
+        'SELECT percentile("used", 50) FROM {} WHERE {} GROUP BY time(30m), "device" fill(previous)',
+        'SELECT max("used") FROM {} WHERE {} GROUP BY time(30m), "device"',
     ],
 )
 def test_a_subquery_taken_together_is_what_its_rows_come_to(
