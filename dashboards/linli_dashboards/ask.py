@@ -96,6 +96,7 @@ class Ask:
         shape: Of the answer.
         label: Key of a text that names the series or column; empty: named by its tags.
         name: Of the column in the answer.
+        most: Series at most, the first by their tags; 0 for all.
         may_be_empty: Key of the text that says why there may be no answer.
     """
 
@@ -116,6 +117,7 @@ class Ask:
     shape: Shape = Shape.SERIES
     label: str = ""
     name: str = "value"
+    most: int = 0
     may_be_empty: str = ""
 
     @property

@@ -45,6 +45,7 @@ class Board:
         shown: How much time is shown at first (``24h``, ``7d``).
         today: Show the day so far instead.
         places: What the reader may choose, from the largest.
+        single: It shows one device.
         numbers: What else.
         refresh: How often it asks again.
     """
@@ -54,6 +55,7 @@ class Board:
     shown: str = "24h"
     today: bool = False
     places: tuple[str, ...] = tuple(PLACES)
+    single: bool = False
     numbers: tuple[Number, ...] = ()
     refresh: str = "1m"
 
@@ -72,7 +74,7 @@ class Board:
         whom = Whom.PLACE if len(self.places) > 1 else Whom.AREA
         dialect = dialect or InfluxQL()
         source, suffix = dialect.source, dialect.suffix
-        maker = Maker(lang, dialect, source)
+        maker = Maker(lang, dialect, source, self.single)
         return Dashboard(
             uid=uid(self.name, lang, suffix),
             title=text(f"board.{self.name}.title", lang),
@@ -87,8 +89,11 @@ class Board:
             panels=list(self._placed(maker)),
             templating=DashboardDashboardTemplating(
                 list_val=[
-                    *(place(name, lang, source) for name in (() if suffix else self.places)),
-                    *([device(dialect.devices(), lang, source)] if suffix else []),
+                    *(
+                        place(name, lang, source, one=self.single and name == "device")
+                        for name in (() if suffix else self.places)
+                    ),
+                    *([device(dialect.devices(), lang, source, one=self.single)] if suffix else []),
                     period(lang),
                     *(number(each, lang) for each in self.numbers),
                     *([] if suffix else [console_at(console)]),

@@ -98,7 +98,10 @@ class Query(Builder[Dataquery]):
 
 def statement(question: Question, lang: Language, scope: Scope = Scope.PLATFORM) -> str:
     """Return the statement that asks a question."""
-    text = _record(question, lang) if isinstance(question, Record) else _ask(question, lang, scope)
+    if isinstance(question, Record):
+        text = _record(question, lang)
+    else:
+        text = _ask(question, lang, scope) + (f" SLIMIT {question.most}" if question.most else "")
     return text + (_ZONE if "time(" in text else "")
 
 

@@ -4,9 +4,9 @@ A missing value stays a gap: curves never span one. Readings that came and were 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import common as options
@@ -38,6 +38,9 @@ MARKS: Final = "Z"
 """Begins the letters of the queries that ask for readings that were BAD."""
 
 
+CURVES: Final = 100
+"""How many devices a panel draws at most: a thousand curves say nothing, and are megabytes for a phone."""
+
 SUMMED: Final = 100
 """Into how many windows the time shown is parted where only what they come to is shown."""
 
@@ -51,6 +54,9 @@ class Look(StrEnum):
     RANKING = "ranking"
     TABLE = "table"
     STATES = "states"
+
+
+_DRAWN: Final = frozenset({Look.TREND, Look.BARS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +100,16 @@ class Panel:
 
     def questions(self) -> list[tuple[str, Question]]:
         """Return what is asked, by the letter of each query; after what it asks come the marks of BAD readings."""
-        found: list[tuple[str, Question]] = [(chr(ord("A") + number), ask) for number, ask in enumerate(self.asks)]
+        asks = [replace(ask, most=CURVES) if self.draws_devices(ask) else ask for ask in self.asks]
+        found: list[tuple[str, Question]] = [(chr(ord("A") + number), ask) for number, ask in enumerate(asks)]
         if self.look is Look.TREND:
             marked = dict.fromkeys(_unusable(it) for it in self.asks if isinstance(it, Ask) and not it.earlier)
             found += [(f"{MARKS}{number}", ask) for number, ask in enumerate(marked)]
         return found
+
+    def draws_devices(self, question: Question) -> TypeGuard[Ask]:
+        """Tell whether a question is answered with a curve, or bars, of each device."""
+        return self.look in _DRAWN and isinstance(question, Ask) and "device" in question.by
 
 
 def _unusable(ask: Ask) -> Ask:
@@ -135,16 +146,21 @@ class Maker:
         lang: The language.
         dialect: In which queries are said.
         source: Whom they ask.
+        single: The board shows one device.
     """
 
     lang: Language
     dialect: Dialect
     source: DataSourceRef = field(default_factory=DataSourceRef)
+    single: bool = False
 
     def make(self, panel: Panel, number: int, left: int, top: int) -> PanelModel:
         """Return a panel as Grafana has it."""
         made = _LOOKS[panel.look](panel)
-        made.title(said(panel.key, self.lang)).description(said(f"{panel.key}_hint", self.lang))
+        hint = said(f"{panel.key}_hint", self.lang)
+        if not self.single and any(panel.draws_devices(ask) for ask in panel.asks):
+            hint += "\n\n" + said("board.most", self.lang, most=CURVES)
+        made.title(said(panel.key, self.lang)).description(hint)
         made.grid_pos(GridPos(h=panel.height, w=panel.width, x=left, y=top)).id(number)
         made.datasource(self.source)
         if panel.look in _SUMS:

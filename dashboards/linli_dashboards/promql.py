@@ -42,6 +42,11 @@ _OVER: Final = {
 
 def expression(ask: Ask) -> str:
     """Return the expression that asks a question."""
+    found = _asked(ask)
+    return f"limitk({ask.most}, {found})" if ask.most else found
+
+
+def _asked(ask: Ask) -> str:
     window = _WINDOWS[ask.window]
     if ask.aggregate is Aggregate.UNUSABLE:
         return f"sum{_by(ask)} (count_over_time({_selector(ask, '(raw|missing)')}[{window}]))"

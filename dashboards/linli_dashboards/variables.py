@@ -53,27 +53,30 @@ def choices(name: str, lang: Language) -> str:
     return f'SHOW TAG VALUES FROM "{source}" WITH KEY = "label_{lang}"{where}'
 
 
-def place(name: str, lang: Language, source: DataSourceRef) -> VariableModel:
-    """Return the choice of areas, buildings, dwellings or devices."""
-    return _choice(name, choices(name, lang), lang, source, regex=_PART)
+def place(name: str, lang: Language, source: DataSourceRef, *, one: bool = False) -> VariableModel:
+    """Return the choice of areas, buildings, dwellings or devices; with ``one``, of a single one of them."""
+    return _choice(name, choices(name, lang), lang, source, regex=_PART, one=one)
 
 
-def device(listing: str, lang: Language, source: DataSourceRef) -> VariableModel:
+def device(listing: str, lang: Language, source: DataSourceRef, *, one: bool = False) -> VariableModel:
     """Return the choice of devices where nothing but their ids is known."""
-    return _choice("device", listing, lang, source)
+    return _choice("device", listing, lang, source, one=one)
 
 
-def _choice(name: str, asked: str, lang: Language, source: DataSourceRef, regex: str | None = None) -> VariableModel:
-    """Return a choice of several, or of all, out of what a query answers."""
+def _choice(
+    name: str, asked: str, lang: Language, source: DataSourceRef, *, regex: str | None = None, one: bool
+) -> VariableModel:
+    """Return a choice out of what a query answers: of one, else of several or all."""
     return VariableModel(
         type_val=VariableType.QUERY,
         name=name,
         label=text(f"board.variable.{name}", lang),
         query=asked,
         datasource=source,
-        current=VariableOption(selected=True, text=["All"], value=["$__all"]),
-        multi=True,
-        include_all=True,
+        # Of one, Grafana takes the first; whoever comes with all chosen on another board sees all.
+        current=None if one else VariableOption(selected=True, text=["All"], value=["$__all"]),
+        multi=not one,
+        include_all=not one,
         all_value=ANY,
         refresh=VariableRefresh.ON_TIME_RANGE_CHANGED,
         sort=VariableSort.NATURAL_ASC,

@@ -60,4 +60,5 @@ DEVICE: Final = Board(
         _curve("board.device.water", "water_volume", Aggregate.CONSUMED, "l", look=Look.BARS),
         _curve("board.device.temperature", "air_temperature", Aggregate.MEAN),
     ),
+    single=True,
 )

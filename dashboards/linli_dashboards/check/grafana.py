@@ -62,10 +62,15 @@ def filled(query: str, shown: Shown, variables: Mapping[str, str | list[str]], p
 
 
 def presets(dashboard: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """Return what each variable of a board stands for when it is opened: all, or what it was set to."""
+    """Return what each variable of a board stands for when it is opened: all, or what it was set to.
+
+    Where one has to be chosen that is all too: what is asked of it is asked of every one that can be chosen.
+    """
     found: dict[str, str | list[str]] = {}
     for variable in dashboard["templating"]["list"]:
         value = variable.get("current", {}).get("value", variable.get("query", ""))
+        if variable["type"] == "query" and "current" not in variable:
+            value = ["$__all"]
         found[variable["name"]] = variable["allValue"] if value == ["$__all"] else value
     return found
 
