@@ -222,7 +222,9 @@ def _record(record: Record, lang: Language) -> str:
 
 
 def _groups(window: Window | None, by: tuple[str, ...]) -> list[str]:
-    return ([f"time({_WINDOWS[window]})"] if window else []) + [f'"{tag}"' for tag in by]
+    # Weeks begin on Mondays: 1970 began on a Thursday. To all that is no longer than a day it makes no difference.
+    offset = ", 4d" if window is Window.PERIOD else ""
+    return ([f"time({_WINDOWS[window]}{offset})"] if window else []) + [f'"{tag}"' for tag in by]
 
 
 def _select(columns: str, source: str, where: list[str], groups: list[str], fill: str) -> str:

@@ -193,8 +193,15 @@ def test_events_are_stored_once(store: DuckDBStore) -> None:
     other = EventRow("gw", "2", 6, "linli.device.back", "meter-1", "{}", NOW)
     assert store.append(nothing, {"gw": b"2"}, events=[event, other, other]).events == (1,)
     assert store.events(0, 10) == [other, event]
-    assert store.events(0, 6, gateway="gw") == [event]
-    assert store.events(0, 6, gateway="gx") == []
+    assert store.events(0, 6, gateways=["gw"]) == [event]
+    assert store.events(0, 6, gateways=["gx", "gz"]) == []
+    assert store.events(0, 10, types=["linli.device.b", "linli.link."]) == [other]
+    assert store.events(0, 10, types=["linli.device.", "linli.device.silent"], gateways=["gx", "gw"]) == [other, event]
+    assert store.events(0, 10, types=[]) == []
+    assert sorted(store.event_sorts()) == [
+        ("gw", "linli.device.back", "meter-1"),
+        ("gw", "linli.device.silent", "meter-1"),
+    ]
 
 
 def test_the_quarantine_is_bounded(store: DuckDBStore) -> None:

@@ -38,7 +38,12 @@ def billing_routes(context: ApiContext) -> APIRouter:
         now = context.clock()
         first, last = parse_time(start, now, "from"), parse_time(end, now, "to")
         rows = await asyncio.to_thread(
-            context.store.events, first, now + _LOOK_BACK, gateway=gateway or None, kind=BILLING, limit=_EVENTS
+            context.store.events,
+            first,
+            now + _LOOK_BACK,
+            gateways=[gateway] if gateway else None,
+            types=[BILLING],
+            limit=_EVENTS,
         )
         lines = [line for row in rows for line in _lines(row, first, last, device)]
         lines.sort(key=lambda line: (line.boundary, line.gateway, line.point), reverse=True)
@@ -51,11 +56,9 @@ def billing_routes(context: ApiContext) -> APIRouter:
         """Return what gateways told of cumulative registers, newest first."""
         now = context.clock()
         first, last = parse_time(start, now, "from"), parse_time(end, now, "to")
-        of = gateway or None
-        rows: list[EventRow] = []
-        for kind in (REGISTERS, SWAPPED):
-            rows += await asyncio.to_thread(context.store.events, first, last, gateway=of, kind=kind, limit=_EVENTS)
-        rows.sort(key=lambda row: row.time, reverse=True)
+        of = [gateway] if gateway else None
+        types = REGISTERS, SWAPPED
+        rows = await asyncio.to_thread(context.store.events, first, last, gateways=of, types=types, limit=_EVENTS)
         return [
             models.RegisterEvent(
                 gateway=row.gateway,

@@ -60,7 +60,7 @@ class _Door:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
         self._turn = asyncio.Semaphore(_AT_ONCE)
-        self._knowing = Knowing(context.store, context.registry, context.alarms, context.balances)
+        self._knowing = Knowing(context.store, context.registry, context.alarms, context.balances, context.zone)
 
     async def answer(self, request: Request, caller: Caller) -> Response:
         """Answer one request, of one statement or several."""

@@ -52,7 +52,7 @@ class CompletenessService:
 
     def _recall(self) -> None:
         now = self._clock()
-        for row in reversed(self._store.events(0, now + 366 * DAY, kind=PLAN, limit=_EVENTS)):
+        for row in reversed(self._store.events(0, now + 366 * DAY, types=[PLAN], limit=_EVENTS)):
             self._plans.take(row)
         self._changed.update(day_of(moment, self.zone) for moment in self._store.late_days())
         newest = self._store.newest_complete()

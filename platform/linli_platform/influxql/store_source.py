@@ -18,7 +18,7 @@ from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.source import Newest, Series
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.vector import Times, Vector, vector
-from linli_platform.influxql.window import EARLIEST, LATEST, MICROSECOND, Range
+from linli_platform.influxql.window import MICROSECOND, Range, microseconds
 from linli_platform.store import Store
 from linli_platform.store.query import Measure, Scan, Steps, Windows
 
@@ -78,7 +78,7 @@ class StoreSource:
         self, measurement: str, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None
     ) -> list[Piece]:
         """Return the readings of points within a range."""
-        start, end = _microseconds(reach)
+        start, end = microseconds(reach)
         texts = fields is None or TEXT in fields
         least = _BAD if fields is not None and fields <= {UNUSABLE} else 0
         numbers = [one.id for one in series]
@@ -106,7 +106,7 @@ class StoreSource:
         """Return the newest readings that are kept at hand, where they are what is asked for."""
         if field != VALUE or measurement not in self._catalogue.series:
             return [], list(series)
-        start, end = _microseconds(reach)
+        start, end = microseconds(reach)
         at_hand = {row.series.id: row for row in self._store.latest([one.id for one in series])}
         found, rest = [], []
         for one in series:
@@ -125,7 +125,7 @@ class StoreSource:
         """Return what numbers come to by groups and windows."""
         if field != VALUE or measurement not in self._catalogue.series:
             return None
-        whole = np.clip(-(-edges // MICROSECOND), *_microseconds(Range()))
+        whole = np.clip(-(-edges // MICROSECOND), *microseconds(Range()))
         kept = np.r_[np.diff(whole) > 0, True]
         if kept.sum() < 2:
             nothing = np.empty(0, np.int32)
@@ -135,11 +135,6 @@ class StoreSource:
             self.rollups.add(found.rollup)
         numbers = np.flatnonzero(kept).astype(np.int32)
         return Steps(found.group, numbers[found.window], found.measures)
-
-
-def _microseconds(reach: Range) -> tuple[int, int]:
-    """Return a range's first microsecond and the one behind its last."""
-    return -(-max(reach.start, EARLIEST) // MICROSECOND), min(reach.end, LATEST) // MICROSECOND + 1
 
 
 def _columns(scan: Scan, fields: AbstractSet[str] | None) -> dict[str, Vector]:

@@ -48,6 +48,11 @@ class Range:
         return self.start > self.end
 
 
+def microseconds(reach: Range) -> tuple[int, int]:
+    """Return a range's first microsecond and the one behind its last."""
+    return -(-max(reach.start, EARLIEST) // MICROSECOND), min(reach.end, LATEST) // MICROSECOND + 1
+
+
 def zone_of(name: str, local: tzinfo | None) -> tzinfo | None:
     """Return a time zone, ``None`` for UTC; :class:`QueryError` if there is none of that name."""
     if not name or name.upper() == "UTC":
@@ -89,7 +94,8 @@ class Windows:
         if (last - first) // self.interval >= MOST:
             raise QueryError(f"more than {MOST} windows: shorten the time or lengthen the windows")
         if self._is_even(first, last):
-            return np.arange(first, last + 1, self.interval, dtype=np.int64)
+            # Counted in whole numbers: between two ends they would be counted in floats, and the last one be lost.
+            return first + np.arange((last - first) // self.interval + 1, dtype=np.int64) * self.interval
         found, start = [], first
         while start <= last:
             found.append(start)

@@ -5,10 +5,10 @@ threads at once (one writer, many readers). Identity of a reading is (series, ti
 Which of two *different* values for one identity stays is written down in ``docs/adr/0007-store.md``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -195,6 +195,20 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.series)
+
+
+class EventSort(NamedTuple):
+    """What events of one sort have in common.
+
+    Attributes:
+        gateway: Who says them.
+        type: ``linli.device.silent``…
+        subject: What they are about; empty for the gateway itself.
+    """
+
+    gateway: str
+    type: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,9 +423,19 @@ class Store(Protocol):
         ...
 
     def events(
-        self, start: Instant, end: Instant, *, gateway: str | None = None, kind: str | None = None, limit: int = 1_000
+        self,
+        start: Instant,
+        end: Instant,
+        *,
+        gateways: Collection[str] | None = None,
+        types: Collection[str] | None = None,
+        limit: int = 1_000,
     ) -> list[EventRow]:
-        """Return events with ``start <= time < end``, newest first, of one gateway and types that begin so if given."""
+        """Return events with ``start <= time < end``, newest first, of gateways and of types that begin so if given."""
+        ...
+
+    def event_sorts(self) -> list[EventSort]:
+        """Return every sort of event there ever was."""
         ...
 
     def quarantine(

@@ -2,13 +2,13 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 import duckdb
 
 from linli_core.instant import Instant
-from linli_platform.store import CompleteDay, DayCounts, EventRow, Quarantined, completeness, statements
+from linli_platform.store import CompleteDay, DayCounts, EventRow, EventSort, Quarantined, completeness, statements
 
 
 class Records(ABC):
@@ -26,11 +26,22 @@ class Records(ABC):
         """Return a transaction in the writer's turn."""
 
     def events(
-        self, start: Instant, end: Instant, *, gateway: str | None = None, kind: str | None = None, limit: int = 1_000
+        self,
+        start: Instant,
+        end: Instant,
+        *,
+        gateways: Collection[str] | None = None,
+        types: Collection[str] | None = None,
+        limit: int = 1_000,
     ) -> list[EventRow]:
-        """Return events with ``start <= time < end``, newest first, of one gateway and types that begin so if given."""
+        """Return events with ``start <= time < end``, newest first, of gateways and of types that begin so if given."""
         with self._reader() as cursor:
-            return statements.read_events(cursor, start, end, gateway, kind, max(0, limit))
+            return statements.read_events(cursor, start, end, gateways, types, max(0, limit))
+
+    def event_sorts(self) -> list[EventSort]:
+        """Return every sort of event there ever was."""
+        with self._reader() as cursor:
+            return statements.read_event_sorts(cursor)
 
     def quarantine(
         self, *, gateway: str | None = None, number: int | None = None, limit: int = 100

@@ -1,6 +1,6 @@
 """The statements that write to the DuckDB file, and the marks' way back; each runs inside its caller's transaction."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from linli_platform.store import (
     QUARANTINE_ROWS,
     Batch,
     EventRow,
+    EventSort,
     Quarantined,
     SeriesInfo,
     packed,
@@ -216,18 +217,31 @@ def read_events(
     connection: duckdb.DuckDBPyConnection,
     start: Instant,
     end: Instant,
-    gateway: str | None,
-    kind: str | None,
+    gateways: Collection[str] | None,
+    types: Collection[str] | None,
     limit: int,
 ) -> list[EventRow]:
     """Return events with ``start <= time < end``, newest first; see :meth:`linli_platform.store.Store.events`."""
     query = (
         "SELECT gateway, id, time, type, subject, body, received FROM event WHERE time >= $start AND time < $end"
-        " AND ($gateway IS NULL OR gateway = $gateway) AND ($kind IS NULL OR starts_with(type, $kind))"
+        " AND ($gateways IS NULL OR list_contains($gateways, gateway))"
+        " AND ($types IS NULL OR EXISTS (FROM unnest($types::VARCHAR[]) AS of(begin) WHERE starts_with(type, begin)))"
         " ORDER BY time DESC, id LIMIT $limit"
     )
-    values = {"start": start, "end": end, "gateway": gateway, "kind": kind, "limit": limit}
+    values = {
+        "start": start,
+        "end": end,
+        "gateways": None if gateways is None else sorted(gateways),
+        "types": None if types is None else sorted(types),
+        "limit": limit,
+    }
     return [EventRow(*row) for row in connection.execute(query, values).fetchall()]
+
+
+def read_event_sorts(connection: duckdb.DuckDBPyConnection) -> list[EventSort]:
+    """Return every sort of event there ever was."""
+    found = connection.execute("SELECT DISTINCT gateway, type, subject FROM event").fetchall()
+    return [EventSort(*row) for row in found]
 
 
 def read_quarantined(

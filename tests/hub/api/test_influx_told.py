@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import numpy as np
@@ -31,7 +33,7 @@ NOTHING = Batch(
     received_at=0,
 )
 SECRET, DIGEST = make_secret()
-NAMES = sorted([*(table.name for table in TOLD), "completeness"])
+NAMES = sorted([*(table.name for table in TOLD), "completeness", "event"])
 ROWS = {name: f'SELECT * FROM "{name}"' for name in NAMES}
 
 
@@ -207,6 +209,23 @@ async def test_the_books(told: Site) -> None:
     assert (loss["cause"], loss["messages"], loss["readings"]) == ("age", 2, 80)
 
 
+@pytest.mark.parametrize("name", ["Asia/Shanghai", "Europe/Berlin", "America/New_York", "UTC"])
+async def test_days_of_books_begin_where_the_communitys_days_do(told: Site, name: str) -> None:
+    """Over a change of the clocks too, and each in a window of its own."""
+    zone = ZoneInfo(name)
+    dates = [date(2026, 3, 7) + timedelta(days=number) for number in range(24)]
+    book = {"gw-electric": [balance((each - date(1970, 1, 1)).days, number) for number, each in enumerate(dates)]}
+    told.context = replace(told.context, balances=lambda _losses, _day: book, zone=zone)
+    rows = await asked(told, "SELECT unexplained FROM account")
+    begins = [datetime.fromtimestamp(row["time"] / 1000, zone) for row in rows]
+    assert [(it.date(), it.hour, it.minute) for it in begins] == [(each, 0, 0) for each in dates]
+    window = f"time >= {rows[0]['time']}ms AND time <= {rows[-1]['time']}ms"
+    text = f"SELECT sum(unexplained) AS n FROM account WHERE {window} GROUP BY time(1d) tz('Local')"
+    assert [(row["time"], row["n"]) for row in await asked(told, text)] == [
+        (row["time"], row["unexplained"]) for row in rows
+    ]
+
+
 async def test_completeness_by_day(told: Site) -> None:
     now = told.clock()
     rows = await asked(told, f"SELECT * FROM completeness WHERE time >= {now * 1000} - 2d AND time <= {now * 1000}")
@@ -215,6 +234,39 @@ async def test_completeness_by_day(told: Site) -> None:
     assert (room["expected"], room["received"] + room["missing"]) == (120, 120)
     assert room["share"] == pytest.approx(room["good"] / 120)
     assert await asked(told, f"SELECT * FROM completeness WHERE time < {now * 1000} - 5d") == []
+
+
+async def test_events_of_the_time_that_is_asked_for_are_told_and_no_others(told: Site) -> None:
+    """Read are those alone, of those alone who are asked for."""
+    now = told.clock() * 1000
+    hour = now - HOUR * 1000
+    for number, at in enumerate((hour - 1_000, hour, hour + 1_000, now + 2 * DAY * 1000, -5_000_000)):
+        event = EventRow("gw-kitchen", f"e{number}", at // 1000, "linli.link.up", "", "{}", told.clock())
+        told.store.append(NOTHING, {}, events=[event])
+
+    async def ids(condition: str) -> list[str]:
+        rows = await asked(told, f"SELECT id FROM event WHERE type = 'linli.link.up' AND {condition}")
+        return [row["id"] for row in rows]
+
+    assert await ids(f"time >= {hour} AND time <= {now}") == ["e1", "e2"]
+    assert await ids(f"time > {hour} AND time < {hour + 1_000}") == []
+    assert await ids(f"time >= {hour - 1_000} AND time < {hour + 1_001}") == ["e0", "e1", "e2"]
+    assert await ids(f"time > {hour - 999} AND time <= {hour + 999}") == ["e1"]
+    # Without a lower bound there is none; what a clock ahead of time told is there for whoever asks for it.
+    assert await ids(f"time <= {hour}") == ["e4", "e0", "e1"]
+    assert await ids(f"time > {now}") == ["e3"]
+    assert await ids("time < '1960-01-01T00:00:00Z'") == []
+    assert [row["n"] for row in await asked(told, f"SELECT count(id) AS n FROM event WHERE time > {hour}")] == [5]
+
+
+async def test_more_events_than_one_answer_may_hold_are_refused(told: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linli_platform.influxql.told.events._MOST", 2)
+    assert len(await asked(told, "SELECT id FROM event WHERE type =~ /device/")) == 2
+    async with client_of(told) as client:
+        given = {"db": "linli", "q": "SELECT id FROM event"}
+        response = await client.get("/query", params=given, headers={"Authorization": f"Token {SECRET}"})
+    (result,) = response.json()["results"]
+    assert result["error"] == "more than 2 events: ask for a shorter time, or for one type of them"
 
 
 async def test_events_say_whose_they_are(told: Site) -> None:

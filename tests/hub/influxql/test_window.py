@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -41,3 +41,24 @@ def test_a_day_of_the_place_begins_at_its_midnight(ask: Asked) -> None:
     assert [row[1] for row in found["series"][0]["values"]] == [0, 8, 0]
     assert [row[0] % 24 for row in found["series"][0]["values"]] == [16, 16, 16]
     assert ask(text) == ask(text.replace("Local", "UTC"))
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "Asia/Shanghai", "America/New_York"])
+def test_weeks_that_are_shifted_by_four_days_begin_on_mondays(name: str) -> None:
+    """As boards ask for them, over changes of the clocks too."""
+    zone = ZoneInfo(name)
+    windows = Windows(7 * DAY, 4 * DAY, zone)
+    start = int(datetime(2026, 3, 1, 12, tzinfo=zone).timestamp()) * SECOND
+    found = windows.starts(Range(start, start + 300 * DAY))
+    begins = [datetime.fromtimestamp(each // SECOND, zone) for each in found.tolist()]
+    assert begins[0].date() == date(2026, 2, 23)
+    assert {(it.weekday(), it.hour) for it in begins} == {(0, 0)}
+    assert len(begins) == 44
+
+
+@pytest.mark.parametrize(("interval", "many"), [(7 * DAY, 43), (DAY, 365), (HOUR, 9_000), (SECOND, 1_999_999)])
+def test_the_last_of_many_windows_is_there(interval: int, many: int) -> None:
+    windows = Windows(interval, zone=ZoneInfo("Asia/Shanghai"))
+    start = windows.start_of(_at("2026-01-01T00:00"))
+    found = windows.starts(Range(start, start + many * interval))
+    assert found.tolist() == [start + number * interval for number in range(many + 1)]

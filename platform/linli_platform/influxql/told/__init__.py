@@ -12,12 +12,12 @@ from linli_platform.influxql.told.areas import AREAS
 from linli_platform.influxql.told.books import ACCOUNTS, LOSSES
 from linli_platform.influxql.told.complete import Completeness
 from linli_platform.influxql.told.devices import DEVICES, POINTS
-from linli_platform.influxql.told.events import EVENTS
+from linli_platform.influxql.told.events import Events
 from linli_platform.influxql.told.gateways import GATEWAYS, LINKS, UNITS
 from linli_platform.influxql.told.known import Known
 from linli_platform.influxql.told.table import Told
 
-TOLD: Final = (ACCOUNTS, AREAS, DEVICES, EVENTS, GATEWAYS, LINKS, LOSSES, POINTS, UNITS)
+TOLD: Final = (ACCOUNTS, AREAS, DEVICES, GATEWAYS, LINKS, LOSSES, POINTS, UNITS)
 
 
 __all__ = ["TOLD", "Known", "told"]
@@ -30,4 +30,5 @@ def told(known: Known) -> Iterator[Virtual]:
     yield Told(ACTIVE, known)
     yield Changes(known)
     yield Completeness(known)
+    yield Events(known)
     yield Health(known)

@@ -20,7 +20,7 @@ from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
 from linli_platform.influxql.told.table import Row, Table, chosen, piece_of
 from linli_platform.influxql.vector import Times
-from linli_platform.influxql.window import EARLIEST, LATEST, MICROSECOND, Range
+from linli_platform.influxql.window import Range, microseconds
 from linli_platform.store.query import Measure, Steps
 
 _BACK: Final = 400 * DAY
@@ -109,7 +109,7 @@ class Changes:
         """Return what happened to alarms within a range."""
         made = self._made()
         members: dict[Sort, list[Told]] = {made[one.id][1]: [] for one in series}
-        told = self._known.alarms.records.told(*_within(reach), self._known.gateways, _MOST + 1)
+        told = self._known.alarms.records.told(*microseconds(reach), self._known.gateways, _MOST + 1)
         if len(told) > _MOST:
             raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
         for one in reversed(told):
@@ -171,7 +171,7 @@ class Health:
 
     def rows(self, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None) -> list[Piece]:
         """Return the hours within a range, until the present one."""
-        start, end = _within(reach)
+        start, end = microseconds(reach)
         now = self._known.now
         # Hours begin at their start: those that begin within the range, and none of the future.
         first, last = -(-max(start, now - _BACK) // HOUR) * HOUR, min(end, now + 1)
@@ -210,10 +210,6 @@ class Health:
             found = [(dict(key), places) for key, places in sorted(members.items())]
             self._known.made[self.name] = found
         return found
-
-
-def _within(reach: Range) -> tuple[Instant, Instant]:
-    return -(-max(reach.start, EARLIEST) // MICROSECOND), min(reach.end, LATEST) // MICROSECOND + 1
 
 
 def _tags(known: Known, sort: Sort) -> dict[str, str]:

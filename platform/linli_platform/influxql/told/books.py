@@ -1,14 +1,21 @@
-"""``account`` and ``loss``: where every reading went, by gateway and day, and what never came."""
+"""``account`` and ``loss``: where every reading went, by gateway and day, and what never came.
+
+A book's days are UTC's: gateway and platform have to count a message to one day, whatever zone either is set to. On
+boards each stands where the community's day of the same date begins, as everything does that is told by the day.
+"""
 
 from collections.abc import Iterator
+from datetime import date, timedelta, tzinfo
 from typing import Final
 
-from linli_core.instant import DAY
+from linli_core.instant import Instant
 from linli_core.log.account import EARLIER
+from linli_platform.days import bounds
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
 from linli_platform.influxql.told.table import Row, Table
 
+_FIRST: Final = date(1970, 1, 1)
 _MOST_LOSSES: Final = 1_000_000
 _COUNTS: Final = (
     "accepted",
@@ -35,7 +42,12 @@ def _accounts(known: Known) -> Iterator[Row]:
             # All days together, and those before the days kept apart, are at no instant.
             if balance.day is not None and balance.day != EARLIER:
                 values = {name: getattr(balance, name) for name in _COUNTS}
-                yield Row(balance.day * DAY, known.places.tags(gateway), values)
+                yield Row(_begin(balance.day, known.zone), known.places.tags(gateway), values)
+
+
+def _begin(day: int, zone: tzinfo) -> Instant:
+    """Return when the community's day of the same date begins."""
+    return bounds(_FIRST + timedelta(days=day), zone)[0]
 
 
 def _losses(known: Known) -> Iterator[Row]:

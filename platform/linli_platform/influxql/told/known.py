@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from linli_core.instant import SECOND, Instant
@@ -39,6 +40,7 @@ class Known:
         sees: Tells whether what is said of a gateway's device, or of a gateway (device ``""``), may be seen.
         everything: Whether the caller may see all there is.
         now: The present instant.
+        zone: The community's, by whose midnights days begin.
         shelf: Keeps what statements ask of tags.
         made: What was made of it already, by measurement.
         lasting: What was made of where things are alone.
@@ -54,6 +56,7 @@ class Known:
     everything: bool
     now: Instant
     shelf: Shelf
+    zone: tzinfo = UTC
     made: dict[str, Any] = field(default_factory=dict)
     lasting: dict[str, Any] = field(default_factory=dict)
 
@@ -89,15 +92,22 @@ class Knowing:
         registry: Open.
         alarms: Knows how often each device is read.
         balances: Holds the books of readings against each other; ``None`` where nothing takes messages.
+        zone: The community's.
     """
 
     def __init__(
-        self, store: Store, registry: Registry, alarms: "AlarmService", balances: Balances | None = None
+        self,
+        store: Store,
+        registry: Registry,
+        alarms: "AlarmService",
+        balances: Balances | None = None,
+        zone: tzinfo = UTC,
     ) -> None:
         self._store = store
         self._registry = registry
         self._alarms = alarms
         self._balances = balances
+        self._zone = zone
         self._shelf = Shelf()
         self._places: tuple[int, Places] | None = None
         self._kept: dict[Hashable, _Kept] = {}
@@ -152,4 +162,5 @@ class Knowing:
             everything=everything,
             now=now,
             shelf=self._shelf,
+            zone=self._zone,
         )
