@@ -17,6 +17,7 @@ class Memory:
 
     def set(self, content):
         self.held = content
+        return True
 
 
 class Board:

@@ -77,6 +77,8 @@ class Rtc:
     def memory(self, content=None):
         if content is None:
             return STATE["memory"]
+        if len(content) > STATE["room"]:
+            raise ValueError("buffer too long")
         STATE["memory"] = content
         return None
 
@@ -206,12 +208,30 @@ def _life(case, root, wakes):
     }
 
 
+def _held(case):
+    """What becomes of what is held, one part after the other."""
+    from linli_app.board import Memory
+
+    STATE["memory"] = bytes(case["before"])
+    told = []
+    for name, size, letter in case["parts"]:
+        had_room = Memory(name).set(letter.encode() * size)
+        told.append([had_room, len(Memory(name).get())])
+    left = {name: len(Memory(name).get()) for name, _, _ in case["parts"]}
+    return {"told": told, "left": left, "size": len(STATE["memory"])}
+
+
 def main(path):
     with open(path) as file:
         case = json.load(file)
     STATE["chip"] = case["chip"]
     STATE["sick"] = case.get("sick", False)
+    # MICROPY_HW_RTC_USER_MEM_MAX of the port.
+    STATE["room"] = case.get("room", 2048)
     _modules()
+    if "parts" in case:
+        print(json.dumps(_held(case)))
+        return
     lives = []
     for cause, levels, *reason in case["lives"]:
         STATE["reason"] = reason[0] if reason else 4
@@ -221,7 +241,10 @@ def main(path):
         STATE["handlers"] = {}
         STATE["later"] = list(case.get("later", ()))
         lives.append(_life(case, case["root"], case.get("wakes", 1)))
-    print(json.dumps({"lives": lives, "said": SAID, "fed": STATE.get("fed", 0)}))
+    from linli_app.board import Memory
+
+    noted = [len(Memory("count" + str(pin)).get()) for pin in range(6)]
+    print(json.dumps({"lives": lives, "said": SAID, "fed": STATE.get("fed", 0), "noted": noted}))
 
 
 if __name__ == "__main__":

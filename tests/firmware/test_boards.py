@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from linli_sim.nodes.vm import FIRMWARE, Machine
 from linli_sim.processes import free_port
 
@@ -149,6 +151,62 @@ def test_a_board_that_no_pin_wakes_is_told_of_before_it_sleeps_through_a_leak(
 def test_a_pico_without_a_radio_says_that_it_can_be_no_node(tmp_path: Path, unix_port: Machine) -> None:
     (life,) = _live(unix_port, tmp_path, "pico", [[POWER_ON, {}]])["lives"]
     assert life == {"refused": "this board has no radio: of the Raspberry Pi Picos only those with a W can be a node"}
+
+
+ROOM = 2048
+"""Of an ESP32's RTC memory, MicroPython keeps so much."""
+ERA = [4_294_967_295, *[9_999_999_999_999] * 4]
+LEASE = ['"' * 32, 9_999_999_999, ["255.255.255.255"] * 4]
+LAID_OUT = {"rests": 15, "acked": 8, "clock": 1 + len(json.dumps([ERA] * 8)), "lease": len(json.dumps(LEASE))}
+"""What a node on a battery asks for at most, besides what its sensors do: see where ``board.memory`` is called."""
+COUNTED = {f"count{pin}": 12 for pin in range(16)} | {"wakes": 32}
+"""Sixteen meters, each of which wakes it."""
+
+
+def _held(machine: Machine, parts: dict[str, int] | list[tuple[str, int]], **more: Any) -> dict[str, Any]:
+    given = list(parts.items()) if isinstance(parts, dict) else parts
+    case = {"chip": "s3", "before": [], "parts": [[name, size, "x"] for name, size in given], **more}
+    found = machine.check("boards", case)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_all_that_sixteen_meters_note_through_deep_sleep_fits_its_memory(unix_port: Machine) -> None:
+    parts = LAID_OUT | COUNTED
+    found = _held(unix_port, parts)
+    assert found["told"] == [[True, size] for size in parts.values()]
+    assert found["left"] == parts
+    assert found["size"] < ROOM * 2 // 3
+
+
+def test_what_does_not_fit_is_told_and_costs_nothing_of_the_rest(unix_port: Machine) -> None:
+    # One byte of layout, each part its name, three bytes of its own, its content.
+    parts = [("a", 40), ("b", 20), ("a", 41), ("c", 1), ("a", 0), ("b", 60)]
+    found = _held(unix_port, parts, room=1 + 44 + 24)
+    assert found["told"] == [[True, 40], [True, 20], [False, 0], [True, 1], [True, 0], [False, 0]]
+    assert found["left"] == {"a": 0, "b": 0, "c": 1}
+
+
+def test_what_power_up_or_an_earlier_program_left_in_the_memory_does_no_harm(unix_port: Machine) -> None:
+    for before in (b'{"acked": "00"}', b"\x02\xff", b"\x02\x01a\xff\xff", b"\x02\x01", b"\xa5" * ROOM):
+        found = _held(unix_port, {"a": 3, "b": 2000}, before=list(before))
+        assert (found["told"], found["size"]) == ([[True, 3], [True, 2000]], 1 + 7 + 2004)
+
+
+@pytest.mark.parametrize("room", [ROOM, 90])
+def test_no_pulse_is_lost_where_its_count_has_no_room_in_the_memory(
+    tmp_path: Path, unix_port: Machine, room: int
+) -> None:
+    """The smaller one holds what every node notes, and not one count: each pulse goes to flash then."""
+    meters = [{"kind": "pulse", "pin": pin, "channel": pin, "window": 1000} for pin in range(6)]
+    closed, opened = [OUT_OF_SLEEP, {"1": 0, "5": 0}, BY_PIN], [OUT_OF_SLEEP, {}, BY_PIN]
+    lives = [[POWER_ON, {}], closed, opened, closed, opened, closed]
+    found = _live(unix_port, tmp_path, "c3", lives, meters, room=room)
+    assert [life["pulses"] for life in found["lives"]] == [[0, n, 0, 0, 0, n] for n in (0, 1, 1, 2, 2, 3)]
+    assert found["noted"] == [0, 12 * (room == ROOM), 0, 0, 0, 12 * (room == ROOM)]
+    (after,) = _live(unix_port, tmp_path, "c3", [[POWER_ON, {}]], meters)["lives"]
+    # A power cut takes what the memory held, and nothing that flash holds.
+    assert after["pulses"] == ([0] * 6 if room == ROOM else [0, 3, 0, 0, 0, 3])
 
 
 SOUND = "import sys\ndef main():\n    sys.modules['checks_ran'].append('{name}')\n"

@@ -72,8 +72,9 @@ class Memory:
         return self._held
 
     def set(self, content):
-        """Hold bytes."""
+        """Hold bytes; there is room."""
         self._held = content
+        return True
 
 
 class Board:

@@ -163,8 +163,9 @@ class Memory:
         return binascii.unhexlify(self._held.get(self._name, ""))
 
     def set(self, content):
-        """Hold bytes."""
+        """Hold bytes; there is room."""
         self._held[self._name] = binascii.hexlify(content).decode()
+        return True
 
 
 class Board(desktop.Board):

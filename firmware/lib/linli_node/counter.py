@@ -17,7 +17,8 @@ class Counter:
     Args:
         saved: Where it is kept on flash.
         window: Pulses that a power cut may cost, and one more.
-        memory: What outlasts deep sleep: has ``get()`` and ``set(bytes)``; ``None`` where the chip has none.
+        memory: What outlasts deep sleep: has ``get()`` and ``set(bytes)``, which tells whether there was room: where
+            there was none each pulse goes to flash. ``None`` where the chip has none.
     """
 
     def __init__(self, saved, window=1, memory=None):
@@ -50,7 +51,8 @@ class Counter:
             self.keep()
         elif self._memory is not None:
             noted = struct.pack("<Q", self.value)
-            self._memory.set(noted + struct.pack("<I", binascii.crc32(noted)))
+            if not self._memory.set(noted + struct.pack("<I", binascii.crc32(noted))):
+                self.keep()
 
     def keep(self):
         """Write the count to flash and return it: before it is told to anybody, and when the supply falls."""

@@ -29,4 +29,5 @@ class Noted:
         if left == 0:
             self._saved.save(content)
             left = self._every
-        self._memory.set(bytes([left - 1]) + content)
+        if not self._memory.set(bytes([left - 1]) + content):
+            self._saved.save(content)

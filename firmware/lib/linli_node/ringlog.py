@@ -121,14 +121,12 @@ class RingLog:
         if seq == self.acked or not 0 <= seq < self.next_seq:
             return False
         self.acked = seq
-        if self._memory is None:
+        if self._memory is None or not self._memory.set(struct.pack("<II", int(self.epoch, 16), seq)):
             try:
                 self._write(_ACKED, seq, b"")
             except FlashError:
                 # Sent once more after the next start: the gateway knows it.
                 return True
-        else:
-            self._memory.set(struct.pack("<II", int(self.epoch, 16), seq))
         return True
 
     def pending(self, after=0):

@@ -40,6 +40,7 @@ _GPIO = const(7)
 _LOOK_MS = const(20)
 _WAKING = {"esp32c3": 6, "esp32s3": 22}
 """How many of a chip's pins, from 0 on, go on in its deep sleep (GPIO0-5, GPIO0-21: its datasheet's RTC pins)."""
+_LAYOUT = const(b"\x02")
 _CAUSES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET", "BROWN_OUT_RESET")
 
 
@@ -131,26 +132,50 @@ class Uart:
 
 
 class Memory:
-    """A named part of what outlasts deep sleep on an ESP32: one JSON text in the RTC's memory."""
+    """A named part of what outlasts deep sleep on an ESP32: the 2,048 bytes that MicroPython keeps of its RTC's memory.
+
+    Each part is the length of its name, its name, the length of its content (two bytes, the low one first), its
+    content. All that sixteen sensors may ask for fits (tests/firmware/test_boards.py reckons it).
+    """
 
     def __init__(self, name):
-        self._name = name
+        self._name = name.encode()
 
-    def _all(self):
-        try:
-            return json.loads(machine.RTC().memory() or b"{}")
-        except ValueError:
-            return {}
+    @staticmethod
+    def _all():
+        """Return what is held, by name; what another program left there, or a power-up, is none of it."""
+        held, found, start = machine.RTC().memory(), {}, 1
+        while held[:1] == _LAYOUT and start + 3 <= len(held):
+            at = start + 3 + held[start]
+            end = at + (held[at - 2] | held[at - 1] << 8) if at <= len(held) else at
+            if end > len(held):
+                break
+            found[held[start + 1 : at - 2]] = held[at:end]
+            start = end
+        return found
+
+    @staticmethod
+    def _keep(parts):
+        held = _LAYOUT
+        for name, content in parts.items():
+            held += bytes((len(name),)) + name + bytes((len(content) & 0xFF, len(content) >> 8)) + content
+        machine.RTC().memory(held)
 
     def get(self):
         """Return the bytes that were set; none after a power cut."""
-        return binascii.unhexlify(self._all().get(self._name, ""))
+        return self._all().get(self._name, b"")
 
     def set(self, content):
-        """Hold bytes."""
-        held = self._all()
-        held[self._name] = binascii.hexlify(content).decode()
-        machine.RTC().memory(json.dumps(held).encode())
+        """Hold bytes; tell whether there was room. Where there was none, those of before are gone too."""
+        parts = self._all()
+        parts[self._name] = content
+        try:
+            self._keep(parts)
+        except ValueError:
+            del parts[self._name]
+            self._keep(parts)
+            return False
+        return True
 
 
 class Held:
@@ -164,8 +189,9 @@ class Held:
         return self._content
 
     def set(self, content):
-        """Hold bytes."""
+        """Hold bytes; there is room."""
         self._content = content
+        return True
 
 
 class Board:
