@@ -56,10 +56,28 @@ def test_an_esp32_reads_logs_and_sleeps_and_is_woken_by_a_pin(tmp_path: Path, un
 
 
 def test_an_esp32_s3_is_woken_by_its_two_ways(tmp_path: Path, unix_port: Machine) -> None:
-    said = _live(unix_port, tmp_path, "s3", [[POWER_ON, {"4": 0}]])["said"]
-    assert ["ext1", [4], True] in said
-    assert ["ext0", 3, False] in said
-    assert ["say", "only one pin can wake this chip by going low"] in said
+    leaks = [{"kind": "leak_switch", "pin": pin} for pin in (1, 2, 3)]
+    doors = [{"kind": "reed", "pin": pin} for pin in (4, 5)]
+    shut = {"4": 0, "5": 0}
+    for number, (sensors, levels, ext1, ext0) in enumerate(
+        [
+            # A leak and a meter close, a shut door opens: several go low.
+            (CONTACTS, {"4": 0}, ([3, 5], False), (4, True)),
+            (doors, shut, ([4, 5], True), None),
+            (leaks, {}, ([1, 2, 3], False), None),
+            # One of them is wet: it is to open again.
+            (leaks, {"1": 0}, ([2, 3], False), (1, True)),
+            # Of several of both, news goes first: another leak, not that a rope is dry again.
+            ([*leaks, {"kind": "leak_switch", "pin": 6}], {"1": 0, "2": 0}, ([3, 6], False), (1, True)),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        said = _live(unix_port, folder, "s3", [[POWER_ON, levels]], sensors)["said"]
+        assert [entry[1:] for entry in said if entry[0] == "ext1"] == [list(ext1)]
+        assert [entry[1:] for entry in said if entry[0] == "ext0"] == ([] if ext0 is None else [list(ext0)])
+        told = ["say", "only one pin can wake this chip by going the other way"]
+        assert (told in said) is (number == 4)
 
 
 def test_a_pico_sleeps_lightly_and_begins_a_new_era_after_a_reset(tmp_path: Path, unix_port: Machine) -> None:

@@ -20,6 +20,7 @@ from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.phrases import explained
 from linli_edge.nodes.planned import Planned, read_list
 from linli_edge.nodes.serial_command import BUILT, FAILED, at_board, declared, password
+from linli_edge.nodes.waking import DeafPins, deaf
 
 
 def add_arguments(kinds: Any) -> None:
@@ -86,9 +87,13 @@ def _read(args: argparse.Namespace, lang: Language) -> Bench:
         more["gateway"] = {"host": args.gateway}
     if args.wifi:
         more["wifi"] = [{"ssid": args.wifi, "password": password(args.wifi, args.password_file, lang)}]
+    planned, image = read_list(args.list, more), read_image(args.build)
+    kind = image.manifest.board
+    if problems := [problem for each in planned for problem in deaf(each.waking, kind)]:
+        raise DeafPins(str(args.list), kind, problems)
     return Bench(
-        read_list(args.list, more),
-        read_image(args.build),
+        planned,
+        image,
         KeyFolder(args.keys),
         read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw(),
         GivenNames(args.keys),

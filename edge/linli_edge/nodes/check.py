@@ -11,6 +11,7 @@ from linli_edge.listing import listing
 from linli_edge.nodes.configuration import Written, read_configuration, written
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.settings import NodeSettings
+from linli_edge.nodes.waking import ESP32, deaf
 
 _WITHIN_S: Final = 1.0
 _ANY: Final = "any, once"
@@ -29,7 +30,16 @@ def summary(settings: NodeSettings) -> list[str]:
         except ConfigError as exc:
             warnings.append(f"node {node}: {' '.join(str(exc).split())}")
     rows = [_row(node, board, found.get(node)) for node, board in settings.boards.items()]
-    warnings += _ports(found) + (_keys(settings, settings.keys) if settings.keys is not None else [])
+    given = None
+    warnings += _ports(found)
+    if settings.keys is not None:
+        warnings += _missing(settings.keys)
+        try:
+            given = GivenNames(settings.keys)
+            warnings += _names(settings, given)
+        except ConfigError as exc:
+            warnings.append(f"nodes: {exc}")
+    warnings += [warning for node, config in found.items() for warning in _deaf(node, config, given)]
     return [
         "",
         f"nodes: {len(rows)}, at the local broker {settings.host}:{settings.port}",
@@ -45,6 +55,15 @@ def _row(node: str, board: str, config: Written | None) -> tuple[str, ...]:
     low = show_duration(config.interval_low * SECOND) if config.interval_low else ""
     interval = show_duration(config.interval * SECOND)
     return (node, board or _ANY, str(len(config.points)), interval, config.power, low)
+
+
+def _deaf(node: str, config: Written, given: GivenNames | None) -> list[str]:
+    """Return what to say of pins that do not wake a node's board; where its kind is not known, of those for neither."""
+    kind = "" if given is None else given.kind_of(node)
+    if kind:
+        return [f"node {problem.told('en')}" for problem in deaf(config.waking, kind)]
+    by_kind = [deaf(config.waking, each) for each in ESP32]
+    return [f"node {problem.told('en')}" for problem in by_kind[0]] if all(by_kind) else []
 
 
 def _broker(settings: NodeSettings) -> list[str]:
@@ -68,13 +87,13 @@ def _ports(found: dict[str, Written]) -> list[str]:
     return [f"nodes look for this gateway in different places ({told}): is that meant?"]
 
 
-def _keys(settings: NodeSettings, folder: Path) -> list[str]:
+def _missing(folder: Path) -> list[str]:
     missing = [name for name in _BROKERS if not (folder / name).is_file()]
-    warnings = [f"nodes: {folder} has no {', '.join(missing)}: linli-edge node keys --keys {folder}"] if missing else []
-    try:
-        given = GivenNames(folder)
-    except ConfigError as exc:
-        return [*warnings, f"nodes: {exc}"]
+    return [f"nodes: {folder} has no {', '.join(missing)}: linli-edge node keys --keys {folder}"] if missing else []
+
+
+def _names(settings: NodeSettings, given: GivenNames) -> list[str]:
+    warnings = []
     for node, board in settings.boards.items():
         held = given.board_of(node)
         if board and held and held != board:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from linli_core.errors import ConfigError
 from linli_edge.nodes.build import sources
+from linli_edge.nodes.waking import WakingPin, waking_pins
 
 _PARTS: Final = ("lib", "node")
 _RIGHT: Final = "its fields are in firmware/README.md"
@@ -55,6 +56,7 @@ class Written:
         interval_low: How often with a battery near its end; 0 on mains.
         power: ``battery`` or ``mains``.
         host, port: Where it looks for the gateway's local broker.
+        waking: The pins that must wake its board.
     """
 
     content: bytes
@@ -64,11 +66,7 @@ class Written:
     power: str
     host: str
     port: int
-
-
-def checked(config: dict[str, Any], node: str, where: str) -> bytes:
-    """Return a node's configuration as its board keeps it; see :func:`written`."""
-    return written(config, node, where).content
+    waking: tuple[WakingPin, ...]
 
 
 def written(config: dict[str, Any], node: str, where: str) -> Written:
@@ -101,7 +99,8 @@ def written(config: dict[str, Any], node: str, where: str) -> Written:
     if whole["power"] == "battery":
         # As a board reckons it that comes out of a breakdown of its supply.
         low = interval * int(_firmware("linli_node.rests").Rests(_Nothing(), broke_down=True).rarely)
-    return Written(content, tuple(points), interval, low, whole["power"], gateway["host"], gateway["port"])
+    where_to, pins = (gateway["host"], gateway["port"]), waking_pins(whole)
+    return Written(content, tuple(points), interval, low, whole["power"], *where_to, pins)
 
 
 class _Nothing:

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from linli_core.errors import ConfigError
 from linli_core.model import is_id
-from linli_edge.nodes.configuration import checked, read_configuration
+from linli_edge.nodes.configuration import read_configuration, written
+from linli_edge.nodes.waking import WakingPin
 
 LONGEST: Final = 60
 """Characters of a place: more does not stand on a label."""
@@ -33,12 +34,14 @@ class Planned:
         place: Where it goes, for people.
         kinds: Its sensors.
         configuration: As its board is to keep it.
+        waking: The pins that must wake its board.
     """
 
     node: str
     place: str
     kinds: tuple[str, ...]
     configuration: bytes
+    waking: tuple[WakingPin, ...] = ()
 
 
 def read_list(path: Path, more: dict[str, Any]) -> list[Planned]:
@@ -69,9 +72,9 @@ def read_list(path: Path, more: dict[str, Any]) -> list[Planned]:
         if node in {each.node for each in planned}:
             raise ConfigError(f"{where}.id", f"{node!r} is listed twice", "give each node its own id")
         config = {**common, **own, **_merged(common, own, more)}
-        content = checked(config, node, where)
+        whole = written(config, node, where)
         kinds = tuple(str(sensor["kind"]) for sensor in config["sensors"])
-        planned.append(Planned(node, words, kinds, content))
+        planned.append(Planned(node, words, kinds, whole.content, whole.waking))
     return planned
 
 

@@ -89,7 +89,7 @@ def provision(
         raise BoardTrouble("other_name", board.port, node=held, wanted=node)
     if not replace and holder not in {"", board.facts.uid}:
         raise BoardTrouble("name_given", board.port, node=node, board=holder)
-    given.give(node, board.facts.uid)
+    given.give(node, board.facts.uid, board.facts.kind)
     if held != node:
         wipe(board)
     keys = _keys(identity, update_key)

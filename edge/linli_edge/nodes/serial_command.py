@@ -16,7 +16,7 @@ from linli_edge.durable_file import write_durably
 from linli_edge.nodes import node_labels, passphrase, report, updating
 from linli_edge.nodes.bench import Made
 from linli_edge.nodes.build import read_key
-from linli_edge.nodes.configuration import checked, read_configuration, with_wifi
+from linli_edge.nodes.configuration import read_configuration, with_wifi, written
 from linli_edge.nodes.flashing import flash, read_image
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
@@ -25,6 +25,7 @@ from linli_edge.nodes.planned import Planned
 from linli_edge.nodes.provisioning import KEYS_FOLDER, bundle, name_of, provision, wipe
 from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, follow, only_port
 from linli_edge.nodes.trouble import BoardTrouble
+from linli_edge.nodes.waking import NAMES, DeafPins, deaf, kinds_for
 
 FAILED: Final = 1
 BUILT: Final = Path("build/node")
@@ -180,12 +181,17 @@ def _provision(args: argparse.Namespace, lang: Language) -> int:
         config = {**config, "gateway": {**_table(config, "gateway"), "host": args.gateway}}
     if args.wifi:
         config = with_wifi(config, args.wifi, password(args.wifi, args.password_file, lang))
-    content = checked(config, node, str(args.config))
+    whole = written(config, node, str(args.config))
+    content = whole.content
     public = read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw()
     identity, given = KeyFolder(args.keys).issue(node), GivenNames(args.keys)
     if args.file is not None:
+        if len(fitting := kinds_for(whole.waking)) < len(NAMES):
+            print(text("node.deaf.only", lang, boards=", ".join(fitting)))
         return _write_bundle(args, bundle(content, identity, public), given, lang)
     with connected(args, lang) as board:
+        if problems := deaf(whole.waking, board.facts.kind):
+            raise DeafPins(str(args.config), board.facts.kind, problems)
         digest = provision(board, node, content, identity, public, given, replace=args.replace)
         secret = passphrase.settled(board)
         board.restart()

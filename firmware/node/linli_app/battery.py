@@ -81,8 +81,10 @@ def _keep_counts(node):
 
 
 def _wakes(node):
-    """Return pins and levels that wake a sleeping board: what changed meanwhile wakes it again at once."""
-    return [sensor.wakes() for _, sensor in node.sensors if hasattr(sensor, "wakes")]
+    """Return pins and levels that wake a sleeping board, news first: what changed meanwhile wakes it again at once."""
+    waking = [sensor for _, sensor in node.sensors if hasattr(sensor, "wakes")]
+    over = [sensor for sensor in waking if getattr(sensor, "state", False)]
+    return [sensor.wakes() for sensor in waking if sensor not in over] + [sensor.wakes() for sensor in over]
 
 
 class _Awake:

@@ -60,6 +60,17 @@ def kind():
     return "rp2" if _RP2 else "esp32s3" if "S3" in chip else "esp32c3" if "C3" in chip else "esp32"
 
 
+def _ways(wakes):
+    """Return the pins of a chip's way to wake that has room for several of one level, and those left for the other.
+
+    What there is several of goes the first way; where that is both, what comes first: news does.
+    """
+    high, low = [each for each in wakes if each[1]], [each for each in wakes if not each[1]]
+    if len(low) > 1 and (len(high) < 2 or not wakes[0][1]):
+        return low, high
+    return high, low
+
+
 class Pulses:
     """Pulses on one pin, counted by interrupt; one that follows too soon is the contact's bounce."""
 
@@ -241,11 +252,11 @@ class Board:
         found = {pin: level for pin, level in waited if self._level(pin) == level}
         if not found and _ESP32:
             # Or it was over before the chip had started, as a press or a pulse is: which one is known if there is one.
-            reason = machine.wake_reason()
+            reason, (several, single) = machine.wake_reason(), _ways(waited)
             if reason == _EXT0:
-                waited = [each for each in waited if not each[1]][:1]
+                waited = single
             elif reason == _EXT1:
-                waited = [each for each in waited if each[1]]
+                waited = several
             if len(waited) == 1 and reason in (_EXT0, _EXT1, _GPIO):
                 found = dict(waited)
         return found
@@ -506,18 +517,19 @@ class Board:
             noted.append(pin)
             noted.append(level)
         Memory("wakes").set(bytes(noted))
-        high = [self._input(pin) for pin, level in wakes if level]
-        low = [self._input(pin) for pin, level in wakes if not level]
         if hasattr(esp32, "wake_on_ext1"):
-            # Several pins wake when any is high; of those that wake when low there is one: the chip has no other way.
-            if high:
-                esp32.wake_on_ext1(high, esp32.WAKEUP_ANY_HIGH)
-            if low:
-                esp32.wake_on_ext0(low[0], esp32.WAKEUP_ALL_LOW)
-            if len(low) > 1:
-                self.say("only one pin can wake this chip by going low")
+            several, single = _ways(wakes)
+            if several:
+                # An S3 calls "all low" what is any of them there (ESP-IDF, esp_sleep_ext1_wakeup_mode_t).
+                level = esp32.WAKEUP_ANY_HIGH if several[0][1] else esp32.WAKEUP_ALL_LOW
+                esp32.wake_on_ext1([self._input(pin) for pin, _ in several], level)
+            for pin, level in single[:1]:
+                esp32.wake_on_ext0(self._input(pin), esp32.WAKEUP_ANY_HIGH if level else esp32.WAKEUP_ALL_LOW)
+            if len(single) > 1:
+                self.say("only one pin can wake this chip by going the other way")
         else:
-            for pins, level in ((high, True), (low, False)):
+            for level in (1, 0):
+                pins = [self._input(pin) for pin, wanted in wakes if wanted == level]
                 if pins:
-                    esp32.wake_on_gpio(pins, level)
+                    esp32.wake_on_gpio(pins, bool(level))
         machine.deepsleep(milliseconds)

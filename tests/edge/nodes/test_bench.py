@@ -334,3 +334,27 @@ def test_a_list_without_keys_is_told(place: Path, prepared: Path, capsys: pytest
     _list(1)
     assert _bench(prepared, "--keys", "nowhere") == WRONG
     assert "linli-edge node keys makes one" in capsys.readouterr().err
+
+
+def test_pins_that_do_not_wake_the_boards_that_are_to_be_made_are_told_before_anybody_plugs_in(
+    place: Path, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(prepared / "built", place / "c3")
+    manifest = json.loads((place / "c3" / "manifest").read_bytes())
+    (place / "c3" / "manifest").write_text(json.dumps({**manifest, "board": "esp32c3"}))
+    listed = '[common]\npower = "battery"\ngateway = { host = "10.0.0.2" }\n'
+    for number, sensor in enumerate(
+        ('kind = "reed", pin = 3', 'kind = "leak_switch", pin = 9', 'kind = "button", pin = 5')
+    ):
+        listed += f'[[nodes]]\nid = "n-{number}"\nsensors = [{{ {sensor} }}]\n'
+    Path("nodes.toml").write_text(listed)
+    words = ["node", "bench", "nodes.toml", "--build", str(place / "c3"), "--boards", "1", "--lang", "en"]
+    assert main(words) == FAILED
+    told = capsys.readouterr().err
+    assert "nodes.toml: this configuration is not for an ESP32-C3 on a battery" in told
+    assert "n-0: sensors[0] (reed, pin 3): opening does not wake" in told
+    assert (
+        "n-1: sensors[0] (leak_switch): pin 9 does not wake an ESP32-C3 from its sleep. Take one of GPIO0 to GPIO5"
+        in told
+    )
+    assert "n-2" not in told

@@ -87,6 +87,25 @@ def test_nodes_are_summed_up(site: Site) -> None:
     ]
 
 
+def test_pins_that_do_not_wake_the_board_that_the_node_is_are_told(site: Site) -> None:
+    assert site.warnings() == []  # A door for an S3, as far as anybody knows.
+    given = GivenNames(site.folder / "pki")
+    given.give("door-1", "d0d0", "esp32c3")
+    given.give("room-1", "aaaa")
+    given.give("pulse-1", "bbbb")
+    assert [warning.partition(": asleep")[0] for warning in site.warnings()] == [
+        f"node door-1: sensors[{place}] ({kind}, pin {pin}): opening does not wake an ESP32-C3"
+        for place, kind, pin in ((0, "reed", 4), (1, "tilt", 5))
+    ]
+    site.write({**DOOR, "sensors": [{"kind": "leak_switch", "pin": 30}]})
+    given.give("door-1", "d0d0", "esp32s3")
+    (told,) = site.warnings()
+    assert "pin 30 does not wake an ESP32-S3 from its sleep. Take one of GPIO0 to GPIO21" in told
+    given.take_back("d0d0")
+    given.give("door-1", "d0d1")
+    assert told in site.warnings()
+
+
 def test_a_broker_that_is_not_there_is_told(site: Site) -> None:
     site.broker.close()
     (told,) = site.warnings()

@@ -1,5 +1,7 @@
 """``linli-edge node provision`` on a real MicroPython at the end of a cable: what it writes, and what it refuses."""
 
+import argparse
+import dataclasses
 import io
 import json
 import shutil
@@ -8,10 +10,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from linli_core.catalogue import Language
 from linli_core.errors import ConfigError
 from linli_edge.cli import WRONG, main
+from linli_edge.nodes import serial_command
 from linli_edge.nodes.build import read_key
-from linli_edge.nodes.configuration import checked, read_configuration, with_wifi
+from linli_edge.nodes.configuration import read_configuration, with_wifi, written
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.provisioning import name_of
 from linli_edge.nodes.serial_board import SerialBoard
@@ -143,6 +147,38 @@ def test_what_a_phone_brings_is_written_into_a_file_unless_a_board_has_the_name(
     assert held == {**CONFIG, "node": "door-1"}
 
 
+ON_BATTERY = json.dumps({**CONFIG, "power": "battery"})
+
+
+def test_pins_that_would_not_wake_this_board_are_told_before_anything_is_written(
+    flashed: PluggedBoard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected = serial_command.connected
+
+    def posing(args: argparse.Namespace, lang: Language) -> SerialBoard:
+        board = connected(args, lang)
+        board.facts = dataclasses.replace(board.facts, kind="esp32c3")
+        return board
+
+    monkeypatch.setattr(serial_command, "connected", posing)
+    Path("node.json").write_text(ON_BATTERY)
+    assert _provision(flashed, "door-1", "--lang", "zh") == FAILED
+    told = capsys.readouterr().err
+    assert "不能用于电池供电的 ESP32-C3" in told
+    assert "door-1: sensors[0]（reed，引脚 4）：触点断开不能唤醒 ESP32-C3" in told
+    assert GivenNames(Path("nodes-pki")).board_of("door-1") == ""
+    with SerialBoard.connect(str(flashed.port)) as board:
+        assert name_of(board) == ""
+
+
+def test_for_which_boards_a_phones_file_is_stands_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("node.json").write_text(ON_BATTERY)
+    words = ["node", "provision", "door-1", "--config", "node.json", "--lang", "en", "--file", "door-1.linli"]
+    assert main(words) == 0
+    only = "On a battery this configuration is for: ESP32-S3, Raspberry Pi Pico W only."
+    assert only in capsys.readouterr().out
+
+
 MISTAKES = [
     ({"sensors": []}, "sensors: found []"),
     ({"intervall": 3}, "intervall: unknown key"),
@@ -180,10 +216,10 @@ def test_what_is_given_wrongly_is_told(capsys: pytest.CaptureFixture[str]) -> No
 def test_toml_says_the_same_as_json() -> None:
     Path("node.toml").write_text('[gateway]\nhost = "10.0.0.1"\n[[sensors]]\nkind = "reed"\npin = 4\n')
     assert read_configuration(Path("node.toml")) == CONFIG
-    held = json.loads(checked(with_wifi({**CONFIG, "wifi": [{"ssid": "x"}, {"ssid": "y"}]}, "y", ""), "a", "f"))
+    held = json.loads(written(with_wifi({**CONFIG, "wifi": [{"ssid": "x"}, {"ssid": "y"}]}, "y", ""), "a", "f").content)
     assert held["wifi"] == [{"ssid": "y", "password": ""}, {"ssid": "x"}]
     with pytest.raises(ConfigError, match="wifi"):
-        checked({**CONFIG, "wifi": "x"}, "a", "f")
+        written({**CONFIG, "wifi": "x"}, "a", "f")
 
 
 def test_a_configuration_that_cannot_be_read_is_no_name(flashed: PluggedBoard) -> None:

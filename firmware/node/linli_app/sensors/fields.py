@@ -4,6 +4,8 @@ from linli_node.config import REQUIRED
 
 _PIN = ("whole", 0, 48, REQUIRED)
 _CHANNEL = ("whole", 0, 99, -1)
+# An output, or a resistor of 10 kOhm at most, holds the pin's level, and not the chip, whose own does otherwise asleep.
+_DRIVEN = ("truth", None, None, False)
 _STATES = (
     "door_open",
     "water_leak",
@@ -26,6 +28,7 @@ def _contact(quantity):
         # Which level says yes: an open contact leaves the pin high, by its pull-up.
         "active": ("choice", ("high", "low"), None, "high" if quantity in {"door_open", "manhole_open"} else "low"),
         "debounce_ms": ("whole", 0, 10000, 50),
+        "driven": _DRIVEN,
         "hold_s": ("whole", 0, 3600, 0),
     }
 
@@ -71,6 +74,7 @@ FIELDS = {
         "places": ("whole", 0, 6, 0),
         "initial": ("whole", 0, 10**15, 0),
         "debounce_ms": ("whole", 0, 1000, 20),
+        "driven": _DRIVEN,
         "window": ("whole", 1, 1000, 10),
     },
     "ds18b20": {
