@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from linli_dashboards.ask import Column, Record, Shape, Window
+from linli_dashboards.ask import Column, Record, Shape, Whom, Window
 from linli_dashboards.board import Board
-from linli_dashboards.boards.parts import alarm_figures, alarm_states
+from linli_dashboards.boards.parts import alarm_figures, alarm_states, alarm_systems
+from linli_dashboards.influxql import place
 from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel
 
@@ -17,6 +18,19 @@ def _sum(name: str, window: Window, label: str = "", *, empty: str = "") -> Reco
         shape=Shape.SERIES,
         label=label,
         may_be_empty=empty,
+    )
+
+
+def _most(name: str, window: Window, label: str = "") -> Record:
+    """Return the most that held at the end of an hour, in all communities chosen together."""
+    where = " AND ".join(["$timeFilter", *place(Whom.AREA)])
+    return Record(
+        "alarm_health",
+        (Column(f'max("{name}")', "count", "board.column.value", alias="value"),),
+        window=window,
+        inner=f'SELECT sum("{name}") AS "{name}" FROM "alarm_health" WHERE {where} GROUP BY time(1h) fill(none)',  # noqa: S608 - our own names
+        shape=Shape.SERIES,
+        label=label,
     )
 
 
@@ -41,8 +55,22 @@ ALARM_HEALTH: Final = Board(
         alarm_figures("board.alarm-health.now", width=4),
         _figure("board.alarm-health.raised", 'sum("raised")', "count"),
         _figure("board.alarm-health.floods", 'sum("floods")', "count", _ANY),
-        _figure("board.alarm-health.chattering", 'max("chattering")', "count", _ANY),
-        _figure("board.alarm-health.standing", 'max("standing")', "count", _ANY),
+        Panel(
+            "board.alarm-health.chattering",
+            Look.FIGURE,
+            (_most("chattering", Window.WHOLE),),
+            width=4,
+            height=5,
+            limits=_ANY,
+        ),
+        Panel(
+            "board.alarm-health.standing",
+            Look.FIGURE,
+            (_most("standing", Window.WHOLE),),
+            width=4,
+            height=5,
+            limits=_ANY,
+        ),
         _figure("board.alarm-health.seen_after", 'median("seen_after")', "s", empty="board.empty.none_acknowledged"),
         Panel(
             "board.alarm-health.per_period",
@@ -75,16 +103,9 @@ ALARM_HEALTH: Final = Board(
         Panel(
             "board.alarm-health.unseen",
             Look.BARS,
-            (
-                Record(
-                    "alarm_health",
-                    (Column('max("unseen")', "count", "board.column.value", alias="value"),),
-                    window=Window.PERIOD,
-                    shape=Shape.SERIES,
-                    label="board.label.unseen",
-                ),
-            ),
+            (_most("unseen", Window.PERIOD, "board.label.unseen"),),
         ),
+        alarm_systems("board.alarm-health.communities", "alarm-health"),
         alarm_states("board.alarm-health.states"),
     ),
     shown="7d",

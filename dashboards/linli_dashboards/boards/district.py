@@ -4,6 +4,7 @@ from typing import Final
 
 from linli_dashboards.ask import Aggregate, Ask, Column, Record, Shape, Whom, Window
 from linli_dashboards.board import Board
+from linli_dashboards.boards.parts import alarm_systems
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.panel import Look, Panel, Row
 
@@ -50,6 +51,7 @@ DISTRICT: Final = Board(
             ranked="alarms",
             drill=_TO_AREA,
         ),
+        alarm_systems("board.district.systems", "alarm-health"),
         Row("board.district.use"),
         Panel("board.district.electricity", Look.BARS, (_consumed("energy_import", "kWh"),), drill=_TO_AREA),
         Panel("board.district.water", Look.BARS, (_consumed("water_volume", "m3"),), drill=_TO_AREA),

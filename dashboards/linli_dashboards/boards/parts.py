@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from linli_dashboards.ask import Aggregate, Ask, Column, Lived, Record, Shape, Window
+from linli_dashboards.ask import Aggregate, Ask, Column, Lived, Record, Shape, Whom, Window
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.palette import PRIORITIES, STATES, Shade
 from linli_dashboards.panel import Look, Panel
@@ -113,6 +113,28 @@ def alarm_figures(key: str, width: int = 6) -> Panel:
         for priority, shade in PRIORITIES.items()
     )
     return Panel(key, Look.FIGURE, asks, width=width, height=5)
+
+
+def alarm_systems(key: str, board: str, height: int = 8) -> Panel:
+    """Return how the alarms of each community fare, by ISA-18.2, side by side; a click leads to a board of one."""
+    columns = (
+        ("raised", 'sum("raised")', "count"),
+        ("a_day", 'mean("raised") * 24', "count"),
+        ("floods", 'sum("floods")', "count"),
+        ("chattering", 'sum("chattering")', "count"),
+        ("standing", 'max("standing")', "count"),
+        ("unseen", 'max("unseen")', "count"),
+        ("seen_after", 'median("seen_after")', "s"),
+    )
+    ask = Record(
+        "alarm_health",
+        tuple(Column(said, unit, f"board.column.{name}", alias=name) for name, said, unit in columns),
+        by=("community",),
+        window=Window.WHOLE,
+        whom=Whom.AREA,
+    )
+    link = (Drill(Goal.AREA, board),)
+    return Panel(key, Look.TABLE, (ask,), width=24, height=height, ranked="a_day", drill=link)
 
 
 def alarm_states(key: str, category: str = "", width: int = 24) -> Panel:

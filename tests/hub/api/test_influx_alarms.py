@@ -131,6 +131,36 @@ async def test_the_health_of_the_alarms_is_told_by_hour_and_community(alarmed: S
     assert await asked(alarmed, f"SELECT * FROM alarm_health WHERE {window(clock() + HOUR, clock() + 2 * HOUR)}") == []
 
 
+async def test_communities_stand_side_by_side_each_for_whoever_may_see_it(alarmed: Site, clock: Clock) -> None:
+    """One without any alarm has its row of noughts; one that lies in nobody's sight has none."""
+    alarmed.registry.declare(
+        [Area("calm", None, "community"), Area("far", None, "community")],
+        [Gateway("gw-3", State.ACTIVE, area="calm"), Gateway("gw-4", State.ACTIVE, area="far")],
+        [Device("gw-3", "meter", State.ACTIVE), Device("gw-4", "old", State.RETIRED)],
+    )
+    reach = window(clock() // HOUR * HOUR - HOUR, clock())
+    text = (
+        'SELECT sum("raised") AS raised, max("unseen") AS unseen, max("standing") AS standing,'
+        f' median("seen_after") AS seen FROM alarm_health WHERE {reach} GROUP BY community'
+    )
+    found = {row["community"]: row for row in await asked(alarmed, text)}
+    assert {name: row["raised"] for name, row in found.items()} == {"yard": 1, "other": 1, "calm": 0}
+    assert (found["yard"]["unseen"], found["other"]["unseen"], found["calm"]["unseen"]) == (0, 1, 0)
+    assert (found["yard"]["seen"], found["calm"]["seen"]) == (pytest.approx(607.0, abs=10), None)
+    for areas in (("b1",), ("calm",), ("calm", "other")):
+        (names, wanted) = ({row["community"] for row in await asked(alarmed, text, Reads(areas=areas))}, set(areas))
+        assert names == {"yard" if name == "b1" else name for name in wanted}
+    # The whole: the most at the end of an hour of all of them together.
+    for _ in range(2):
+        alarmed.commit("gw-1", [(ROOM, clock(), 11.0)])
+        clock.forward(5 * SECOND)
+    await alarmed.settle()
+    reach = window(clock() // HOUR * HOUR - HOUR, clock())
+    inner = f'SELECT sum("unseen") AS unseen FROM alarm_health WHERE {reach} GROUP BY time(1h)'
+    (whole,) = await asked(alarmed, f"SELECT max(unseen) AS unseen FROM ({inner}) WHERE {reach}")
+    assert whole["unseen"] == 2
+
+
 async def test_they_are_listed_and_nobody_is_told_of_what_it_may_not_see(alarmed: Site, clock: Clock) -> None:
     names = {row["name"] for row in await asked(alarmed, "SHOW MEASUREMENTS")}
     assert names >= set(NAMES)

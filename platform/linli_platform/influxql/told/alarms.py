@@ -21,6 +21,7 @@ from linli_platform.influxql.told.known import Known
 from linli_platform.influxql.told.table import Row, Table, chosen, piece_of
 from linli_platform.influxql.vector import Times
 from linli_platform.influxql.window import Range, microseconds
+from linli_platform.registry import State
 from linli_platform.store.query import Measure, Steps
 
 _BACK: Final = 400 * DAY
@@ -202,11 +203,13 @@ class Health:
         """Return the tags of each community, and which devices of which gateways are there and may be seen."""
         found: list[tuple[dict[str, str], set[tuple[str, str]]]] | None = self._known.made.get(self.name)
         if found is None:
-            members: dict[tuple[tuple[str, str], ...], set[tuple[str, str]]] = {}
-            for sort in self._known.alarms.records.kinds():
-                if self._known.sees(sort.gateway, sort.device):
-                    tags = _community(self._known, sort.gateway, sort.device)
-                    members.setdefault(tuple(sorted(tags.items())), set()).add((sort.gateway, sort.device))
+            known, members = self._known, dict[tuple[tuple[str, str], ...], set[tuple[str, str]]]()
+            alarmed = {(sort.gateway, sort.device) for sort in known.alarms.records.kinds()}
+            # A community in which nothing was ever raised has its row too: it is there, and had no alarm.
+            there = {(each.gateway, each.id) for each in known.places.devices() if each.state is not State.RETIRED}
+            for gateway, device in alarmed | there:
+                if known.sees(gateway, device) and (tags := _community(known, gateway, device)):
+                    members.setdefault(tuple(sorted(tags.items())), set()).add((gateway, device))
             found = [(dict(key), places) for key, places in sorted(members.items())]
             self._known.made[self.name] = found
         return found
