@@ -1,4 +1,4 @@
-"""What is marked on the curves: alarms, work orders, outages, meters exchanged."""
+"""What is marked on the curves: alarms and who took them in hand, work orders, outages, meters exchanged."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,6 +37,15 @@ class Mark:
 
 MARKS: Final = (
     Mark("alarms", "alarm_change", "title_{lang}", ("priority", "device"), Shade.DANGER, ("\"event\" = 'raise'",)),
+    Mark(
+        "handled",
+        "alarm_change",
+        "said_{lang}",
+        ("priority", "device"),
+        Shade.GOOD,
+        ('"event" =~ /^(acknowledge|assign|comment|reset|shelve|unshelve)$/',),
+        may_be_empty="board.empty.none_handled",
+    ),
     Mark(
         "work_orders",
         "work_order",

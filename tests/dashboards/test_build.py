@@ -176,9 +176,11 @@ def test_a_panel_draws_a_hundred_devices_at_most_and_says_so(boards: list[Made])
     assert limited > 20
 
 
-def test_marks_of_alarms_work_orders_outages_and_swaps_are_on_every_board(boards: list[Made]) -> None:
+def test_marks_of_alarms_and_who_took_them_work_orders_outages_and_swaps_are_on_every_board(
+    boards: list[Made],
+) -> None:
     for board in boards:
-        assert len(board.dashboard["annotations"]["list"]) == 4
+        assert len(board.dashboard["annotations"]["list"]) == 5
 
 
 def test_every_unit_of_the_vocabulary_can_be_shown() -> None:

@@ -103,6 +103,15 @@ async def test_what_happened_is_told_when_it_was_so(alarmed: Site, clock: Clock)
         ("return", "normal", 0, None),
     ]
     assert (rows[1]["comment"], rows[1]["building"]) == ("door shut", "b1")
+    marked = (
+        f"SELECT said_zh, said_en FROM alarm_change WHERE {window(start, clock())}"
+        " AND event =~ /^(acknowledge|assign|shelve)$/"
+    )
+    (mark,) = await asked(alarmed, marked)
+    assert (mark["said_en"], mark["said_zh"]) == (
+        "Acknowledged (li): Cold room too warm · door shut",
+        "确认 (li): 冷库温度过高 · door shut",
+    )
     (count,) = await asked(
         alarmed,
         f"SELECT count(alarm) FROM alarm_change WHERE {window(start, clock())} AND event = 'raise'"

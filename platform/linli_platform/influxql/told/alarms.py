@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from linli_core.alarm import CONDITION_HOLDS, NEEDS_ACKNOWLEDGEMENT, Priority
 from linli_core.alarm.hourly import HourFigures, hourly
+from linli_core.catalogue import Language, text
 from linli_core.instant import DAY, HOUR, SECOND, Instant
 from linli_platform.alarms.records import Filter
 from linli_platform.alarms.rows import Sort, Told
@@ -91,6 +92,8 @@ class Changes:
         "event": Kind.STRING,
         "learnt_at": Kind.INTEGER,
         "retrospective": Kind.BOOLEAN,
+        "said_en": Kind.STRING,
+        "said_zh": Kind.STRING,
         "state": Kind.STRING,
         "subject": Kind.STRING,
         "text": Kind.STRING,
@@ -250,8 +253,17 @@ def _values(told: Told) -> dict[str, Any]:
         "subject": told.subject,
         "text": change.text,
         "value": change.value,
+        **_said("said", {lang: _sentence(told, lang) for lang in LANGUAGES}),
         **_said("title", told.title),
     }
+
+
+def _sentence(told: Told, lang: Language) -> str:
+    """Return what happened to which alarm, who did it and what that person wrote: a mark on a curve says no more."""
+    change = told.change
+    whose = f" ({change.actor})" if change.actor else ""
+    why = f" · {change.comment}" if change.comment else ""
+    return f"{text(f'alarm_event.{change.event.value}', lang)}{whose}: {told.title.get(lang, told.sort.rule)}{why}"
 
 
 def _figures(hour: HourFigures) -> dict[str, Any]:
