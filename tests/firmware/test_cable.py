@@ -1,6 +1,7 @@
 """The real program on a board at a cable: started by its own loader, reported on, tried out, updated."""
 
 import asyncio
+import functools
 import hashlib
 import json
 import re
@@ -26,6 +27,7 @@ from linli_edge.nodes.phrases import explained
 from linli_edge.nodes.provisioning import provision
 from linli_edge.nodes.report import Fact, let_go, report, selftest, told
 from linli_edge.nodes.serial_board import SerialBoard, follow
+from linli_edge.nodes.shared import SharedKeys
 from linli_sim.nodes.local_broker import local_broker
 from linli_sim.nodes.plugged import PluggedBoard, impatient
 from linli_sim.nodes.vm import NoMachine, unix
@@ -172,6 +174,68 @@ async def test_what_was_provisioned_reaches_the_gateways_broker_with_its_own_key
         assert [failure.kind for failure in judged([broker, {"what": "wifi", "signal": -61}], Demands())[1]] == [
             "bench.broker"
         ]
+
+
+@pytest.mark.skipif(find() is None, reason="Mosquitto is not installed here: apt-get install mosquitto")
+async def test_a_node_on_a_battery_is_given_a_shared_key_and_let_in_with_it(
+    board: PluggedBoard, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port, secure, shared, nowhere = free_ports(4)
+    own = tmp_path / "own"
+    shutil.copytree(prepared / "pki", own / "pki")
+    keys = SharedKeys(own / "pki")
+    assert main(["node", "keys", "--shared", "--keys", str(own / "pki")]) == 0
+    refusal = "the broker ends the handshake: does it take this node's key?"
+    # With certificates it gets in nowhere.
+    gateway = {"host": "127.0.0.1", "port": nowhere, "shared_port": shared, "answer_s": 1}
+    async with (
+        local_broker(tmp_path, port, secure, ("door-1",), pki=own / "pki", shared=shared) as broker,
+        aiomqtt.Client("127.0.0.1", port) as heard,
+    ):
+        await heard.subscribe("node/#", qos=1)
+        await asyncio.to_thread(_provision, board, own, gateway=gateway, power="battery")
+        message = await anext(aiter(heard.messages))
+        assert str(message.topic) == "node/door-1/status"
+
+        def tried() -> list[Fact]:
+            with SerialBoard.connect(str(board.port)) as at:
+                return selftest(at)
+
+        assert _of(await asyncio.to_thread(tried), "broker") == [{"what": "broker"}]
+
+        def told(words: str, known: int) -> bool:
+            return broker.log.read_text().count(words) > known
+
+        async def forgotten() -> None:
+            reread = "reads its access rules again"
+            known = broker.log.read_text().count(reread)
+            # What was given is read by now, or with it.
+            assert keys.take_off("door-1")
+            await eventually(functools.partial(asyncio.to_thread, told, reread, known), "the keys are read again")
+            # Who is answered now is so after the signal was heard.
+            async with aiomqtt.Client("127.0.0.1", port):
+                pass
+
+        # The same board again keeps its key: the command may have been broken off.
+        line = keys.path.read_text().splitlines()[-1]
+        await asyncio.to_thread(_provision, board, own, gateway=gateway, power="battery")
+        assert keys.path.read_text().splitlines()[-1] == line
+        assert keys.path.stat().st_mode & 0o777 == 0o600
+        # A gateway that was restored knows the key no more: the certificate lets it in.
+        await forgotten()
+        (refused,) = _of(await asyncio.to_thread(tried), "broker")
+        assert refused["shared"] == refusal
+        assert refused["error"].startswith("no connection: ")
+    board.pull()
+    assert board.read("/keys/shared.key").decode().startswith("door-1:")
+    # On mains it has none, here and there.
+    board.plug()
+    await asyncio.to_thread(_provision, board, own, gateway=gateway, power="mains")
+    board.pull()
+    assert "/keys/shared.key" not in board.files()
+    assert "door-1" not in keys.nodes
+    out = capsys.readouterr()
+    assert line.partition(":")[2] not in out.out + out.err + board.said.decode(errors="replace")
 
 
 def test_a_network_that_does_not_let_it_in_is_told_from_one_that_is_not_there(

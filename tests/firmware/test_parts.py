@@ -16,7 +16,7 @@ def _work(machine: Machine, part: str, case: object) -> Any:
 
 def test_a_configuration_is_filled_up_with_its_defaults(machine: Machine) -> None:
     config = _work(machine, "config", json.dumps(NODE))
-    assert config["gateway"] == {"host": "192.168.1.10", "port": 8884, "tls": True, "answer_s": 10}
+    assert config["gateway"] == {"host": "192.168.1.10", "port": 8884, "shared_port": 8885, "tls": True, "answer_s": 10}
     assert config["interval"] == 900
     assert config["sensors"] == [{"kind": "reed", "pin": 4}]
 

@@ -23,6 +23,7 @@ from linli_edge.nodes.planned import Planned
 from linli_edge.nodes.provisioning import name_of, provision, wipe
 from linli_edge.nodes.report import Fact
 from linli_edge.nodes.serial_board import WAIT_S, SerialBoard, ports
+from linli_edge.nodes.shared import SharedKeys
 from linli_edge.nodes.trouble import BoardTrouble
 
 FILE: Final = "made.json"
@@ -132,6 +133,7 @@ class Bench:
         given: Which board has which name.
         made: What was made so far.
         demands: What a board must show.
+        shared: Where shared keys of nodes on a battery are kept.
         replace: A board may have had a name that is not of the list; what it has not delivered is wiped.
         said: Called with what is being done: ``flash``, ``provision``, ``start``, ``try``.
     """
@@ -143,6 +145,7 @@ class Bench:
     given: GivenNames
     made: MadeFile
     demands: Demands
+    shared: SharedKeys | None = None
     replace: bool = False
     said: Callable[[str], None] = lambda _step: None
 
@@ -186,7 +189,8 @@ class Bench:
                 flash(board, self.image, lambda _done, _size: None)
                 self.said("provision")
                 identity, is_named = self.keys.issue(node), True
-                provision(board, node, planned.configuration, identity, self.update_key, self.given, replace=True)
+                content = planned.configuration
+                provision(board, node, content, identity, self.update_key, self.given, self.shared, replace=True)
                 secret = passphrase.settled(board)
                 board.restart()
             self.said("start")
@@ -197,7 +201,7 @@ class Bench:
         except BoardTrouble as trouble:
             failures = [Failure(f"trouble.{trouble.kind}", trouble.values)]
         if failures and is_named:
-            failures += self._take_name_back(port, uid)
+            failures += self._take_name_back(port, uid, node)
         shown = "" if failures else secret
         made = Made(uid, node, kind, round(time.monotonic() - begun, 1), checks, failures, shown)
         self.made.add(made)
@@ -215,13 +219,16 @@ class Bench:
             board.restart()
         return judged(facts, self.demands)
 
-    def _take_name_back(self, port: str, uid: str) -> list[Failure]:
+    def _take_name_back(self, port: str, uid: str, node: str) -> list[Failure]:
         """Leave a board without its name; tell if that could not be done."""
         try:
             with SerialBoard.connect(port, wait_s=2.0) as board:
                 if board.facts.uid == uid:
                     wipe(board)
                     self.given.take_back(uid)
+                    if self.shared is not None:
+                        # The next board of this name has a key of its own.
+                        self.shared.take_off(node)
                     board.restart()
                     return []
         except BoardTrouble:
@@ -263,7 +270,9 @@ def judged(facts: Sequence[Fact], demands: Demands) -> tuple[list[tuple[str, str
                 seen = set(error.partition(": ")[2].split(", ")) & set(fact["seen"])
                 failures.append(Failure.of("refused" if seen else "no_network", error))
         elif what == "broker":
-            checks.append((what, error or "ok"))
+            # By its certificate it is let in before the broker has heard of a shared key.
+            by = f"ok (certificate; shared key: {fact['shared']})" if fact.get("shared") else "ok"
+            checks.append((what, error or by))
             # One that is not there yet is no fault of the board's; one that does not let it in is.
             if error and demands.network and not _NOT_THERE.match(error):
                 failures.append(Failure.of("broker", error))

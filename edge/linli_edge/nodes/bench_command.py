@@ -20,6 +20,7 @@ from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.phrases import explained
 from linli_edge.nodes.planned import Planned, read_list
 from linli_edge.nodes.serial_command import BUILT, FAILED, at_board, declared, password
+from linli_edge.nodes.shared import SharedKeys
 from linli_edge.nodes.waking import DeafPins, deaf
 
 
@@ -99,6 +100,7 @@ def _read(args: argparse.Namespace, lang: Language) -> Bench:
         GivenNames(args.keys),
         MadeFile(args.out),
         Demands(sensors=not args.no_sensors, network=not args.no_network),
+        SharedKeys(args.keys),
         replace=args.replace,
     )
 

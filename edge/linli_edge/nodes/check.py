@@ -11,6 +11,7 @@ from linli_edge.listing import listing
 from linli_edge.nodes.configuration import Written, read_configuration, written
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.settings import NodeSettings
+from linli_edge.nodes.shared import SharedKeys
 from linli_edge.nodes.waking import ESP32, deaf
 
 _WITHIN_S: Final = 1.0
@@ -39,6 +40,7 @@ def summary(settings: NodeSettings) -> list[str]:
             warnings += _names(settings, given)
         except ConfigError as exc:
             warnings.append(f"nodes: {exc}")
+        warnings += _shared(settings, SharedKeys(settings.keys), found)
     warnings += [warning for node, config in found.items() for warning in _deaf(node, config, given)]
     return [
         "",
@@ -67,13 +69,20 @@ def _deaf(node: str, config: Written, given: GivenNames | None) -> list[str]:
 
 
 def _broker(settings: NodeSettings) -> list[str]:
-    try:
-        socket.create_connection((settings.host, settings.port), _WITHIN_S).close()
-    except OSError as exc:
+    if reason := _silent(settings.host, settings.port):
         where = f"{settings.host}:{settings.port}"
         remedy = "start it (linli-broker serve, docs/nodes.md), or put its port right"
-        return [f"nodes: the local broker at {where} does not answer ({exc.strerror or exc}): {remedy}"]
+        return [f"nodes: the local broker at {where} does not answer ({reason}): {remedy}"]
     return []
+
+
+def _silent(host: str, port: int) -> str:
+    """Return why nothing answers there; empty if something does."""
+    try:
+        socket.create_connection((host, port), _WITHIN_S).close()
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    return ""
 
 
 def _ports(found: dict[str, Written]) -> list[str]:
@@ -105,3 +114,32 @@ def _names(settings: NodeSettings, given: GivenNames) -> list[str]:
         f"node {node}: is on board {given.board_of(node)}, and not listed in [[nodes.boards]]: it is refused"
         for node in strange
     ]
+
+
+def _shared(settings: NodeSettings, shared: SharedKeys, found: dict[str, Written]) -> list[str]:
+    """Return what to say of shared keys, where they are given: who lacks one, who should have none, who takes them."""
+    if not shared.exists:
+        return []
+    try:
+        nodes = shared.nodes
+    except ConfigError as exc:
+        return [f"nodes: {' '.join(str(exc).split())}"]
+    on_battery = {node: config for node, config in found.items() if config.power == "battery"}
+    warnings = [
+        f"node {node}: is on a battery and has no shared key; each delivery costs it half a second of computing: "
+        f"linli-edge node provision {node} (a board with MicroPython before 1.29 stays with its certificate)"
+        for node in on_battery
+        if node not in nodes
+    ]
+    warnings += [
+        f"node {node}: has a shared key, and is not listed in [[nodes.boards]]: linli-edge node keys {node} --off"
+        for node in nodes
+        if node not in settings.boards
+    ]
+    for port in sorted({config.shared_port for node, config in on_battery.items() if node in nodes}):
+        if reason := _silent(settings.host, port):
+            warnings.append(
+                f"nodes: nothing takes shared keys at {settings.host}:{port} ({reason}): give the local broker a "
+                f"listener with shared_keys there (docs/nodes.md); nodes show their certificates meanwhile"
+            )
+    return warnings

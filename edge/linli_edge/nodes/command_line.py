@@ -21,6 +21,7 @@ from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.offers import Offers
 from linli_edge.nodes.serial_board import WAIT_S
 from linli_edge.nodes.serial_command import BUILT, named
+from linli_edge.nodes.shared import SharedKeys
 from linli_edge.timekeeping import wall_clock
 
 FAILED: Final = 1
@@ -39,6 +40,13 @@ def add_arguments(commands: Any) -> None:
         " that signs updates, where there are none yet. With one: write its own keys, as the board reads them, into"
         " --out. They are not kept here.",
     )
+    keys.add_argument(
+        "--shared",
+        action="store_true",
+        help="make the file of shared keys, which the broker's listener with shared_keys reads: from then on provision"
+        " gives a node on a battery one",
+    )
+    keys.add_argument("--off", action="store_true", help="take the shared key of NODE off that file: it is gone")
     keys.add_argument("node", nargs="?", metavar="NODE", help="the node's id")
     keys.add_argument("--keys", type=Path, default=KEYS, metavar="DIR", help=f"where keys are (default {KEYS})")
     keys.add_argument("--out", type=Path, metavar="DIR", help="where the node's keys go (default: keys-NODE)")
@@ -95,11 +103,16 @@ def _language(args: argparse.Namespace) -> Language:
 def _keys(args: argparse.Namespace) -> int:
     lang = _language(args)
     folder = KeyFolder(args.keys)
+    if args.off:
+        return _off(args, lang)
     if args.node is None:
         made = folder.create()
         signing = create_key(args.keys / UPDATE_KEY)
         print(text("node.authority_made" if made else "node.authority_there", lang, folder=args.keys))
         print(text("node.signing_made" if signing else "node.signing_there", lang, file=args.keys / UPDATE_KEY))
+        if args.shared:
+            shared = SharedKeys(args.keys)
+            print(text("node.shared_made" if shared.create() else "node.shared_there", lang, file=shared.path))
         return 0
     identity = folder.issue(named(args.node))
     public = read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw()
@@ -114,6 +127,15 @@ def _keys(args: argparse.Namespace) -> int:
         (out / name).touch(mode=0o600)
         (out / name).write_bytes(content)
     print(text("node.keys", lang, folder=out, node=args.node))
+    return 0
+
+
+def _off(args: argparse.Namespace, lang: Language) -> int:
+    if args.node is None:
+        raise ConfigError("NODE", "found none", "name the node whose shared key is to be taken off")
+    shared = SharedKeys(args.keys)
+    taken = "node.shared_off" if shared.take_off(named(args.node)) else "node.shared_none"
+    print(text(taken, lang, node=args.node, file=shared.path))
     return 0
 
 

@@ -56,6 +56,7 @@ class Written:
         interval_low: How often with a battery near its end; 0 on mains.
         power: ``battery`` or ``mains``.
         host, port: Where it looks for the gateway's local broker.
+        shared_port: The port at which it does so with a shared key.
         waking: The pins that must wake its board.
     """
 
@@ -66,6 +67,7 @@ class Written:
     power: str
     host: str
     port: int
+    shared_port: int
     waking: tuple[WakingPin, ...]
 
 
@@ -99,7 +101,7 @@ def written(config: dict[str, Any], node: str, where: str) -> Written:
     if whole["power"] == "battery":
         # As a board reckons it that comes out of a breakdown of its supply.
         low = interval * int(_firmware("linli_node.rests").Rests(_Nothing(), broke_down=True).rarely)
-    where_to, pins = (gateway["host"], gateway["port"]), waking_pins(whole)
+    where_to, pins = (gateway["host"], gateway["port"], gateway["shared_port"]), waking_pins(whole)
     return Written(content, tuple(points), interval, low, whole["power"], *where_to, pins)
 
 

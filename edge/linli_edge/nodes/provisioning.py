@@ -12,10 +12,13 @@ from typing import Final
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import Identity
 from linli_edge.nodes.serial_board import SerialBoard
+from linli_edge.nodes.shared import ON_BOARD, SharedKeys
 from linli_edge.nodes.trouble import BoardTrouble
 
 CONFIGURATION: Final = "/node.json"
 KEYS_FOLDER: Final = "/keys"
+_PROGRAM: Final = ("/main.py", "/a/manifest")
+_SHARED: Final = f"{KEYS_FOLDER}/{ON_BOARD}"
 _OWN: Final = ("node.json", "node.json.new", "node.checked", "last_error")
 
 _NAME: Final = """
@@ -64,6 +67,7 @@ def provision(
     identity: Identity,
     update_key: bytes,
     given: GivenNames,
+    shared: SharedKeys | None = None,
     *,
     replace: bool = False,
 ) -> str:
@@ -76,23 +80,27 @@ def provision(
         identity: What it shows the broker.
         update_key: The public key of whoever signs its updates.
         given: Which names are given already.
+        shared: Where shared keys are kept: a node on a battery is given one, if its board can use it.
         replace: It may have had another name, and the name may have been another board's.
 
     Raises:
         BoardTrouble: It was not flashed, it has another name or another board has this one, or it is gone.
     """
-    if not all(board.digests(["/main.py", "/a/manifest"]).values()):
+    there = board.digests([*_PROGRAM, _SHARED])
+    if not all(there[path] for path in _PROGRAM):
         raise BoardTrouble("not_flashed", board.port)
-    held = name_of(board)
+    held, uid = name_of(board), board.facts.uid
     holder = given.board_of(node)
     if not replace and held not in {"", node, "?"}:
         raise BoardTrouble("other_name", board.port, node=held, wanted=node)
-    if not replace and holder not in {"", board.facts.uid}:
+    if not replace and holder not in {"", uid}:
         raise BoardTrouble("name_given", board.port, node=node, board=holder)
-    given.give(node, board.facts.uid, board.facts.kind)
+    given.give(node, uid, board.facts.kind)
     if held != node:
         wipe(board)
-    keys = _keys(identity, update_key)
+    # In the broker's file before it is on the board: one that nobody knows would be a wasted attempt each day.
+    key = shared_key(shared, node, configuration, fresh=holder not in {"", uid}) if board.facts.shares_keys else b""
+    keys = _keys(identity, update_key, key)
     files = {**{f"{KEYS_FOLDER}/{name}": content for name, content in keys.items()}, CONFIGURATION: configuration}
     for path, content in files.items():
         board.write_beside(path, content)
@@ -101,18 +109,31 @@ def provision(
     for path, content in files.items():
         if found[path] != hashlib.sha256(content).hexdigest():
             raise BoardTrouble("worn", board.port, path=path)
+    if not key and there[_SHARED]:
+        board.remove(_SHARED)
+    if not key and shared is not None:
+        shared.take_off(node)
     return found[CONFIGURATION]
 
 
-def _keys(identity: Identity, update_key: bytes) -> dict[str, bytes]:
+def shared_key(shared: SharedKeys | None, node: str, configuration: bytes, *, fresh: bool) -> bytes:
+    """Return the shared key of a node, as its board keeps it; empty for one on mains, or where none are given.
+
+    On mains a certificate costs nothing that matters, and protects what was said before from whoever finds a key later.
+    """
+    on_battery = json.loads(configuration).get("power") == "battery"
+    return shared.give(node, fresh=fresh) if on_battery and shared is not None and shared.exists else b""
+
+
+def _keys(identity: Identity, update_key: bytes, shared: bytes) -> dict[str, bytes]:
     """Return what goes into ``/keys`` of a board, by its names there."""
     own = {"ca.der": identity.authority, "node.der": identity.certificate, "node.key": identity.key}
-    return {**own, "update.pub": update_key}
+    return {**own, **({ON_BOARD: shared} if shared else {}), "update.pub": update_key}
 
 
-def bundle(configuration: bytes, identity: Identity, update_key: bytes) -> bytes:
+def bundle(configuration: bytes, identity: Identity, update_key: bytes, shared: bytes = b"") -> bytes:
     """Return the same as one text, as the page of a board's first start takes it (``linli_node.first_page``)."""
-    keys = {name: content.hex() for name, content in _keys(identity, update_key).items()}
+    keys = {name: content.hex() for name, content in _keys(identity, update_key, shared).items()}
     return json.dumps({**json.loads(configuration), "keys": keys}, ensure_ascii=False).encode()
 
 

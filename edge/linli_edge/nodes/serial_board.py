@@ -75,9 +75,14 @@ try:
     _radio = hasattr(network, "WLAN")
 except ImportError:
     _radio = False
+try:
+    import tls
+    _shares = hasattr(tls.SSLContext(tls.PROTOCOL_TLS_CLIENT), "psk_identity")
+except (ImportError, AttributeError):
+    _shares = False
 _i = sys.implementation
 print(repr((sys.platform, getattr(_i, "_machine", ""), tuple(_i.version[:3]), getattr(_i, "_mpy", 0) & 0xff,
-    binascii.hexlify(machine.unique_id()).decode(), _radio)))
+    binascii.hexlify(machine.unique_id()).decode(), _radio, _shares)))
 """
 
 
@@ -92,6 +97,7 @@ class Facts:
         version: MicroPython's.
         mpy: Version of compiled modules it takes.
         has_radio: Whether it has Wi-Fi.
+        shares_keys: Whether its firmware speaks TLS with shared keys.
     """
 
     uid: str
@@ -100,6 +106,7 @@ class Facts:
     version: tuple[int, ...]
     mpy: int
     has_radio: bool
+    shares_keys: bool = False
 
     @property
     def release(self) -> str:
@@ -134,14 +141,16 @@ def only_port() -> str:
     raise BoardTrouble("none", "USB")
 
 
-def facts(platform: str, machine: str, version: tuple[int, ...], mpy: int, uid: str, has_radio: bool) -> Facts:
+def facts(
+    platform: str, machine: str, version: tuple[int, ...], mpy: int, uid: str, has_radio: bool, shares: bool = False
+) -> Facts:
     """Return what a board is, by what its MicroPython says."""
     chip = machine.upper()
     if platform == "esp32":
         kind = "esp32s3" if "S3" in chip else "esp32c3" if "C3" in chip else ""
     else:
         kind = {"rp2": "rp2", "linux": "desktop"}.get(platform, "")
-    return Facts(uid, kind, machine, version, mpy, has_radio)
+    return Facts(uid, kind, machine, version, mpy, has_radio, shares)
 
 
 def _mpremote(port: str) -> tuple[Any, Any]:  # Any: mpremote has no types

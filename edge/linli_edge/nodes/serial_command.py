@@ -22,8 +22,9 @@ from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.phrases import explained
 from linli_edge.nodes.planned import Planned
-from linli_edge.nodes.provisioning import KEYS_FOLDER, bundle, name_of, provision, wipe
+from linli_edge.nodes.provisioning import KEYS_FOLDER, bundle, name_of, provision, shared_key, wipe
 from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, follow, only_port
+from linli_edge.nodes.shared import SharedKeys
 from linli_edge.nodes.trouble import BoardTrouble
 from linli_edge.nodes.waking import NAMES, DeafPins, deaf, kinds_for
 
@@ -182,22 +183,27 @@ def _provision(args: argparse.Namespace, lang: Language) -> int:
     if args.wifi:
         config = with_wifi(config, args.wifi, password(args.wifi, args.password_file, lang))
     whole = written(config, node, str(args.config))
-    content = whole.content
+    shared = SharedKeys(args.keys)
     public = read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw()
     identity, given = KeyFolder(args.keys).issue(node), GivenNames(args.keys)
     if args.file is not None:
+        _refuse_given(args, given)
         if len(fitting := kinds_for(whole.waking)) < len(NAMES):
             print(text("node.deaf.only", lang, boards=", ".join(fitting)))
-        return _write_bundle(args, bundle(content, identity, public), given, lang)
+        key = shared_key(shared, node, whole.content, fresh=args.replace)
+        return _write_bundle(args, bundle(whole.content, identity, public, key), lang)
     with connected(args, lang) as board:
         if problems := deaf(whole.waking, board.facts.kind):
             raise DeafPins(str(args.config), board.facts.kind, problems)
-        digest = provision(board, node, content, identity, public, given, replace=args.replace)
+        digest = provision(board, node, whole.content, identity, public, given, shared, replace=args.replace)
         secret = passphrase.settled(board)
         board.restart()
     print(text("node.cable.provisioned", lang, node=node, uid=board.facts.uid, digest=digest[:16]))
+    if shared.exists and whole.power == "battery":
+        way = "shared" if board.facts.shares_keys else "not_shared"
+        print(text(f"node.cable.{way}", lang, node=node, release=board.facts.release, file=shared.path))
     kinds = tuple(str(sensor["kind"]) for sensor in config["sensors"])
-    _write_label(args.labels, Planned(node, "", kinds, content), board.facts, secret, lang)
+    _write_label(args.labels, Planned(node, "", kinds, whole.content), board.facts, secret, lang)
     print(text("node.cable.declare", lang))
     print(declared({node: board.facts.uid}))
     return 0
@@ -213,15 +219,20 @@ def _reset(args: argparse.Namespace, lang: Language) -> int:
             raise BoardTrouble("not_this", board.port, node=held, wanted=node)
         wipe(board)
         board.remove(KEYS_FOLDER)
+        if given.board_of(node) in {"", board.facts.uid}:
+            SharedKeys(args.keys).take_off(node)
         given.take_back(board.facts.uid)
         board.restart()
     print(text("node.cable.reset", lang, node=node, uid=board.facts.uid))
     return 0
 
 
-def _write_bundle(args: argparse.Namespace, content: bytes, given: GivenNames, lang: Language) -> int:
+def _refuse_given(args: argparse.Namespace, given: GivenNames) -> None:
     if not args.replace and (holder := given.board_of(args.node)):
         raise BoardTrouble("name_given", str(args.file), node=args.node, board=holder)
+
+
+def _write_bundle(args: argparse.Namespace, content: bytes, lang: Language) -> int:
     try:
         write_durably(args.file, content, mode=0o600)
     except OSError as exc:

@@ -87,6 +87,7 @@ class Board:
 
     Attributes:
         heap_peak: Most bytes of heap that were in use after a collection.
+        shared: Whether the last connection was with the shared key.
     """
 
     kind = "desktop"
@@ -102,6 +103,7 @@ class Board:
         self._memories = {}
         self._battery = None
         self._context = None
+        self.shared = False
         self.uid = uid
         self.woke = False
         self.woken_pins = ()
@@ -183,11 +185,21 @@ class Board:
         if self._context is None:
             from linli_app.tls import context  # noqa: PLC0415 - let go again
 
-            self._context = context(self._folder + "/keys/")
+            self._context = context(self._folder + "/keys/", gateway, self.memory("shared"))
             forget("linli_app.tls")
-        return await asyncio.open_connection(
-            gateway["host"], gateway["port"], ssl=self._context, server_hostname="linli-gateway"
-        )
+        found, port, self.shared = self._context
+        return await asyncio.open_connection(gateway["host"], port, ssl=found, server_hostname="linli-gateway")
+
+    def unheard(self):
+        """Nobody has answered at the last attempt; tell whether the next one goes another way."""
+        used, self._context = self._context, None
+        if used is None or not used[2]:
+            return False
+        from linli_app.tls import unheard  # noqa: PLC0415 - let go again
+
+        unheard(self.memory("shared"))
+        forget("linli_app.tls")
+        return True
 
     def restart(self):
         """Start the program that was put into the other slot."""

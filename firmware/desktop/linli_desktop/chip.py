@@ -227,8 +227,11 @@ class Board(desktop.Board):
     async def streams(self):
         """Return a reader and a writer; the chip's part of the handshake is waited for."""
         self._pace.settle()
+        # To and fro: the connection, and twice the handshake over it.
+        await asyncio.sleep_ms(self._pace.times["air_ms"] * (3 if self._gateway["tls"] else 1))
         stream, _ = await super().streams()
-        self._pace.spend(self._pace.times["tls_ms"] if self._gateway["tls"] else 0)
+        computed = self._pace.times["shared_ms" if self.shared else "tls_ms"]
+        self._pace.spend(computed if self._gateway["tls"] else 0)
         self._pace.settle()
         # Until something is heard, what the desktop computes is its own handshake.
         self._pace.native = True

@@ -19,6 +19,8 @@ _SIGNAL = {
 _GATEWAY = {
     "host": ("text", 1, 253, REQUIRED),
     "port": ("whole", 1, 65535, 8884),
+    # Where it asks for the key that both hold, in place of a certificate: for a node that was given one.
+    "shared_port": ("whole", 1, 65535, 8885),
     "tls": ("truth", None, None, True),
     # Seconds the gateway may take to acknowledge; then it is sent again, three times before the connection is given up.
     "answer_s": ("whole", 1, 60, 10),

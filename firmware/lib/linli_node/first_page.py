@@ -7,7 +7,7 @@ from linli_node.errors import ConfigError
 
 MAX_BODY = 16384
 KINDS = ("reed", "leak_switch", "button", "pulse", "ds18b20", "pir", "float", "tilt")
-KEYS = ("ca.der", "node.der", "node.key", "update.pub")
+KEYS = ("ca.der", "node.der", "node.key", "shared.key", "update.pub")
 
 _TEXTS = {
     "en": {

@@ -223,7 +223,7 @@ class Board:
         self._gateway = config["gateway"]
         self._power = config["battery_pin"]
         self._wlan = network.WLAN(network.STA_IF)
-        self._context = None
+        self._context = None  # and the port it is for, and whether it is the shared key
         self._memories = {}
         self._counted = {}
         self._joining = ""
@@ -453,11 +453,21 @@ class Board:
         if self._context is None:
             from linli_app.tls import context  # noqa: PLC0415 - let go again
 
-            self._context = context(_ROOT + _KEYS)
+            self._context = context(_ROOT + _KEYS, gateway, self.memory("shared"))
             forget("linli_app.tls")
-        return await asyncio.open_connection(
-            gateway["host"], gateway["port"], ssl=self._context, server_hostname=_BROKER
-        )
+        found, port, _ = self._context
+        return await asyncio.open_connection(gateway["host"], port, ssl=found, server_hostname=_BROKER)
+
+    def unheard(self):
+        """Nobody has answered at the last attempt; tell whether the next one goes another way."""
+        used, self._context = self._context, None
+        if used is None or not used[2]:
+            return False
+        from linli_app.tls import unheard  # noqa: PLC0415 - let go again
+
+        unheard(self.memory("shared"))
+        forget("linli_app.tls")
+        return True
 
     def restart(self):
         """Start the program that was put into the other slot."""

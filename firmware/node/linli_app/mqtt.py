@@ -21,6 +21,8 @@ _SUBACK = const(9)
 _PINGRESP = const(13)
 _CLEAN = const(0x02)
 _WILL_QOS1 = const(0x0C)
+_ENDED = const((-0x7780, 32, 103, 104))
+"""An alert that ends the handshake, as mbedTLS calls it; or what is left of a connection that was closed behind one."""
 
 
 def _text(text):
@@ -163,8 +165,14 @@ class Client:
     async def _open(self, client, topics, keepalive, will):
         self._reader, self._writer = await self._streams()
         self._events = Packets()
-        await self._send(connect(client, keepalive, will))
-        waiting = await self._first()
+        try:
+            # The handshake is made by what is sent and heard first.
+            await self._send(connect(client, keepalive, will))
+            waiting = await self._first()
+        except OSError as exc:
+            if exc.args and exc.args[0] in _ENDED:
+                raise LinkError("the broker ends the handshake: does it take this node's key?") from None
+            raise
         if waiting[0] != "connack" or waiting[1]:
             raise LinkError("the broker refuses this node (code " + str(waiting[-1]) + ")")
         self._number += 1

@@ -367,4 +367,10 @@ class Node:
                 heard=self._heard_of,
             )
         await self._board.connect(self._config["wifi"])
-        await self.uplink.session(until_empty=lambda: self._updates is None and until_empty())
+        before = self.sessions
+        try:
+            await self.uplink.session(until_empty=lambda: self._updates is None and until_empty())
+        finally:
+            # However it ended: by time, too.
+            if self.sessions == before:
+                self._board.unheard()

@@ -53,18 +53,32 @@ async def _wifi(config, board):
     return True
 
 
-async def _broker(config, board):
+async def _let_in(config, board):
+    """Return why the broker does not let this node in; empty if it does."""
     client = mqtt.Client(board.streams, lambda _topic, _payload: None)
-    node = config["node"]
+    node, error = config["node"], ""
     try:
         await client.open(node + "-" + board.uid, ["node/" + node + "/ack"])
         # A broker that does not let it subscribe says so at once.
         await asyncio.wait_for(client.run(), 1)
     except asyncio.TimeoutError:
-        tell("broker")
+        pass
     except LinkError as exc:
-        tell("broker", error=str(exc))
+        error = str(exc)
     await client.close()
+    return error
+
+
+async def _broker(config, board):
+    error = await _let_in(config, board)
+    if error and board.unheard():
+        # The shared key is not known there yet: what counts is whether the node gets in at all.
+        told, error = {"shared": error}, await _let_in(config, board)
+    else:
+        told = {}
+    if error:
+        told["error"] = error
+    tell("broker", **told)
 
 
 async def _checks(config, board):

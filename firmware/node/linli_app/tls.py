@@ -1,25 +1,81 @@
-"""What a node needs to be known to the gateway and to know it: loaded for a start, and let go after it."""
+"""What a node needs to be known to the gateway and to know it: loaded for a start, and let go after it.
 
-import ssl
+Where there is a key that both hold (``shared.key``) and the firmware can use it, nothing is computed but AES and
+SHA-256. If nobody answered that way, certificates are shown for a while: a gateway that was restored, and knows the key
+no more, is reached all the same.
+"""
+
+import binascii
+import os
+
+import tls
 
 from linli_node.errors import LinkError
 
+_SUITE = "TLS-PSK-WITH-AES-128-GCM-SHA256"
+_ATTEMPTS = 24
+"""Made with certificates before the shared key is tried again: those of a day, mostly."""
 
-def context(folder):
-    """Return what TLS needs: the gateway's authority, this node's certificate and key.
+
+def context(folder, gateway, memory):
+    """Return what TLS needs, the port at which that is asked for, and whether it is the shared key.
+
+    Args:
+        folder: Of the keys.
+        gateway: Of the configuration.
+        memory: Of :func:`unheard`.
 
     Raises:
-        LinkError: They are not there.
+        LinkError: What is needed is not there.
     """
-    held = []
-    for name in ("ca.der", "node.der", "node.key"):
-        try:
-            with open(folder + name, "rb") as file:
-                held.append(file.read())
-        except OSError:
-            raise LinkError("no " + folder + name + ": linli-edge node provision writes it") from None
-    found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    found.verify_mode = ssl.CERT_REQUIRED
-    found.load_verify_locations(cadata=held[0])
-    found.load_cert_chain(held[1], held[2])
+    left = memory.get()
+    if left:
+        memory.set(bytes((left[0] - 1,)) if left[0] > 1 else b"")
+    found = None if left and _has(folder + "node.key") else _shared(folder)
+    if found is None:
+        return _certified(folder), gateway["port"], False
+    return found, gateway["shared_port"], True
+
+
+def unheard(memory):
+    """Nobody has answered who was asked with the shared key: show certificates for a while."""
+    memory.set(bytes((_ATTEMPTS,)))
+
+
+def _has(path):
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        raise LinkError("no " + path + ": linli-edge node provision writes it") from None
+
+
+def _shared(folder):
+    """Return the context of the shared key; ``None`` without one, or with a MicroPython before 1.29."""
+    try:
+        name, _, key = _read(folder + "shared.key").partition(b":")
+        found = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+        found.psk_identity  # noqa: B018 - not every firmware has it
+        # The other end can be nobody but who holds the key, and nothing is offered that needs a certificate.
+        found.set_ciphers([_SUITE])
+        found.psk_identity, found.psk_key = name, binascii.unhexlify(key.strip())
+    except (LinkError, AttributeError, ValueError, OSError):
+        return None
+    return found
+
+
+def _certified(folder):
+    authority, certificate, key = [_read(folder + name) for name in ("ca.der", "node.der", "node.key")]
+    found = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    found.verify_mode = tls.CERT_REQUIRED
+    found.load_verify_locations(authority)
+    found.load_cert_chain(certificate, key)
     return found

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linli_broker.mosquitto import find
 from linli_edge.nodes.build import BOARDS, build, compiler
 from linli_edge.nodes.keys import KeyFolder
+from linli_edge.nodes.shared import ON_BOARD, SharedKeys
 from linli_sim.bench import CannotRun, bench
 from linli_sim.nodes.battery import Spent, years
 from linli_sim.nodes.chip import Awake, Chip, Pace, flash_image, slower
@@ -93,25 +94,26 @@ async def _awake() -> dict[str, list[Awake]]:
     if find() is None:
         raise CannotRun("Mosquitto is not installed here, and nodes speak TLS: apt-get install mosquitto")
     with tempfile.TemporaryDirectory(prefix="linli-bench-") as name:
-        folder, (port, secure) = Path(name), free_ports(2)
-        keys = KeyFolder(folder / "pki")
+        folder, (port, secure, shared) = Path(name), free_ports(3)
+        keys, held = KeyFolder(folder / "pki"), folder / "node" / "keys"
         keys.create()
-        identity = keys.issue("bench-1")
-        held = folder / "node" / "keys"
+        identity, own = keys.issue("bench-1"), SharedKeys(folder / "pki")
+        own.create()
         held.mkdir(parents=True)
         for file, content in (
-            ("ca.der", identity.authority), ("node.der", identity.certificate), ("node.key", identity.key)
+            ("ca.der", identity.authority), ("node.der", identity.certificate), ("node.key", identity.key),
+            (ON_BOARD, own.give("bench-1", fresh=False)),
         ):  # fmt: skip
             (held / file).write_bytes(content)
         rig = Rig(folder, port=port)
-        rig.broker = local_broker(folder, port, secure, ("bench-1",))
+        rig.broker = local_broker(folder, port, secure, ("bench-1",), shared=shared)
         config = {
             "node": "bench-1",
             "power": "battery",
             "interval": _INTERVAL_S,
             # Every second one here: the same as every fourth, in half the time.
             "deliver_every": 2,
-            "gateway": {"host": "127.0.0.1", "port": secure},
+            "gateway": {"host": "127.0.0.1", "port": secure, "shared_port": shared},
             "wifi": [{"ssid": "facility", "password": "a password"}],
             "sensors": [
                 {"kind": "leak_rope", "pin": 6, "power": 7},

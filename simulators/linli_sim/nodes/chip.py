@@ -42,7 +42,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
         boot_ms: From the wake to the first line of ``main.py``.
         join_ms: Until it is in the network with the address of before.
         dhcp_ms: What asking for an address adds.
-        tls_ms: What the handshake computes.
+        tls_ms: What the handshake computes with certificates.
+        shared_ms: What it computes with a shared key.
         air_ms: What an answer is under way on the radio.
         module_ms: What a module takes to be found on its file system and read.
         read_ms, write_ms: What a file takes to be read, or written to.
@@ -53,6 +54,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     join_ms: int = 664
     dhcp_ms: int = 892
     tls_ms: float = 550.0
+    shared_ms: float = 8.0
     air_ms: int = 4
     module_ms: float = 12.0
     read_ms: float = 1.5

@@ -169,6 +169,12 @@ JUDGED = [
     ({"broker": {"error": "the broker does not answer within 10 s"}}, Demands(), []),
     ({"broker": {"error": "no connection: not correctly signed by the trusted CA"}}, Demands(), ["broker"]),
     ({"broker": {"error": "the broker refuses this node (code 5)"}}, Demands(), ["broker"]),
+    ({"broker": {"shared": "the broker ends the handshake: does it take this node's key?"}}, Demands(), []),
+    (
+        {"broker": {"shared": "x", "error": "the broker ends the handshake: does it take this node's key?"}},
+        Demands(),
+        ["broker"],
+    ),
 ]
 
 

@@ -11,6 +11,7 @@ from linli_edge import cli
 from linli_edge.nodes.build import create_key
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KeyFolder
+from linli_edge.nodes.shared import SharedKeys
 
 CONFIG = """
 [gateway]
@@ -152,3 +153,26 @@ def test_missing_keys_and_names_that_no_board_has_are_told(site: Site) -> None:
     ]
     (keys / "boards.json").write_text("{")
     assert f"nodes: {keys}/boards.json: cannot be read" in site.warnings()[1]
+
+
+def test_who_lacks_a_shared_key_who_has_one_too_many_and_a_listener_that_is_not_there_are_told(site: Site) -> None:
+    keys = SharedKeys(site.folder / "pki")
+    keys.create()
+    (lacking,) = site.warnings()
+    assert lacking.startswith(
+        "node door-1: is on a battery and has no shared key; each delivery costs it half a second"
+    )
+    keys.give("door-1", fresh=False)
+    keys.give("hall-9", fresh=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        site.write({**DOOR, "gateway": {"host": "10.0.0.2", "shared_port": listener.getsockname()[1]}})
+        strange = (
+            "node hall-9: has a shared key, and is not listed in [[nodes.boards]]: linli-edge node keys hall-9 --off"
+        )
+        assert site.warnings() == [strange]
+    nowhere = site.warnings()[1]
+    assert nowhere.startswith("nodes: nothing takes shared keys at 127.0.0.1:")
+    assert "(Connection refused): give the local broker a listener with shared_keys there" in nowhere
+    keys.path.chmod(0o640)
+    (told,) = site.warnings()
+    assert told == f"nodes: {keys.path}: holds keys, and others may read or write it; chmod 600 {keys.path}"

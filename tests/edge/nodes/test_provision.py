@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from cryptography import x509
 from linli_core.catalogue import Language
 from linli_core.errors import ConfigError
 from linli_edge.cli import WRONG, main
-from linli_edge.nodes import serial_command
+from linli_edge.nodes import serial_board, serial_command
 from linli_edge.nodes.build import read_key
 from linli_edge.nodes.configuration import read_configuration, with_wifi, written
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.provisioning import name_of
-from linli_edge.nodes.serial_board import SerialBoard
+from linli_edge.nodes.serial_board import SerialBoard, facts
+from linli_edge.nodes.shared import SharedKeys
 from linli_sim.nodes.plugged import PluggedBoard
 
 pytestmark = pytest.mark.system
@@ -177,6 +179,76 @@ def test_for_which_boards_a_phones_file_is_stands_beside_it(capsys: pytest.Captu
     assert main(words) == 0
     only = "On a battery this configuration is for: ESP32-S3, Raspberry Pi Pico W only."
     assert only in capsys.readouterr().out
+
+
+def test_a_node_on_a_battery_is_given_a_shared_key_that_goes_where_its_name_goes(
+    flashed: PluggedBoard, tmp_path: Path, flash_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["node", "keys", "--shared", "--lang", "en"]) == 0
+    assert "nodes-pki/shared.keys: the file of shared keys is made" in capsys.readouterr().out
+    Path("node.json").write_text(json.dumps({**CONFIG, "power": "battery"}))
+    keys = SharedKeys(Path("nodes-pki"))
+    others = keys.give("leak-1", fresh=False).decode()
+    assert _provision(flashed, "door-1", "--lang", "en") == 0
+    assert "door-1: it proves itself by a shared key" in capsys.readouterr().out
+    flashed.pull()
+    first = flashed.read("/keys/shared.key").decode()
+    assert keys.path.read_text().splitlines()[1:] == [first, others]
+    # Its board is gone for good: the one that takes its name over has a key of its own, and the old one counts no more.
+    (tmp_path / "second").mkdir()
+    shutil.copyfile(flash_file, tmp_path / "second" / "flash.bin")
+    with PluggedBoard(tmp_path / "second", uid="c0c0") as second:
+        assert _provision(second, "door-1", "--replace") == 0
+        assert first not in keys.path.read_text()
+        capsys.readouterr()
+        assert main(["node", "reset", "door-1", "--port", str(second.port)]) == 0
+    assert keys.path.read_text().splitlines()[1:] == [others]
+    assert main(["node", "keys", "leak-1", "--off", "--lang", "en"]) == 0
+    assert "the shared key of leak-1 is taken off" in capsys.readouterr().out
+    assert main(["node", "keys", "leak-1", "--off", "--lang", "zh"]) == 0
+    assert "leak-1 没有共享密钥" in capsys.readouterr().out
+    assert main(["node", "keys", "--off"]) == WRONG
+    assert keys.nodes == ()
+
+
+def test_a_firmware_that_speaks_no_shared_keys_keeps_certificates_and_it_is_told(
+    flashed: PluggedBoard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_board, "facts", lambda *said: dataclasses.replace(facts(*said), shares_keys=False))
+    Path("node.json").write_text(json.dumps({**CONFIG, "power": "battery"}))
+    keys = SharedKeys(Path("nodes-pki"))
+    keys.create()
+    for lang, told in (("en", "speaks no TLS with shared keys: it keeps its certificate"), ("zh", "仍用证书")):
+        assert _provision(flashed, "door-1", "--lang", lang) == 0
+        assert told in capsys.readouterr().out
+    flashed.pull()
+    assert "/keys/shared.key" not in flashed.files()
+    assert keys.nodes == ()
+
+
+def test_what_a_phone_brings_has_the_shared_key_too(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("node.json").write_text(json.dumps({**CONFIG, "power": "battery"}))
+    keys = SharedKeys(Path("nodes-pki"))
+    keys.create()
+    words = ["node", "provision", "door-1", "--config", "node.json", "--file", "door-1.linli"]
+    for _ in range(2):
+        assert main(words) == 0
+    line = bytes.fromhex(json.loads(Path("door-1.linli").read_text())["keys"]["shared.key"]).decode()
+    assert keys.path.read_text().splitlines()[1:] == [line]
+    assert line.partition(":")[2] not in capsys.readouterr().out
+
+
+def test_keys_that_are_given_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    keys = SharedKeys(tmp_path)
+    keys.create()
+    names = [f"node-{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(lambda name: SharedKeys(tmp_path).give(name, fresh=False), names))
+    assert sorted(keys.path.read_bytes().splitlines()[1:]) == sorted(given)
+    assert keys.path.stat().st_mode & 0o777 == 0o600
+    keys.path.chmod(0o644)
+    with pytest.raises(ConfigError, match="others may read or write it; chmod 600"):
+        keys.give("node-0", fresh=False)
 
 
 MISTAKES = [
