@@ -198,9 +198,10 @@ def test_a_node_on_a_battery_is_given_a_shared_key_that_goes_where_its_name_goes
     (tmp_path / "second").mkdir()
     shutil.copyfile(flash_file, tmp_path / "second" / "flash.bin")
     with PluggedBoard(tmp_path / "second", uid="c0c0") as second:
+        second.until(b"started 1")
         assert _provision(second, "door-1", "--replace") == 0
         assert first not in keys.path.read_text()
-        capsys.readouterr()
+        second.until(b"started 1", after=1)
         assert main(["node", "reset", "door-1", "--port", str(second.port)]) == 0
     assert keys.path.read_text().splitlines()[1:] == [others]
     assert main(["node", "keys", "leak-1", "--off", "--lang", "en"]) == 0
