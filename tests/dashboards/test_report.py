@@ -11,19 +11,23 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from html import unescape
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from linli_core.catalogue import LANGUAGES
+from linli_core.catalogue import LANGUAGES, text
 from linli_core.cjk_font import FOLDERS, PATTERN, choose
 from linli_core.errors import ConfigError
 from linli_core.instant import MINUTE, Instant, from_datetime
 from linli_dashboards.asking import Platform, PlatformRefused
+from linli_dashboards.build import Made
+from linli_dashboards.check.grafana import Shown, filled, presets
 from linli_dashboards.cli import main
 from linli_dashboards.report import material
 from linli_dashboards.report.charts import VOID, Frame, Layer, against, stacked
-from linli_dashboards.report.drawing import Box, Drawing
+from linli_dashboards.report.drawing import Box, Drawing, Words
 from linli_dashboards.report.figures import Figures, reckon
 from linli_dashboards.report.material import gather
 from linli_dashboards.report.month import Month
@@ -198,6 +202,12 @@ def test_what_cannot_be_reported(
     assert capsys.readouterr().err == f"linli-boards: {said}\n"
 
 
+def test_a_zone_whose_midnight_is_at_half_past_of_ours(platform: str) -> None:
+    month = Month(2026, 10, ZoneInfo("Asia/Kolkata"))
+    use = reckon(gather(Platform(platform, "of-the-platform"), "willow-court", lambda _: month)).uses[0]
+    assert sum(day is not None for day in use.days) == 30  # the month's end by this clock is not behind us
+
+
 def test_a_wrong_token_and_a_platform_that_is_away(
     platform: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +228,27 @@ def test_a_quantity_that_left_the_vocabulary_is_named(platform: str, monkeypatch
     monkeypatch.setattr(material, "UTILITIES", {"electricity": ("energy_imported", "kWh")})
     with pytest.raises(ConfigError, match=r"no quantity is called 'energy_imported'; name one of docs/vocabulary\.md"):
         gather(Platform(platform, "of-the-platform"), "", lambda _: Month(2026, 10, ZONE))
+
+
+@pytest.mark.parametrize("limit", [10_000, 40, 20, 2])
+def test_a_gateway_of_many_devices_is_asked_by_days_as_many_as_an_answer_holds(
+    platform: str, district: Figures, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    asked: list[str] = []
+
+    class Counting(Platform):
+        def _ask(self, path: str, form: bytes | None) -> bytes:
+            asked.append(path)
+            return super()._ask(path, form)
+
+    days = Month(2026, 10, ZONE).days[8:12]
+    devices = district.material.devices
+    expected = sorted(day for day in district.material.complete if day.day in days)
+    monkeypatch.setattr(material, "_COMPLETE_ROWS", limit)
+    counting = Counting(platform, "of-the-platform")
+    assert sorted(material._complete(counting, devices, days)) == expected
+    # Three gateways: one of them has more devices than there are days.
+    assert limit < 10_000 or len(asked) == 1 + 2 + 4
 
 
 def ask(url: str, token: str, statement: str) -> str:
@@ -269,3 +300,58 @@ def test_a_drawing_escapes_what_people_called_their_things() -> None:
     assert "<b>" not in told
     assert "&lt;i&gt;" in told
     assert 'aria-label="he said &quot;x&quot;"' in told
+
+
+def test_a_month_that_is_not_over_is_told_up_to_now_and_beside_no_whole_one(district: Figures) -> None:
+    stopped = {
+        name: {key: replace(it, partial=True) for key, it in registers.items()}
+        for name, registers in district.material.registers.items()
+    }
+    early = replace(district.material, made_at=datetime(2026, 10, 20, 4, tzinfo=UTC), registers=stopped)
+    page = text_of(as_html(tell(reckon(early), "en")))
+    assert "The month is not over: all figures are up to 2026-10-20 12:00." in page
+    assert page.count("against last year when the month is over") == 4
+    assert "last year is not known" not in page
+
+
+def test_the_legend_begins_where_a_phone_shows_a_chart_first() -> None:
+    frame = Frame(("1", "2"), "kWh", "use", "not known")
+    now, before = Layer("this year", "#0072B2", (5.0, None)), Layer("last year", "#000000", (4.0, 4.0))
+    words = [shape for shape in against(frame, now, before).shapes if isinstance(shape, Words)]
+    assert [(round(word.x), word.text) for word in words if word.y < 4] == [
+        (0, "kWh"),
+        (18, "this year"),
+        (39, "last year"),
+        (59, "not known"),
+    ]
+
+
+def test_the_boards_tell_the_same_figures(district: Figures, platform: str, boards: list[Made]) -> None:
+    month = district.material.month
+    shown = Shown(int(month.start.timestamp()) * 1000, int(month.end.timestamp()) * 1000 - 1)
+    there = Platform(platform, "of-the-platform")
+
+    def told(name: str, panel: str) -> float:
+        dashboard = next(made.dashboard for made in boards if made.board.name == name and made.lang == "en")
+        title = text(f"board.{name}.{panel}", "en")
+        query = next(each for each in dashboard["panels"] if each.get("title") == title)["targets"][0]["query"]
+        (series,) = there.ask(filled(query, shown, presets(dashboard)))
+        value = series.values[0][1]
+        assert isinstance(value, int | float)
+        return value
+
+    # A board knows of no main meters, and none that is heard at the month's two ends alone.
+    figures = reckon(district.material, {("gw-willow", "stair-2")})
+    totals = {use.utility: use.total for use in figures.uses}
+    assert told("electricity", "elsewhere") == pytest.approx(totals["electricity"])
+    assert told("water", "elsewhere") == pytest.approx(totals["water"])
+    assert told("gas-heat", "heat_by_device") == pytest.approx(totals["heat"])
+    assert told("completeness", "missing") == figures.share.missing
+    assert told("completeness", "late") == figures.share.late
+    assert told("alarm-health", "raised") == figures.raised
+    waits = [
+        (alarm.acknowledged_at - alarm.learnt_at).total_seconds()
+        for alarm in district.material.alarms
+        if alarm.acknowledged_at is not None
+    ]
+    assert told("alarm-health", "seen_after") == pytest.approx(median(waits), abs=1)

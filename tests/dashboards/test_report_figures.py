@@ -1,6 +1,7 @@
 """The figures of a report, from hand-made material."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from linli_core.errors import ConfigError
-from linli_dashboards.report.figures import kinetic_mean, reckon, reckoned, share_of
+from linli_dashboards.report.figures import kinetic_mean, reckon, share_of
 from linli_dashboards.report.material import (
     Alarm,
     Area,
@@ -17,7 +18,6 @@ from linli_dashboards.report.material import (
     CompleteDay,
     Device,
     Gateway,
-    Hour,
     Loss,
     Material,
     PointKey,
@@ -25,6 +25,7 @@ from linli_dashboards.report.material import (
     Titles,
 )
 from linli_dashboards.report.month import Month, check_days, parse_month, parse_zone
+from linli_dashboards.report.register import Midnights, Reckoned, Register
 from linli_dashboards.report.scale import scale
 from linli_dashboards.report.wrap import lines_of
 
@@ -32,6 +33,19 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 OCTOBER = Month(2026, 10, SHANGHAI)
 METER: PointKey = ("gw", "m", "m/energy_import")
 ROOM: PointKey = ("gw", "cold-room-1", "cold-room-1/air_temperature")
+
+
+class Hour(NamedTuple):
+    start: datetime
+    first: float
+    last: float
+
+
+def reckoned(hours: list[Hour], month: Month) -> Reckoned:
+    register = Register(Midnights(month))
+    for hour in hours:
+        register.hour(int(hour.start.timestamp()), hour.first, hour.last)
+    return register.reckoned()
 
 
 def hours(month: Month, *, each: float = 100.0, leave_out: frozenset[int] = frozenset()) -> list[Hour]:
@@ -133,8 +147,11 @@ def test_days_are_those_of_the_communitys_clock_where_it_is_set() -> None:
 
 def test_the_change_is_of_meters_that_counted_both_months_whole() -> None:
     new: PointKey = ("gw", "m2", "m2/energy_import")
-    registers = {**material().registers, "electricity": {METER: hours(OCTOBER, each=110.0), new: hours(OCTOBER)}}
-    before = {**material().registers, "electricity": {METER: hours(OCTOBER.last_year)}}
+    registers = {
+        **material().registers,
+        "electricity": {METER: reckoned(hours(OCTOBER, each=110.0), OCTOBER), new: reckoned(hours(OCTOBER), OCTOBER)},
+    }
+    before = {**material().registers, "electricity": {METER: reckoned(hours(OCTOBER.last_year), OCTOBER.last_year)}}
     use = reckon(material(registers=registers, registers_before=before)).uses[0]
     assert use.change == pytest.approx(0.1)
     assert (use.meters, use.both, use.dayless) == (2, 1, 1)
@@ -144,7 +161,7 @@ def test_the_change_is_of_meters_that_counted_both_months_whole() -> None:
 
 
 def test_without_last_year_there_is_no_change_and_not_a_fall_from_nothing() -> None:
-    registers = {**material().registers, "electricity": {METER: hours(OCTOBER)}}
+    registers = {**material().registers, "electricity": {METER: reckoned(hours(OCTOBER), OCTOBER)}}
     use = reckon(material(registers=registers)).uses[0]
     assert use.change is None
     assert use.before is None
@@ -152,13 +169,14 @@ def test_without_last_year_there_is_no_change_and_not_a_fall_from_nothing() -> N
 
 
 def test_what_is_left_out_is_in_no_sum() -> None:
-    registers = {**material().registers, "electricity": {METER: hours(OCTOBER)}}
+    registers = {**material().registers, "electricity": {METER: reckoned(hours(OCTOBER), OCTOBER)}}
     assert reckon(material(registers=registers), {METER[:2]}).uses[0].total is None
 
 
 def test_a_day_of_which_too_few_meters_tell_has_no_sum() -> None:
     keys: list[PointKey] = [("gw", f"m{number}", "x/energy_import") for number in range(3)]
-    read = {key: hours(OCTOBER) for key in keys} | {keys[0]: hours(OCTOBER, leave_out=frozenset(range(24, 72)))}
+    gap = hours(OCTOBER, leave_out=frozenset(range(24, 72)))
+    read = {key: reckoned(hours(OCTOBER), OCTOBER) for key in keys} | {keys[0]: reckoned(gap, OCTOBER)}
     registers = {**material().registers, "electricity": read}
     use = reckon(material(registers=registers)).uses[0]
     assert use.days[0] is not None

@@ -165,12 +165,12 @@ def _frame(frame: Frame, axis: Scale) -> Iterator[Shape]:
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> Iterator[Shape]:
-    x = WIDTH - _RIGHT
-    for color, name in reversed(entries):
-        x -= width_of(name, _SMALL)
-        yield Words(x, 3.2, name, _SMALL, INK)
-        yield Box(x - 4.2, 0.9, 3.2, 2.6, color)
-        x -= 8.0
+    """Yield it from the left on: a phone shows that end of a chart first."""
+    x = _LEFT
+    for color, name in entries:
+        yield Box(x, 0.9, 3.2, 2.6, color)
+        yield Words(x + 4.2, 3.2, name, _SMALL, INK)
+        x += 4.2 + width_of(name, _SMALL) + 4.0
 
 
 def width_of(text: str, size: float) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -19,11 +18,11 @@ from linli_dashboards.report.material import (
     ColdDay,
     CompleteDay,
     Device,
-    Hour,
     Material,
     PointKey,
 )
 from linli_dashboards.report.month import Month
+from linli_dashboards.report.register import Reckoned
 
 OUTSIDE: Final = "outside-alarm"
 """The kind of what stands for an alarm of another system: no device that anybody reads."""
@@ -105,23 +104,6 @@ class Response:
     in_time: int
     timed: int
     standing: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reckoned:
-    """What one register counted.
-
-    Attributes:
-        total: In its unit; ``None`` where it was not read twice.
-        days: Of each day.
-        partial: Not from the month's first moment to its last.
-        broken: It went back (swap, reset, rollover): what was counted meanwhile is not in it.
-    """
-
-    total: float | None
-    days: Mapping[date, float]
-    partial: bool
-    broken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,36 +269,6 @@ def share_of(days: Iterable[CompleteDay]) -> Share:
     return Share(expected, good, unusable, missing, late, unknown)
 
 
-def reckoned(hours: Sequence[Hour], month: Month) -> Reckoned:
-    """Return what a register counted in a month, by what stood on it around each midnight.
-
-    A day is told where the register was read within an hour of both its midnights. The total goes over gaps: the
-    register counts on while nobody reads it.
-    """
-    starts = {hour.start: hour for hour in hours}
-    midnights = [*(month.begin(day) for day in month), month.end]
-    stood: dict[datetime, float] = {}
-    for midnight in midnights:
-        if (before := starts.get(midnight - timedelta(hours=1))) is not None:
-            stood[midnight] = before.last
-        elif (after := starts.get(midnight)) is not None:
-            stood[midnight] = after.first
-    days: dict[date, float] = {}
-    for day, (begin, end) in zip(month, pairwise(midnights), strict=True):
-        if begin in stood and end in stood and stood[end] >= stood[begin]:
-            days[day] = stood[end] - stood[begin]
-    inside = [hour for hour in hours if month.start <= hour.start < month.end]
-    marks = [value for hour in inside for value in (hour.first, hour.last)]
-    if midnights[0] in stood:
-        marks.insert(0, stood[midnights[0]])
-    if midnights[-1] in stood:
-        marks.append(stood[midnights[-1]])
-    steps = [after - before for before, after in pairwise(marks)]
-    total = sum(step for step in steps if step > 0) if steps else None
-    partial = not (midnights[0] in stood and midnights[-1] in stood)
-    return Reckoned(total, days, partial, any(step < 0 for step in steps))
-
-
 def kinetic_mean(hours: Sequence[float]) -> float:
     """Return the mean kinetic temperature of means of equal length, in degrees Celsius."""
     mean = sum(math.exp(-_ACTIVATION_K / (hour + _KELVIN)) for hour in hours) / len(hours)
@@ -345,7 +297,7 @@ def _communities(
     roots = [area.id for area in material.areas.values() if area.kind == "community"]
     found = []
     for root in sorted(roots):
-        own = [key for key, device in material.devices.items() if _lies_in(material, device, root)]
+        own = {key for key, device in material.devices.items() if _lies_in(material, device, root)}
         alarms = [it for it in material.alarms if (it.gateway, it.device) in own]
         read = [key for key in own if material.devices[key].kind != OUTSIDE]
         found.append(
@@ -409,8 +361,8 @@ def _use(utility: str, material: Material, left_out: Collection[tuple[str, str]]
     factor = float(convert(Decimal(1), vocabulary()[quantity].unit, unit))
     month = material.month
     now, before = (
-        {key: reckoned(hours, of) for key, hours in registers[utility].items() if key[:2] not in left_out}
-        for registers, of in ((material.registers, month), (material.registers_before, month.last_year))
+        {key: it for key, it in registers[utility].items() if key[:2] not in left_out}
+        for registers in (material.registers, material.registers_before)
     )
     totals = {key: it.total * factor for key, it in now.items() if it.total is not None}
     earlier = {key: it.total * factor for key, it in before.items() if it.total is not None}

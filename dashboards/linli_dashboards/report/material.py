@@ -1,8 +1,10 @@
-"""What a report is made of, as the platform answers it. Nothing is reckoned here."""
+"""What a report is made of, as the platform answers it. Nothing is reckoned here but what is too much to be kept."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -10,8 +12,9 @@ import msgspec
 from linli_core.catalogue import Language
 from linli_core.errors import ConfigError
 from linli_core.vocabulary import vocabulary
-from linli_dashboards.asking import Platform
+from linli_dashboards.asking import Platform, Value
 from linli_dashboards.report.month import Month
+from linli_dashboards.report.register import Midnights, Reckoned, Register
 
 UTILITIES: Final[Mapping[str, tuple[str, str]]] = {
     "electricity": ("energy_import", "kWh"),
@@ -27,6 +30,9 @@ COLD: Final = ("air_temperature", "product_temperature")
 
 _COMPLETE_ROWS: Final = 10_000
 _POINTS: Final = 10_000
+_DAYS: Final = 40
+_ROWS: Final = 400_000
+"""Of hours that are asked for at once: what the platform answers is held in memory."""
 _ALARMS: Final = 1_000
 _LOSSES: Final = 10_000
 _BEFORE: Final = timedelta(days=60)
@@ -87,7 +93,7 @@ class Device(msgspec.Struct, frozen=True):
     area: str | None = None
 
 
-class CompleteDay(msgspec.Struct, frozen=True):
+class CompleteDay(msgspec.Struct, frozen=True, order=True):
     """How complete one day of one point is."""
 
     point: str
@@ -153,20 +159,6 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Hour:
-    """An hour of a point.
-
-    Attributes:
-        start: When it begins.
-        first, last: Of its readings.
-    """
-
-    start: datetime
-    first: float
-    last: float
-
-
-@dataclass(frozen=True, slots=True)
 class ColdDay:
     """A day of a point that must stay cold."""
 
@@ -195,7 +187,7 @@ class Material:
         alarms: Raised in the month.
         standing: Raised in the two months before, and not over when it began.
         rules: Those in force, by id.
-        registers: Hours of each register, by utility; of the month before them.
+        registers: What each register counted, by utility.
         registers_before: The same a year earlier.
         cold: Days of each cold point.
         cold_hours: Means of its hours, in degrees Celsius.
@@ -214,8 +206,8 @@ class Material:
     alarms: Sequence[Alarm] = field(repr=False)
     standing: Sequence[Alarm] = field(repr=False)
     rules: Mapping[str, Rule] = field(repr=False)
-    registers: Mapping[str, Mapping[PointKey, Sequence[Hour]]] = field(repr=False)
-    registers_before: Mapping[str, Mapping[PointKey, Sequence[Hour]]] = field(repr=False)
+    registers: Mapping[str, Mapping[PointKey, Reckoned]] = field(repr=False)
+    registers_before: Mapping[str, Mapping[PointKey, Reckoned]] = field(repr=False)
     cold: Mapping[PointKey, Sequence[ColdDay]] = field(repr=False)
     cold_hours: Mapping[PointKey, Sequence[float]] = field(repr=False)
     losses: Sequence[Loss] = field(repr=False)
@@ -253,7 +245,7 @@ def gather(platform: Platform, area: str, month_of: Callable[[Health], Month]) -
             devices[each.gateway, each.id] = each
     own_gateways = {key for key, each in gateways.items() if not area or each.area in within}
     busy = sorted({gateway for gateway, _ in devices})
-    complete = [day for key in sorted(devices) for day in _complete(platform, key, month.days)]
+    complete = list(_complete(platform, devices, month.days))
     alarms = [
         alarm
         for alarm in _alarms(platform, month)
@@ -299,22 +291,41 @@ def _below(root: str, areas: Mapping[str, Area]) -> frozenset[str]:
         within |= more
 
 
-def _complete(platform: Platform, key: tuple[str, str], days: Sequence[date]) -> Iterator[CompleteDay]:
-    rows = platform.get(
-        "completeness",
-        list[CompleteDay],
-        gateway=key[0],
-        device=key[1],
-        from_=days[0],
-        to=days[-1],
-        limit=_COMPLETE_ROWS,
-    )
-    if len(rows) < _COMPLETE_ROWS or len(days) == 1:
-        yield from rows
-        return
-    half = len(days) // 2
-    yield from _complete(platform, key, days[:half])
-    yield from _complete(platform, key, days[half:])
+def _complete(
+    platform: Platform, devices: Mapping[tuple[str, str], Device], days: Sequence[date]
+) -> Iterator[CompleteDay]:
+    """Yield the days of the points of some devices."""
+    for gateway, same in groupby(sorted(devices), key=lambda key: key[0]):
+        own = list(same)
+        # All of a gateway at once, day by day, where that takes fewer questions than one for each device.
+        if len(own) > len(days):
+            names = {device for _, device in own}
+            found = _complete_days(platform, days, gateway=gateway)
+            yield from (each for each in found if each.point.split("/", 2)[1] in names)
+        else:
+            for _, device in own:
+                yield from _complete_days(platform, days, gateway=gateway, device=device)
+
+
+def _complete_days(platform: Platform, days: Sequence[date], **of: str) -> Iterator[CompleteDay]:
+    at, length = 0, len(days)
+    while at < len(days):
+        asked = days[at : at + length]
+        rows = platform.get("completeness", list[CompleteDay], **of, from_=asked[0], to=asked[-1], limit=_COMPLETE_ROWS)
+        if len(rows) < _COMPLETE_ROWS:
+            yield from rows
+            at += len(asked)
+        elif len(asked) > 1:
+            length = len(asked) // 2
+        elif "device" in of:
+            yield from rows
+            at += 1
+        else:
+            # More points behind one gateway than one answer holds.
+            names = sorted(each.id for each in platform.get("devices", list[Device], gateway=of["gateway"]))
+            for name in names:
+                yield from _complete_days(platform, days[at:], **of, device=name)
+            return
 
 
 def _heard_last(platform: Platform, month: Month) -> Iterator[tuple[str, str]]:
@@ -353,7 +364,8 @@ def _is_of(loss: Loss, month: Month) -> bool:
 
 def _asked(
     platform: Platform, fields: str, quantity: str, span: tuple[datetime, datetime], gateway: str, group: str
-) -> Iterator[tuple[PointKey, list[dict[str, float | str | bool | None]]]]:
+) -> Iterator[tuple[PointKey, list[list[Value]]]]:
+    """Yield for each point its rows: time in milliseconds, then the fields."""
     if quantity not in vocabulary():
         # No figure is better than one that silently is none.
         raise ConfigError("report", f"no quantity is called {quantity!r}", "name one of docs/vocabulary.md")
@@ -363,8 +375,13 @@ def _asked(
         f"SELECT {fields} FROM \"{quantity}\" WHERE time >= '{start}' AND time < '{end}' "  # noqa: S608
         f"AND gateway = '{gateway}' GROUP BY {group}, device, point fill(none)"
     )
-    for tags, rows in platform.query(statement):
-        yield (gateway, tags["device"], tags["point"]), rows
+    for series in platform.ask(statement):
+        yield (gateway, series.tags["device"], series.tags["point"]), series.values
+
+
+def _hours(month: Month) -> str:
+    """Return hours by the community's clock: there are zones whose midnight is at half past of ours."""
+    return f"time(1h, {int(month.start.timestamp()) % 3_600 // 60}m)"
 
 
 def _registers(
@@ -373,30 +390,33 @@ def _registers(
     month: Month,
     devices: Mapping[tuple[str, str], Device],
     gateways: Sequence[str],
-) -> dict[PointKey, list[Hour]]:
-    """Return the hours around each midnight: what stood on a register then is read off them."""
-    span = (month.begin(month.days[0] - timedelta(days=1)), month.end + timedelta(hours=1))
-    found: dict[PointKey, list[Hour]] = {}
+) -> dict[PointKey, Reckoned]:
+    """Return what each register counted, by the hours around each midnight and all between them."""
+    found: dict[PointKey, Register] = {}
+    midnights = Midnights(month)
+    busy = Counter(gateway for gateway, _ in devices)
     for gateway in gateways:
-        fields = "first(value) AS first, last(value) AS last"
-        for key, rows in _asked(platform, fields, quantity, span, gateway, "time(1h)"):
-            if key[:2] not in devices:
-                continue
-            hours = [
-                Hour(datetime.fromtimestamp(float(row["time"] or 0) / 1000, month.start.tzinfo), first, last)
-                for row in rows
-                if isinstance(first := row["first"], float | int) and isinstance(last := row["last"], float | int)
-            ]
-            found[key] = hours
-    return _totals(found)
+        length = timedelta(days=max(1, min(_DAYS, _ROWS // (24 * busy[gateway]))))
+        start, end = month.start - timedelta(hours=1), month.end + timedelta(hours=1)
+        while start < end:
+            span = (start, min(end, start + length))
+            fields = "first(value) AS first, last(value) AS last"
+            for key, rows in _asked(platform, fields, quantity, span, gateway, _hours(month)):
+                if key[:2] in devices:
+                    register = found.setdefault(key, Register(midnights))
+                    for at, first, last in rows:
+                        if isinstance(first, float | int) and isinstance(last, float | int):
+                            register.hour(int(at or 0) // 1_000, first, last)
+            start += length
+    return _totals({key: register.reckoned() for key, register in found.items()})
 
 
-def _totals(found: dict[PointKey, list[Hour]]) -> dict[PointKey, list[Hour]]:
+def _totals(found: dict[PointKey, Reckoned]) -> dict[PointKey, Reckoned]:
     """Leave out tariffs, phases and stored values where the total is there too."""
     whole = {key[:2] for key in found if "." not in key[2]}
     return {
-        key: hours
-        for key, hours in found.items()
+        key: reckoned
+        for key, reckoned in found.items()
         if "." not in key[2] or (key[:2] not in whole and key[2].partition(".")[2][:1] == "t")
     }
 
@@ -413,14 +433,13 @@ def _cold(
     span = (month.start, month.end)
     fields = "min(value) AS lowest, mean(value) AS mean, max(value) AS highest"
     for gateway in gateways:
-        for key, rows in _asked(platform, fields, quantity, span, gateway, "time(1h)"):
+        for key, rows in _asked(platform, fields, quantity, span, gateway, _hours(month)):
             if key[:2] not in devices:
                 continue
             by_day: dict[date, list[tuple[float, float, float]]] = {}
-            for row in rows:
-                low, mean, high = row["lowest"], row["mean"], row["highest"]
+            for at, low, mean, high in rows:
                 if isinstance(low, float | int) and isinstance(mean, float | int) and isinstance(high, float | int):
-                    start = datetime.fromtimestamp(float(row["time"] or 0) / 1000, month.start.tzinfo)
+                    start = datetime.fromtimestamp(float(at or 0) / 1000, month.start.tzinfo)
                     by_day.setdefault(month.day_of(start), []).append((low, mean, high))
             if not by_day:
                 continue

@@ -425,8 +425,14 @@ class _Teller:
         return self._say("not_yet" if high.raised else "none")
 
     def _against(self, use: Use) -> str:
-        change = _signed(use.change)
-        return self._say("against", change=change) if change else self._say("no_before")
+        if change := _signed(use.change):
+            return self._say("against", change=change)
+        # What is counted so far is no month; beside last year's whole one it would look like saving.
+        return self._say("against_later" if use.before is not None and self._is_not_over else "no_before")
+
+    @property
+    def _is_not_over(self) -> bool:
+        return self._material.made_at < self._material.month.end
 
     def _amount_or_unknown(self, use: Use) -> Cell:
         if use.before is None:
@@ -476,4 +482,4 @@ def _tone(share: float | None) -> Tone:
 
 
 def _signed(change: float | None) -> str:
-    return "" if change is None else f"{change * 100:+.1f} %".replace("-", "−")
+    return "" if change is None else f"{change * 100:+,.1f} %".replace("-", "−")
