@@ -181,6 +181,44 @@ async def test_it_closes_after_its_time(tmp_path: Path, unix_port: Machine) -> N
     assert not (tmp_path / "node.json").exists()
 
 
+POWER_ON: dict[str, object] = {"cause": 1, "reason": 0}
+BY_ITSELF: dict[str, object] = {"cause": 4, "reason": 4}
+BY_BOOT: dict[str, object] = {"cause": 4, "reason": 2}
+
+
+def _rests(machine: Machine, chip: str, *starts: dict[str, object]) -> list[list[object]]:
+    found = machine.check("access_point", {"chip": chip, "starts": starts})
+    assert isinstance(found, list)
+    return found
+
+
+def test_its_wifi_comes_back_by_itself_ever_more_rarely(unix_port: Machine) -> None:
+    told = _rests(unix_port, "c3", POWER_ON, *[BY_ITSELF] * 4)
+    assert [(again, slept) for again, slept, *_ in told] == [
+        (False, 900), (True, 3_600), (True, 21_600), (True, 86_400), (True, 86_400)
+    ]  # fmt: skip
+    # RESET, or off and on: whoever did it is there, and it is as at the first time.
+    assert _rests(unix_port, "c3", POWER_ON, BY_ITSELF, POWER_ON)[-1] == [False, 900, "asleep", []]
+    # What a node's program noted there is none of it.
+    (noted,) = _rests(unix_port, "c3", {**BY_ITSELF, "held": list(b"\x02\x05rests")})
+    assert noted == [False, 900, "asleep", []]
+
+
+def test_buttons_that_a_board_has_bring_its_wifi_back(unix_port: Machine) -> None:
+    first, by_boot = _rests(unix_port, "s3", POWER_ON, BY_BOOT)
+    assert first == by_boot == [False, 900, "asleep", [[0, False]]]
+    waited, pressed = _rests(unix_port, "rp2", POWER_ON, {**POWER_ON, "presses": [0, 0, 0, 1]})
+    assert (waited[1:3], pressed[1:3]) == ([2_700, "again"], [3, "again"])
+
+
+async def test_the_page_says_how_it_comes_back(board: Board) -> None:
+    for lang, words in (
+        ("en", "RESET, or off and on, brings it back at once"),
+        ("zh", "按 RESET 或断电再上电即可重新打开"),
+    ):
+        assert words in (await board.ask("GET", lang=lang))[2]
+
+
 @pytest.mark.parametrize(
     "label", [None, b"", b" short\n", b"x" * 64, b"with\x00nothing", "窗前明月光".encode(), b"\xff" * 9]
 )

@@ -40,6 +40,7 @@ def _network_label(made: Made, lang: Language) -> Label:
         text("node.label.network", lang, network=network),
         text("node.label.page", lang, page=PAGE),
         f"{made.node} · {first}" if made.node else first,
+        text("node.label.again", lang),
     )
     return Label(make_wifi_data(network, made.passphrase, "WPA"), made.passphrase, lines)
 

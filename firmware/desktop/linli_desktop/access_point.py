@@ -7,6 +7,7 @@ class AccessPoint:
     address = "127.0.0.1"
     port = 0
     dns = False
+    is_again = False
 
     def open(self, passphrase):
         """Tell that it is open."""
@@ -20,5 +21,5 @@ class AccessPoint:
         print("closed")
 
     def rest(self):
-        """Sleep until somebody switches the board off and on again."""
+        """Sleep until somebody wants it back."""
         print("rests")

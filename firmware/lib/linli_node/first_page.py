@@ -21,6 +21,8 @@ _TEXTS = {
         "kind": "Or one sensor: kind",
         "pin": "Pin",
         "send": "Save",
+        "away": "This Wi-Fi goes away after a quarter of an hour. RESET, or off and on, brings it back at once"
+        " (Pico W: hold BOOTSEL for two seconds).",
         "wrong": "Nothing was saved. Please mend:",
         "done": "Saved. The node starts again and joins the Wi-Fi; this network goes away.",
         "secret": "it is kept to yourself here; write it again",
@@ -36,6 +38,7 @@ _TEXTS = {
         "kind": "或者只填一个传感器：类型",
         "pin": "引脚",
         "send": "保存",
+        "away": "本 Wi-Fi 一刻钟后关闭。按 RESET 或断电再上电即可重新打开（Pico W：按住 BOOTSEL 两秒）。",
         "wrong": "没有保存。请改正：",
         "done": "已保存。节点将重新启动并连接 Wi-Fi，本网络随即关闭。",
         "secret": "此处不显示原文，请重新填写",
@@ -79,7 +82,7 @@ def page(lang, problems=(), kept=None):
     for kind in KINDS:
         yield "<option" + (" selected" if kind == kept.get("kind") else "") + ">" + kind + "</option>"
     yield '</select><label for="pin">' + texts["pin"] + '</label><input id="pin" name="pin" inputmode="numeric" value="'
-    yield _escaped(kept.get("pin", "")) + '"><button>' + texts["send"] + "</button></form>"
+    yield _escaped(kept.get("pin", "")) + '"><button>' + texts["send"] + "</button></form><p>" + texts["away"] + "</p>"
     yield "<script>var f=document.getElementById('f'),b=document.getElementById('b');" + _SCRIPT + "</script>"
 
 

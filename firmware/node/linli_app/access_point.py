@@ -1,12 +1,24 @@
-"""The Wi-Fi that a board opens for its first start."""
+"""The Wi-Fi that a board opens for its first start, and how it comes back after it has gone away.
+
+Whoever stands there gets it back at once: RESET, or off and on; the BOOT button of an ESP32-S3, BOOTSEL of a Pico W. By
+itself it comes back too, for a board on a charger that nobody reaches, and ever more rarely, for one on cells.
+"""
 
 import binascii
+import sys
+import time
 
 import machine
 import network
 from micropython import const
 
 _CYW43_WPA2_AES = const(0x400004)
+_RESTS_S = const((900, 3600, 21600, 86400))
+_PICO_S = const(2700)
+"""A Pico W is for a charger, and knows nothing of the time before its reset."""
+_TURNS = const(b"F")
+_BOOT = const(0)
+"""The pin that BOOT of an ESP32-S3 pulls low. That of an ESP32-C3 (GPIO9) does not wake it."""
 
 
 class AccessPoint:
@@ -16,6 +28,7 @@ class AccessPoint:
         address: Its own; phones get theirs from it.
         port: Of the page.
         dns: Whether it answers for all names.
+        is_again: Whether it came back by itself: nobody may be there.
     """
 
     address = "192.168.4.1"
@@ -24,6 +37,12 @@ class AccessPoint:
 
     def __init__(self):
         self._wlan = network.WLAN(network.AP_IF)
+        self._turns = 0
+        if sys.platform == "esp32" and machine.reset_cause() == machine.DEEPSLEEP_RESET:
+            held = machine.RTC().memory()
+            if machine.wake_reason() == machine.TIMER_WAKE and held[:1] == _TURNS and len(held) == 2:
+                self._turns = held[1]
+        self.is_again = self._turns > 0
 
     def open(self, passphrase):
         """Open it, with WPA2: never without a passphrase."""
@@ -44,5 +63,18 @@ class AccessPoint:
         self._wlan.active(False)
 
     def rest(self):
-        """Sleep until somebody switches the board off and on again."""
-        machine.deepsleep()
+        """Sleep until somebody wants it back, or for a while; on an ESP32 that is the end of this start."""
+        if sys.platform != "esp32":
+            import rp2  # noqa: PLC0415 - on that chip only
+
+            for _ in range(_PICO_S):
+                if rp2.bootsel_button():
+                    return
+                time.sleep(1)
+            return
+        machine.RTC().memory(_TURNS + bytes((min(self._turns + 1, 255),)))
+        if "S3" in sys.implementation._machine.upper():  # noqa: SLF001 - where MicroPython says it
+            import esp32  # noqa: PLC0415
+
+            esp32.wake_on_ext0(machine.Pin(_BOOT, machine.Pin.IN, machine.Pin.PULL_UP), esp32.WAKEUP_ALL_LOW)
+        machine.deepsleep(_RESTS_S[min(self._turns, len(_RESTS_S) - 1)] * 1000)

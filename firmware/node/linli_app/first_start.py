@@ -1,7 +1,8 @@
 """The first start of a board that has no configuration: a Wi-Fi of its own, and a page to fill in with a phone.
 
 The network has the passphrase that is printed on the board's label (``/label`` holds it): an open one would let
-anybody make this node another's. It goes away after a quarter of an hour. Loaded only then.
+anybody make this node another's. It goes away after a quarter of an hour, and comes back
+(:mod:`linli_app.access_point`). Loaded only then.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from linli_node import config, first_page
 from linli_node.errors import ConfigError
 
 OPEN_S = 900
+AGAIN_S = 300
+"""Where it came back by itself."""
 _REQUEST_S = const(15)
 _HERE = const("0.0.0.0")  # noqa: S104 - there is no other network than the board's own
 _MAX_HEAD = const(2048)
@@ -159,10 +162,11 @@ async def first_start(root, air, seconds=None):
     """Open the network and serve the page; tell whether it was filled in before the time was over."""
     air.open(passphrase(root))
     first, fault, started = FirstStart(root, air), [], time.ticks_ms()
+    seconds = seconds or (AGAIN_S if air.is_again else OPEN_S)
     server = await asyncio.start_server(first.serve, _HERE, air.port)
     naming = begun(first.names(), fault) if air.dns else None
     try:
-        while not first.is_done and time.ticks_diff(time.ticks_ms(), started) < (seconds or OPEN_S) * 1000:
+        while not first.is_done and time.ticks_diff(time.ticks_ms(), started) < seconds * 1000:
             air.feed()
             if fault:
                 outcome(fault)

@@ -316,6 +316,7 @@ def test_the_other_half_of_a_label_says_what_a_phone_needs_for_the_first_start()
     assert half.code == "WIFI:T:WPA;S:linli-bbcc;P:acde-fhjk;;"
     assert half.lines == (
         "passphrase of Wi-Fi linli-bbcc", "then open http://192.168.4.1", "cold-1 · first start with a phone",
+        "Wi-Fi gone? RESET, or off and on",
     )  # fmt: skip
     # Somebody wrote one of their own onto the board, with signs that mean something in the code.
     own = label_of(Planned("", "", (), b""), Made("7c2c67aabbcc", passphrase='a;b:c"d\\e'), "zh")
