@@ -70,9 +70,9 @@ def read(path: Path) -> dict[str, bytes]:
             mode, content = os.fstat(file.fileno()).st_mode, file.read()
         text = content.decode("ascii")
     except OSError as exc:
-        raise ConfigError(
-            str(path), f"cannot be read ({exc.strerror})", "linli-edge node keys --shared makes it"
-        ) from exc
+        makes = "linli-edge node keys --shared makes it"
+        remedy = makes if isinstance(exc, FileNotFoundError) else "let the user who reads it own it"
+        raise ConfigError(str(path), f"cannot be read ({exc.strerror})", remedy) from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(str(path), "found bytes that are no text", _LINES) from exc
     if mode & _OTHERS:

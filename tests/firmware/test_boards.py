@@ -175,7 +175,9 @@ ROOM = 2048
 """Of an ESP32's RTC memory, MicroPython keeps so much."""
 ERA = [4_294_967_295, *[9_999_999_999_999] * 4]
 LEASE = ['"' * 32, 9_999_999_999, ["255.255.255.255"] * 4]
-LAID_OUT = {"rests": 15, "acked": 8, "clock": 1 + len(json.dumps([ERA] * 8)), "lease": len(json.dumps(LEASE))}
+LAID_OUT = {
+    "rests": 15, "acked": 8, "clock": 1 + len(json.dumps([ERA] * 8)), "lease": len(json.dumps(LEASE)), "shared": 1,
+}  # fmt: skip
 """What a node on a battery asks for at most, besides what its sensors do: see where ``board.memory`` is called."""
 COUNTED = {f"count{pin}": 12 for pin in range(16)} | {"wakes": 32}
 """Sixteen meters, each of which wakes it."""

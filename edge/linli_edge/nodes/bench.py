@@ -20,7 +20,7 @@ from linli_edge.nodes.flashing import Image, flash
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KeyFolder
 from linli_edge.nodes.planned import Planned
-from linli_edge.nodes.provisioning import name_of, provision, wipe
+from linli_edge.nodes.provisioning import misses_shared_key, name_of, provision, wipe
 from linli_edge.nodes.report import Fact
 from linli_edge.nodes.serial_board import WAIT_S, SerialBoard, ports
 from linli_edge.nodes.shared import SharedKeys
@@ -135,7 +135,8 @@ class Bench:
         demands: What a board must show.
         shared: Where shared keys of nodes on a battery are kept.
         replace: A board may have had a name that is not of the list; what it has not delivered is wiped.
-        said: Called with what is being done: ``flash``, ``provision``, ``start``, ``try``.
+        said: Called with what is being done: ``flash``, ``provision``, ``start``, ``try``; ``not_shared`` where a board
+            keeps its certificate for want of a newer MicroPython.
     """
 
     planned: Sequence[Planned]
@@ -190,6 +191,8 @@ class Bench:
                 self.said("provision")
                 identity, is_named = self.keys.issue(node), True
                 content = planned.configuration
+                if self.shared is not None and misses_shared_key(self.shared, content, board.facts):
+                    self.said("not_shared")
                 provision(board, node, content, identity, self.update_key, self.given, self.shared, replace=True)
                 secret = passphrase.settled(board)
                 board.restart()

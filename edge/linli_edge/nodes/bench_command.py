@@ -133,6 +133,8 @@ def _end(bench: Bench, out: Path, lang: Language) -> int:
     good = [(planned, made[planned.node]) for planned in bench.planned if planned.node in made]
     if good:
         _write_labels(good, out, lang)
+        if bench.shared is not None and set(bench.shared.nodes) & {planned.node for planned, _ in good}:
+            print(text("node.bench.shared", lang, file=bench.shared.path))
         print(text("node.cable.declare", lang))
         print(declared({planned.node: each.board for planned, each in good}))
     return FAILED if bench.left() else 0

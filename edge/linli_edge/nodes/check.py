@@ -40,7 +40,7 @@ def summary(settings: NodeSettings) -> list[str]:
             warnings += _names(settings, given)
         except ConfigError as exc:
             warnings.append(f"nodes: {exc}")
-        warnings += _shared(settings, SharedKeys(settings.keys), found)
+        warnings += _shared(settings, settings.keys, found)
     warnings += [warning for node, config in found.items() for warning in _deaf(node, config, given)]
     return [
         "",
@@ -116,14 +116,15 @@ def _names(settings: NodeSettings, given: GivenNames) -> list[str]:
     ]
 
 
-def _shared(settings: NodeSettings, shared: SharedKeys, found: dict[str, Written]) -> list[str]:
+def _shared(settings: NodeSettings, folder: Path, found: dict[str, Written]) -> list[str]:
     """Return what to say of shared keys, where they are given: who lacks one, who should have none, who takes them."""
-    if not shared.exists:
-        return []
     try:
+        shared = SharedKeys(folder)
         nodes = shared.nodes
     except ConfigError as exc:
         return [f"nodes: {' '.join(str(exc).split())}"]
+    if not shared.exists:
+        return []
     on_battery = {node: config for node, config in found.items() if config.power == "battery"}
     warnings = [
         f"node {node}: is on a battery and has no shared key; each delivery costs it half a second of computing: "

@@ -11,7 +11,7 @@ from typing import Final
 
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import Identity
-from linli_edge.nodes.serial_board import SerialBoard
+from linli_edge.nodes.serial_board import Facts, SerialBoard
 from linli_edge.nodes.shared import ON_BOARD, SharedKeys
 from linli_edge.nodes.trouble import BoardTrouble
 
@@ -121,8 +121,18 @@ def shared_key(shared: SharedKeys | None, node: str, configuration: bytes, *, fr
 
     On mains a certificate costs nothing that matters, and protects what was said before from whoever finds a key later.
     """
-    on_battery = json.loads(configuration).get("power") == "battery"
-    return shared.give(node, fresh=fresh) if on_battery and shared is not None and shared.exists else b""
+    if shared is None or not shared.exists or not _is_on_battery(configuration):
+        return b""
+    return shared.give(node, fresh=fresh)
+
+
+def misses_shared_key(shared: SharedKeys, configuration: bytes, facts: Facts) -> bool:
+    """Tell whether a board would be given a shared key if its firmware could use one."""
+    return shared.exists and _is_on_battery(configuration) and not facts.shares_keys
+
+
+def _is_on_battery(configuration: bytes) -> bool:
+    return bool(json.loads(configuration).get("power") == "battery")
 
 
 def _keys(identity: Identity, update_key: bytes, shared: bytes) -> dict[str, bytes]:

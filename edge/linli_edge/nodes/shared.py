@@ -28,10 +28,15 @@ class SharedKeys:
 
     Attributes:
         path: Their file.
+
+    Raises:
+        ConfigError: The file is there, and cannot be read, or others can read it: said before a board is touched.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
+        if self.exists:
+            shared_keys.read(self.path)
 
     @property
     def exists(self) -> bool:

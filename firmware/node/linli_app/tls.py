@@ -13,8 +13,6 @@ import tls
 from linli_node.errors import LinkError
 
 _SUITE = "TLS-PSK-WITH-AES-128-GCM-SHA256"
-_ATTEMPTS = 24
-"""Made with certificates before the shared key is tried again: those of a day, mostly."""
 
 
 def context(folder, gateway, memory):
@@ -23,7 +21,7 @@ def context(folder, gateway, memory):
     Args:
         folder: Of the keys.
         gateway: Of the configuration.
-        memory: Of :func:`unheard`.
+        memory: Holds how many attempts are to be made with certificates, if any.
 
     Raises:
         LinkError: What is needed is not there.
@@ -35,11 +33,6 @@ def context(folder, gateway, memory):
     if found is None:
         return _certified(folder), gateway["port"], False
     return found, gateway["shared_port"], True
-
-
-def unheard(memory):
-    """Nobody has answered who was asked with the shared key: show certificates for a while."""
-    memory.set(bytes((_ATTEMPTS,)))
 
 
 def _has(path):
@@ -63,8 +56,7 @@ def _shared(folder):
     try:
         name, _, key = _read(folder + "shared.key").partition(b":")
         found = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        found.psk_identity  # noqa: B018 - not every firmware has it
-        # The other end can be nobody but who holds the key, and nothing is offered that needs a certificate.
+        # Nothing is offered that would need a certificate: the other end can be nobody but who holds the key.
         found.set_ciphers([_SUITE])
         found.psk_identity, found.psk_key = name, binascii.unhexlify(key.strip())
     except (LinkError, AttributeError, ValueError, OSError):

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,9 @@ from linli_edge.nodes.keys import KeyFolder
 from linli_edge.nodes.node_labels import as_pdf, label_of
 from linli_edge.nodes.offers import Manifest
 from linli_edge.nodes.planned import Planned, read_list
-from linli_edge.nodes.serial_board import SerialBoard
+from linli_edge.nodes.provisioning import misses_shared_key
+from linli_edge.nodes.serial_board import Facts, SerialBoard
+from linli_edge.nodes.shared import SharedKeys
 from linli_sim.nodes.plugged import PluggedBoard
 from linli_sim.nodes.vm import NoMachine, unix
 
@@ -92,6 +95,8 @@ def test_boards_in_a_row_become_nodes_and_a_bad_one_is_put_aside(
     place: Path, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _list(2)
+    keys = SharedKeys(Path("nodes-pki"))
+    keys.create()
     with ExitStack() as stack:
         # Two good ones; the rope of one is torn.
         boards = [
@@ -113,6 +118,7 @@ def test_boards_in_a_row_become_nodes_and_a_bad_one_is_put_aside(
         assert '[[nodes.boards]]\nid = "door-1"\nboard = "d0d0"' in said
         # The name of the bad one is free, and is not on it any more.
         assert GivenNames(Path("nodes-pki")).nodes == ("door-1",)
+        assert not keys.nodes
         assert "right" not in said
         # Somebody goes on where it was: nothing is made twice.
         boards[1].pull()
@@ -129,6 +135,8 @@ def test_boards_in_a_row_become_nodes_and_a_bad_one_is_put_aside(
         said = capsys.readouterr().out
         assert "door-2 已就绪" in said
         assert said.count("已就绪") == 1
+        assert f"电池节点的共享密钥在 {keys.path}" in said
+        assert keys.nodes == ("door-2",)
         told.append(said)
     held = [json.loads(boards[number].read("/node.json"))["node"] for number in (0, 2)]
     assert held == ["door-1", "door-2"]
@@ -185,6 +193,15 @@ def test_what_is_a_failure_and_what_is_not(more: dict[str, Any], demands: Demand
     assert len(checks) == 3
     if not more:
         assert checks == [("ds18b20[0]", "temperature=21.43"), ("wifi", "-61 dBm"), ("broker", "ok")]
+
+
+def test_a_board_that_misses_a_shared_key_is_known(tmp_path: Path) -> None:
+    keys, facts = SharedKeys(tmp_path), Facts("aa", "esp32c3", "", (1, 28, 0), 6, has_radio=True)
+    assert not misses_shared_key(keys, b'{"power": "battery"}', facts)
+    keys.create()
+    assert misses_shared_key(keys, b'{"power": "battery"}', facts)
+    assert not misses_shared_key(keys, b"{}", facts)
+    assert not misses_shared_key(keys, b'{"power": "battery"}', replace(facts, shares_keys=True))
 
 
 def test_checks_that_did_not_come_to_their_end_are_a_failure() -> None:
