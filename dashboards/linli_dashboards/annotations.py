@@ -61,7 +61,7 @@ MARKS: Final = (
         "said_{lang}",
         ("type", "gateway"),
         Shade.CAUTION,
-        ('"type" =~ /^linli\\.(link\\.(down|up)|gateway\\.(lost|offline)|device\\.silent)$/',),
+        ('"type" =~ /^linli\\.(link\\.(down|up)|device\\.(silent|back))$/',),
         may_be_empty="board.empty.outages",
     ),
     Mark(

@@ -64,11 +64,12 @@ class Shape(StrEnum):
 
 
 class Lived(StrEnum):
-    """Only what lies in dwellings, or only what does not."""
+    """Only what lies in dwellings, only what does not, or only what lies in a building at all."""
 
     ANYWHERE = ""
     DWELLINGS = "dwellings"
     ELSEWHERE = "elsewhere"
+    BUILDINGS = "buildings"
 
 
 @dataclass(frozen=True, slots=True)

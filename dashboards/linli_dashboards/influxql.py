@@ -21,8 +21,8 @@ VALUE: Final = "value"
 PLACES: Final = {"area": "community", "building": "building", "dwelling": "dwelling", "device": "device"}
 """The tag that each variable chooses from."""
 
-TITLED: Final = frozenset({"gateway", *PLACES.values()})
-"""Tags beside which the platform has one with what people call it: ``building_zh``, ``building_en``."""
+TITLED: Final = frozenset({"gateway", "quantity", "rule", *PLACES.values()})
+"""Tags beside which the platform has one with what people call it: ``building_zh``, ``rule_en``."""
 
 KEPT: Final = frozenset({"device", "gateway", "point"})
 """Tags that a database under the platform has too."""
@@ -31,6 +31,11 @@ ANY: Final = ".*"
 """What a variable stands for while all is chosen: an area that is none matches it too."""
 
 _COUNTED: Final = "counted"
+_LIVED: Final = {
+    Lived.DWELLINGS: "\"dwelling\" != ''",
+    Lived.ELSEWHERE: "\"dwelling\" = ''",
+    Lived.BUILDINGS: "\"building\" != ''",
+}
 _BAD: Final = quality_code(Quality.BAD)
 _EXTREMES: Final = frozenset({Aggregate.MINIMUM, Aggregate.MAXIMUM})
 """What answers with the instant of what it picked, where no windows are asked for: every reading would be looked at."""
@@ -200,7 +205,7 @@ def _conditions(ask: Ask, scope: Scope) -> list[str]:
     if ask.aggregate is Aggregate.UNUSABLE and scope is Scope.DATABASE:
         found.append(f'"quality" >= {_BAD}')
     if ask.lived is not Lived.ANYWHERE and scope is Scope.PLATFORM:
-        found.append(f"\"dwelling\" {'!=' if ask.lived is Lived.DWELLINGS else '='} ''")
+        found.append(_LIVED[ask.lived])
     return found
 
 

@@ -45,6 +45,10 @@ SUMMED: Final = 100
 """Into how many windows the time shown is parted where only what they come to is shown."""
 
 
+Words: TypeAlias = tuple[tuple[str, str, Shade], ...]
+"""What to say of a value in its place, and in which colour."""
+
+
 class Look(StrEnum):
     """What a panel looks like."""
 
@@ -72,6 +76,7 @@ class Panel:
         stacked: Whether curves or bars stand on each other.
         words: What to say of a value in its place, and its colour: ``("lost", "gateway_state.lost", Shade.DANGER)``.
         of: The column that ``words`` speak of; all if empty.
+        more: What to say of values of further columns, by column.
         drill: Where a click leads.
         lowest, highest: Of the scale, where it is known.
         ranked: The column by which a table is ordered, the largest first.
@@ -85,8 +90,9 @@ class Panel:
     height: int = 8
     limits: tuple[tuple[float, Shade], ...] = ()
     stacked: bool = False
-    words: tuple[tuple[str, str, Shade], ...] = ()
+    words: Words = ()
     of: str = ""
+    more: tuple[tuple[str, Words], ...] = ()
     drill: tuple[Drill, ...] = ()
     lowest: float | None = None
     highest: float | None = None
@@ -185,13 +191,12 @@ class Maker:
                 for place, (limit, shade) in enumerate(panel.limits)
             ]
             made.thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
-        mapping = self._words(panel)
-        if mapping and not panel.of:
-            made.mappings(mapping)
+        if panel.words and not panel.of:
+            made.mappings(self._words(panel.words))
         if panel.drill and panel.look is not Look.TABLE:
             made.data_links([drill.link(self.lang, columns=False, suffix=self.dialect.suffix) for drill in panel.drill])
         if isinstance(made, table.Panel):
-            self._columns(panel, made, mapping)
+            self._columns(panel, made)
         for letter, question in panel.questions():
             if letter.startswith(MARKS):
                 made.override_by_query(letter, _marks(said("board.unusable", self.lang)))
@@ -199,17 +204,16 @@ class Maker:
                 named = _property("displayName", said(question.label, self.lang))
                 made.override_by_query(letter, [named, *_colour(panel, question)])
 
-    def _words(self, panel: Panel) -> list[ValueMapping]:
-        if not panel.words:
-            return []
+    def _words(self, words: Words) -> list[ValueMapping]:
         results = {
             value: ValueMappingResult(text=said(key, self.lang), color=shade.value, index=index)
-            for index, (value, key, shade) in enumerate(panel.words)
+            for index, (value, key, shade) in enumerate(words)
         }
         return [ValueMap(options=results)]
 
-    def _columns(self, panel: Panel, made: table.Panel, mapping: list[ValueMapping]) -> None:
+    def _columns(self, panel: Panel, made: table.Panel) -> None:
         """Say of a table's columns what they are called and measured in; hide those that only links need."""
+        speaking = dict(panel.more) | ({panel.of: panel.words} if panel.of else {})
         if panel.joined:
             # The instant of an aggregate is where the time shown begins; a lone extreme's is that of what was found.
             untimed = {"exclude": {"pattern": "^[Tt]ime$"}}
@@ -229,8 +233,8 @@ class Maker:
                 properties = [_property("displayName", heading)] if heading else []
                 properties += [_property("unit", GRAFANA[unit])] if unit else []
                 properties += [_property("custom.hidden", value=True)] if hidden else []
-                if name == panel.of and mapping:
-                    properties.append(_property("mappings", mapping))
+                if name in speaking:
+                    properties.append(_property("mappings", self._words(speaking[name])))
                     # Behind the word, not of it: orange letters on white are hardly read.
                     properties.append(_property("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
                 leading = [it for it in panel.drill if it.column.replace("{lang}", self.lang) in ("", name)]

@@ -40,7 +40,8 @@ def _by_building(
     limits: tuple[tuple[float, Shade], ...] = (),
 ) -> Panel:
     """Return a curve for each building: of a thousand meters no eye tells one from another."""
-    ask = Ask(quantity, aggregate, shown, by=("building",), plain=plain)
+    # What lies in none would be a curve without a name.
+    ask = Ask(quantity, aggregate, shown, by=("building",), plain=plain, lived=Lived.BUILDINGS)
     return Panel(key, Look.TREND, (ask,), width, limits=limits, drill=(Drill(Goal.BUILDING, "electricity"),))
 
 

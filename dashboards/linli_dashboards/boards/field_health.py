@@ -21,6 +21,9 @@ _LINK_WORDS: Final = (
     ("down", "link_state.down", Shade.DANGER),
 )
 
+_CAUSES: Final = ("space", "corruption", "retention", "log_replaced")
+"""Why the ledger says that messages never came."""
+
 GATEWAYS: Final = Panel(
     "board.field-health.gateways",
     Look.TABLE,
@@ -138,6 +141,8 @@ FIELD_HEALTH: Final = Board(
                         Column("gateway_{lang}", label="board.tag.gateway"),
                         Column("age", "s", "board.column.age"),
                         Column("interval", "s", "board.column.interval"),
+                        # One that never spoke has neither: it would be no row at all.
+                        Column("points", "count", "board.column.points"),
                     ),
                     ('"silent" = 1',),
                     now=True,
@@ -168,6 +173,8 @@ FIELD_HEALTH: Final = Board(
                     may_be_empty="board.empty.none_lost",
                 ),
             ),
+            words=tuple((cause, f"accounts.cause.{cause}", Shade.QUIET) for cause in _CAUSES),
+            of="cause",
         ),
         Panel(
             "board.field-health.accounts",

@@ -19,7 +19,7 @@ GAS_HEAT: Final = Board(
         Panel(
             "board.gas-heat.gas_by_building",
             Look.BARS,
-            (consumed("gas_volume", "m3", "building"),),
+            (consumed("gas_volume", "m3", "building", lived=Lived.DWELLINGS),),
             width=16,
             height=8,
             stacked=True,

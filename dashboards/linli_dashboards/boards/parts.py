@@ -16,6 +16,9 @@ PLAIN: Final = (("0", "board.word.no", Shade.QUIET), ("1", "board.word.yes", Sha
 WANTED: Final = (("0", "board.word.no", Shade.DANGER), ("1", "board.word.yes", Shade.GOOD))
 """States that are good where they are 1."""
 
+ALARM_WORDS: Final = tuple((name, f"alarm_state.{name}", shade) for name, shade in STATES.items())
+"""States of alarms."""
+
 TO_DEVICE: Final = Drill(Goal.DEVICE, "device")
 
 
@@ -93,7 +96,17 @@ def alarms_now(key: str, category: str = "", width: int = 24, height: int = 9) -
     )
     words = tuple((name, f"priority.{name}", shade) for name, shade in PRIORITIES.items())
     link = Drill(Goal.ALARM, column="title_{lang}")
-    return Panel(key, Look.TABLE, (ask,), width=width, height=height, words=words, of="priority", drill=(link,))
+    return Panel(
+        key,
+        Look.TABLE,
+        (ask,),
+        width=width,
+        height=height,
+        words=words,
+        of="priority",
+        more=(("state", ALARM_WORDS),),
+        drill=(link,),
+    )
 
 
 def alarm_figures(key: str, width: int = 6) -> Panel:
@@ -148,5 +161,4 @@ def alarm_states(key: str, category: str = "", width: int = 24) -> Panel:
         shape=Shape.SERIES,
         may_be_empty="board.empty.no_alarm",
     )
-    words = tuple((name, f"alarm_state.{name}", shade) for name, shade in STATES.items())
-    return Panel(key, Look.STATES, (ask,), width=width, height=8, words=words)
+    return Panel(key, Look.STATES, (ask,), width=width, height=8, words=ALARM_WORDS)

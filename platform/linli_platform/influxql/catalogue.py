@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from linli_core.catalogue import Language
 from linli_core.vocabulary import vocabulary
 from linli_platform.influxql.members import Members, Shelf
 from linli_platform.influxql.source import Series
@@ -13,7 +14,7 @@ from linli_platform.store import SeriesInfo
 OWN_TAGS: Final = frozenset({"area", "device", "device_kind", "gateway", "kind", "point", "quantity", "unit"})
 """Tags that are not areas; an area of such a kind has no tag."""
 
-LANGUAGES: Final = ("en", "zh")
+LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
 """Beside each place there is a tag with what people call it in each of these: ``building_zh``."""
 
 

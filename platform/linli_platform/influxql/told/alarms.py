@@ -220,6 +220,9 @@ class Health:
 
 def _tags(known: Known, sort: Sort) -> dict[str, str]:
     own = {"rule": sort.rule, "category": sort.category, "priority": sort.priority, "point": sort.point}
+    rule = known.alarms.engine.rules.get(sort.rule)
+    # As a rule is called now, or by its id where it is gone: one title in all of the time shown.
+    own |= {f"rule_{lang}": (rule and rule.title.in_language(lang)) or sort.rule for lang in LANGUAGES}
     return known.places.tags(sort.gateway, sort.device) | {name: value for name, value in own.items() if value}
 
 

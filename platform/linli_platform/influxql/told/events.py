@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
+from linli_core.catalogue import Language, catalogue
 from linli_core.wire.plan import PLAN
 from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.members import Members
@@ -23,6 +24,9 @@ _MOST: Final = 50_000
 
 _OF_DEVICES: Final = "linli.device."
 """Begins the types of events whose subject is a device."""
+
+_CALLED: Final = "event_type."
+"""Begins the keys of the texts that say what types of events are called."""
 
 _Place = tuple[str, str, str]
 """A gateway, a device of it or none, a type of event."""
@@ -104,8 +108,14 @@ def _tags(known: Known, place: _Place) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value}
 
 
+def _words(kind: str, lang: Language) -> str:
+    """Return what people call a type of event; one that has no name is called by its type."""
+    short = kind.removeprefix("linli.")
+    return catalogue(lang).get(_CALLED + short.replace(".", "_").replace("-", "_"), short)
+
+
 def _values(series: Series, event: EventRow) -> dict[str, Any]:
     tags = series.tags
     whose = {lang: tags.get(f"device_{lang}", event.subject or tags[f"gateway_{lang}"]) for lang in LANGUAGES}
-    said = {f"said_{lang}": f"{name}: {event.type.removeprefix('linli.')}" for lang, name in whose.items()}
+    said = {f"said_{lang}": f"{name}: {_words(event.type, lang)}" for lang, name in whose.items()}
     return {"id": event.id, "subject": event.subject or None, **said}
