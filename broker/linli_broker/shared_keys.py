@@ -37,7 +37,8 @@ def parse(content: str, path: str) -> dict[str, bytes]:
         ConfigError: A line is none of a key; it says which one, and shows nothing of it but the name.
     """
     keys: dict[str, bytes] = {}
-    for number, line in enumerate(content.splitlines(), start=1):
+    # At line feeds only, as Mosquitto does: another end of a line would be a part of the key there.
+    for number, line in enumerate(content.split("\n"), start=1):
         if not line or line.startswith("#"):
             continue
         where = f"{path}: line {number}"

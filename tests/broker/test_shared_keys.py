@@ -208,6 +208,7 @@ async def test_keys_that_are_none_leave_those_of_before(broker: Program, tmp_pat
          "line 3: the key of 'a' has 49 bytes; give it 16 to 48; linli-edge node provision makes one of 32"),
         (f"a:{'0' * 33}", f"line 1: the key of 'a' is no hexadecimal; {LINES}"),
         (f"a:{'00' * 32}\na:{'11' * 32}", "line 2: 'a' is listed twice; keep one of its lines"),
+        (f"a:{'00' * 32}\r\n", f"line 1: the key of 'a' is no hexadecimal; {LINES}"),
         ("00" * 32, f"line 1: begins with no id of a node; {LINES}"),
         (f"A b:{'00' * 32}", f"line 1: begins with no id of a node; {LINES}"),
     ],
