@@ -168,9 +168,10 @@ def _pico_time(board):
 
 def _life(case, root, wakes):
     """One life of the program on a battery, from power-up or out of sleep, until it sleeps for the last time."""
-    from linli_app import battery, board, program
+    from linli_app import board, program
     from linli_app.settings import check, load
     from linli_node.errors import ConfigError
+    from linli_node.rests import rests_of
 
     board._JOIN_MS = case.get("join_ms", 100)
     is_pico = case["chip"] in ("rp2", "pico")
@@ -185,7 +186,7 @@ def _life(case, root, wakes):
     except ConfigError as exc:
         return {"refused": str(exc)}
     made.say = lambda text: SAID.append(["say", text])
-    rests, eras, pins = battery.rests_of(made), [], []
+    rests, eras, pins = rests_of(made), [], []
     try:
         for _ in range(wakes):
             node = program.Node(config, made, rests)

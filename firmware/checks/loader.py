@@ -21,6 +21,10 @@ class Machine:
         raise Reset
 
 
+class Loader:
+    """Stands in for what ``linli-edge node build`` makes of both modules."""
+
+
 class Time:
     """Stands in for ``time``: nobody waits here."""
 
@@ -36,14 +40,15 @@ def main(path):
     """Start as often as a file asks for, each time with the programs it names in the slots."""
     import vfs
 
-    from linli_node import slots
+    from linli_node import bundle, slots
 
     with open(path) as file:
         case = json.load(file)
     with open(case["main"]) as file:
         source = file.read()
     sys.modules["machine"] = Machine
-    sys.modules["linli_loader"] = slots
+    Loader.Slots, Loader.path = slots.Slots, bundle.path
+    sys.modules["linli_loader"] = Loader
     sys.modules["time"] = Time
     nor = Nor(32)
     vfs.VfsLfs2.mkfs(nor)

@@ -161,3 +161,15 @@ def test_a_damaged_note_of_which_slot_runs_starts_the_first(tmp_path: Path, unix
     for content in (b"", b"0", b"00000000{}", b"\xff" * 40):
         (tmp_path / "slot").write_bytes(content)
         assert _steps(unix_port, tmp_path, ["start", []]) == ["a"]
+
+
+def test_an_update_throws_away_the_bundle_of_the_slot_that_it_changes(tmp_path: Path, unix_port: Machine) -> None:
+    _first(tmp_path)
+    for slot in ("a", "b"):
+        (tmp_path / slot).mkdir(exist_ok=True)
+        (tmp_path / slot / "bundle").write_bytes(b"of the program before")
+    # What is refused changes nothing.
+    _steps(unix_port, tmp_path, _begin(_manifest(FILES, board="esp32c3")))
+    assert (tmp_path / "b" / "bundle").exists()
+    _steps(unix_port, tmp_path, _begin(_manifest(FILES)))
+    assert [(tmp_path / slot / "bundle").exists() for slot in ("a", "b")] == [True, False]

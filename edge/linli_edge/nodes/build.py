@@ -8,6 +8,7 @@ import importlib.util
 import json
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,9 @@ BOARDS: Final = {"esp32c3": "rv32imc", "esp32s3": "xtensawin", "rp2": "armv6m", 
 """Kinds of boards, and what ``mpy-cross`` calls their machine."""
 
 _PACKAGES: Final = (("lib", "linli_node"), ("node", "linli_app"))
-_LEFT_OUT: Final = frozenset({"manifest.py"})
+_LOADER: Final = ("slots.py", "bundle.py")
+# What only the loader needs is in it, and in no slot.
+_LEFT_OUT: Final = frozenset({"manifest.py", "bundle.py"})
 
 
 class BuildFailed(LinliError):
@@ -127,12 +130,20 @@ def build(
             files[name] = (len(data), hashlib.sha256(data).hexdigest())
     # What stays on a board whatever is updated: the loader, and how it finds the slot.
     root, loader = firmware or sources(), target / "loader"
-    _compile(program, board, root / "lib" / "linli_node" / "slots.py", loader / "lib" / "linli_loader.mpy")
+    _compile_loader(program, board, root / "lib" / "linli_node", loader / "lib" / "linli_loader.mpy")
     shutil.copyfile(root / "board" / "main.py", loader / "main.py")
     text = json.dumps({"board": board, "number": number, "version": version, "files": files})
     write_durably(target / "manifest", text.encode())
     write_durably(target / "signature", key.sign(text.encode()).hex().encode())
     return Built(target, len(files), sum(size for size, _ in files.values()))
+
+
+def _compile_loader(program: str, board: str, lib: Path, target: Path) -> None:
+    """Compile the modules that the loader consists of into one: what a board begins with it has to find once."""
+    with tempfile.TemporaryDirectory(prefix="linli-loader-") as folder:
+        whole = Path(folder) / "linli_loader.py"
+        whole.write_text("".join((lib / name).read_text(encoding="utf-8") for name in _LOADER), encoding="utf-8")
+        _compile(program, board, whole, target)
 
 
 def _compile(program: str, board: str, source: Path, target: Path) -> None:

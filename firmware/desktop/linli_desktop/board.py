@@ -178,16 +178,20 @@ class Board:
     async def connect(self, _wifi):
         """Join the network: the desktop is in it."""
 
+    def prepare(self):
+        """Make ready what TLS needs."""
+        if self._gateway["tls"] and self._context is None:
+            from linli_app.tls import context  # noqa: PLC0415 - let go again
+
+            self._context = context(self._folder + "/keys/", self._gateway, self.memory("shared"))
+            forget("linli_app.tls")
+
     async def streams(self):
         """Return a reader and a writer to the gateway's broker."""
         gateway = self._gateway
         if not gateway["tls"]:
             return await asyncio.open_connection(gateway["host"], gateway["port"])
-        if self._context is None:
-            from linli_app.tls import context  # noqa: PLC0415 - let go again
-
-            self._context = context(self._folder + "/keys/", gateway, self.memory("shared"))
-            forget("linli_app.tls")
+        self.prepare()
         found, port, self.shared = self._context
         return await asyncio.open_connection(gateway["host"], port, ssl=found, server_hostname="linli-gateway")
 

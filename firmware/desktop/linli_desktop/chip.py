@@ -1,307 +1,256 @@
 """The desktop as a chip that sleeps deeply: each time awake is a process of its own, and as slow as the chip.
 
-What the chip would take is waited for while the real program runs: its slower interpreter, the search for each module
-on its file system, its flash, its radio, its part of the TLS handshake. How long each takes is declared in
-``chip.json``. So what waits at the same time on the chip does so here.
+What the chip would take is waited for while the real program runs, from its loader and its part for the board on: its
+slower interpreter, the search for each module on its file system, its flash, its radio, its part of the TLS handshake.
+How long each takes is declared in ``chip.json``. So what waits at the same time on the chip does so here.
 """
 
-import asyncio
 import binascii
 import json
 import sys
 import time
 
-from linli_desktop import board as desktop
-from linli_node.folder_flash import FolderFlash
+import vfs
 
-CHIP = None
+from linli_desktop.pace import Flash, Pace, asyncio, connecting
+
+_RTC = 2048
+"""Bytes that MicroPython keeps of the chip's memory that outlasts sleep."""
 
 
 class Slept(BaseException):
     """The chip sleeps: the process is over."""
 
 
-class Pace:
-    """Makes this process as slow as the chip.
-
-    Args:
-        times: What was declared.
-
-    Attributes:
-        writes: How often the flash was written to.
-        dozed: Milliseconds with everything but the memory switched off.
-        native: Whether what is computed is none of the interpreter's.
-    """
-
-    def __init__(self, times):
-        self.times = times
-        self._slower = times["slower"] - 1
-        self._owed = 0
-        self._cpu = time.clock()
-        self._modules = len(sys.modules)
-        self.writes = self.dozed = 0
-        self.native = False
-        self.begun = time.ticks_ms()
-
-    def settle(self):
-        """Wait for what the chip would have taken until now; return how long that was."""
-        if not self.native:
-            self._owed += (time.clock() - self._cpu) * 1000 * self._slower
-        loaded = len(sys.modules)
-        if loaded > self._modules:
-            self._owed += (loaded - self._modules) * self.times["module_ms"]
-        self._modules = loaded
-        waited = int(self._owed)
-        if waited:
-            time.sleep_ms(waited)
-            self._owed -= waited
-        self._cpu = time.clock()
-        return waited
-
-    def spend(self, milliseconds):
-        """Take so long; what the desktop itself has computed since the last settlement costs the chip nothing."""
-        self._cpu = time.clock()
-        self._owed += milliseconds
-
-    def keep(self):
-        """Let the event loop settle before it waits: waiting itself costs only the desktop something."""
-        wait = asyncio.core.IOQueue.wait_io_event
-
-        def waited(queue, milliseconds):
-            settled = self.settle()
-            wait(queue, max(0, milliseconds - settled) if milliseconds > 0 else milliseconds)
-            self.spend(0)
-
-        asyncio.core.IOQueue.wait_io_event = waited
+class Module:
+    """Stands in for a module of the firmware."""
 
 
-class SlowFolder(FolderFlash):
-    """Files on littlefs, on flash that takes its time."""
+class Pin:
+    """One pin; nobody moves it."""
 
-    def __init__(self, folder, blocks, size, pace):
-        super().__init__(folder, blocks, size)
-        self._pace = pace
+    IN, OUT, PULL_UP, IRQ_FALLING = 0, 1, 2, 2
 
-    def read(self, block, offset, count):
-        """Find a file and read of it."""
-        self._pace.settle()
-        found = super().read(block, offset, count)
-        self._pace.spend(self._pace.times["read_ms"])
-        return found
+    def __init__(self, number, _mode=0, _pull=None):
+        self._number = number
 
-    def write(self, block, offset, data):
-        """Write to a file's end: littlefs erases a block for its last one, and notes the new length."""
-        super().write(block, offset, data)
-        self._pace.spend(self._pace.times["write_ms"])
-        self._pace.writes += 1
+    def value(self, level=None):
+        """Return its level, or set it."""
+        return CHIP.levels.get(str(self._number), 1) if level is None else None
 
-    def erase(self, block):
-        """Throw a file away."""
-        super().erase(block)
-        self._pace.spend(self._pace.times["write_ms"])
+    def irq(self, _handler, _edge):
+        """Nothing comes by itself."""
 
 
-class Air:
-    """A stream over the radio."""
+class Adc:
+    """An analogue input: a dry rope, and half of two cells' voltage."""
 
-    def __init__(self, stream, pace):
-        self._stream = stream
-        self._pace = pace
+    ATTN_11DB = 3
 
-    async def read(self, count):
-        """Receive."""
-        data = await self._stream.read(count)
-        self._pace.native = False
-        await asyncio.sleep_ms(self._pace.times["air_ms"])
-        return data
+    def __init__(self, _pin, **_more):
+        pass
 
-    def write(self, data):
-        """Send."""
-        self._pace.settle()
-        self._stream.write(data)
+    def read_u16(self):
+        """Return what a rope reads."""
+        return 40000
 
-    async def drain(self):
-        """Send what waits."""
-        await self._stream.drain()
-
-    def close(self):
-        """End it."""
-        self._stream.close()
-
-    async def wait_closed(self):
-        """Wait for the end."""
-        await self._stream.wait_closed()
+    def read_uv(self):
+        """Return what the divider reads."""
+        return 1450000
 
 
-class Probe:
-    """A DS18B20 alone on its bus, at 21.5 °C."""
+class Rtc:
+    """Memory that outlasts deep sleep: it goes to a file when the chip sleeps."""
+
+    def memory(self, content=None):
+        """Return it, or set it."""
+        if content is None:
+            return CHIP.held
+        if len(content) > _RTC:
+            raise ValueError
+        CHIP.held = bytes(content)
+        return None
+
+
+class Watchdog:
+    """A watchdog that lets its chip work."""
+
+    def __init__(self, timeout):
+        self.timeout = timeout
+
+    def feed(self):
+        """Show that the program lives."""
+
+
+class Wlan:
+    """The radio: it takes as long to join as was declared, and longer where it has no address yet."""
+
+    PM_NONE = 0
+
+    def __init__(self, _kind):
+        self._address = None
+        self._at = None
+
+    def active(self, on):
+        """Switch it."""
+        if on and CHIP.radio_at is None:
+            CHIP.radio_at = time.ticks_ms()
+
+    def config(self, **_wanted):
+        """Take what only a radio can do."""
+
+    def ifconfig(self, address=None):
+        """Return its address, or set it."""
+        if address is None:
+            return ("10.0.0.7", "255.255.255.0", "10.0.0.1", "10.0.0.1")
+        self._address = address
+        return None
+
+    def connect(self, _ssid, _password):
+        """Begin to join."""
+        times = CHIP.pace.times
+        CHIP.pace.settle()
+        CHIP.pace.note("begins to join")
+        self._at = time.ticks_ms() + times["join_ms"] + (0 if self._address else times["dhcp_ms"])
+
+    def isconnected(self):
+        """Tell whether it is in the network."""
+        return self._at is not None and time.ticks_diff(self._at, time.ticks_ms()) <= 0
+
+    def disconnect(self):
+        """Leave."""
+        self._at = None
+
+    def status(self, _what):
+        """Return the strength."""
+        return -61
+
+
+class OneWire:
+    """A bus with a DS18B20 alone on it, at 21.5 °C; its slots take their time (datasheet 19-7487: 1 ms, 65 us)."""
+
+    def __init__(self, _pin):
+        content = bytes((0x58, 0x01, 0x4B, 0x46, 0x7F, 0xFF, 0x0C, 0x10))
+        from linli_node.crc import crc_reflected  # noqa: PLC0415 - of the program that is tried
+
+        self._says = content + bytes((crc_reflected(content, 0x8C, 0),))
 
     def reset(self):
         """Tell that it is there."""
+        CHIP.pace.settle()
+        CHIP.pace.spend(1)
         return True
 
     def write(self, data):
         """Take a command."""
+        CHIP.pace.settle()
+        CHIP.pace.spend(0.52 * len(data), "1-Wire " + binascii.hexlify(data).decode())
 
-    def read(self, count):
+    def readinto(self, buffer):
         """Return its scratchpad."""
-        from linli_node.crc import crc_reflected  # noqa: PLC0415 - of the program that is tried
-
-        content = bytes((0x58, 0x01, 0x4B, 0x46, 0x7F, 0xFF, 0x0C, 0x10))
-        return (content + bytes((crc_reflected(content, 0x8C, 0),)))[:count]
-
-
-class Memory:
-    """What outlasts deep sleep: it goes to a file when the chip sleeps."""
-
-    def __init__(self, held, name):
-        self._held = held
-        self._name = name
-
-    def get(self):
-        """Return the bytes that were set."""
-        return binascii.unhexlify(self._held.get(self._name, ""))
-
-    def set(self, content):
-        """Hold bytes; there is room."""
-        self._held[self._name] = binascii.hexlify(content).decode()
-        return True
-
-
-class Board(desktop.Board):
-    """The chip, as the node's program sees it."""
-
-    kind = "esp32c3"
-    log_size = (32, 16384)
-
-    def __init__(self, config):
-        super().__init__(CHIP.folder, config, CHIP.uid)
-        self._pace = CHIP.pace
-        self.woke = self.goes_on = CHIP.woke
-        self.reset_cause = "deepsleep" if CHIP.woke else "pwron"
-        self._joined_at = None
-        self._radio_at = None
-
-    def feed(self):
-        """Show the watchdog that the program lives."""
-        self._pace.settle()
-
-    def flash(self, name, blocks, size):
-        """Return a folder of files, as on a stock firmware."""
-        return SlowFolder(CHIP.folder + "/" + name, blocks, size, self._pace)
-
-    def memory(self, name):
-        """Return memory that outlasts deep sleep."""
-        return CHIP.memory(name)
-
-    def one_wire(self, _number):
-        """Return a bus with a probe."""
-        return Probe()
-
-    def adc(self, number):
-        """Return an input that reads a dry rope."""
-        pin = self._pin(number)
-        pin.level = 40000
-        return pin
-
-    def battery_mv(self):
-        """Return the battery's millivolts."""
-        return 2900
-
-    def begin(self, _wifi):
-        """Begin to join."""
-        self._pace.settle()
-        times, now = self._pace.times, time.ticks_ms()
-        self._radio_at = now
-        self._joined_at = now + times["join_ms"] + (0 if self.memory("lease").get() else times["dhcp_ms"])
-        self.memory("lease").set(b"10.0.0.7")
-
-    async def connect(self, wifi):
-        """Join."""
-        if self._joined_at is None:
-            self.begin(wifi)
-        while time.ticks_diff(self._joined_at, time.ticks_ms()) > 0:
-            await asyncio.sleep_ms(5)
-        self._pace.settle()
-
-    async def streams(self):
-        """Return a reader and a writer; the chip's part of the handshake is waited for."""
-        self._pace.settle()
-        # To and fro: the connection, and twice the handshake over it.
-        await asyncio.sleep_ms(self._pace.times["air_ms"] * (3 if self._gateway["tls"] else 1))
-        stream, _ = await super().streams()
-        computed = self._pace.times["shared_ms" if self.shared else "tls_ms"]
-        self._pace.spend(computed if self._gateway["tls"] else 0)
-        self._pace.settle()
-        # Until something is heard, what the desktop computes is its own handshake.
-        self._pace.native = True
-        air = Air(stream, self._pace)
-        return air, air
-
-    def doze(self, milliseconds):
-        """Wait with everything but the memory switched off."""
-        self._pace.settle()
-        time.sleep_ms(milliseconds)
-        self._pace.dozed += milliseconds
-        self._pace.spend(0)
-
-    def sleep(self, milliseconds, wakes):
-        """Sleep: the process ends."""
-        self._pace.settle()
-        CHIP.sleep(milliseconds, wakes, self._radio_at)
-        raise Slept
+        CHIP.pace.settle()
+        buffer[:] = self._says[: len(buffer)]
+        CHIP.pace.spend(0.52 * len(buffer))
 
 
 class Chip:
     """The chip as the process finds it: what it has on flash, and what outlasted its sleep."""
 
     def __init__(self, folder, uid):
-        self.folder = folder
-        self.uid = uid
+        self._folder = folder
         with open(folder + "/chip.json") as file:
-            self._times = json.load(file)
+            given = json.load(file)
+        self.levels = given["levels"]
+        self._reason = given["reason"]
+        self.uid = binascii.unhexlify(uid)
         try:
-            with open(folder + "/rtc.json") as file:
-                held = json.load(file)
+            with open(folder + "/rtc.bin", "rb") as file:
+                self.held = file.read()
             self.woke = True
         except OSError:
-            held, self.woke = {}, False
-        self._held = held
-        self.pace = Pace(self._times)
+            self.held, self.woke = b"", False
+        self.radio_at = None
+        self._trace = open(folder + "/trace", "w")  # noqa: SIM115 - closed when it sleeps
+        self.pace = Pace(given["pace"], self._trace)
+        self._rtc = open(folder + "/rtc.new", "wb")  # noqa: SIM115 - closed when it sleeps
 
-    def memory(self, name):
-        """Return memory that outlasts deep sleep."""
-        return Memory(self._held, name)
-
-    def sleep(self, milliseconds, wakes, radio_at):
+    def _deepsleep(self, milliseconds):
         """Keep what outlasts sleep, and tell how long it was awake."""
+        pace = self.pace
+        pace.settle()
         now = time.ticks_ms()
-        with open(self.folder + "/rtc.json", "w") as file:
-            json.dump(self._held, file)
+        self._rtc.write(self.held)
+        self._rtc.close()
+        self._trace.close()
         print(
             json.dumps(
                 {
-                    "boot_ms": self._times["boot_ms"],
-                    "awake_ms": self._times["boot_ms"] + time.ticks_diff(now, self.pace.begun),
-                    "radio_ms": 0 if radio_at is None else time.ticks_diff(now, radio_at),
+                    "boot_ms": pace.times["boot_ms"],
+                    "awake_ms": pace.since(),
+                    "radio_ms": 0 if self.radio_at is None else time.ticks_diff(now, self.radio_at),
                     "sleep_ms": milliseconds,
-                    "wakes": wakes,
-                    "writes": self.pace.writes,
-                    "dozed_ms": self.pace.dozed,
+                    "writes": pace.writes,
+                    "loads": pace.loads,
+                    "dozed_ms": pace.dozed,
                 }
             )
         )
+        raise Slept
+
+    def _lightsleep(self, milliseconds):
+        self.pace.settle()
+        self.pace.note("dozes")
+        time.sleep_ms(milliseconds)
+        self.pace.dozed += milliseconds
+        self.pace.spend(0)
+
+    def stand_in(self):
+        """Put what a stock firmware has in the place of what the desktop has."""
+        machine, network, esp32, onewire, system = Module(), Module(), Module(), Module(), Module()
+        machine.Pin, machine.ADC, machine.RTC, machine.WDT = Pin, Adc, Rtc, Watchdog
+        machine.PWRON_RESET, machine.DEEPSLEEP_RESET = 1, 4
+        machine.reset_cause = lambda: 4 if self.woke else 1
+        machine.wake_reason = lambda: self._reason
+        machine.unique_id = lambda: self.uid
+        machine.deepsleep = self._deepsleep
+        machine.lightsleep = self._lightsleep
+        machine.disable_irq = lambda: 0
+        machine.enable_irq = lambda _state: None
+        machine.reset = lambda: sys.exit(1)
+        network.WLAN, network.STA_IF = Wlan, 0
+        esp32.wake_on_gpio = lambda _pins, _level: None
+        esp32.Partition = Module()
+        esp32.Partition.TYPE_DATA = 1
+        esp32.Partition.find = lambda _kind, label: []  # noqa: ARG005 - named by whoever asks
+        onewire.OneWire, onewire.OneWireError = OneWire, OSError
+        system.platform, system.implementation = "esp32", Module()
+        system.implementation._machine = "ESP32C3 module with ESP32C3"  # noqa: SLF001 - where MicroPython says it
+        system.path, system.modules, system.print_exception = sys.path, sys.modules, sys.print_exception
+        modules = {"machine": machine, "network": network, "esp32": esp32, "onewire": onewire, "sys": system}
+        sys.modules.update(modules)
+        asyncio.open_connection = connecting(self.pace)
+
+    def start(self):
+        """Be awake once: what stands in ``/main.py`` is done, as a chip's firmware does it."""
+        vfs.umount("/")
+        vfs.mount(Flash(self._folder + "/flash", self.pace), "/")
+        sys.path[:] = ["", ".frozen", "/lib"]
+        self.pace.keep()
+        with open("/main.py") as file:
+            source = file.read()
+        self.pace.spend(0)
+        exec(source, {"__name__": "__main__"})  # noqa: S102 - what a board does with it
+
+
+CHIP = None
 
 
 def main(folder, uid):
     """Be awake once."""
-    global CHIP  # noqa: PLW0603 - the program makes its board itself, of the class it finds
-    sys.modules["linli_app.board"] = sys.modules[__name__]
+    global CHIP  # noqa: PLW0603 - what stands in for the firmware's modules finds it here
     CHIP = Chip(folder, uid)
-    CHIP.pace.keep()
-    from linli_app.start import main as start  # noqa: PLC0415
-
+    CHIP.stand_in()
     try:
-        start(folder)
+        CHIP.start()
     except Slept:
         return

@@ -24,6 +24,11 @@ _MOST_CALLS = const(255)
 _LATE_CALLS_S = const(900)
 
 
+def rests_of(board):
+    """Return what a board noted of the times awake before this one."""
+    return Rests(board.memory("rests"), broke_down=board.reset_cause == "brown_out")
+
+
 class Rests:
     """What is known of the times awake before this one.
 

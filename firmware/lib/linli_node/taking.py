@@ -116,6 +116,8 @@ class Taking:
             state["trial"] = None
             self._slots.keep(state)
         self._wanted = (manifest, files, number, "b" if state["active"] == "a" else "a")
+        # What it was made of is about to change.
+        _remove(self._path("bundle"))
         return self.missing()
 
     def _path(self, name):

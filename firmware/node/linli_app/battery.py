@@ -10,16 +10,10 @@ from micropython import const
 
 from linli_app.tasks import begun, ended, outcome, within
 from linli_node.errors import LinkError
-from linli_node.rests import Rests
 
 _AWAKE_S = const(20)
 """What a node on a battery may spend awake, whatever happens."""
 _FEED_MS = const(250)
-
-
-def rests_of(board):
-    """Return what the board noted of the times awake before this one."""
-    return Rests(board.memory("rests"), broke_down=board.reset_cause == "brown_out")
 
 
 async def wake(node, board, config, rests, most_s=_AWAKE_S):
@@ -102,7 +96,7 @@ class _Awake:
     async def live(self):
         """Read, act, log, and speak."""
         node, rests = self._node, self._rests
-        # What takes a while to measure begins to, and the radio with it: they wait at the same time.
+        # What takes a while to measure begins to, if it has not, and the radio with it: they wait at the same time.
         longest = max([sensor.begin() for _, sensor in node.sensors if hasattr(sensor, "begin")] or [0])
         # What woke it by a pin is news, and so is a board that was switched on.
         due = rests.speaks(urgent=not self._board.woke or bool(self._board.woken_pins))

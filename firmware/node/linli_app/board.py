@@ -238,11 +238,15 @@ class Board:
         self.woken_pins = tuple(self._waited)
         self.kind = kind()
         self.root = _ROOT
+
+    @property
+    def update_key(self):
+        """The public key of whoever may update it; empty: nobody may. Read when an update comes, not at each wake."""
         try:
             with open(_ROOT + _KEYS + "update.pub", "rb") as file:
-                self.update_key = file.read()
+                return file.read()
         except OSError:
-            self.update_key = b""
+            return b""
 
     def _woken(self):
         """Return the pins that woke it, each with the level that was waited for."""
@@ -361,15 +365,15 @@ class Board:
             return None
 
     def begin(self, signals):
-        """Begin to join the network that let the board in last, while the program is still being loaded."""
+        """Begin to join, while the program is still being loaded: what let the board in last, else the first."""
         lease = self._lease()
-        for signal in signals:
-            if lease and signal["ssid"] == lease[0]:
-                try:
-                    self._join(signal, lease)
-                except OSError:
-                    # It is told when the network is needed, and was not joined.
-                    return
+        last = [signal for signal in signals if lease and signal["ssid"] == lease[0]]
+        for signal in last or signals[:1]:
+            try:
+                self._join(signal, lease if last else None)
+            except OSError:
+                # It is told when the network is needed, and was not joined.
+                return
 
     def _lease(self):
         """Return network, end (in seconds of the count) and address of the last time; ``None`` where it is over."""
@@ -449,14 +453,18 @@ class Board:
             self._forget_lease()
             raise
 
+    def prepare(self):
+        """Make ready what TLS needs, which takes a while: the radio joins meanwhile."""
+        if self._gateway["tls"] and self._context is None:
+            from linli_app.tls import context  # noqa: PLC0415 - let go again
+
+            self._context = context(_ROOT + _KEYS, self._gateway, self.memory("shared"))
+            forget("linli_app.tls")
+
     async def _open(self, gateway):
         if not gateway["tls"]:
             return await asyncio.open_connection(gateway["host"], gateway["port"])
-        if self._context is None:
-            from linli_app.tls import context  # noqa: PLC0415 - let go again
-
-            self._context = context(_ROOT + _KEYS, gateway, self.memory("shared"))
-            forget("linli_app.tls")
+        self.prepare()
         found, port, _ = self._context
         return await asyncio.open_connection(gateway["host"], port, ssl=found, server_hostname=_BROKER)
 

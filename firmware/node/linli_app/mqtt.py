@@ -66,6 +66,15 @@ def puback(number):
     return packet(0x40, struct.pack(">H", number))
 
 
+def opening(client, topics, keepalive=60, *, will=None, first=None):
+    """Return what a connection begins with: CONNECT, SUBSCRIBE, and PUBLISH of a first message if there is one.
+
+    All of it goes at once, and nobody waits for an answer in between (§3.1.4): a broker that refuses throws it away.
+    """
+    said = connect(client, keepalive, will) + subscribe(1, topics)
+    return said if first is None else said + publish(first[0], first[1], 2)
+
+
 _PING = const(b"\xc0\x00")
 _DISCONNECT = const(b"\xe0\x00")
 
@@ -147,10 +156,14 @@ class Client:
         self._number = 0
         self._events = None
 
-    async def open(self, client, topics, keepalive=60, will=None, limit=10):
-        """Connect and subscribe; raise :class:`LinkError` where that fails within ``limit`` seconds."""
+    async def open(self, said, limit=10):
+        """Connect with what :func:`opening` returned, alone in a list that is empty then: nobody holds it any longer.
+
+        Raises:
+            LinkError: That fails within ``limit`` seconds.
+        """
         try:
-            await within(limit, self._open(client, topics, keepalive, will))
+            await within(limit, self._open(said))
         except asyncio.TimeoutError:
             await self.close()
             raise LinkError("the broker does not answer within " + str(limit) + " s") from None
@@ -162,30 +175,32 @@ class Client:
             # What TLS has to say comes with line ends of its own.
             raise LinkError("no connection: " + " ".join(str(exc).split())) from None
 
-    async def _open(self, client, topics, keepalive, will):
+    async def _open(self, said):
         self._reader, self._writer = await self._streams()
         self._events = Packets()
+        self._number = 2
         try:
             # The handshake is made by what is sent and heard first.
-            await self._send(connect(client, keepalive, will))
-            waiting = await self._first()
+            await self._send(said.pop())
+            found = await self._first()
         except OSError as exc:
             if exc.args and exc.args[0] in _ENDED:
                 raise LinkError("the broker ends the handshake: does it take this node's key?") from None
             raise
-        if waiting[0] != "connack" or waiting[1]:
-            raise LinkError("the broker refuses this node (code " + str(waiting[-1]) + ")")
-        self._number += 1
-        await self._send(subscribe(self._number, topics))
+        if found[0][0] != "connack" or found[0][1]:
+            raise LinkError("the broker refuses this node (code " + str(found[0][-1]) + ")")
+        for event in found[1:]:
+            await self._on(event)
 
     async def _first(self):
+        """Return the broker's first packets."""
         while True:
             data = await self._reader.read(512)
             if not data:
                 raise LinkError("the broker closed the connection: is this node's key known there?")
             found = self._events.feed(data)
             if found:
-                return found[0]
+                return found
 
     async def _send(self, data):
         self._writer.write(data)
@@ -208,12 +223,15 @@ class Client:
             if not data:
                 raise LinkError("the broker closed the connection")
             for event in self._events.feed(data):
-                if event[0] == "publish":
-                    if event[3]:
-                        await self._sent(puback(event[3]))
-                    self._take(event[1], event[2])
-                elif event[0] == "suback" and event[2] > 2:
-                    raise LinkError("the broker lets this node subscribe to nothing: is its name the key's?")
+                await self._on(event)
+
+    async def _on(self, event):
+        if event[0] == "publish":
+            if event[3]:
+                await self._sent(puback(event[3]))
+            self._take(event[1], event[2])
+        elif event[0] == "suback" and event[2] > 2:
+            raise LinkError("the broker lets this node subscribe to nothing: is its name the key's?")
 
     async def publish(self, topic, payload):
         """Hand a message over at QoS 1; that it arrived is what the gateway's own answer tells, not the broker's."""

@@ -39,6 +39,7 @@ class Node:
         config: Its configuration, checked.
         board: What it runs on.
         rests: What a node on a battery noted of the times awake before this one, where that was read already.
+        sensors: As below, where they were made already.
 
     Attributes:
         uplink: Its way to the gateway.
@@ -50,7 +51,7 @@ class Node:
         ended: Set to stop it.
     """
 
-    def __init__(self, config, board, rests=None):
+    def __init__(self, config, board, rests=None, sensors=None):
         self._config = config
         self._board = board
         on_battery = config["power"] == "battery"
@@ -64,7 +65,7 @@ class Node:
             anchors = Noted(anchors, board.memory("clock"), _ANCHORS)
         self._clock = Clock(board.count, anchors)
         self._kept = Saved(board.flash("starts", 2, 4096))
-        self.sensors = []
+        self.sensors = sensors
         self._actions = []
         self.uplink = None
         self._updates = None
@@ -104,11 +105,12 @@ class Node:
             from linli_app.actions import Action  # noqa: PLC0415 - only where there is one
 
             self._actions = [Action(table, board, calls=table["when"] in named) for table in self._config["actions"]]
-        from linli_app.sensors import make  # noqa: PLC0415 - what only a start needs is let go after it
+        if self.sensors is None:
+            from linli_app.sensors import make  # noqa: PLC0415 - what only a start needs is let go after it
 
-        self.sensors = [(config, make(config, board)) for config in tables]
-        del make
-        forget("linli_app.sensors")
+            self.sensors = [(config, make(config, board)) for config in tables]
+            del make
+            forget("linli_app.sensors")
 
     def _keep_counts(self):
         try:
@@ -121,7 +123,7 @@ class Node:
         log = self._log
         return {"epoch": log.epoch, "next_seq": log.next_seq, "acked": log.acked, "backlog": log.backlog}
 
-    def _status(self, state):
+    def _status(self):
         board, config, log, rests = self._board, self._config, self._log, self._rests
         reads = config["interval"] * (1 if rests is None else rests.rarely)
         if self._programs is None:
@@ -129,7 +131,7 @@ class Node:
         number, running, trial = self._programs
         return json.dumps(
             {
-                "state": state,
+                "state": "online",
                 "board": board.uid,
                 "version": VERSION,
                 "epoch": log.epoch,
@@ -217,7 +219,12 @@ class Node:
 
     async def sample(self, *, health=True):
         """Read every sensor once, act, and log; with it how the node fares, unless that was told within the hour."""
-        records, failing, states = [], 0, 0
+        records, failing, states, told = [], 0, 0, []
+        count = self._board.count()
+        if health and (self._health_at is None or count - self._health_at >= _HEALTH_S * 1000):
+            # First, while a probe converts: nothing waits for it then.
+            self._health_at = count
+            told = self._health()
         for place, (config, sensor) in enumerate(self.sensors):
             found = await self._read(config, sensor)
             failing |= found[0][3].startswith("bad") << place
@@ -229,11 +236,7 @@ class Node:
         self.urgent = self.urgent or failing != self.failing or states != self.states
         self.failing, self.states = failing, states
         self._act(records)
-        count = self._board.count()
-        if health and (self._health_at is None or count - self._health_at >= _HEALTH_S * 1000):
-            self._health_at = count
-            records += self._health()
-        self._keep(records)
+        self._keep(records + told)
 
     def _health(self):
         from linli_app import health  # noqa: PLC0415 - once an hour
@@ -305,7 +308,9 @@ class Node:
             from linli_app import battery  # noqa: PLC0415 - only there
 
             if self._rests is None:
-                self._rests = battery.rests_of(self._board)
+                from linli_node.rests import rests_of  # noqa: PLC0415
+
+                self._rests = rests_of(self._board)
             await battery.wake(self, self._board, self._config, self._rests)
             return
         tasks = [asyncio.create_task(self._sampling()), asyncio.create_task(self._delivering())]
@@ -366,10 +371,11 @@ class Node:
                 take=self._take,
                 heard=self._heard_of,
             )
+        said = self.uplink.prepare()
         await self._board.connect(self._config["wifi"])
         before = self.sessions
         try:
-            await self.uplink.session(until_empty=lambda: self._updates is None and until_empty())
+            await self.uplink.session(said, until_empty=lambda: self._updates is None and until_empty())
         finally:
             # However it ended: by time, too.
             if self.sessions == before:

@@ -58,7 +58,7 @@ async def _let_in(config, board):
     client = mqtt.Client(board.streams, lambda _topic, _payload: None)
     node, error = config["node"], ""
     try:
-        await client.open(node + "-" + board.uid, ["node/" + node + "/ack"])
+        await client.open([mqtt.opening(node + "-" + board.uid, ["node/" + node + "/ack"])])
         # A broker that does not let it subscribe says so at once.
         await asyncio.wait_for(client.run(), 1)
     except asyncio.TimeoutError:

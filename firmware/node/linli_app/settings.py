@@ -9,6 +9,27 @@ _WRITTEN = "/node.json"
 _CHECKED = "/node.checked"
 
 
+def _sealed(folder):
+    """Return ``node.json``, the seal of what it was checked to be, and that; ``None`` where it was not checked."""
+    with open(folder + _WRITTEN, "rb") as file:
+        written = file.read()
+    seal = b"%08x" % binascii.crc32(written)
+    try:
+        with open(folder + _CHECKED, "rb") as file:
+            checked = file.read()
+        if checked[:8] == seal and int(checked[8:16], 16) == binascii.crc32(checked[16:]):
+            return written, seal, checked[16:]
+    except (OSError, ValueError):
+        pass
+    return written, seal, None
+
+
+def known(folder):
+    """Return the configuration where it is what was checked before, else ``None``."""
+    checked = _sealed(folder)[2]
+    return None if checked is None else json.loads(checked)
+
+
 def check(folder):
     """Check ``node.json``, unless it is what was checked before; returns what only a full flash keeps from being kept.
 
@@ -18,16 +39,9 @@ def check(folder):
     Raises:
         ConfigError: With every mistake in it.
     """
-    with open(folder + _WRITTEN, "rb") as file:
-        written = file.read()
-    seal = b"%08x" % binascii.crc32(written)
-    try:
-        with open(folder + _CHECKED, "rb") as file:
-            checked = file.read()
-        if checked[:8] == seal and int(checked[8:16], 16) == binascii.crc32(checked[16:]):
-            return None
-    except (OSError, ValueError):
-        pass
+    written, seal, checked = _sealed(folder)
+    if checked is not None:
+        return None
     found = _checked(written)
     content = json.dumps(found).encode()
     try:

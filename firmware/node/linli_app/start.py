@@ -1,40 +1,75 @@
 """How the program begins on a board; ``main.py`` calls it from the slot that is to start."""
 
 import asyncio
+import sys
 
-from linli_app.settings import check, load
+from linli_app.settings import check, known, load
 from linli_node.forget import forget
 
 _LISTEN_MS = 3000
 
 
+def _begin(board, config):
+    """Let begin what takes longest, while the rest of the program is still being loaded: the radio, then the sensors.
+
+    That it is time to speak stands in the memory that outlasts sleep. Returns what was noted there, and the sensors.
+    """
+    from linli_node.rests import rests_of  # noqa: PLC0415 - only on a battery
+
+    tables = config["sensors"]
+    # Contacts and pulses are what has a debounce.
+    board.can_wake([table["pin"] for table in tables if "debounce_ms" in table])
+    rests, pins = rests_of(board), board.woken_pins
+    counted = [table["pin"] for table in tables if table["kind"] == "pulse"]
+    is_news = any(pin not in counted for pin in pins)
+    # What only counted a pulse speaks when the time for a reading has come.
+    if board.woke and (is_news or not pins) and rests.speaks(urgent=is_news):
+        board.begin(config["wifi"])
+    from linli_app.sensors import make  # noqa: PLC0415 - let go again
+
+    sensors = [(table, make(table, board)) for table in tables]
+    forget("linli_app.sensors")
+    if is_news or not pins:
+        for _, sensor in sensors:
+            if hasattr(sensor, "begin"):
+                sensor.begin()
+    return rests, sensors
+
+
 async def _live(root, config):
     from linli_app.board import Board  # noqa: PLC0415 - after the configuration was checked: its memory is free again
 
-    early, rests = config or load(root), None
+    early, rests, sensors = config or load(root), None, None
     board = Board(early)
     if early["power"] == "battery":
-        from linli_app.battery import rests_of  # noqa: PLC0415
-
-        # Contacts and pulses are what has a debounce.
-        board.can_wake([table["pin"] for table in early["sensors"] if "debounce_ms" in table])
-        rests = rests_of(board)
-        if board.woke and rests.speaks(urgent=bool(board.woken_pins)):
-            board.begin(early["wifi"])
-    del early
+        rests, sensors = _begin(board, early)
     from linli_app.program import Node  # noqa: PLC0415
 
-    # Read once more: by now most of its words are those of the program, and take no memory of their own.
+    if not board.woke:
+        # Read once more: by now most of its words are those of the program, and take no memory of their own.
+        config = None
+    del early
     config = config or load(root)
     forget("linli_app.settings")
     while True:
-        node = Node(config, board, rests)
+        node = Node(config, board, rests, sensors)
         node.open()
+        sensors = None
         if rests is not None and not board.woke:
+            _bundle(board)
             # It sleeps a second from now: whoever pressed its button, to speak to it at the cable, needs longer.
             await asyncio.sleep_ms(_LISTEN_MS)
         # An ESP32 on a battery does not come back from its sleep; a Pico W does.
         await node.run()
+
+
+def _bundle(board):
+    """Put the program into one file where it is loaded anew at each wake."""
+    if board.kind[:5] == "esp32":
+        from linli_node.bundling import bundle  # noqa: PLC0415 - once after each update
+
+        bundle(sys.path[0], board.feed)
+        forget("linli_node.bundling")
 
 
 def main(root=""):
@@ -44,7 +79,7 @@ def main(root=""):
         ConfigError: Its configuration cannot be used, or it has none and may not ask.
     """
     try:
-        config = check(root)
+        config = known(root) or check(root)
     except OSError:
         from linli_app.access_point import AccessPoint  # noqa: PLC0415 - once in a board's life
         from linli_app.first_start import first_start  # noqa: PLC0415

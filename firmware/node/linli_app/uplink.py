@@ -29,7 +29,7 @@ class Uplink:
         config: The node's configuration.
         board: Names this board, and opens streams to the gateway.
         log, clock: The node's.
-        status: Returns what the node says of itself, in a state: ``online``, ``asleep``, ``lost``.
+        status: Returns what the node says of itself.
         take: Called with the last part of the topic and the payload of what is not an acknowledgement.
         heard: Called when the gateway has answered for the first time in a connection.
     """
@@ -61,7 +61,24 @@ class Uplink:
     def _topic(self, channel):
         return "node/" + self._node + "/" + channel
 
-    async def session(self, *, until_empty):
+    def prepare(self):
+        """Make ready what a connection begins with, before the radio has joined; return it for :meth:`session`.
+
+        It is alone in a list, from which it is gone once it is sent: nobody holds it as long as the session lasts.
+        """
+        self._board.prepare()
+        topics = [self._topic(channel) for channel in ("ack", "confirm", "update")]
+        status = self._topic("status")
+        # The board's own name beside the node's: two boards of one name do not throw each other out, and are noticed.
+        name = self._node + "-" + self._board.uid
+        will, first = (status, self._over("lost")), (status, self._status())
+        return [mqtt.opening(name, topics, _KEEPALIVE_S, will=will, first=first)]
+
+    def _over(self, state):
+        """Return the status of a node that is not there any more: ``asleep``, ``lost``."""
+        return json.dumps({"state": state, "board": self._board.uid, "epoch": self._log.epoch}).encode()
+
+    async def session(self, said, *, until_empty):
         """Connect, deliver, and go on delivering; return once ``until_empty()`` says so and nothing is left.
 
         Raises:
@@ -69,16 +86,9 @@ class Uplink:
         """
         client = mqtt.Client(self._board.streams, self._take)
         self._heard, self._outgoing = False, []
+        self._time_due = True
         self._send_from(self._log.acked)
-        # What is only needed to connect has no name here: it would be held as long as the session lasts.
-        await client.open(
-            # The board's own name beside the node's: two boards of one name do not throw each other out, and are
-            # noticed.
-            self._node + "-" + self._board.uid,
-            [self._topic(channel) for channel in ("ack", "confirm", "update")],
-            _KEEPALIVE_S,
-            (self._topic("status"), self._status("lost")),
-        )
+        await client.open(said)
         broken = []
         reading = begun(client.run(), broken)
         try:
@@ -89,20 +99,21 @@ class Uplink:
 
     async def _deliver(self, client, reading, broken, until_empty):  # noqa: C901 - one loop, told from top to bottom
         board, log = self._board, self._log
-        tries, said_at, moved_at = 0, None, board.count()
+        tries, said_at, moved_at = 0, board.count(), board.count()
         while True:
             if reading.done():
                 outcome(broken)  # raises what ended it
             if said_at is None or board.count() - said_at >= _STATUS_S * 1000:
                 self._time_due, said_at = True, board.count()
-                await client.publish(self._topic("status"), self._status("online"))
+                await client.publish(self._topic("status"), self._status())
             while self._outgoing:
                 channel, payload = self._outgoing.pop(0)
                 await client.publish(self._topic(channel), payload)
             if self._heard:
-                await self._send(client)
+                if log.acked + log.backlog > self._sent:
+                    await self._send(client)
                 if until_empty() and not log.backlog and not self._outgoing:
-                    await client.publish(self._topic("status"), self._status("asleep"))
+                    await client.publish(self._topic("status"), self._over("asleep"))
                     return
             acked, waits = log.acked, not self._heard or log.backlog
             if not waits:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -46,7 +47,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
         shared_ms: What it computes with a shared key.
         air_ms: What an answer is under way on the radio.
         module_ms: What a module takes to be found on its file system and read.
+        look_ms: What it takes to see what is in a folder.
         read_ms, write_ms: What a file takes to be read, or written to.
+        kb_ms: What each KB that is read adds.
         slower: How many times slower its interpreter is than the desktop's.
     """
 
@@ -57,7 +60,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     shared_ms: float = 8.0
     air_ms: int = 4
     module_ms: float = 12.0
+    look_ms: float = 1.5
     read_ms: float = 1.5
+    kb_ms: float = 0.3
     write_ms: float = 55.0
     slower: float
 
@@ -71,7 +76,9 @@ class Awake(msgspec.Struct, frozen=True):
         radio_ms: How long of it the radio was on.
         sleep_ms: How long it sleeps then.
         writes: How often it wrote to its flash.
+        loads: How many modules it found on its file system.
         dozed_ms: How long of it everything but the memory was off.
+        did: What it did, and when: milliseconds since the wake.
     """
 
     boot_ms: float
@@ -79,7 +86,9 @@ class Awake(msgspec.Struct, frozen=True):
     radio_ms: float
     sleep_ms: float
     writes: int
+    loads: int
     dozed_ms: float
+    did: tuple[tuple[float, str], ...] = ()
 
 
 def slower() -> float:
@@ -93,8 +102,8 @@ def slower() -> float:
 
 
 def flash_image(folder: Path) -> Path:
-    """Compile what a board is flashed with, and the stand-in beside it; return the folder of the program."""
-    built = build("desktop", 1, Ed25519PrivateKey.generate(), folder, "bench").folder
+    """Compile what a board is flashed with, and the stand-in beside it; return the folder of both."""
+    build("esp32c3", 1, Ed25519PrivateKey.generate(), folder, "bench")
     beside = folder / "stand-in"
     for source in [*part("desktop").glob("*.py"), *part("desktop").glob("linli_desktop/*.py")]:
         target = beside / source.relative_to(part("desktop"))
@@ -104,7 +113,7 @@ def flash_image(folder: Path) -> Path:
         else:
             argv = [compiler(), "-O3", "-o", str(target.with_suffix(".mpy")), str(source)]
             subprocess.run(argv, check=True)  # noqa: S603 - the compiler of the package
-    return built / "files"
+    return folder
 
 
 @dataclass
@@ -112,11 +121,13 @@ class Chip:
     """One node on a battery.
 
     Attributes:
-        folder: Holds its configuration, ``keys/``, its flash and what outlasts its sleep.
+        folder: Holds its flash (``flash/``) and what outlasts its sleep.
         program: What it is flashed with, of :func:`flash_image`.
         config: Its configuration.
         pace: Its pace.
         heap: Bytes of heap it may have.
+        levels: Of its pins, by number; all others are high.
+        reason: What wakes it: 4, its timer; 7, a pin.
         said: What it said in its last time awake.
     """
 
@@ -125,7 +136,24 @@ class Chip:
     config: dict[str, Any]
     pace: Pace
     heap: str = "512k"
+    levels: dict[str, int] = field(default_factory=dict)
+    reason: int = 4
     said: list[str] = field(default_factory=list, init=False)
+
+    @property
+    def flash(self) -> Path:
+        """The folder that its program sees as its flash."""
+        return self.folder / "flash"
+
+    def program_it(self) -> None:
+        """Put program, loader and configuration onto its flash."""
+        self.flash.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(self.program / "files", self.flash / "a", dirs_exist_ok=True)
+        shutil.copyfile(self.program / "manifest", self.flash / "a" / "manifest")
+        shutil.copytree(self.program / "loader", self.flash, dirs_exist_ok=True)
+        state = json.dumps({"active": "a", "trial": None, "tries": 0, "number": 1}).encode()
+        (self.flash / "slot").write_bytes(b"%08x" % zlib.crc32(state) + state)
+        (self.flash / "node.json").write_text(json.dumps(self.config), encoding="utf-8")
 
     async def wake(self) -> Awake:
         """Let it be awake once.
@@ -133,11 +161,10 @@ class Chip:
         Raises:
             CheckFailed: It ended otherwise than by going to sleep.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "node.json").write_text(json.dumps(self.config), encoding="utf-8")
-        (self.folder / "chip.json").write_bytes(msgspec.json.encode(self.pace))
-        stand_in = self.program.parent / "stand-in"
-        environ = environment(()) | {"MICROPYPATH": f".frozen:{stand_in}:{self.program}"}
+        given = {"pace": self.pace, "levels": self.levels, "reason": self.reason}
+        (self.folder / "chip.json").write_bytes(msgspec.json.encode(given))
+        stand_in = self.program / "stand-in"
+        environ = environment(()) | {"MICROPYPATH": f".frozen:{stand_in}"}
         process = await asyncio.create_subprocess_exec(
             *unix().argv, "-X", f"heapsize={self.heap}",
             str(stand_in / "chip.py"), str(self.folder), "c3c3",
@@ -150,6 +177,10 @@ class Chip:
                 process.kill()
         self.said = out.decode(errors="replace").splitlines()
         try:
-            return msgspec.json.decode(self.said[-1] if self.said else "", type=Awake)
+            awake = msgspec.json.decode(self.said[-1] if self.said else "", type=Awake)
         except msgspec.MsgspecError as exc:
             raise CheckFailed("the chip did not go to sleep:\n" + "\n".join(self.said[-20:])) from exc
+        (self.folder / "rtc.new").replace(self.folder / "rtc.bin")
+        del self.said[-1]
+        steps = (line.partition(" ") for line in (self.folder / "trace").read_text(encoding="utf-8").splitlines())
+        return msgspec.structs.replace(awake, did=tuple((float(at), what) for at, _, what in steps))

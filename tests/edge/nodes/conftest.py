@@ -39,7 +39,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("lib", "board"):
         shutil.copytree(sources() / part, firmware / part, ignore=shutil.ignore_patterns("__pycache__"))
     for module in (firmware / "lib" / "linli_node").iterdir():
-        if module.stem not in {"__init__", "slots", "errors", "crc"}:
+        if module.stem not in {"__init__", "slots", "bundle", "errors", "crc"}:
             module.unlink()
     for name, words in TEXTS.items():
         path = firmware / "node" / name

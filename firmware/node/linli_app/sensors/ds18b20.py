@@ -34,20 +34,24 @@ class Ds18b20:
         self._bus.write(bytes([command]))
 
     def begin(self):
-        """Begin to convert, which needs nobody meanwhile; return how many milliseconds that takes."""
-        try:
-            self._select(_CONVERT)
-        except SensorError:
-            return 0  # told when it is read
-        self._begun_at = time.ticks_ms()
-        return _CONVERSION_MS
+        """Begin to convert, unless that has begun; return how many milliseconds it takes yet, and needs nobody."""
+        if self._begun_at is None:
+            try:
+                self._select(_CONVERT)
+            except SensorError:
+                return 0  # told when it is read
+            self._begun_at = time.ticks_ms()
+        return self._left()
+
+    def _left(self):
+        return max(0, _CONVERSION_MS - time.ticks_diff(time.ticks_ms(), self._begun_at))
 
     async def read(self):
         """Convert, wait, and return the temperature."""
         if self._begun_at is None:
             self._select(_CONVERT)
             self._begun_at = time.ticks_ms()
-        await asyncio.sleep_ms(max(0, _CONVERSION_MS - time.ticks_diff(time.ticks_ms(), self._begun_at)))
+        await asyncio.sleep_ms(self._left())
         self._begun_at = None
         self._select(_READ)
         data = bytes(self._bus.read(9))

@@ -1,0 +1,82 @@
+"""All modules of a slot in one file, to import them from: of the loader, like :mod:`linli_node.slots`.
+
+A board that sleeps deeply begins anew at each wake, and looks for thirty modules in three folders: a third of a second.
+So its program puts a copy of all of them into one file (:mod:`linli_node.bundling`), from which they are imported.
+"""
+
+import binascii
+import io
+
+import vfs
+from micropython import const
+
+_BUNDLE = const("/bundle")
+_RUNNING = const("/run")
+_MISSING = const(2)  # ENOENT
+_FOLDER = const(0x4000)
+_FILE = const(0x8000)
+
+
+class Bundle:
+    """The modules of one slot in one file, as a file system to import from.
+
+    ::
+
+        length of the index, its crc32 (both as eight hex digits) | index | modules
+        index: a line feed, then for each module a line: /linli_app/start.mpy OFFSET LENGTH
+
+    Args:
+        folder: The slot.
+
+    Raises:
+        OSError: There is none.
+        ValueError: It is none.
+    """
+
+    def __init__(self, folder):
+        self._file = open(folder + _BUNDLE, "rb")  # noqa: SIM115 - as long as the program runs
+        head = self._file.read(16)
+        self._index = self._file.read(int(head[:8], 16))
+        if int(head[8:], 16) != binascii.crc32(self._index):
+            raise ValueError
+
+    def mount(self, _readonly, _mkfs):
+        """Begin."""
+
+    def umount(self):
+        """End."""
+
+    def _line(self, path):
+        """Return offset and length of a module; nothing of what is no module."""
+        begin = self._index.find(b"\n" + path.encode() + b" ")
+        if begin < 0:
+            return ()
+        end = self._index.find(b"\n", begin + 1)
+        return [int(number) for number in self._index[begin:end].split()[1:]]
+
+    def stat(self, path):
+        """Tell what is there."""
+        kind = _FILE
+        if path[-4:] != ".mpy":
+            kind, path = _FOLDER, path + "/__init__.mpy"
+        if not self._line(path):
+            raise OSError(_MISSING)
+        return (kind, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+    def open(self, path, _mode):
+        """Return a module."""
+        found = self._line(path)
+        if not found:
+            raise OSError(_MISSING)
+        self._file.seek(found[0])
+        return io.BytesIO(self._file.read(found[1]))
+
+
+def path(folder):
+    """Return what to import the program of a slot from: its bundle where it has one, else its folder."""
+    try:
+        vfs.mount(Bundle(folder), _RUNNING)
+    except (OSError, ValueError):
+        # Its files are there all the same.
+        return folder
+    return _RUNNING

@@ -1,0 +1,89 @@
+"""The bundle of a slot: a copy of its modules in one file, which a board that sleeps deeply imports them from.
+
+Loaded once after an update or a flash, and let go. The modules stay where they are: updates compare and copy them, and
+a board whose flash has no room for the bundle, or a bundle that is none, runs them from there.
+"""
+
+import binascii
+import os
+
+from micropython import const
+
+_BUNDLE = const("/bundle")
+_COPY = 512
+
+
+def _modules(folder, below=""):
+    """Return the names of all modules below a folder, each with its size."""
+    found = []
+    for entry in os.ilistdir(folder + below):
+        name = below + "/" + entry[0]
+        if entry[1] == 0x4000:
+            found += _modules(folder, name)
+        elif name.endswith(".mpy"):
+            found.append((name, os.stat(folder + name)[6]))
+    return found
+
+
+def _index(modules, start):
+    lines = ["\n"]
+    for name, size in modules:
+        lines.append(name + " " + str(start) + " " + str(size) + "\n")
+        start += size
+    return "".join(lines).encode()
+
+
+def bundle(folder, feed):
+    """Make the bundle of a slot, unless it has one; tell whether it was made.
+
+    Args:
+        folder: The slot, or what it is imported from: nothing is done where that is a bundle already.
+        feed: Shows the watchdog that the program lives.
+    """
+    try:
+        os.stat(folder + "/manifest")
+    except OSError:
+        return False
+    modules, whole = _modules(folder), False
+    # Offsets have as many digits as they have: the index is made until its own length does not move them any more.
+    start = -1
+    while True:
+        index = _index(modules, max(start, 0))
+        if start == 16 + len(index):
+            break
+        start = 16 + len(index)
+    try:
+        with open(folder + _BUNDLE + ".new", "wb") as written:
+            written.write(b"%08x%08x" % (len(index), binascii.crc32(index)) + index)
+            for name, size in modules:
+                feed()
+                whole = _copied(folder + name, written) == size
+                if not whole:
+                    # What follows would stand elsewhere than the index has it.
+                    break
+        if whole:
+            os.rename(folder + _BUNDLE + ".new", folder + _BUNDLE)
+            return True
+    except OSError:
+        pass
+    _remove(folder + _BUNDLE + ".new")
+    return False
+
+
+def _copied(path, written):
+    """Copy a file into one that is being written; return how many bytes it had."""
+    buffer, total = bytearray(_COPY), 0
+    with open(path, "rb") as read:
+        while True:
+            count = read.readinto(buffer)
+            if not count:
+                return total
+            written.write(memoryview(buffer)[:count])
+            total += count
+
+
+def _remove(path):
+    try:
+        os.remove(path)
+    except OSError:
+        return

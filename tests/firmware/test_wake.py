@@ -1,0 +1,126 @@
+"""A chip's time awake: what it loads, when its radio begins, what it writes; and the bundle that it loads from."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linli_edge.nodes.build import compiler
+from linli_sim.nodes.chip import Awake, Chip, Pace, flash_image
+from linli_sim.nodes.vm import Machine
+from linli_sim.processes import free_port
+
+AT_ONCE = Pace(
+    boot_ms=0, join_ms=0, dhcp_ms=0, tls_ms=0, air_ms=0, module_ms=0, look_ms=0, read_ms=0, kb_ms=0, write_ms=0,
+    shared_ms=0, slower=1,
+)  # fmt: skip
+TIMER, PIN = 4, 7
+MOST_MODULES = 30
+"""Of a time awake that delivers, without a bundle; what it would be with each module more is 12 ms on a chip."""
+MOST_BEFORE_RADIO = 11
+JOINS = "begins to join"
+
+CONTACT = {"kind": "reed", "pin": 4}
+ROPE = {"kind": "leak_rope", "pin": 3, "power": 7}
+PULSE = {"kind": "pulse", "pin": 5}
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return flash_image(tmp_path_factory.mktemp("image"))
+
+
+def _chip(folder: Path, image: Path, sensors: list[dict[str, Any]]) -> Chip:
+    """Return a chip that wakes from its sleep; nobody answers it."""
+    config = {
+        "node": "leak-1",
+        "power": "battery",
+        "gateway": {"host": "127.0.0.1", "port": free_port(), "tls": False},
+        "wifi": [{"ssid": "facility", "password": "a password"}],
+        "sensors": sensors,
+    }
+    chip = Chip(folder, image, config, AT_ONCE)
+    chip.program_it()
+    (folder / "rtc.bin").write_bytes(b"")
+    return chip
+
+
+def _did(awake: Awake) -> list[str]:
+    return [what for _, what in awake.did]
+
+
+@pytest.mark.usefixtures("unix_port")
+async def test_a_time_awake_loads_few_modules_and_begins_with_the_radio(tmp_path: Path, image: Path) -> None:
+    chip = _chip(tmp_path, image, [ROPE, CONTACT, {"kind": "ds18b20", "pin": 1}])
+    chip.levels["1"] = 0
+    # The first checks its configuration; what nobody heard is tried again at the next.
+    await chip.wake()
+    awake = await chip.wake()
+    did = _did(awake)
+    assert awake.loads <= MOST_MODULES
+    assert len([what for what in did[: did.index(JOINS)] if what.startswith("load")]) <= MOST_BEFORE_RADIO
+    # Its probe begins to convert next, before the rest of the program is there.
+    assert did.index("1-Wire 44") < did.index("load /a/linli_app/program.mpy")
+    # One write: the reading. Nothing that is noted for the next time goes onto flash.
+    assert [what for what in did if what.startswith("write")] == ["write /log/0"]
+    # What is built in is not looked for on the flash.
+    assert [what for what in did if what.startswith("look") and what.rpartition("/")[0] not in LOOKED] == []
+
+
+LOOKED = {"look ", "look /log", "look /clock", "look /starts"}
+
+
+async def test_a_bundle_is_all_that_a_time_awake_finds_on_its_flash(
+    tmp_path: Path, image: Path, unix_port: Machine
+) -> None:
+    chip = _chip(tmp_path, image, [ROPE, CONTACT])
+    assert unix_port.check("bundle", {"folder": str(chip.flash / "a")}) is True
+    await chip.wake()
+    awake = await chip.wake()
+    assert awake.loads == 1, "the loader, and nothing else"
+    assert JOINS in _did(awake)
+
+
+@pytest.mark.usefixtures("unix_port")
+async def test_a_pin_that_wakes_it_is_told_at_once_and_a_pulse_is_not(tmp_path: Path, image: Path) -> None:
+    for place, (sensor, speaks) in enumerate(((CONTACT, True), (PULSE, False))):
+        chip = _chip(tmp_path / str(place), image, [sensor])
+        chip.levels[str(sensor["pin"])] = 1
+        await chip.wake()
+        await chip.wake()
+        # Nobody answered twice: the next word is due at the third time awake from now, and not before.
+        assert JOINS not in _did(await chip.wake())
+        chip.reason, chip.levels[str(sensor["pin"])] = PIN, 0
+        assert (JOINS in _did(await chip.wake())) is speaks
+
+
+NAMES = {
+    "linli_app/__init__": "", "linli_app/one": "one",
+    "linli_app/sensors/__init__": "", "linli_app/sensors/two": "two",
+}  # fmt: skip
+
+
+def _modules(folder: Path) -> dict[str, str]:
+    """Compile modules that say their names; return where each is, by where it goes in a slot."""
+    found = {}
+    for name, said in NAMES.items():
+        source, target = folder / "source.py", folder / f"{name.replace('/', '-')}.mpy"
+        source.write_text(f"NAME = {said!r}\nMORE = {'x' * 3000!r}\n", encoding="utf-8")
+        subprocess.run([compiler(), "-s", source.name, "-o", str(target), str(source)], check=True)
+        found[f"/{name}.mpy"] = str(target)
+    return found
+
+
+def test_a_bundle_says_the_same_as_its_files_and_a_damaged_one_nothing(tmp_path: Path, unix_port: Machine) -> None:
+    found = unix_port.check("bundle", {"modules": _modules(tmp_path), "step": 997, "until": 40000})
+    assert isinstance(found, dict)
+    assert found["files"] == ["/a", "one", "two", "/a/linli_app/one.mpy", "missing"]
+    assert (found["made"], found["fed"]) == (True, len(NAMES))
+    assert found["bundle"] == ["/run", "one", "two", "/run/linli_app/one.mpy", "missing"]
+    assert found["again"] == [False, False]
+    assert found["damaged"] == ["/a"] * 5
+    # Wherever the power goes while it is made, there is a program: from its files, or from all of the bundle.
+    assert found["cuts"] == ['["/a", "one", "two"]', '["/run", "one", "two"]']
+    # No room for it leaves nothing of it.
+    assert found["full"] == [False, ["linli_app", "manifest"]]
