@@ -28,6 +28,12 @@ Send = Callable[[str, str, Command], bool]
 """Sends a gateway a command under an id; tells whether it could be handed over."""
 
 
+def is_call(rules: Mapping[str, Rule], row: AlarmRow) -> bool:
+    """Tell whether an alarm is somebody's call, who waits for an answer."""
+    rule = rules.get(row.rule)
+    return rule is not None and rule.quantity in CALLS and isinstance(rule.condition, StateIs) and bool(row.point)
+
+
 class CallAnswers:
     """What is owed to those who called.
 
@@ -61,7 +67,7 @@ class CallAnswers:
     def _note(self, row: AlarmRow) -> bool:
         """Take in how an alarm stands; tell whether an answer is owed."""
         owed = self._owed.setdefault(row.gateway, {})
-        is_owed = row.state is State.ACKNOWLEDGED and self._is_call(row)
+        is_owed = row.state is State.ACKNOWLEDGED and is_call(self._rules, row)
         if is_owed:
             owed[row.id] = row
         else:
@@ -69,10 +75,6 @@ class CallAnswers:
         if not owed:
             del self._owed[row.gateway]
         return is_owed
-
-    def _is_call(self, row: AlarmRow) -> bool:
-        rule = self._rules.get(row.rule)
-        return rule is not None and rule.quantity in CALLS and isinstance(rule.condition, StateIs) and bool(row.point)
 
     def _tell(self, row: AlarmRow) -> None:
         until = max(row.raised_at, row.raised_again_at or 0)

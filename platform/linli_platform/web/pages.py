@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -33,6 +34,7 @@ from linli_platform.web import show
 from linli_platform.web.history import WINDOWS, history
 from linli_platform.web.language import COOKIE as LANG_COOKIE
 from linli_platform.web.language import language_of
+from linli_platform.web.nodes import node_views
 from linli_platform.web.notices import NoticePages
 from linli_platform.web.rules import RulePages
 from linli_platform.web.views import Views
@@ -42,6 +44,8 @@ _YEAR_S: Final = 365 * 24 * 3600
 _CLIENT_TEXTS: Final = ("age.", "page.live", "page.connecting", "page.offline", "quality.", "reason.")
 _OPEN_ALARMS: Final = 200
 _CHARTS: Final = 60
+_BACK: Final = re.compile(r"/(?:gateways|devices)(?:/[a-z0-9][a-z0-9-]{0,62}){1,2}")
+"""Pages that a form may lead back to: those of this console that have it."""
 PERIODS: Final = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 
 
@@ -158,6 +162,7 @@ class Pages:
     async def gateway(self, request: Request, gateway: str) -> Response:
         """Return a gateway's page."""
         registry = self._context.registry
+        alarms = await self._context.alarms.find(Filter(active=True, gateway=gateway), _OPEN_ALARMS)
 
         def ask() -> dict[str, Any]:
             row = registry.gateway(gateway)
@@ -172,6 +177,8 @@ class Pages:
             return {
                 "views": views,
                 "gateway": views.gateway(row, len(devices), refused, lost),
+                "nodes": node_views(self._context, views, devices, newest, alarms),
+                "back": f"/gateways/{gateway}",
                 "refusals": [(item, views.age(item.last_at)) for item in refusals],
                 "losses": [(item, views.age(item.booked_at)) for item in losses],
                 "devices": [
@@ -199,6 +206,8 @@ class Pages:
         if window is None:
             known = ", ".join(WINDOWS)
             raise Problem(422, "bad-window", where="window", found=repr(wanted[:40]), remedy=f"choose one of {known}")
+        wanted_alarms = Filter(active=True, gateway=gateway, device=device)
+        alarms = await self._context.alarms.find(wanted_alarms, _OPEN_ALARMS)
 
         def ask() -> dict[str, Any]:
             registry, store = self._context.registry, self._context.store
@@ -213,6 +222,8 @@ class Pages:
             return {
                 "views": views,
                 "device": view,
+                "nodes": node_views(self._context, views, [row], newest, alarms),
+                "back": f"/devices/{gateway}/{device}",
                 "charts": list(zip(view.points, charts, strict=True)),
                 "window": wanted,
                 "windows": tuple(WINDOWS),
@@ -254,13 +265,14 @@ class Pages:
         return self._render(request, "alarm.html", **await asyncio.to_thread(ask))
 
     async def acknowledge(self, request: Request, alarm: int) -> Response:
-        """Acknowledge from a plain form, then show the overview."""
+        """Acknowledge from a plain form, then show the page that it stands on: the overview, or a gateway's."""
         form = await _form(request)
         actor = _actor(form)
         if not 0 < alarm < 2**62:
             raise unknown_alarm(alarm)
         await acknowledge_alarm(self._context, alarm, actor=actor, comment=form.get("comment", "").strip()[:1000])
-        return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        back = form.get("back", "")
+        return RedirectResponse(back if _BACK.fullmatch(back) else "/", HTTPStatus.SEE_OTHER)
 
     async def handle(self, request: Request, alarm: int, act: str) -> Response:
         """Do from a plain form what is to be done with an alarm, then show it."""

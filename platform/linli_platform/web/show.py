@@ -53,6 +53,7 @@ _SHAPES: Final = {
     "/": _Shape("", decimals=3),
     "ppm": _Shape("ppm", decimals=0),
     "dBm": _Shape("dBm", decimals=0),
+    "B": _Shape("KB", 1000.0, 0),
     "count": _Shape("", decimals=0),
 }
 

@@ -137,6 +137,9 @@ async def test_a_new_device_appears_by_itself(served: Served) -> None:
 async def test_no_page_scrolls_sideways_or_complains(served: Served) -> None:
     temperature(served.site, 11.0, ago=8)
     temperature(served.site, 11.0)
+    node = "emergency-button-beside-the-lift-of-building-12"
+    told = (("heap_free", 61_000.0), ("battery_low", 1.0), ("signal_strength", -61.0), ("battery_voltage", 2.9))
+    served.site.commit("gw-electric", [(f"{node}/{name}", wall_clock(), value) for name, value in told])
     await served.site.settle()
     for size, (width, _) in SIZES.items():
         for lang in ("zh", "en"):
