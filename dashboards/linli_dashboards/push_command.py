@@ -63,6 +63,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--make-account", type=Path, metavar="FILE", help="make a service account; its token goes there"
     )
     parser.add_argument(
+        "--account-days", type=int, metavar="N", help="how long that token lasts; then push with it anew [for good]"
+    )
+    parser.add_argument(
         "--old-grafana", action="store_true", help="take Grafana 10 and 11, for which boards are not made"
     )
     parser.add_argument("--plain-http", action="store_true", help="let tokens pass over http:// to other machines")
@@ -83,11 +86,14 @@ def run(args: argparse.Namespace) -> int:
         platform=args.platform.rstrip("/"),
         replace_edited=args.replace_edited,
         account=args.make_account,
+        account_days=_days(args),
     )
     grafana = Grafana(args.url, read_secret(args.token, "--token", os.environ))
     try:
         version = grafana.version(old_too=args.old_grafana)
         print(text("boards.grafana", lang, url=grafana.url, version=version or "?"))
+        if len(wanted.communities) > 1:
+            print(text("boards.together", lang))
         steps = list(plan(grafana, wanted))
         kept = _tell(steps, lang, with_diff=args.dry_run)
         if args.dry_run:
@@ -112,6 +118,14 @@ def _boards(args: argparse.Namespace, languages: Sequence[Language]) -> tuple[Bo
 
     console = (args.console or args.platform).rstrip("/")
     return tuple(each.dashboard for each in made(console=console) if each.lang in languages)
+
+
+def _days(args: argparse.Namespace) -> int | None:
+    days: int | None = args.account_days
+    if days is not None and (days < 1 or args.make_account is None):
+        found = "is no number of days" if days < 1 else "stands without --make-account"
+        raise ConfigError("--account-days", found, "write --make-account FILE --account-days 90")
+    return days
 
 
 def _communities(args: argparse.Namespace) -> tuple[Community, ...]:

@@ -60,6 +60,10 @@ class Organisation:
         measurements: What the data sources find at their server.
         unreachable: Data sources that do not reach their server.
         failing: Paths at which everything fails.
+        refused: Requests (method, path) that the token's role is not enough for.
+        rules: How many alert rules there are in each folder.
+        in_new_form: Boards that somebody saved in an editor whose form the older API does not show.
+        expired: Tokens of accounts (account, token) whose time is over.
         asked: All requests.
         description: What requests and answers are held against; nothing if it is not here.
         complaints: What of them it does not have.
@@ -79,6 +83,10 @@ class Organisation:
     measurements: int = 3
     unreachable: dict[str, str] = field(default_factory=dict)
     failing: frozenset[str] = frozenset()
+    refused: frozenset[tuple[str, str]] = frozenset()
+    rules: dict[str, int] = field(default_factory=dict)
+    in_new_form: set[str] = field(default_factory=set)
+    expired: set[tuple[int, int]] = field(default_factory=set)
     asked: list[Asked] = field(default_factory=list)
     description: Description | None = field(default=None, repr=False)
     complaints: list[str] = field(default_factory=list)
@@ -142,6 +150,9 @@ def _refused(organisation: Organisation, token: str, role: str, asked: Asked) ->
         return HTTPStatus.UNAUTHORIZED, {"message": "Invalid API key"}
     if role == _ADMIN and given != _ADMIN:
         return HTTPStatus.FORBIDDEN, {"message": "You'll need additional permissions to perform this action."}
+    if (asked.method, asked.path) in organisation.refused:
+        message = "You'll need additional permissions to perform this action. Permissions needed: some:thing"
+        return HTTPStatus.FORBIDDEN, {"message": message}
     if asked.path in organisation.failing:
         return HTTPStatus.INTERNAL_SERVER_ERROR, {"message": "database is locked"}
     if organisation.description is None:
@@ -169,7 +180,16 @@ def _health(org: Organisation, _asked: Asked, _match: re.Match[str]) -> object:
 @_route("GET", "/folders", _VIEWER)
 def _folders(org: Organisation, asked: Asked, _match: re.Match[str]) -> object:
     within = asked.query.get("parentUid", [""])[0]
-    return [each for uid in org.folders if (each := _as_folder(org, uid)).get("parentUid", "") == within]
+    size, page = int(asked.query.get("limit", ["1000"])[0]), int(asked.query.get("page", ["1"])[0])
+    found = [each for uid in org.folders if (each := _as_folder(org, uid)).get("parentUid", "") == within]
+    return found[(page - 1) * size : page * size]
+
+
+@_route("GET", "/folders/([^/]+)/counts", _VIEWER)
+def _counts(org: Organisation, _asked: Asked, match: re.Match[str]) -> object:
+    folders = sum(parent == match[1] for parent in org.parents.values())
+    rules = org.rules.get(match[1], 0)
+    return {"alertrule": rules, "dashboard": len(org.boards(match[1])), "folder": folders, "librarypanel": 0}
 
 
 def _as_folder(org: Organisation, uid: str) -> Json:
@@ -361,6 +381,9 @@ def _search(org: Organisation, asked: Asked, _match: re.Match[str]) -> object:
 def _board(org: Organisation, _asked: Asked, match: re.Match[str]) -> object:
     if match[1] not in org.versions:
         raise _absent("Dashboard")
+    if match[1] in org.in_new_form:
+        message = "dashboard api version not supported, use /apis/dashboard.grafana.app/v2beta1 instead"
+        raise _Refusal(HTTPStatus.NOT_ACCEPTABLE, message)
     versions = org.versions[match[1]]
     folder, board, _ = versions[-1]
     return {"meta": {"folderUid": folder}, "dashboard": {**board, "id": 7, "version": len(versions)}}
@@ -437,7 +460,10 @@ def _keys(org: Organisation, number: str) -> dict[int, str]:
 
 @_route("GET", r"/serviceaccounts/(\d+)/tokens")
 def _account_tokens(org: Organisation, _asked: Asked, match: re.Match[str]) -> object:
-    return [{"id": number, "name": name} for number, name in _keys(org, match[1]).items()]
+    return [
+        {"id": number, "name": name, "hasExpired": (int(match[1]), number) in org.expired}
+        for number, name in _keys(org, match[1]).items()
+    ]
 
 
 @_route("POST", r"/serviceaccounts/(\d+)/tokens")

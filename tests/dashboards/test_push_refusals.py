@@ -1,5 +1,6 @@
 """What ``linli-boards push`` does not do, and what it says of it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -7,7 +8,8 @@ from typing import Final
 import pytest
 
 from linli_dashboards.cli import main
-from linli_sim.grafana import Organisation
+from linli_dashboards.grafana import contacts, sources
+from linli_sim.grafana import Organisation, serving
 
 SECRET: Final = "s3cret-of-the-platform"
 
@@ -159,6 +161,13 @@ def test_what_cannot_be_meant_is_refused_without_telling_secrets(
             ),
             "communities[1].token: is the token of a too, so one would see the other; make one each",
         ),
+        (
+            (
+                "[[communities]]\narea = 'a'\ntitle = 'Lake Side'\ntoken = 'env:PLATFORM_TOKEN'\n"
+                "[[communities]]\narea = 'b'\ntitle = ' lake side'\ntoken = 'env:GRAFANA_TOKEN'"
+            ),
+            "communities[1].title: is what a is called too; Grafana takes no two teams and data sources of one name",
+        ),
     ],
 )
 def test_a_file_of_communities_that_cannot_be_used_is_refused(
@@ -180,3 +189,62 @@ def test_a_file_that_is_no_board_is_refused(
     (generated / "en" / "x.json").write_text(content)
     assert push() == 2
     assert organisation.asked == []
+
+
+def state_of(organisation: Organisation) -> tuple[object, ...]:
+    accounts = {number: (each["name"], len(each["keys"])) for number, each in organisation.accounts.items()}  # type: ignore[arg-type]
+    kept = (organisation.folders, organisation.permissions, organisation.teams, organisation.sources)
+    return (*kept, organisation.contacts, organisation.versions, accounts)
+
+
+def test_whatever_request_is_refused_is_named_and_a_push_that_may_mends_it(
+    generated: Path,
+    communities: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GRAFANA_TOKEN", "admin-token")
+    monkeypatch.setenv("ALARMS_lake", "s3cret-for-alarms")
+    for module in (sources, contacts):  # it is slow by design
+        monkeypatch.setattr(module, "secret_print", lambda secret, salt: f"{len(secret)} {salt}")
+    (generated / "en" / "linli-today.json").unlink()
+    communities.write_text(f'{communities.read_text()}\nalarms_token = "env:ALARMS_lake"\n')
+    written = communities.read_text()
+    number = [0]
+
+    def pushed(organisation: Organisation, *words: str) -> int:
+        with serving(organisation) as url:
+            fixed = ("--url", url, "--platform", "http://127.0.0.1:8080", "--boards", str(generated), "--lang", "en")
+            path = tmp_path / f"{number[0]}.token"
+            return main(["push", *fixed, "--communities", str(communities), "--make-account", str(path), *words])
+
+    def both(organisation: Organisation, *, refuses: bool) -> list[int]:
+        """Push two communities, then one of them."""
+        number[0] += 1
+        communities.write_text(written)
+        codes = [pushed(organisation)]
+        if refuses and codes[0] == 2:
+            assert "refused (403" in (told := capsys.readouterr().err), told
+            assert "Permissions needed: some:thing" in told
+            organisation.refused = frozenset()
+            codes.append(pushed(organisation))
+        communities.write_text(written.split("\n[[communities]]")[0])
+        codes.append(pushed(organisation))
+        if refuses and codes[-1] == 2:
+            assert "Permissions needed: some:thing" in capsys.readouterr().err
+            organisation.refused = frozenset()
+            codes.append(pushed(organisation))
+        return codes
+
+    clean = Organisation()
+    assert both(clean, refuses=False) == [0, 0]
+    kinds = {(each.method, re.sub(r"linli-[a-z-]+|\d+", "*", each.path)): each for each in clean.asked}
+    assert len(kinds) > 20
+    for request in sorted((each.method, each.path) for each in kinds.values()):
+        organisation = Organisation(refused=frozenset({request}))
+        codes = both(organisation, refuses=True)
+        assert codes[-1] == 0, request
+        if request != ("GET", "/health"):
+            assert 2 in codes, request
+        assert state_of(organisation) == state_of(clean), request

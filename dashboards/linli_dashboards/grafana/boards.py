@@ -7,7 +7,7 @@ Grafana wrote them down, are: who moves a board to another folder saves what was
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
@@ -16,6 +16,7 @@ import msgspec
 
 from linli_dashboards.grafana.connection import Grafana
 from linli_dashboards.grafana.difference import between
+from linli_dashboards.grafana.errors import GrafanaForm
 from linli_dashboards.grafana.step import Action, Kind, Step, Why
 from linli_dashboards.grafana.wanted import MARK, TAG, Board, digest
 
@@ -67,21 +68,30 @@ class Boards:
         titles = {} if folder_is_new else self._titles_of(folder)
         for board in wanted:
             uid, title = str(board["uid"]), str(board["title"])
-            present = self._present(uid)
-            stranger = next((other for other, name in titles.items() if name == title and other != uid), None)
-            if present is None and stranger is not None and stranger not in self._ours:
-                yield Step(Action.KEPT, Kind.BOARD, uid, title, Why.SAME_TITLE)
-            elif present is None:
-                yield Step(Action.MAKE, Kind.BOARD, uid, title, run=partial(self._save, board, folder))
-            else:
-                yield self._renewed(present, board, title)
+            try:
+                yield self._step(board, uid, title, folder, titles)
+            except GrafanaForm:
+                # Saved in an editor that writes boards down otherwise: by whom, but a person?
+                yield Step(Action.KEPT, Kind.BOARD, uid, title, Why.EDITED)
+
+    def _step(self, board: Board, uid: str, title: str, folder: str, titles: Mapping[str, str]) -> Step:
+        present = self._present(uid)
+        if present is not None:
+            return self._renewed(present, board, title)
+        stranger = next((other for other, name in titles.items() if name == title and other != uid), None)
+        if stranger is not None and stranger not in self._ours:
+            return Step(Action.KEPT, Kind.BOARD, uid, title, Why.SAME_TITLE)
+        return Step(Action.MAKE, Kind.BOARD, uid, title, run=partial(self._save, board, folder))
 
     def leftovers(self, wanted: frozenset[str]) -> Iterator[Step]:
         """Yield what becomes of boards that we made once and that are wanted no more."""
         for uid, found in self._ours.items():
             if uid in wanted:
                 continue
-            newest, is_ours = self._last_saved(uid)
+            try:
+                newest, is_ours = self._last_saved(uid)
+            except GrafanaForm:
+                newest, is_ours = None, True
             if newest is not None:
                 yield Step(Action.REMOVE, Kind.BOARD, uid, found.title, run=partial(self._remove, uid))
             elif is_ours:

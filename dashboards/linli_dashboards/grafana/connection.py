@@ -11,7 +11,14 @@ from grafana_client.client import GrafanaClientError, GrafanaException
 
 from linli_core.errors import ConfigError
 from linli_core.settings import is_loopback
-from linli_dashboards.grafana.errors import GrafanaAnswer, GrafanaAway, GrafanaConflict, GrafanaOld, GrafanaRefused
+from linli_dashboards.grafana.errors import (
+    GrafanaAnswer,
+    GrafanaAway,
+    GrafanaConflict,
+    GrafanaForm,
+    GrafanaOld,
+    GrafanaRefused,
+)
 
 T = TypeVar("T")
 
@@ -26,6 +33,7 @@ _ROLE: Final = "use the token of a service account with the role Admin of this o
 _FORBIDDEN: Final = frozenset({401, 403})
 _CHANGED: Final = frozenset({409, 412})
 _ABSENT: Final = 404
+_OTHER_FORM: Final = 406
 
 
 class _Health(msgspec.Struct):
@@ -123,6 +131,8 @@ class Grafana:
             return GrafanaRefused(self._where(what), f"refused ({exc.status_code}: {message})", _ROLE)
         if exc.status_code in _CHANGED:
             return GrafanaConflict(self._where(what), f"conflict ({exc.status_code}: {message})", "push again")
+        if exc.status_code == _OTHER_FORM:
+            return GrafanaForm(self._where(what), f"not to be read ({exc.status_code}: {message})", "save it as before")
         if exc.status_code == 0:
             return GrafanaAway(self._where(what), "no answer in time", "is Grafana running, and is this its address?")
         if isinstance(exc, GrafanaClientError) and not isinstance(exc.response, dict):

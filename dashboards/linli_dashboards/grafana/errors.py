@@ -21,3 +21,7 @@ class GrafanaAnswer(ConfigError):
 
 class GrafanaConflict(GrafanaAnswer):
     """Somebody changed the same thing in the meantime."""
+
+
+class GrafanaForm(GrafanaAnswer):
+    """A board is kept in a form that this way to Grafana does not show: somebody saved it in its new editor."""

@@ -51,9 +51,7 @@ class Folders:
     def __init__(self, grafana: Grafana, lang: Language) -> None:
         self._grafana = grafana
         self._lang = lang
-        api = grafana.api
-        folders = grafana.call("reading the folders", list[_Folder], api.folder.get_all_folders)
-        self._folders = {folder.uid: folder for folder in folders}
+        self._folders = {folder.uid: folder for folder in self._listed()}
         self._teams = {team.email: team for team in self._all_teams() if team.email}
 
     def has(self, community: Community) -> bool:
@@ -77,12 +75,16 @@ class Folders:
         """
         uids = {community.uid for community in wanted}
         api = self._grafana.api
+        for email in self._teams:
+            # One that somebody put into another folder is in no list.
+            if _is_mark(email):
+                self._present(email.partition("@")[0])
         for folder in self._folders.values():
             is_ours = f"{folder.uid}@boards.invalid" in self._teams or (folder.uid == ROOT and folder.title in _ROOTS)
             if folder.uid in uids or not is_ours:
                 continue
-            # With a folder Grafana removes those in it, and their boards.
-            if boards.inside(folder.uid) <= going and not self._holds_folders(folder.uid):
+            # With a folder Grafana removes those in it and their boards, and from 13 on rules and library panels too.
+            if boards.inside(folder.uid) <= going and not self._holds_more(folder.uid):
                 run = partial(
                     self._grafana.find, f"removing folder {folder.uid}", object, api.folder.delete_folder, folder.uid
                 )
@@ -108,12 +110,28 @@ class Folders:
             self._folders[uid] = found
         return self._folders[uid]
 
-    def _holds_folders(self, uid: str) -> bool:
+    def _holds_more(self, uid: str) -> bool:
+        """Tell whether a folder holds anything but boards: folders, alert rules, library panels."""
         ask = self._grafana.api.client.GET
+        what = f"counting what is in folder {uid}"
+        # A release that does not count has none of what it would remove with the folder, but for folders.
+        counts = self._grafana.find(what, dict[str, int], ask, f"/folders/{uid}/counts") or {}
+        if any(count for kind, count in counts.items() if not kind.startswith("dashboard")):
+            return True
         query = urlencode({"parentUid": uid})
         found = self._grafana.call(f"reading the folders in {uid}", list[_Folder], ask, f"/folders?{query}")
         # A release that knows no folders in folders lists all.
         return any(folder.parent == uid for folder in found)
+
+    def _listed(self) -> Iterator[_Folder]:
+        ask, page = self._grafana.api.client.GET, 1
+        while True:
+            query = urlencode({"limit": _PAGE, "page": page})
+            found = self._grafana.call("reading the folders", list[_Folder], ask, f"/folders?{query}")
+            yield from found
+            if len(found) < _PAGE:
+                return
+            page += 1
 
     def _folder(self, community: Community) -> Step:
         title = folder_title(community, self._lang)

@@ -26,6 +26,7 @@ class Wanted:
         platform: The platform's address, as Grafana reaches it.
         replace_edited: Boards that a person saved are replaced too.
         account: File for the token of a service account of our own; none is made if left out.
+        account_days: How long that token lasts; for good if left out.
     """
 
     communities: tuple[Community, ...]
@@ -34,6 +35,7 @@ class Wanted:
     platform: str
     replace_edited: bool = False
     account: Path | None = None
+    account_days: int | None = None
 
 
 def plan(grafana: Grafana, wanted: Wanted) -> Iterator[Step]:
@@ -52,7 +54,7 @@ def plan(grafana: Grafana, wanted: Wanted) -> Iterator[Step]:
         uids.update(str(board["uid"]) for board in own)
         yield from boards.steps(community.uid, own, folder_is_new=not folders.has(community))
     if wanted.account is not None:
-        yield account_step(grafana, wanted.account)
+        yield account_step(grafana, wanted.account, wanted.account_days)
     leftovers = list(boards.leftovers(frozenset(uids)))
     yield from leftovers
     going = frozenset(step.uid for step in leftovers if step.action is Action.REMOVE)

@@ -92,6 +92,7 @@ def read_communities(path: Path, environment: Mapping[str, str]) -> tuple[Commun
         remedy = "each [[communities]] has area, title and token (a file, or env:NAME)"
         raise ConfigError(where, str(exc), remedy) from exc
     seen: set[str] = set()
+    titles: dict[str, str] = {}
     tokens: dict[str, str] = {}
     communities = []
     for number, entry in enumerate(entries):
@@ -101,6 +102,9 @@ def read_communities(path: Path, environment: Mapping[str, str]) -> tuple[Commun
             raise ConfigError(f"{place}.area", f"{entry.area[:80]!r} {found}", "use the area's id, once")
         if not entry.title.strip():
             raise ConfigError(f"{place}.title", "is empty", "write what people call it")
+        if (other := titles.setdefault(entry.title.strip().casefold(), entry.area)) != entry.area:
+            found = f"is what {other} is called too; Grafana takes no two teams and data sources of one name"
+            raise ConfigError(f"{place}.title", found, "tell them apart by a street or a number")
         secret = read_secret(entry.token, f"{place}.token", environment)
         alarms = read_secret(entry.alarms_token, f"{place}.alarms_token", environment) if entry.alarms_token else ""
         for key, each in (("token", secret), ("alarms_token", alarms)):
