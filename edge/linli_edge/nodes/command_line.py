@@ -21,7 +21,7 @@ from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.offers import Offers
 from linli_edge.nodes.serial_board import WAIT_S
 from linli_edge.nodes.serial_command import BUILT, named
-from linli_edge.nodes.shared import SharedKeys
+from linli_edge.nodes.shared import ON_BOARD, SharedKeys
 from linli_edge.timekeeping import wall_clock
 
 FAILED: Final = 1
@@ -44,7 +44,7 @@ def add_arguments(commands: Any) -> None:
         "--shared",
         action="store_true",
         help="make the file of shared keys, which the broker's listener with shared_keys reads: from then on provision"
-        " gives a node on a battery one",
+        " gives a node on a battery one. With NODE: write its shared key too",
     )
     keys.add_argument("--off", action="store_true", help="take the shared key of NODE off that file: it is gone")
     keys.add_argument("node", nargs="?", metavar="NODE", help="the node's id")
@@ -116,6 +116,7 @@ def _keys(args: argparse.Namespace) -> int:
         return 0
     identity = folder.issue(named(args.node))
     public = read_key(args.keys / UPDATE_KEY).public_key().public_bytes_raw()
+    own = [(ON_BOARD, SharedKeys(args.keys).give(args.node, fresh=False))] if args.shared else []
     out = args.out or Path(f"keys-{args.node}")
     out.mkdir(parents=True, exist_ok=True)
     for name, content in (
@@ -123,6 +124,7 @@ def _keys(args: argparse.Namespace) -> int:
         ("node.der", identity.certificate),
         ("node.key", identity.key),
         ("update.pub", public),
+        *own,
     ):
         (out / name).touch(mode=0o600)
         (out / name).write_bytes(content)

@@ -44,6 +44,19 @@ def test_a_nodes_keys_are_its_own(keys: Path) -> None:
     assert (out / "node.key").stat().st_mode & 0o077 == 0
 
 
+def test_a_nodes_shared_key_is_the_line_that_the_broker_reads(keys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["node", "keys", "door-1", "--shared"]) == WRONG
+    assert "shared.keys: cannot be read (No such file" in capsys.readouterr().err
+    for lang, said in (("en", "is made"), ("zh", "共享密钥文件已经存在")):
+        assert main(["node", "keys", "--shared", "--lang", lang]) == 0
+        assert said in capsys.readouterr().out
+    assert main(["node", "keys", "door-1", "--shared"]) == 0
+    line = Path("keys-door-1/shared.key").read_text()
+    assert (keys / "shared.keys").read_text().splitlines()[1:] == [line]
+    assert Path("keys-door-1/shared.key").stat().st_mode & 0o077 == 0
+    assert line.partition(":")[2] not in capsys.readouterr().out
+
+
 WRONGLY = [
     ["keys", "Door_1"],
     ["keys", "a", "--keys", "nowhere"],
