@@ -471,10 +471,11 @@ class Board:
     def unheard(self):
         """Nobody has answered at the last attempt; tell whether the next one goes another way."""
         used, self._context = self._context, None
-        if used is None or not used[2]:
+        if used is None:
             return False
-        self.memory("shared").set(_CERTIFIED)
-        return True
+        # Who is not answered with a certificate either tries the shared key again at once.
+        self.memory("shared").set(_CERTIFIED if used[2] else b"")
+        return used[2]
 
     def restart(self):
         """Start the program that was put into the other slot."""
