@@ -23,10 +23,15 @@ def _sum(name: str, window: Window, label: str = "", *, empty: str = "") -> Reco
 
 def _most(name: str, window: Window, label: str = "") -> Record:
     """Return the most that held at the end of an hour, in all communities chosen together."""
+    return _of_all(name, f'max("{name}")', window, label)
+
+
+def _of_all(name: str, expression: str, window: Window, label: str = "") -> Record:
+    """Return an expression of a figure's sums, hour by hour, over all communities chosen."""
     where = " AND ".join(["$timeFilter", *place(Whom.AREA)])
     return Record(
         "alarm_health",
-        (Column(f'max("{name}")', "count", "board.column.value", alias="value"),),
+        (Column(expression, "count", "board.column.value", alias="value"),),
         window=window,
         inner=f'SELECT sum("{name}") AS "{name}" FROM "alarm_health" WHERE {where} GROUP BY time(1h) fill(none)',  # noqa: S608 - our own names
         shape=Shape.SERIES,
@@ -53,7 +58,14 @@ ALARM_HEALTH: Final = Board(
     "alarm-health",
     (
         alarm_figures("board.alarm-health.now", width=4),
-        _figure("board.alarm-health.raised", 'sum("raised")', "count"),
+        Panel(
+            "board.alarm-health.a_day",
+            Look.FIGURE,
+            (_of_all("raised", 'mean("raised") * 24', Window.WHOLE),),
+            width=4,
+            height=5,
+            limits=((0.0, Shade.GOOD), (150.0, Shade.CAUTION), (300.0, Shade.DANGER)),
+        ),
         _figure("board.alarm-health.floods", 'sum("floods")', "count", _ANY),
         Panel(
             "board.alarm-health.chattering",

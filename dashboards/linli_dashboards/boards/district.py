@@ -38,7 +38,7 @@ DISTRICT: Final = Board(
             "board.district.table",
             Look.TABLE,
             (
-                _record("alarm_active", 'count("alarm")', "count", "alarms", empty="board.empty.no_alarm"),
+                _record("alarm_count", 'sum("all")', "count", "alarms"),
                 _record("gateway_state", 'sum("online")', "count", "online"),
                 _record("gateway_state", 'sum("away")', "count", "away"),
                 _record("device_state", 'count("silent")', "count", "devices"),

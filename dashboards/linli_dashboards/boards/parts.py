@@ -113,15 +113,13 @@ def alarm_figures(key: str, width: int = 6) -> Panel:
     """Return how many alarms of each priority are not settled."""
     asks = tuple(
         Record(
-            "alarm_active",
-            (Column('count("alarm")', "count", "board.column.alarms", alias="alarms"),),
-            (f"\"priority\" = '{priority}'",),
+            "alarm_count",
+            (Column(f'sum("{priority}")', "count", "board.column.alarms", alias="alarms"),),
             window=Window.WHOLE,
             now=True,
             shape=Shape.SERIES,
             label=f"priority.{priority}",
             alert=shade,
-            may_be_empty="board.empty.no_alarm",
         )
         for priority, shade in PRIORITIES.items()
     )

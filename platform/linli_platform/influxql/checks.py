@@ -63,11 +63,9 @@ def reduces(expression: Expression) -> bool:
 def check(select: Select, expressions: Sequence[Expression], fields: Mapping[str, Kind]) -> None:
     """Raise :class:`QueryError` for columns that cannot stand together, or a function given what it does not take."""
     calls = [call for expression in expressions for call in calls_of(expression)]
-    plain = [
-        expression
-        for expression in expressions
-        if not calls_of(expression) and any(isinstance(x, Name) for x in walk(expression))
-    ]
+    plain = [expression for expression in expressions if not calls_of(expression)]
+    if not all(any(isinstance(x, Name) for x in walk(expression)) for expression in plain):
+        raise QueryError("field must contain at least one variable")
     for call in calls:
         _check_call(select, call, fields)
     mixed = any(calls_of(expression) and _names_outside(expression) for expression in expressions)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.hub.api.conftest import Clock, Site
 
 ROOM = "cold-room/air_temperature"
-NAMES = ("alarm_active", "alarm_change", "alarm_health")
+NAMES = ("alarm_active", "alarm_change", "alarm_count", "alarm_health")
 
 
 def window(start: Instant, end: Instant) -> str:
@@ -77,6 +77,23 @@ async def test_alarms_that_stand_are_told_with_what_to_do(alarmed: Site) -> None
     assert row["response_en"]
     assert (row["acknowledged"], row["hidden"], row["retrospective"], row["value"]) == (False, False, False, 9.0)
     assert row["since"] == pytest.approx(7.0)
+
+
+async def test_alarms_are_counted_where_there_are_none_too(alarmed: Site, clock: Clock) -> None:
+    text = 'SELECT sum(high) AS high, sum(low) AS low, sum("all") AS every FROM alarm_count'
+    (row,) = await asked(alarmed, text)
+    assert (row["high"], row["low"], row["every"]) == (1, 0, 1)
+    found = {row["community"]: row["every"] for row in await asked(alarmed, f"{text} GROUP BY community")}
+    assert found == {"yard": 0, "other": 1}
+    (row,) = await asked(alarmed, text, Reads(areas=("yard",)))
+    assert row["every"] == 0, "nothing stands, which is something else than nothing known"
+    assert await asked(alarmed, f"{text} WHERE building = 'nowhere'") == []
+    assert await asked(alarmed, text, Reads()) == []
+    # What stands of a device that was retired is not forgotten.
+    alarmed.registry.retire("gw-2", "cold-room")
+    clock.forward(10 * SECOND)
+    rows = [row for row in await asked(alarmed, "SELECT * FROM alarm_count") if row["all"]]
+    assert [(row["gateway"], row["device"], row["high"]) for row in rows] == [("gw-2", None, 1)]
 
 
 async def test_anothers_flood_leaves_no_alarm_out(alarmed: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,13 +194,14 @@ async def test_communities_stand_side_by_side_each_for_whoever_may_see_it(alarme
 async def test_they_are_listed_and_nobody_is_told_of_what_it_may_not_see(alarmed: Site, clock: Clock) -> None:
     names = {row["name"] for row in await asked(alarmed, "SHOW MEASUREMENTS")}
     assert names >= set(NAMES)
-    reach = window(clock() - 3 * HOUR, clock())
     told: dict[str, list[dict[str, Any]]] = {}
     for name in NAMES:
-        told[name] = await asked(alarmed, f"SELECT * FROM {name} WHERE {reach}", Reads(areas=("b1",)))
+        # What is so now bears the present instant.
+        reach = f" WHERE {window(clock() - 3 * HOUR, clock())}" if name != "alarm_count" else ""
+        told[name] = await asked(alarmed, f"SELECT * FROM {name}{reach}", Reads(areas=("b1",)))
         assert "other" not in str(told[name])
         assert "gw-2" not in str(told[name])
-        assert await asked(alarmed, f"SELECT * FROM {name} WHERE {reach}", Reads()) == []
-        assert "gw-2" in str(await asked(alarmed, f"SELECT * FROM {name} WHERE {reach}")) or name == "alarm_health"
+        assert await asked(alarmed, f"SELECT * FROM {name}{reach}", Reads()) == []
+        assert "gw-2" in str(await asked(alarmed, f"SELECT * FROM {name}{reach}")) or name == "alarm_health"
     assert sum(row["raised"] for row in told["alarm_health"]) >= 1
     assert told["alarm_change"]

@@ -115,6 +115,9 @@ def test_a_pattern_that_keeps_others_busy_for_hours_is_matched_at_once(ask: Aske
     [
         ("SELECT nope(value) FROM active_power", "undefined function nope()"),
         ("SELECT mean(value), value FROM active_power", "mixing aggregate and non-aggregate"),
+        ("SELECT max(value) * 4, 00 AS money FROM active_power GROUP BY time(1m)", "at least one variable"),
+        ("SELECT last(value), 'x' FROM active_power", "at least one variable"),
+        ("SELECT value, abs(5) FROM active_power", "at least one variable"),
         ("SELECT mean(text) FROM text_message", "unsupported mean iterator type: string"),
         ("SELECT percentile(value) FROM active_power", "invalid number of arguments for percentile"),
         ("SELECT value FROM active_power GROUP BY time(1m)", "GROUP BY requires at least one aggregate"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from linli_platform.influxql.joined import Virtual
-from linli_platform.influxql.told.alarms import ACTIVE, Changes, Health
+from linli_platform.influxql.told.alarms import ACTIVE, COUNTS, Changes, Health
 from linli_platform.influxql.told.areas import AREAS
 from linli_platform.influxql.told.books import ACCOUNTS, LOSSES
 from linli_platform.influxql.told.complete import Completeness
@@ -28,6 +28,7 @@ def told(known: Known) -> Iterator[Virtual]:
     for table in TOLD:
         yield Told(table, known)
     yield Told(ACTIVE, known)
+    yield Told(COUNTS, known)
     yield Changes(known)
     yield Completeness(known)
     yield Events(known)

@@ -1,8 +1,10 @@
-"""``alarm_change``, ``alarm_active``, ``alarm_health``: what happened to alarms, which stand, how their system fares.
+"""What happened to alarms, which stand, at which device how many, how their system fares.
 
+``alarm_change``, ``alarm_active``, ``alarm_count`` and ``alarm_health``.
 Nothing of it is written to the store: the alarms' own record is the one place where it stands (ADR 0039).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -12,14 +14,14 @@ from linli_core.alarm.hourly import HourFigures, hourly
 from linli_core.catalogue import Language, text
 from linli_core.instant import DAY, HOUR, SECOND, Instant
 from linli_platform.alarms.records import Filter
-from linli_platform.alarms.rows import Sort, Told
+from linli_platform.alarms.rows import AlarmRow, Sort, Told
 from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.parse import QueryError
 from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.source import Series
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
-from linli_platform.influxql.told.table import Row, Table, chosen, piece_of
+from linli_platform.influxql.told.table import Row, Standing, Table, Values, chosen, piece_of
 from linli_platform.influxql.vector import Times
 from linli_platform.influxql.window import Range, microseconds
 from linli_platform.registry import State
@@ -33,11 +35,22 @@ _STANDING: Final = 10_000
 _COMMUNITY: Final = "community"
 
 
+_Place = tuple[str, str]
+"""A gateway, and a device of it; ``""`` for the gateway itself."""
+
+
+def _not_settled(known: Known) -> list[AlarmRow]:
+    """Return the alarms that are not settled and may be seen; once for a moment."""
+    found: list[AlarmRow] | None = known.made.get("")
+    if found is None:
+        rows = known.alarms.records.find(Filter(active=True, gateways=known.gateways), _STANDING)
+        seen = known.alarms.hiding.seen(rows, known.now)
+        found = known.made[""] = [row for row in seen if known.sees(row.gateway, row.device)]
+    return found
+
+
 def _standing(known: Known) -> Iterator[Row]:
-    rows = known.alarms.records.find(Filter(active=True, gateways=known.gateways), _STANDING)
-    for row in known.alarms.hiding.seen(rows, known.now):
-        if not known.sees(row.gateway, row.device):
-            continue
+    for row in _not_settled(known):
         sort = Sort(row.rule, row.category.value, row.priority.value, row.gateway, row.device, row.point)
         since = row.raised_again_at or row.raised_at
         yield Row(
@@ -73,6 +86,33 @@ ACTIVE: Final = Table(
         "value": Kind.FLOAT,
     },
     _standing,
+)
+
+
+def _places(known: Known) -> Iterator[tuple[Mapping[str, str], _Place]]:
+    places = [(gateway.id, "") for gateway in known.places.gateways() if gateway.state is not State.RETIRED]
+    places += [(each.gateway, each.id) for each in known.places.devices() if each.state is not State.RETIRED]
+    for place in places:
+        if known.sees(*place):
+            yield known.places.tags(*place), place
+
+
+def _counts(known: Known, places: Sequence[_Place]) -> list[Values | None]:
+    there = set(places)
+    counts: Counter[tuple[_Place, str]] = Counter()
+    for row in _not_settled(known):
+        own = row.gateway, row.device
+        # What is said of a device that was retired since is counted with its gateway.
+        counts[own if own in there else (row.gateway, ""), row.priority.value] += 1
+    found: list[Values | None] = []
+    for place in places:
+        of_each = {priority.value: counts[place, priority.value] for priority in Priority}
+        found.append({**of_each, "all": sum(of_each.values())})
+    return found
+
+
+COUNTS: Final = Standing(
+    "alarm_count", {"all": Kind.INTEGER, **{each.value: Kind.INTEGER for each in Priority}}, _places, _counts
 )
 
 
