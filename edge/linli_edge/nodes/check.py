@@ -19,6 +19,7 @@ _ANY: Final = "any, once"
 _UNKNOWN: Final = "?"
 _HEAD: Final = ("node", "board", "points", "interval", "power", "battery low")
 _SAVING: Final = "battery low: below 2.2 V a node reads so rarely, says so, and sends nothing until its cells are new"
+_PICO: Final = "rp2"
 _BROKERS: Final = ("ca.pem", "broker.pem", "broker.key")
 
 
@@ -37,10 +38,9 @@ def summary(settings: NodeSettings) -> list[str]:
         warnings += _missing(settings.keys)
         try:
             given = GivenNames(settings.keys)
-            warnings += _names(settings, given)
+            warnings += _names(settings, given) + _shared(settings, settings.keys, given, found)
         except ConfigError as exc:
-            warnings.append(f"nodes: {exc}")
-        warnings += _shared(settings, settings.keys, found)
+            warnings.append(f"nodes: {' '.join(str(exc).split())}")
     warnings += [warning for node, config in found.items() for warning in _deaf(node, config, given)]
     return [
         "",
@@ -116,13 +116,10 @@ def _names(settings: NodeSettings, given: GivenNames) -> list[str]:
     ]
 
 
-def _shared(settings: NodeSettings, folder: Path, found: dict[str, Written]) -> list[str]:
+def _shared(settings: NodeSettings, folder: Path, given: GivenNames, found: dict[str, Written]) -> list[str]:
     """Return what to say of shared keys, where they are given: who lacks one, who should have none, who takes them."""
-    try:
-        shared = SharedKeys(folder)
-        nodes = shared.nodes
-    except ConfigError as exc:
-        return [f"nodes: {' '.join(str(exc).split())}"]
+    shared = SharedKeys(folder)
+    nodes = shared.nodes
     if not shared.exists:
         return []
     on_battery = {node: config for node, config in found.items() if config.power == "battery"}
@@ -130,7 +127,8 @@ def _shared(settings: NodeSettings, folder: Path, found: dict[str, Written]) -> 
         f"node {node}: is on a battery and has no shared key; each delivery costs it half a second of computing: "
         f"linli-edge node provision {node} (a board with MicroPython before 1.29 stays with its certificate)"
         for node in on_battery
-        if node not in nodes
+        # What was not made yet is told already, and a Pico's firmware speaks no TLS with shared keys.
+        if node not in nodes and given.board_of(node) and given.kind_of(node) != _PICO
     ]
     warnings += [
         f"node {node}: has a shared key, and is not listed in [[nodes.boards]]: linli-edge node keys {node} --off"

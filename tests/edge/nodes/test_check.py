@@ -158,6 +158,13 @@ def test_missing_keys_and_names_that_no_board_has_are_told(site: Site) -> None:
 def test_who_lacks_a_shared_key_who_has_one_too_many_and_a_listener_that_is_not_there_are_told(site: Site) -> None:
     keys = SharedKeys(site.folder / "pki")
     keys.create()
+    given = GivenNames(site.folder / "pki")
+    assert not site.warnings()
+    for node, board in (("room-1", "aaaa"), ("pulse-1", "bbbb")):
+        given.give(node, board)
+    given.give("door-1", "d0d0", "rp2")
+    assert not site.warnings()
+    given.give("door-1", "d0d0", "esp32s3")
     (lacking,) = site.warnings()
     assert lacking.startswith(
         "node door-1: is on a battery and has no shared key; each delivery costs it half a second"
