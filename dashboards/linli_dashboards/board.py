@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 from grafana_foundation_sdk.models.dashboard import (
     AnnotationContainer,
@@ -33,6 +34,8 @@ CONSOLE: Final = "http://127.0.0.1:8080"
 """Where the console is, unless the boards are made for another place."""
 
 _ROW_HEIGHT: Final = 1
+_IDS: Final = 99_999
+"""Of as many ids one is a panel's: Grafana counts on from the largest where somebody adds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,21 @@ class Board:
     def panels(self) -> list[Panel]:
         """Its panels, in order."""
         return [part for part in self.parts if isinstance(part, Panel)]
+
+    @property
+    def numbered(self) -> list[tuple[int, Panel | Row]]:
+        """Its parts with their ids, in order.
+
+        An id is made of the part's key: whoever keeps the address of a panel finds the same one when another has come
+        before it.
+        """
+        taken: dict[int, Panel | Row] = {}
+        for part in self.parts:
+            one = crc32(part.key.encode()) % _IDS + 1
+            while one in taken:
+                one = one % _IDS + 1
+            taken[one] = part
+        return list(taken.items())
 
     def made(
         self,
@@ -105,12 +123,12 @@ class Board:
 
     def _placed(self, maker: Maker) -> Iterator[PanelModel | RowPanel]:
         sizes = [(COLUMNS, _ROW_HEIGHT) if isinstance(it, Row) else (it.width, it.height) for it in self.parts]
-        for index, (part, (left, top)) in enumerate(zip(self.parts, placed(sizes), strict=True), start=1):
+        for (panel_id, part), (left, top) in zip(self.numbered, placed(sizes), strict=True):
             if isinstance(part, Row):
                 where = GridPos(h=_ROW_HEIGHT, w=COLUMNS, x=left, y=top)
-                yield RowPanel(title=text(part.key, maker.lang), id_val=index, grid_pos=where)
+                yield RowPanel(title=text(part.key, maker.lang), id_val=panel_id, grid_pos=where)
             else:
-                yield maker.make(part, index, left, top)
+                yield maker.make(part, panel_id, left, top)
 
 
 def _boards(lang: Language, suffix: str) -> DashboardLink:

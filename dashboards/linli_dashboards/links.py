@@ -69,6 +69,7 @@ class Drill:
             return DashboardLink(title).url(url).target_blank(True)
         tag, _ = _SMALLER[self.goal]
         level = _ORDER.index(self.goal.value)
-        kept = "" if suffix else "".join(f"${{{name}:queryparam}}&" for name in _ORDER[:level])
+        places = () if suffix else _ORDER[:level]
+        kept = "".join(f"${{{name}:queryparam}}&" for name in (*places, "period"))
         url = f"/d/{uid(self.board, lang, suffix)}?{kept}var-{self.goal.value}={part(tag)}&${{__url_time_range}}"
         return DashboardLink(title).url(url)

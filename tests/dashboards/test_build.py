@@ -14,10 +14,11 @@ from linli_core.units import UnitError
 from linli_core.vocabulary import vocabulary
 from linli_dashboards.ask import Aggregate, Ask
 from linli_dashboards.boards import BOARDS
+from linli_dashboards.boards.water import WATER
 from linli_dashboards.build import Made, made, write
 from linli_dashboards.cli import main
 from linli_dashboards.errors import UnknownQuantity
-from linli_dashboards.panel import CURVES
+from linli_dashboards.panel import CURVES, Row
 from linli_dashboards.units import GRAFANA
 
 GENERATED = Path(__file__).resolve().parents[2] / "dashboards" / "generated"
@@ -85,6 +86,23 @@ def test_panels_stand_beside_each_other(boards: list[Made]) -> None:
                 for row in range(at["y"], at["y"] + at["h"]):
                     assert (column, row) not in taken, f"{board.uid}: {panel['title']} lies on {taken[column, row]}"
                     taken[column, row] = panel["title"]
+
+
+def test_a_panel_keeps_its_number_when_another_comes_before_it() -> None:
+    """Its number is in the address that people keep: ``viewPanel``."""
+    before = {part.key: number for number, part in WATER.numbered}
+    more = replace(WATER, parts=(Row("board.water.title"), *WATER.parts))
+    after = {part.key: number for number, part in more.numbered}
+    assert {key: after[key] for key in before} == before
+    twice = replace(WATER, parts=(*WATER.parts, *WATER.parts))
+    assert len({number for number, _ in twice.numbered}) == len(twice.parts)
+
+
+def test_a_click_keeps_what_the_reader_chose(boards: list[Made]) -> None:
+    for board in boards:
+        for link in re.findall(r'"url": "(/d/[^"]*)"', board.text):
+            assert "${period:queryparam}&" in link
+            assert link.endswith("&${__url_time_range}")
 
 
 def test_every_panel_has_a_number_a_title_and_says_what_it_shows(boards: list[Made]) -> None:

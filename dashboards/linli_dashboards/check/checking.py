@@ -73,7 +73,7 @@ def _check_board(board: Made, text: str, platforms: Sequence[Platform], now: int
     report.failures += [f"{board.uid}{mistake}" for mistake in mistakes(dashboard)]
     shown = Shown.until(now, board.board.shown)
     panels = {panel["id"]: panel for panel in dashboard["panels"]}
-    for number, part in enumerate(board.board.parts, start=1):
+    for number, part in board.board.numbered:
         if isinstance(part, Panel):
             report.panels += 1
             report.queries += len(part.questions())
@@ -108,7 +108,7 @@ def _declared(where: str, panel: Panel, made: dict[str, Any]) -> Iterator[str]:
 def _asked(board: Made, dashboard: dict[str, Any], platform: Platform, shown: Shown) -> Iterator[_Finding]:
     asker = _Asker(platform, shown, presets(dashboard))
     panels = {panel["id"]: panel for panel in dashboard["panels"]}
-    for number, part in enumerate(board.board.parts, start=1):
+    for number, part in board.board.numbered:
         if isinstance(part, Panel):
             made = panels[number]
             for target, (letter, question) in zip(made["targets"], part.questions(), strict=False):

@@ -44,7 +44,7 @@ def _check_board(board: Made, asker: "_Asking", now: int, report: Report) -> Non
     dashboard = board.dashboard
     shown, variables = Shown.until(now, board.board.shown), presets(dashboard)
     panels = {panel["id"]: panel for panel in dashboard["panels"]}
-    for number, part in enumerate(board.board.parts, start=1):
+    for number, part in board.board.numbered:
         if not isinstance(part, Panel):
             continue
         made = panels[number]
