@@ -23,7 +23,7 @@ class Module:
 
 
 class Pin:
-    IN, OUT, PULL_UP, IRQ_FALLING = 0, 1, 2, 2
+    IN, OUT, PULL_UP, IRQ_RISING, IRQ_FALLING = 0, 1, 2, 1, 2
 
     def __init__(self, number, mode=0, pull=None):
         self.number = number
@@ -35,7 +35,7 @@ class Pin:
         return None
 
     def irq(self, handler, _edge):
-        STATE["handlers"][self.number] = handler
+        STATE["handlers"][self.number] = lambda: handler(self)
 
 
 class Wlan:
@@ -116,8 +116,8 @@ def _passed(milliseconds):
     while later and later[0][0] <= STATE["slept"]:
         _, pin, level = later.pop(0)
         STATE["levels"][pin] = level
-        if pin in STATE["handlers"] and not level:
-            STATE["handlers"][pin](None)
+        if pin in STATE["handlers"]:
+            STATE["handlers"][pin]()
     if _now() - STATE["fed_at"] > _WATCHDOG_MS:
         raise StoodStill
 
@@ -209,6 +209,25 @@ def _life(case, root, wakes):
     }
 
 
+def _counted(case):
+    """How many pulses are in edges of a pin, each told with its time and the level that is found."""
+    from linli_app import board
+
+    now = [0]
+    board.time = Module()
+    board.time.ticks_ms, board.time.ticks_diff = lambda: now[0], time.ticks_diff
+    edges = list(case["edges"])
+    if edges[0][0] < 0:
+        STATE["levels"][5] = edges.pop(0)[1]
+    STATE["handlers"] = {}
+    pulses, found = board.Pulses(Pin(5), case["debounce_ms"], 0), 0
+    for at, level in edges:
+        now[0], STATE["levels"][5] = at, level
+        STATE["handlers"][5]()
+        found += pulses.take()
+    return found
+
+
 def _held(case):
     """What becomes of what is held, one part after the other."""
     from linli_app.board import Memory
@@ -230,6 +249,9 @@ def main(path):
     # MICROPY_HW_RTC_USER_MEM_MAX of the port.
     STATE["room"] = case.get("room", 2048)
     _modules()
+    if "edges" in case:
+        print(json.dumps(_counted(case)))
+        return
     if "parts" in case:
         print(json.dumps(_held(case)))
         return

@@ -102,6 +102,26 @@ def test_a_pico_with_contacts_stays_awake_for_them(tmp_path: Path, unix_port: Ma
     assert not [entry for entry in found["said"] if entry[0] == "lightsleep"]
 
 
+@pytest.mark.parametrize(
+    ("edges", "pulses"),
+    [
+        # Open and closed by turns: it bounces as it closes, and as it opens.
+        ([(0, 0), (1, 1), (2, 0), (300, 1), (301, 0), (303, 1)], 1),
+        ([(0, 0), (300, 1), (301, 0), (302, 1), (900, 0), (1_200, 1), (1_201, 0), (1_203, 1)], 2),
+        # Thirty milliseconds each, as a meter's optocoupler gives them.
+        ([(40 * number + 30 * end, end) for number in range(10) for end in (0, 1)], 1),
+        ([(60 * number + 30 * end, end) for number in range(10) for end in (0, 1)], 10),
+        # Both edges came before anybody could look: it is open again.
+        ([(0, 1), (0, 1), (500, 1), (500, 1)], 2),
+        # One that stands still closed is one; it was so at the start, or it was told of twice.
+        ([(0, 0), (9_000, 0), (18_000, 0)], 1),
+        ([(-1, 0), (400, 1), (401, 0), (402, 1), (900, 0)], 1),
+    ],
+)
+def test_a_contact_that_bounces_is_one_pulse(unix_port: Machine, edges: list[tuple[int, int]], pulses: int) -> None:
+    assert unix_port.check("boards", {"chip": "c3", "edges": edges, "debounce_ms": 20}) == pulses
+
+
 def test_a_rope_that_got_wet_is_told_at_the_next_reading(tmp_path: Path, unix_port: Machine) -> None:
     # Nobody answers: by itself it speaks at the first two times awake, and at the fourth.
     for later, spoke in (([], 2), ([[1_000_000, "adc", 100]], 3)):

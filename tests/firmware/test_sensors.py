@@ -107,16 +107,49 @@ CASES: dict[str, tuple[str, dict[str, Any], list[list[Any]], Any]] = {
         "scd4x", I2C, _scd(*[["w62:e4b8", ""], ["r62:3", _words(0x8000)]] * 2, ready=0x8000),
         "waiting_for_initial_data",
     ),
-    "scd4x without a bus": ("scd4x", I2C, [["w62:21b1", None]], "no_communication"),
+    "scd4x without a bus": ("scd4x", I2C, [["w62:21b1", None], ["w62:e4b8", None]], "no_communication"),
+    # The node has started anew, and the sensor has not: it measures on, and takes no order to begin.
+    "scd4x that measures already": (
+        "scd4x", I2C, [["w62:21b1", None], *_scd(["w62:ec05", ""], ["r62:9", _words(0x01F4, 0x6667, 0x5EB9)])[1:]],
+        [["co2", "ppm", 500], ["temperature", "Cel", [2500, 2]], ["relative_humidity", "%RH", [3700, 2]]],
+    ),
+    "scd4x before its first measurement": (
+        "scd4x", I2C, _scd(["w62:ec05", ""], ["r62:9", _words(0, 0x6667, 0x5EB9)]), "out_of_range",
+    ),
+    "scd4x bus short to ground": ("scd4x", I2C, [*_scd()[:-1], ["r62:3", "00" * 3]], "malformed_answer"),
     "bme280": (
         "bme280", I2C, [*BME, ["m76:f7:8", "655ac07eed008000"]],
         [["temperature", "Cel", [2508, 2]], ["air_pressure", "Pa", [10065325, 2]], None],
     ),
     "bme280 before it measured": ("bme280", I2C, [*BME, ["m76:f7:8", "8000008000008000"]], "waiting_for_initial_data"),
+    "bme280 bus short to ground": ("bme280", I2C, [*BME, ["m76:f7:8", "00" * 8]], "malformed_answer"),
+    "bme280 colder than it can measure": ("bme280", I2C, [*BME, ["m76:f7:8", "655ac01000008000"]], "out_of_range"),
+    "bme280 with more pressure than there is": (
+        "bme280", I2C, [*BME, ["m76:f7:8", "000ac07eed008000"]], "out_of_range",
+    ),
+    "bme280 without a calibration": (
+        "bme280", I2C,
+        [BME[0], ["m76:88:26", BME_LOW[:12] + "0000" + BME_LOW[16:]], *BME[2:], ["m76:f7:8", "655ac07eed008000"]],
+        "device_failure",
+    ),
     "bme280 that is another chip": ("bme280", I2C, [["m76:d0:1", "58"]], "device_failure"),
     "ads1115 at 12 mA": (
         "ads1115", {**I2C, "quantity": "water_level", "at_20ma": 5}, [["w48:01c583", ""], ["m48:00:2", "4b00"]],
         [["water_level", "m", [2500, 3]]],
+    ),
+    **{
+        f"ads1115 at {raw * 62_500 // 50_000} µA of NE 43": (
+            "ads1115", {**I2C, "quantity": "water_level", "at_20ma": 5, "shunt_ohm": 50},
+            [["w48:01c583", ""], ["m48:00:2", f"{raw & 0xFFFF:04x}"]], expected,
+        )
+        for raw, expected in (
+            (-1, "device_failure"), (2880, "device_failure"), (2881, [["water_level", "m", [-125, 3]]]),
+            (16_799, [["water_level", "m", [5312, 3]]]), (16_800, "device_failure"),
+        )
+    },
+    "ads1115 bus short to ground": (
+        "ads1115", {**I2C, "quantity": "water_level", "at_20ma": 5}, [["w48:01c583", ""], ["m48:00:2", "0000"]],
+        "device_failure",
     ),
     "ads1115 with a broken wire": (
         "ads1115", {**I2C, "quantity": "water_level", "at_20ma": 5}, [["w48:01c583", ""], ["m48:00:2", "0000"]],
@@ -133,6 +166,19 @@ CASES: dict[str, tuple[str, dict[str, Any], list[list[Any]], Any]] = {
             ["voltage", "V", [2301, 1]], ["current", "A", [66770, 3]], ["active_power", "W", [3000, 1]],
             ["energy_import", "Wh", 100], ["frequency", "Hz", [500, 1]], ["power_factor", "/", [98, 2]],
         ],
+    ),
+    "pzem004t asked by its address": (
+        "pzem004t", {"tx": 1, "rx": 2, "address": 7},
+        [["w:" + _modbus("07040000000a"), ""], ["r:25", _modbus("070414" + "08fd" + "00" * 18)]],
+        [["voltage", "V", [2301, 1]], *[None] * 5],
+    ),
+    "pzem004t with the answer of another": (
+        "pzem004t", {"tx": 1, "rx": 2, "address": 7},
+        [["w:" + _modbus("07040000000a"), ""], ["r:25", _modbus("080414" + "08fd" + "00" * 18)]], "malformed_answer",
+    ),
+    "pzem004t that another refuses": (
+        "pzem004t", {"tx": 1, "rx": 2, "address": 7},
+        [["w:" + _modbus("07040000000a"), ""], ["r:25", _modbus("088402")]], "malformed_answer",
     ),
     "pzem004t silent": ("pzem004t", {"tx": 1, "rx": 2}, _pzem(""), "no_communication"),
     "pzem004t refusing": ("pzem004t", {"tx": 1, "rx": 2}, _pzem(_modbus("f88402")), "refused_by_device"),

@@ -11,7 +11,7 @@ PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 class Pin:
     """One pin; what it reads is given by its number."""
 
-    IN, OUT, PULL_UP, IRQ_FALLING = 0, 1, 2, 2
+    IN, OUT, PULL_UP, IRQ_RISING, IRQ_FALLING = 0, 1, 2, 1, 2
 
     def __init__(self, number, _mode=0, _pull=None):
         self._number = number

@@ -74,19 +74,29 @@ def _ways(wakes):
 
 
 class Pulses:
-    """Pulses on one pin, counted by interrupt; one that follows too soon is the contact's bounce."""
+    """Pulses on one pin, counted by interrupt: a contact that closes after it was open for long enough.
+
+    It bounces when it closes and when it opens: what follows an opening too soon is none. Whoever is called may come
+    late, and finds the pin as it is by then.
+    """
 
     def __init__(self, pin, debounce_ms, begun):
         self._debounce_ms = debounce_ms
         self._pulses = begun
-        self._at = time.ticks_ms() - debounce_ms
-        pin.irq(self._fall, machine.Pin.IRQ_FALLING)
+        self._closed = not pin.value()
+        self._opened_at = time.ticks_ms() - debounce_ms
+        pin.irq(self._edge, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
 
-    def _fall(self, _pin):
-        now = time.ticks_ms()
-        if time.ticks_diff(now, self._at) >= self._debounce_ms:
+    def _edge(self, pin):
+        now, closed = time.ticks_ms(), not pin.value()
+        if closed and self._closed:
+            return
+        # It closes, or has closed and opened again before anybody could look.
+        if not self._closed and time.ticks_diff(now, self._opened_at) >= self._debounce_ms:
             self._pulses += 1
-        self._at = now
+        self._closed = closed
+        if not closed:
+            self._opened_at = now
 
     def take(self):
         """Return the pulses since the last time."""

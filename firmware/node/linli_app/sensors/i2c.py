@@ -38,6 +38,13 @@ def _scaled(raw, span, offset):
     return offset * 100 + (span * 100 * raw + _FULL // 2) // _FULL, 2
 
 
+def _within(value, least, most):
+    """Return a value in hundredths that a sensor can measure."""
+    if not least <= value <= most:
+        raise SensorError("it says " + str(value // 100) + ", which it cannot measure", "out_of_range")
+    return value
+
+
 class Sht3x(_Device):
     """SHT3x (Sensirion datasheet): single shot, high repeatability, no clock stretching."""
 
@@ -75,20 +82,30 @@ class Scd4x(_Device):
         super().__init__(config, bus)
         self._begun = False
 
+    async def _begin(self):
+        try:
+            self._bus.writeto(self._address, b"\x21\xb1")
+        except OSError:
+            # While it measures it takes no order to begin: a node that started anew finds it so. Or nobody is there,
+            # which the next question tells.
+            self._begun = True
+            return
+        self._begun = True
+        await asyncio.sleep_ms(5000)
+
     async def _measure(self):
         if not self._begun:
-            self._bus.writeto(self._address, b"\x21\xb1")
-            self._begun = True
-            await asyncio.sleep_ms(5000)
-        for _ in range(3):
+            await self._begin()
+        # Not longer than a read may take, the five seconds of its first measurement included.
+        for left in (2, 1, 0):
             self._bus.writeto(self._address, b"\xe4\xb8")
             await asyncio.sleep_ms(1)
             if self._words(1)[0] & 0x07FF:
                 break
+            if not left:
+                self._begun = False
+                raise SensorError("it has nothing new to say", "waiting_for_initial_data")
             await asyncio.sleep_ms(1000)
-        else:
-            self._begun = False
-            raise SensorError("it has nothing new to say", "waiting_for_initial_data")
         self._bus.writeto(self._address, b"\xec\x05")
         await asyncio.sleep_ms(1)
         co2, temperature, humidity = self._words(3)
@@ -136,18 +153,22 @@ class Bme280(_Device):
         return self._compensated(temperature, pressure, data[6] << 8 | data[7])
 
     def _compensated(self, raw_t, raw_p, raw_h):
+        if not raw_t and not raw_p:
+            # A data line that is shorted to ground says yes to all, and nothing but zeros.
+            raise SensorError("it says nothing but zeros", "malformed_answer")
         (t1, t2, t3), (p1, p2, p3, p4, p5, p6, p7, p8, p9), (h1, h2, h3, h4, h5, h6) = self._calibration
         fine = ((raw_t >> 3) - (t1 << 1)) * t2 >> 11
         fine += (((raw_t >> 4) - t1) * ((raw_t >> 4) - t1) >> 12) * t3 >> 14
-        found = [("temperature", "Cel", (fine * 5 + 128 >> 8, 2))]
+        found = [("temperature", "Cel", (_within(fine * 5 + 128 >> 8, -4000, 8500), 2))]
         a = fine - 128000
         b = a * a * p6 + (a * p5 << 17) + (p4 << 35)
         a = (a * a * p3 >> 8) + (a * p2 << 12)
         a = ((1 << 47) + a) * p1 >> 33
-        if a:
-            p = ((1048576 - raw_p << 31) - b) * 3125 // a
-            p = (p + (p9 * (p >> 13) * (p >> 13) >> 25) + (p8 * p >> 19) >> 8) + (p7 << 4)
-            found.append(("air_pressure", "Pa", (p * 100 + 128 >> 8, 2)))
+        if not a:
+            raise SensorError("its calibration cannot be read")
+        p = ((1048576 - raw_p << 31) - b) * 3125 // a
+        p = (p + (p9 * (p >> 13) * (p >> 13) >> 25) + (p8 * p >> 19) >> 8) + (p7 << 4)
+        found.append(("air_pressure", "Pa", (_within(p * 100 + 128 >> 8, 3000000, 11000000), 2)))
         h = fine - 76800
         h = ((raw_h << 14) - (h4 << 20) - h5 * h + 16384 >> 15) * (
             (((h * h6 >> 10) * ((h * h3 >> 11) + 32768) >> 10) + 2097152) * h2 + 8192 >> 14
@@ -159,7 +180,7 @@ class Bme280(_Device):
 
 
 class Ads1115(_Device):
-    """ADS1115 (TI datasheet SBAS444): a current of 4–20 mA across a shunt; outside 3.6–21 mA it is a fault (NE 43)."""
+    """ADS1115 (TI datasheet SBAS444): 4–20 mA across a shunt; 3.6 and less, 21 and more are a fault (NE 43)."""
 
     def __init__(self, config, bus):
         super().__init__(config, bus)
@@ -173,10 +194,10 @@ class Ads1115(_Device):
         raw = struct.unpack(">h", bytes(self._bus.readfrom_mem(self._address, 0, 2)))[0]
         # 62.5 µV a bit; in µA.
         current = raw * 62500 // int(config["shunt_ohm"] * 1000)
-        if current < 3600:
+        if current <= 3600:
             raise SensorError("the loop carries " + str(current) + " µA: a wire is broken, or the supply is off")
         # At the end of its range the converter tells no more: with 100 ohms that is 20.48 mA.
-        if current > 21000 or raw == 0x7FFF:
+        if current >= 21000 or raw == 0x7FFF:
             raise SensorError("the loop carries " + str(current) + " µA: a short, or a fault of the transmitter")
         low, high = config["at_4ma"], config["at_20ma"]
         value = low + (high - low) * (current - 4000) / 16000

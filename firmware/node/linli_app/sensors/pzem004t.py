@@ -10,6 +10,7 @@ from linli_node.errors import SensorError
 
 _READ_INPUT = 4
 _REGISTERS = 10
+_ANYBODY = 248
 _LIMIT_MS = 500
 
 
@@ -33,7 +34,9 @@ class Pzem004t:
         data = bytes(await self._bus.read(length, _LIMIT_MS))
         if not data:
             raise SensorError("the module does not answer", "no_communication")
-        is_sound = not crc_reflected(data, 0xA001, 0xFFFF)
+        # Several may be on one line: the late answer of another is none of this one.
+        is_own = self._address in (_ANYBODY, data[0])
+        is_sound = is_own and not crc_reflected(data, 0xA001, 0xFFFF)
         if is_sound and len(data) == 5 and data[1] == _READ_INPUT | 0x80:
             raise SensorError("the module refuses (code " + str(data[2]) + ")", "refused_by_device")
         if not is_sound or len(data) != length or data[1] != _READ_INPUT or data[2] != 2 * _REGISTERS:
