@@ -51,12 +51,9 @@ class Site:
         async with broker, aiomqtt.Client("127.0.0.1", self.port) as client, asyncio.TaskGroup() as group:
             await client.subscribe("node/#", qos=1)
             listening = group.create_task(self._listen(client), name="listen")
-            for name, node in self.nodes.items():
-                if name != "early":
-                    await node.start()
+            await asyncio.gather(*(node.start() for name, node in self.nodes.items() if name != "early"))
             await until()
-            for node in self.nodes.values():
-                await node.end()
+            await asyncio.gather(*(node.end() for node in self.nodes.values()))
             listening.cancel()
 
     async def _listen(self, client: aiomqtt.Client) -> None:
