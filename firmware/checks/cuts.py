@@ -206,6 +206,69 @@ def full(_kind, records):
     return {"evicted": log.evicted, "kept": kept, "newest": gateway.taken == told[-kept:], "backlog": log.backlog}
 
 
+def _fill(path):
+    """Write into a file until there is no room; return how much went into it."""
+    size = 0
+    try:
+        with open(path, "wb") as file:
+            while True:
+                file.write(b"x" * 256)
+                file.flush()
+                size += 256
+    except OSError:
+        return size
+
+
+def crowded(_kind, records):
+    """Somebody fills the file system to its last byte: log and count go on with what they have, and recover."""
+    board, gateway, told, refused, wrong = Board("folder", 48), Gateway(), [], 0, 0
+    board.flash()
+
+    def opened():
+        log = RingLog(FolderFlash("/flash/ring", 32), lambda: 1)
+        log.open()
+        return log
+
+    log, count = opened(), Counter(Saved(FolderFlash("/flash/count", 2)), 1)
+    count.load()
+    filled = 0
+    for number in range(records):
+        if number == records // 3:
+            filled = _fill("/flash/filler")
+        payload = b"%d:" % number + b"x" * 100
+        try:
+            log.append(payload)
+            told.append(payload)
+        except NodeError:
+            refused += 1
+        try:
+            count.add(1)
+        except NodeError:
+            pass
+        if number % 50 == 49:
+            known, log = (log.next_seq, [seq for seq, _, _ in log.pending()]), opened()
+            wrong += known[1] != [seq for seq, _, _ in log.pending()] or log.next_seq < known[0]
+    crowded_by = len(told)
+    os.remove("/flash/filler")
+    told.append(b"after")
+    log.append(told[-1])
+    kept_count = count.keep()
+    for seq, since, payload in log.pending():
+        log.ack(gateway.take(log.epoch, seq, since, payload))
+    again = Counter(Saved(FolderFlash("/flash/count", 2)), 1)
+    again.load()
+    kept = gateway.taken
+    return {
+        "filled": filled,
+        "told": crowded_by,
+        "refused": refused,
+        "wrong": wrong,
+        "kept": len(kept),
+        "newest": kept == told[-len(kept) :],
+        "count": [kept_count, again.value],
+    }
+
+
 def _program(number):
     """Return the files of a program: some are the same in every one, some change."""
     return {
@@ -311,7 +374,16 @@ def update(kind, cuts):
     return {"cuts": cuts, "updates": updates, "lost": lost, "doubled": 0, "bricked": bricked, "sent": sent[0]}
 
 
-_PARTS = {"update": update, "ring": ring, "counter": counter, "wear": wear, "worn": worn, "stuck": stuck, "full": full}
+_PARTS = {
+    "update": update,
+    "ring": ring,
+    "counter": counter,
+    "wear": wear,
+    "worn": worn,
+    "stuck": stuck,
+    "full": full,
+    "crowded": crowded,
+}
 
 
 def main(path):

@@ -54,6 +54,15 @@ def test_blocks_that_are_stuck_with_what_they_held_mislead_no_start(unix_port: M
         assert (found["wrong"], found["stuck"] > 0) == (0, True)
 
 
+def test_a_full_file_system_costs_the_oldest_records_and_no_count(unix_port: Machine) -> None:
+    (found,) = _run(unix_port, [["crowded", "folder", 600]])
+    assert found["filled"] > 100_000
+    assert (found["wrong"], found["newest"]) == (0, True)
+    assert found["count"] == [600, 600]
+    # By hundreds of bytes at a time littlefs finds room again where the oldest block went.
+    assert (found["told"], found["refused"], found["kept"] > 30) == (600, 0, True)
+
+
 def test_a_full_log_lets_the_oldest_go_and_counts_them(unix_port: Machine) -> None:
     (found,) = _run(unix_port, [["full", "raw", 500]])
     assert found["newest"]
