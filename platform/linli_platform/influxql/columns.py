@@ -6,6 +6,7 @@ from typing import Final
 
 from linli_platform.influxql.checks import check
 from linli_platform.influxql.functions import OF_ANYTHING
+from linli_platform.influxql.mathematics import folded
 from linli_platform.influxql.parse import QueryError
 from linli_platform.influxql.pattern import matcher
 from linli_platform.influxql.syntax import (
@@ -73,7 +74,7 @@ def choose(select: Select, schema: Schema, grouped: Sequence[str]) -> list[Chose
                 taken[name] += 1
             name = other
         taken.setdefault(name, 0)
-        chosen.append(Chosen(name, column.expression, _is_tag(column.expression, schema)))
+        chosen.append(Chosen(name, folded(column.expression), _is_tag(column.expression, schema)))
     return chosen
 
 

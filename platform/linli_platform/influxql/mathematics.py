@@ -43,6 +43,19 @@ def constant(expression: Expression, length: int) -> Vector:
     raise QueryError("nothing can be calculated with a pattern or *")
 
 
+def folded(expression: Expression) -> Expression:
+    """Return an expression in which what numbers alone make is one number: it has no rows of its own."""
+    if isinstance(expression, Call):
+        return Call(expression.name, tuple(folded(item) for item in expression.arguments))
+    if not isinstance(expression, Binary):
+        return expression
+    left, right = folded(expression.left), folded(expression.right)
+    if isinstance(left, Number) and isinstance(right, Number):
+        (value,) = combine(expression.operator, constant(left, 1), constant(right, 1)).listed()
+        return Number(value)
+    return Binary(expression.operator, left, right)
+
+
 def combine(operator: str, left: Vector, right: Vector) -> Vector:
     """Return what two columns make. What is divided by nothing is 0, as InfluxDB has it."""
     both = left.valid & right.valid

@@ -185,3 +185,32 @@ def test_differences_made_for_all_groups_at_once_are_those_of_each_alone(store: 
             tail = f"GROUP BY time(2m), device fill({fill}){rest}"
             text = f"SELECT {name}({inner}(value)) FROM active_power WHERE {reach}"
             assert said(f"{text} {tail}") == said(f"{text} AND value > -1000 {tail}"), f"{text} {tail}"
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("mean(value) + 2 * 3", 108.5),
+        ("1 / 2 * mean(value)", 51.25),
+        ("max(value) * (2 + 3)", 525.0),
+        ("mean(value) + 7 % 4 / 0", 102.5),
+        ("mean(value) - (-18)", 120.5),
+        ("mean(value) + (5 & 3)", 103.5),
+        ("abs(2 - 5) + mean(value)", 105.5),
+    ],
+)
+def test_what_numbers_make_with_each_other_has_no_rows_of_its_own(ask: Asked, column: str, expected: float) -> None:
+    (result,) = ask(f"SELECT {column} AS x FROM active_power WHERE device = 'm1' AND time >= {S0}s")
+    assert [row[1] for row in result["series"][0]["values"]] == [expected]
+
+
+def test_a_word_in_the_place_of_a_limit_is_no_limit_that_nothing_exceeds(ask: Asked) -> None:
+    """As the board of food asks how long a unit was too warm."""
+    text = (
+        'SELECT count("over") * 60 AS "out" FROM (SELECT max("value") - ({limit}) AS "over" FROM "temperature"'
+        f' WHERE time >= {S0}s GROUP BY time(1m), "device" fill(none)) WHERE time >= {S0}s AND "over" > 0'
+    )
+    (result,) = ask(text.format(limit=3.5))
+    assert result["series"][0]["values"] == [[S0, 60]]
+    assert "series" not in ask(text.format(limit=4))[0]
+    assert "mixing aggregate" in ask(text.format(limit="mild"))[0]["error"]
