@@ -24,7 +24,7 @@ from linli_edge.commands.local import door
 from linli_edge.config.gateway import GatewayConfig
 from linli_edge.config.left_out import LeftOut
 from linli_edge.link import DeviceLeftOut, Link
-from linli_edge.nodes.marks import MarksFile
+from linli_edge.nodes import marks
 from linli_edge.nodes.offers import Offers
 from linli_edge.nodes.relay import Relay
 from linli_edge.outbox import Outbox
@@ -123,7 +123,7 @@ class Gateway:
                     config.nodes,
                     pipeline,
                     outbox,
-                    MarksFile(config.data / "nodes.json"),
+                    marks.MarksFile(config.data / marks.FILE),
                     clock,
                     Offers(config.data / "node-updates"),
                 )

@@ -15,7 +15,7 @@ from linli_core.errors import ConfigError, LinkError
 from linli_core.instant import MINUTE
 from linli_core.wire.command import HEARD, Command
 from linli_edge.commands.local import ask
-from linli_edge.nodes import bench_command, serial_command
+from linli_edge.nodes import bench_command, serial_command, standing
 from linli_edge.nodes.build import BOARDS, BuildFailed, build, create_key, read_key
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.offers import Offers
@@ -88,9 +88,17 @@ def add_arguments(commands: Any) -> None:
     confirm.add_argument("--data", type=Path, required=True, metavar="DIR", help="the gateway's data folder")
     confirm.add_argument("--by", default="", metavar="NAME", help="who has heard it, for the record")
     confirm.set_defaults(command=_confirm)
+    listed = kinds.add_parser(
+        "list",
+        help="tell who calls, whose battery is low, and which nodes there are",
+        description="Tell of a gateway's nodes what it knows itself, without network: who calls by its button and what"
+        " answers it, who saves its battery, how often each reads.",
+    )
+    listed.add_argument("--data", type=Path, required=True, metavar="DIR", help="the gateway's data folder")
+    listed.set_defaults(command=_list)
     serial_command.add_arguments(kinds)
     bench_command.add_arguments(kinds)
-    for each in (keys, compiled, update, confirm):
+    for each in (keys, compiled, update, confirm, listed):
         each.add_argument("--lang", choices=("zh", "en"), help="language of what is told (default: the locale's)")
 
 
@@ -176,6 +184,12 @@ def _update(args: argparse.Namespace) -> int:
         shutil.rmtree(offered / node, ignore_errors=True)
         fresh.rename(offered / node)
         print(text("node.offered", lang, node=node, number=offer.manifest.number, board=offer.manifest.board))
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    for line in standing.told(standing.read_standing(args.data), args.data, _language(args)):
+        print(line)
     return 0
 
 

@@ -10,6 +10,9 @@ from linli_edge.durable_file import write_durably
 from linli_edge.nodes.receiver import NodeMark, labels
 from linli_edge.outbox import StoredMessage
 
+FILE: Final = "nodes.json"
+"""In the gateway's data folder."""
+
 _LOG: Final = logging.getLogger(__name__)
 _AT_ONCE: Final = 500
 
