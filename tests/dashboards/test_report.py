@@ -27,6 +27,7 @@ from linli_dashboards.check.grafana import Shown, filled, presets
 from linli_dashboards.cli import main
 from linli_dashboards.report import material
 from linli_dashboards.report.charts import VOID, Frame, Layer, against, stacked
+from linli_dashboards.report.document import Picture
 from linli_dashboards.report.drawing import Box, Drawing, Words
 from linli_dashboards.report.figures import Figures, reckon
 from linli_dashboards.report.material import gather
@@ -312,6 +313,13 @@ def test_a_month_that_is_not_over_is_told_up_to_now_and_beside_no_whole_one(dist
     assert "The month is not over: all figures are up to 2026-10-20 12:00." in page
     assert page.count("against last year when the month is over") == 4
     assert "last year is not known" not in page
+    # Of the days ahead nothing is to be known yet: no grey columns.
+    alarms = next(
+        block.drawing
+        for block in tell(reckon(early), "en").blocks
+        if isinstance(block, Picture) and block.title == "Alarms raised, day by day"
+    )
+    assert drawn(alarms, VOID) == []
 
 
 def test_the_legend_begins_where_a_phone_shows_a_chart_first() -> None:
@@ -356,3 +364,27 @@ def test_the_boards_tell_the_same_figures(district: Figures, platform: str, boar
         if alarm.acknowledged_at is not None
     ]
     assert told("alarm-health", "seen_after") == pytest.approx(median(waits), abs=1)
+
+
+def test_communities_stand_in_the_order_in_which_people_count(district: Figures) -> None:
+    titles = {f"c{number}": material.Titles("", f"Court {number}") for number in (10, 2, 1)}
+    areas = {key: material.Area(key, "community", name, "district") for key, name in titles.items()}
+    more = replace(district.material, areas={**district.material.areas, **areas})
+    page = text_of(as_html(tell(reckon(more), "en")))
+    assert re.findall(r"(Court \d+|Jasmine Garden|Willow Court) \d+ \d+ \d+ (?:\d|not)", page) == [
+        "Court 1",
+        "Court 2",
+        "Court 10",
+        "Jasmine Garden",
+        "Willow Court",
+    ]
+
+
+def test_of_a_hundred_cold_points_the_worst_are_drawn_and_all_are_listed(district: Figures) -> None:
+    unit = district.cold[0]
+    many = tuple(replace(unit, point=("gw-canteen", f"fridge-{number}", "t/air_temperature")) for number in range(100))
+    page = as_html(tell(replace(district, cold=many), "en"))
+    assert page.count(": lowest to highest of each day</figcaption>") == 10
+    assert "Charts are of the 10 that were out of range longest." in page
+    assert page.count("<td>fridge-") == 100
+    assert "that were out of range longest" not in as_html(tell(district, "en"))

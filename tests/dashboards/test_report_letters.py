@@ -117,3 +117,20 @@ def test_the_better_drawn_font_comes_first() -> None:
     found = others(Path("/f", name) for name in names)
     assert [each.regular.name for each in found] == ["DejaVuSans.ttf", "NotoSansThai-Regular.ttf", "unifont.otf"]
     assert [each.bold.name for each in found] == ["DejaVuSans.ttf", "NotoSansThai-Bold.ttf", "unifont.otf"]
+
+
+def test_a_long_name_goes_on_below_and_the_last_row_stands_with_another(font: Font, tmp_path: Path) -> None:
+    long = "Display fridge beside the till at the left of the shop's door, number"
+    rows = tuple((Cell(f"{long} {number}"), Cell("1")) for number in range(1, 121))
+    columns = (Column("name"), Column("other", 2, is_figure=True))
+    pdf = as_pdf(Document("en", "Report", "", "foot", (Table(columns, rows),)), font)
+    pages = words_of(pdf.content, tmp_path).split("\f")
+    assert all(f"number {number}\n" in "\n".join(pages) for number in (1, 60, 120))
+    assert all(page.count("Display fridge") >= 2 for page in pages[:-1])
+    tables = tuple(
+        Table(columns, tuple((Cell(f"t{count}-{number}"), Cell("1")) for number in range(count)))
+        for count in range(20, 45)
+    )
+    pages = words_of(as_pdf(Document("en", "Report", "", "foot", tables), font).content, tmp_path).split("\f")
+    for count in range(20, 45):
+        assert all(page.count(f"t{count}-") != 1 for page in pages), count

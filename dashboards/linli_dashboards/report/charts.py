@@ -42,6 +42,7 @@ class Frame:
         told: What the chart shows, in words.
         missing: What a grey column means.
         height: In millimetres.
+        begun: How many of the days have begun; nothing is to be known of those ahead.
     """
 
     days: tuple[str, ...]
@@ -49,6 +50,7 @@ class Frame:
     told: str
     missing: str
     height: float = 46.0
+    begun: int = 31
 
     @property
     def column(self) -> float:
@@ -73,7 +75,7 @@ def stacked(frame: Frame, layers: Sequence[Layer], *, highest: float | None = No
     for day, column in enumerate(_columns(layers)):
         if all(value is None for value in column):
             shapes += _void(frame, day)
-            voids = True
+            voids = voids or day < frame.begun
             continue
         base = 0.0
         for layer, value in zip(layers, column, strict=True):
@@ -102,7 +104,7 @@ def against(frame: Frame, now: Layer, before: Layer) -> Drawing:
     legend = [(now.color, now.name)]
     if any(value is not None for value in before.values):
         legend.append((before.color, before.name))
-    if None in now.values:
+    if None in now.values[: frame.begun]:
         legend.append((VOID, frame.missing))
     shapes += _legend(legend)
     return Drawing(WIDTH, frame.height, tuple(shapes), frame.told)
@@ -132,7 +134,7 @@ def ranges(frame: Frame, lowest: Layer, highest: Layer, mean: Layer, marks: Mapp
             shapes.append(Line(((frame.x(day) + 0.4, y), (frame.x(day + 1) - 0.4, y)), mean.color, 0.5))
     legend = [(highest.color, highest.name), *((color, marked) for color in sorted(set(marks.values())))]
     legend.append((mean.color, mean.name))
-    if None in highest.values:
+    if None in highest.values[: frame.begun]:
         legend.append((VOID, frame.missing))
     shapes += _legend(legend)
     return Drawing(WIDTH, frame.height, tuple(shapes), frame.told)
@@ -149,6 +151,8 @@ def _bar(frame: Frame, axis: Scale, day: int, ends: tuple[float, float], color: 
 
 
 def _void(frame: Frame, day: int) -> Iterator[Shape]:
+    if day >= frame.begun:
+        return
     yield Box(frame.x(day), _TOP, frame.column, frame.height - _TOP - _BOTTOM, VOID)
     middle = frame.height - _BOTTOM - 1.5
     yield Words(frame.x(day) + frame.column / 2, middle, "–", _SMALL, SOFT, "middle")

@@ -36,6 +36,9 @@ _COLORS: Final = {
 }
 _RULE: Final = (215, 221, 227)
 _ROW: Final = 5.6
+_LINE: Final = 3.7
+_LINES: Final = 2
+"""Of a name in a table."""
 _TILE: Final = (42.0, 23.0)
 _ACROSS: Final = 4
 _WHOLE: Final = 12
@@ -236,15 +239,28 @@ def _tiles(paper: _Paper, tiles: Tiles) -> None:
 def _table(paper: _Paper, table: Table) -> None:
     whole = sum(column.share for column in table.columns)
     widths = [paper.epw * column.share / whole for column in table.columns]
+    rows = [_lines(paper, row, table.columns, widths) for row in table.rows]
+    heights = [_ROW + _LINE * (max(map(len, row)) - 1) for row in rows]
     # What fits on a page is not broken over two; of a long table at least some rows stand under their heads.
-    paper.room(_ROW * (len(table.rows) + 1 if len(table.rows) <= _WHOLE else 3))
+    paper.room(_ROW + sum(heights if len(rows) <= _WHOLE else heights[:2]))
     _heads(paper, table.columns, widths)
-    for row in table.rows:
-        if paper.will_page_break(_ROW):
+    for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
+        # The last row does not stand alone on the next page.
+        if paper.will_page_break(height + (heights[-1] if number == len(rows) - 2 else 0.0)):
             paper.add_page()
             _heads(paper, table.columns, widths)
-        _row(paper, row, table.columns, widths)
+        _row(paper, row, table, number, widths, height)
     paper.ln(2)
+
+
+def _lines(paper: _Paper, row: tuple[Cell, ...], columns: tuple[Column, ...], widths: list[float]) -> list[list[str]]:
+    """Return each cell's lines: a name that is too long for one goes on below, a figure never does."""
+    found = []
+    for cell, column, width in zip(row, columns, widths, strict=True):
+        paper.ink(cell.tone, _SMALL)
+        lines = [cell.text] if column.is_figure else list(lines_of(cell.text, width - 2, paper.width_of)) or [""]
+        found.append(lines if len(lines) <= _LINES else [*lines[: _LINES - 1], "".join(lines[_LINES - 1 :])])
+    return found
 
 
 def _heads(paper: _Paper, columns: tuple[Column, ...], widths: list[float]) -> None:
@@ -255,11 +271,15 @@ def _heads(paper: _Paper, columns: tuple[Column, ...], widths: list[float]) -> N
     paper.rule()
 
 
-def _row(paper: _Paper, row: tuple[Cell, ...], columns: tuple[Column, ...], widths: list[float]) -> None:
-    for cell, column, width in zip(row, columns, widths, strict=True):
-        words = paper.fit(cell.text, width, cell.tone, _SMALL)
-        paper.put(width, _ROW, words, right=column.is_figure)
-    paper.ln(_ROW)
+def _row(paper: _Paper, row: list[list[str]], table: Table, number: int, widths: list[float], height: float) -> None:
+    left, top = paper.l_margin, paper.get_y()
+    for lines, cell, column, width in zip(row, table.rows[number], table.columns, widths, strict=True):
+        for place, line in enumerate(lines):
+            words = paper.fit(line, width, cell.tone, _SMALL)
+            paper.set_xy(left, top + _LINE * place)
+            paper.put(width, _ROW, words, right=column.is_figure)
+        left += width
+    paper.set_xy(paper.l_margin, top + height)
     paper.rule()
 
 

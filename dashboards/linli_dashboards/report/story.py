@@ -1,5 +1,6 @@
 """A report's figures, said in a language."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -27,6 +28,8 @@ from linli_dashboards.report.material import Material
 
 _WELL_ABOVE: Final = 0.99
 _ILL_BELOW: Final = 0.95
+_CHARTS: Final = 10
+"""Of cold points: a supermarket has a hundred."""
 _UNITS: Final = {"m3": "m³"}
 _UTILITY_COLORS: Final = {
     "electricity": SERIES[0],
@@ -86,7 +89,7 @@ class _Teller:
                 self._say("tile_devices"),
                 self._of(figures.heard, figures.devices),
                 self._say("tile_communities", **self._communities()) if len(figures.communities) > 1 else "",
-                Tone.WELL if figures.heard == figures.devices else Tone.ILL,
+                Tone.SOFT if not figures.devices else Tone.WELL if figures.heard == figures.devices else Tone.ILL,
             ),
             Tile(self._say("tile_complete"), self.percent(share), "", _tone(share)),
             Tile(
@@ -145,7 +148,7 @@ class _Teller:
                         Cell(f"{each.alarms:,}"),
                         Cell(f"{each.high:,}"),
                     )
-                    for each in figures.communities
+                    for each in sorted(figures.communities, key=lambda one: _natural(self.area(one.area)))
                 ),
             )
 
@@ -288,7 +291,9 @@ class _Teller:
                 for unit in units
             ),
         )
-        for unit in units[:10]:
+        if len(units) > _CHARTS:
+            yield Paragraph(self._say("cold_first", count=_CHARTS), Tone.SOFT)
+        for unit in units[:_CHARTS]:
             title = self._say("cold_days", unit=self._cold_name(unit))
             days = [unit.days.get(day) for day in self._material.month]
             lowest, mean, highest = (
@@ -472,7 +477,14 @@ class _Teller:
         return (f"{told} ({self._say('standing')})" if unit.standing else told), Tone.ILL
 
     def _frame(self, unit: str, told: str, height: float = 46.0) -> Frame:
-        return Frame(self._days, unit, told, self._say("legend_missing"), height)
+        month = self._material.month
+        begun = sum(month.begin(day) < self._material.made_at for day in month)
+        return Frame(self._days, unit, told, self._say("legend_missing"), height, begun)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return by what names are put in order: Community 2 before Community 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _tone(share: float | None) -> Tone:
