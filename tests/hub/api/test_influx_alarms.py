@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.hub.api.conftest import open_site
-from tests.hub.api.test_influx_told import asked
+from tests.hub.api.test_influx_told import asked, client_of, rows_of
 
 from linli_core.instant import HOUR, MINUTE, SECOND, Instant
 from linli_core.vocabulary import vocabulary
@@ -189,6 +189,33 @@ async def test_communities_stand_side_by_side_each_for_whoever_may_see_it(alarme
     inner = f'SELECT sum("unseen") AS unseen FROM alarm_health WHERE {reach} GROUP BY time(1h)'
     (whole,) = await asked(alarmed, f"SELECT max(unseen) AS unseen FROM ({inner}) WHERE {reach}")
     assert whole["unseen"] == 2
+
+
+async def test_a_boards_questions_of_the_same_hours_are_worked_out_once(
+    alarmed: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only for a moment: what happens then is told with the next question."""
+    calls: list[tuple[Instant, Instant]] = []
+    moments = alarmed.alarms.records.moments
+
+    def counted(start: Instant, end: Instant, gateways: set[str], limit: int) -> object:
+        calls.append((start, end))
+        return moments(start, end, gateways, limit)
+
+    monkeypatch.setattr(alarmed.alarms.records, "moments", counted)
+    begin = clock() // HOUR * HOUR - HOUR
+    text = f'SELECT sum("raised") AS r FROM alarm_health WHERE time >= {begin * 1000} AND community ='
+    async with client_of(alarmed) as client:
+        for _ in range(2):
+            assert [row["r"] for row in await rows_of(client, f"{text} 'yard'")] == [1]
+            assert [row["r"] for row in await rows_of(client, f"{text} 'other'")] == [1]
+        assert len(calls) == 2
+        clock.forward(6 * SECOND)
+        for _ in range(2):
+            alarmed.commit("gw-1", [(ROOM, clock(), 11.0)])
+            clock.forward(5 * SECOND)
+        await alarmed.settle()
+        assert [row["r"] for row in await rows_of(client, f"{text} 'yard'")] == [2]
 
 
 async def test_they_are_listed_and_nobody_is_told_of_what_it_may_not_see(alarmed: Site, clock: Clock) -> None:
