@@ -201,7 +201,7 @@ def _life(case, root, wakes):
         "woke": made.woke,
         "pins": pins[-1],
         "woken": pins,
-        "state": node.state(),
+        "state": {"epoch": node._log.epoch, "next_seq": node._log.next_seq},
         "eras": eras,
         "call": node.call,
         "millivolts": made.battery_mv(),

@@ -4,7 +4,8 @@ import asyncio
 import json
 import sys
 
-from linli_app import mqtt
+from linli_app.greeting import opening
+from linli_app.knocking import greeted
 from linli_node.errors import LinkError
 
 CONNACK = b"\x20\x02\x00\x00"
@@ -52,10 +53,9 @@ async def _tried(says, breaks_at, then, error=104):
         return stream, stream
 
     taken = []
-    client = mqtt.Client(streams, lambda topic, payload: taken.append(topic + " " + payload.decode()))
     try:
-        said = [mqtt.opening("node-1", ["t"], will=("w", b"gone"), first=("f", b"here"))]
-        await client.open(said)
+        said = [opening("node-1", ["t"], will=("w", b"gone"), first=("f", b"here"))]
+        client = await greeted(streams, lambda topic, payload: taken.append(topic + " " + payload.decode()), said)
         await getattr(client, then)()
         told = ""
     except LinkError as exc:

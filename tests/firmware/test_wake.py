@@ -16,7 +16,7 @@ AT_ONCE = Pace(
     shared_ms=0, slower=1,
 )  # fmt: skip
 TIMER, PIN = 4, 7
-MOST_MODULES = 30
+MOST_MODULES = 32
 """Of a time awake that delivers, without a bundle; what it would be with each module more is 12 ms on a chip."""
 MOST_BEFORE_RADIO = 11
 JOINS = "begins to join"

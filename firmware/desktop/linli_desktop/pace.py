@@ -234,8 +234,8 @@ def connecting(pace):
             # All of it now: later it could not be told from what the program computes.
             connected = ssl.wrap_socket(connected, server_hostname=server_hostname)
             own = (time.clock() - cpu) * 1000
-            # Without a certificate almost nothing is computed; a firmware before 1.29 has no such attribute.
-            computed = times["shared_ms" if getattr(ssl, "psk_identity", None) else "tls_ms"]
+            # Without a certificate almost nothing is computed.
+            computed = times["shared_ms" if "PSK" in connected.cipher()[0] else "tls_ms"]
             pace.spend(max(0, computed + 2 * times["air_ms"] - own), "handshake")
         connected.setblocking(False)
         pace.settle()

@@ -13,11 +13,11 @@ _RECORD = const(1)
 _ACKED = const(2)
 
 
-def search(flash, generations, befores):
+def search(flash, generations, befores, memory):
     """Fill in what is known of each block; return where the log stands, ``None`` where there is none.
 
-    That is: the newest block, the log's name, the newest record's number, what is acknowledged, and the walk over the
-    newest block.
+    That is: the log's name, the newest block, where that ends, the newest record's number, the next one, what is
+    acknowledged (``memory`` may know more of it than the flash), and how many places of the newest block are damaged.
     """
     newest, head = _heads(flash, generations, befores)
     if newest < 0:
@@ -29,7 +29,14 @@ def search(flash, generations, befores):
             last = max(last, number)
         elif kind == _ACKED:
             acked = number
-    return newest, epoch, last, acked, scan
+    noted = bytes(memory.get()) if memory is not None else b""
+    if len(noted) == 8 and noted[:4] == struct.pack("<I", epoch):
+        seq = struct.unpack("<I", noted[4:])[0]
+        if acked < seq <= last:
+            acked = seq
+    # What was torn may have been a record of the next number that was whole once, and sent.
+    following = last + 2 if scan.torn else last + 1
+    return "{:08x}".format(epoch), newest, scan.end, last, following, acked, scan.damaged
 
 
 def _heads(flash, generations, befores):

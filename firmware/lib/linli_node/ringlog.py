@@ -81,25 +81,14 @@ class RingLog:
         """Find out where the log stands; an empty flash begins one."""
         from linli_node.ring_search import search  # noqa: PLC0415 - needed once in a start
 
-        found = search(self._flash, self._generations, self._befores)
+        found = search(self._flash, self._generations, self._befores, self._memory)
         forget("linli_node.ring_search")
         if found is None:
-            self._newest, self._offset = -1, self._flash.size
             self.epoch = "{:08x}".format(self._random32())
+            self._offset = self._flash.size
             return
-        self._newest, epoch, self._last, self.acked, scan = found
-        self.epoch = "{:08x}".format(epoch)
-        noted = bytes(self._memory.get()) if self._memory is not None else b""
-        if len(noted) == 8 and noted[:4] == struct.pack("<I", epoch):
-            seq = struct.unpack("<I", noted[4:])[0]
-            if self.acked < seq <= self._last:
-                self.acked = seq
-        self._offset = scan.end
-        self.damaged += scan.damaged
-        self.next_seq = self._last + 1
-        if scan.torn:
-            # It may have been a record of this number that was whole once, and sent.
-            self.next_seq += 1
+        self.epoch, self._newest, self._offset, self._last, self.next_seq, self.acked, damaged = found
+        self.damaged += damaged
 
     def append(self, payload):
         """Write a record and return its number.

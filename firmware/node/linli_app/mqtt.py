@@ -5,12 +5,10 @@ micropython-lib (``umqtt.simple``) blocks while it waits, and would keep a valve
 Wi-Fi policy of its own and 36 KB.
 """
 
-import asyncio
 import struct
 
 from micropython import const
 
-from linli_app.tasks import within
 from linli_node.errors import LinkError
 
 _MAX_PACKET = const(8192)
@@ -19,13 +17,10 @@ _PUBLISH = const(3)
 _PUBACK = const(4)
 _SUBACK = const(9)
 _PINGRESP = const(13)
-_CLEAN = const(0x02)
-_WILL_QOS1 = const(0x0C)
-_ENDED = const((-0x7780, 32, 103, 104))
-"""An alert that ends the handshake, as mbedTLS calls it; or what is left of a connection that was closed behind one."""
 
 
-def _text(text):
+def string(text):
+    """Return a text as it stands in a packet (§1.5.3)."""
     data = text.encode()
     return struct.pack(">H", len(data)) + data
 
@@ -40,39 +35,15 @@ def packet(head, body):
             return bytes([head]) + length + body
 
 
-def connect(client, keepalive, will=None):
-    """Return CONNECT (§3.1) with a clean session; ``will`` is a topic and a payload, for QoS 1."""
-    flags = _CLEAN
-    body = _text(client)
-    if will is not None:
-        flags |= _WILL_QOS1
-        body += _text(will[0]) + struct.pack(">H", len(will[1])) + will[1]
-    return packet(0x10, _text("MQTT") + struct.pack(">BBH", 4, flags, keepalive) + body)
-
-
 def publish(topic, payload, number=0):
     """Return PUBLISH (§3.3); with a number at QoS 1, else at QoS 0."""
-    body = _text(topic) + (struct.pack(">H", number) if number else b"") + payload
+    body = string(topic) + (struct.pack(">H", number) if number else b"") + payload
     return packet(0x32 if number else 0x30, body)
-
-
-def subscribe(number, topics):
-    """Return SUBSCRIBE (§3.8), each topic at QoS 1."""
-    return packet(0x82, struct.pack(">H", number) + b"".join(_text(topic) + b"\x01" for topic in topics))
 
 
 def puback(number):
     """Return PUBACK (§3.4)."""
     return packet(0x40, struct.pack(">H", number))
-
-
-def opening(client, topics, keepalive=60, *, will=None, first=None):
-    """Return what a connection begins with: CONNECT, SUBSCRIBE, and PUBLISH of a first message if there is one.
-
-    All of it goes at once, and nobody waits for an answer in between (§3.1.4): a broker that refuses throws it away.
-    """
-    said = connect(client, keepalive, will) + subscribe(1, topics)
-    return said if first is None else said + publish(first[0], first[1], 2)
 
 
 _PING = const(b"\xc0\x00")
@@ -142,90 +113,53 @@ def _parsed(head, body):
 
 
 class Client:
-    """One connection to the gateway's broker.
+    """One connection to the gateway's broker, as :func:`linli_app.knocking.greeted` opens it.
 
     Args:
-        streams: Returns a reader and a writer, connected: ``await streams()``.
         take: Called with topic and payload of each message.
     """
 
-    def __init__(self, streams, take):
-        self._streams = streams
+    def __init__(self, take):
         self._take = take
         self._reader = self._writer = None
-        self._number = 0
-        self._events = None
-
-    async def open(self, said, limit=10):
-        """Connect with what :func:`opening` returned, alone in a list that is empty then: nobody holds it any longer.
-
-        Raises:
-            LinkError: That fails within ``limit`` seconds.
-        """
-        try:
-            await within(limit, self._open(said))
-        except asyncio.TimeoutError:
-            await self.close()
-            raise LinkError("the broker does not answer within " + str(limit) + " s") from None
-        except LinkError:
-            await self.close()
-            raise
-        except (OSError, ValueError) as exc:
-            await self.close()
-            # What TLS has to say comes with line ends of its own.
-            raise LinkError("no connection: " + " ".join(str(exc).split())) from None
-
-    async def _open(self, said):
-        self._reader, self._writer = await self._streams()
+        self._number = 2  # what a greeting ends with
         self._events = Packets()
-        self._number = 2
-        try:
-            # The handshake is made by what is sent and heard first.
-            await self._send(said.pop())
-            found = await self._first()
-        except OSError as exc:
-            if exc.args and exc.args[0] in _ENDED:
-                raise LinkError("the broker ends the handshake: does it take this node's key?") from None
-            raise
-        if found[0][0] != "connack" or found[0][1]:
-            raise LinkError("the broker refuses this node (code " + str(found[0][-1]) + ")")
-        for event in found[1:]:
-            await self._on(event)
 
-    async def _first(self):
-        """Return the broker's first packets."""
-        while True:
-            data = await self._reader.read(512)
-            if not data:
-                raise LinkError("the broker closed the connection: is this node's key known there?")
-            found = self._events.feed(data)
-            if found:
-                return found
+    def attach(self, reader, writer):
+        """Take over the streams to the broker."""
+        self._reader, self._writer = reader, writer
 
-    async def _send(self, data):
+    async def send(self, data):
+        """Send bytes while it is being opened."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def _sent(self, data):
         """Send bytes once it is open: whoever sends them, what breaks is the connection and not the program."""
         try:
-            await self._send(data)
+            await self.send(data)
         except OSError as exc:
             raise LinkError("the connection broke: " + str(exc)) from None
+
+    async def heard(self):
+        """Return the packets that come next; ``None`` at the end."""
+        data = await self._reader.read(1024)
+        return self._events.feed(data) if data else None
 
     async def run(self):
         """Take what comes, for ever; raise :class:`LinkError` when the connection ends."""
         while True:
             try:
-                data = await self._reader.read(1024)
+                found = await self.heard()
             except OSError as exc:
                 raise LinkError("the connection broke: " + str(exc)) from None
-            if not data:
+            if found is None:
                 raise LinkError("the broker closed the connection")
-            for event in self._events.feed(data):
-                await self._on(event)
+            for event in found:
+                await self.on(event)
 
-    async def _on(self, event):
+    async def on(self, event):
+        """Do what a packet asks for."""
         if event[0] == "publish":
             if event[3]:
                 await self._sent(puback(event[3]))
@@ -242,13 +176,13 @@ class Client:
         """Show that this end lives."""
         await self._sent(_PING)
 
-    async def close(self):
-        """End the connection in good order; one that is broken is just dropped."""
+    async def close(self, last=b""):
+        """End the connection in good order, with a last packet; one that is broken is just dropped."""
         writer, self._writer = self._writer, None
         if writer is None:
             return
         try:
-            writer.write(_DISCONNECT)
+            writer.write(last + _DISCONNECT)
             await writer.drain()
         except OSError:
             pass

@@ -10,7 +10,7 @@ import json
 
 from micropython import const
 
-from linli_app import VERSION
+from linli_app import point
 from linli_app.tasks import ended, within
 from linli_node.clock import Clock
 from linli_node.errors import LinkError, NodeError, SensorError
@@ -84,33 +84,19 @@ class Node:
 
     def open(self):
         """Take up what is on flash, and the sensors and actions that the configuration names."""
-        board = self._board
+        from linli_app.opening import made, take_up  # noqa: PLC0415 - what only a start needs is let go after it
+
+        board, config = self._board, self._config
         self._log.open()
         self._clock.open(goes_on=board.goes_on)
-        kept = (self._kept.load() or b"0").split()
-        self._starts = int(kept[0])
-        self.call = int(kept[1]) if len(kept) > 1 else 0
+        self._starts, self.call, self._calls, self._actions = take_up(config, board, self._kept)
+        if self.sensors is None:
+            self.sensors = made(config["sensors"], board)
+        forget("linli_app.opening")
+        self._called_at = board.count()
         if not board.woke:
             self._starts += 1
             self._keep_counts()
-        tables, named = self._config["sensors"], []
-        if any(table["kind"] == "button" for table in tables):
-            from linli_app import calls  # noqa: PLC0415 - only where there is a button
-
-            self._calls, self._called_at = calls, board.count()
-            named = [name for name, _, _, _ in calls.said(tables, self._point, True)]
-        else:
-            self.call = 0  # its button was taken away
-        if self._config["actions"]:
-            from linli_app.actions import Action  # noqa: PLC0415 - only where there is one
-
-            self._actions = [Action(table, board, calls=table["when"] in named) for table in self._config["actions"]]
-        if self.sensors is None:
-            from linli_app.sensors import make  # noqa: PLC0415 - what only a start needs is let go after it
-
-            self.sensors = [(config, make(config, board)) for config in tables]
-            del make
-            forget("linli_app.sensors")
 
     def _keep_counts(self):
         try:
@@ -118,73 +104,32 @@ class Node:
         except NodeError as exc:
             self._board.say("starts and call cannot be kept: " + str(exc))
 
-    def state(self):
-        """Return where the log stands, for whoever looks on."""
-        log = self._log
-        return {"epoch": log.epoch, "next_seq": log.next_seq, "acked": log.acked, "backlog": log.backlog}
-
     def _status(self):
-        board, config, log, rests = self._board, self._config, self._log, self._rests
-        reads = config["interval"] * (1 if rests is None else rests.rarely)
+        from linli_app.greeting import programs, status  # noqa: PLC0415 - let go by who sends it
+
         if self._programs is None:
-            self._programs = self._slots(proven=False)
-        number, running, trial = self._programs
-        return json.dumps(
-            {
-                "state": "online",
-                "board": board.uid,
-                "version": VERSION,
-                "epoch": log.epoch,
-                "next_seq": log.next_seq,
-                "backlog": log.backlog,
-                "damaged": log.damaged,
-                "evicted": log.evicted,
-                "worn": log.worn,
-                "kind": board.kind,
-                "number": number,
-                "running": running,
-                "trial": trial,
-                "interval": reads * (config["deliver_every"] if config["power"] == "battery" else 1),
-                "reads": reads,
-                "revision": config["revision"],
-                "reset": board.reset_cause,
-                "starts": self._starts,
-                "call": self.call,
-                "points": [
-                    self._point(table, quantity) for table, sensor in self.sensors for quantity in sensor.quantities
-                ],
-                "overruns": 0 if rests is None else rests.overruns,
-                "low": rests is not None and rests.low,
-            }
-        ).encode()
+            self._programs = programs(self._board.root, proven=False)
+        return status(
+            self, self._config, self._board, self._log, rests=self._rests, known=self._programs, starts=self._starts
+        )
 
     def _heard_of(self):
         """The gateway has answered: this program can be reached, and may stay."""
         self.sessions += 1
         if self._programs[2] is not None:
-            self._programs = self._slots(proven=True)
+            from linli_app.greeting import programs  # noqa: PLC0415 - once after an update
 
-    def _slots(self, *, proven):
-        """Return what the status says of programs, after the one on trial has proven itself."""
-        from linli_node.slots import Slots  # noqa: PLC0415 - let go again
-
-        slots = Slots(self._board.root)
-        if proven:
-            slots.proven()
-        forget("linli_node.slots")
-        return slots.told()
+            self._programs = programs(self._board.root, proven=True)
+            forget("linli_app.greeting")
 
     def _want(self, wanted):
         self.uplink.say("wants", json.dumps(wanted).encode())
-
-    def _point(self, config, quantity):
-        return quantity if config["channel"] < 0 else quantity + ".c" + str(config["channel"])
 
     async def _read(self, config, sensor):
         """Return a sensor's records; missing values where it fails."""
         if self.call and self._calls.is_button(config):
             # A press is a call until somebody confirms it, however short it was.
-            return [(self._point(config, config["quantity"]), "", True, "")]
+            return [(point(config, config["quantity"]), "", True, "")]
         try:
             found = await within(_READ_S, sensor.read())
         except asyncio.TimeoutError:
@@ -195,8 +140,8 @@ class Node:
             # A short on the bus: the port itself gives up.
             reason = "no_communication"
         else:
-            return [(self._point(config, quantity), unit, value, "") for quantity, unit, value in found]
-        return [(self._point(config, quantity), "", None, "bad/" + reason) for quantity in sensor.quantities]
+            return [(point(config, quantity), unit, value, "") for quantity, unit, value in found]
+        return [(point(config, quantity), "", None, "bad/" + reason) for quantity in sensor.quantities]
 
     def _act(self, records):
         count = self._board.count()
@@ -262,7 +207,7 @@ class Node:
             self._note_call(self._log.next_seq)
         if pressed or (self.call and calls.is_again(count - self._called_at)):
             self._called_at = count
-            changed += calls.said(self._config["sensors"], self._point, True)
+            changed += calls.said(self._config["sensors"], point, True)
         if changed:
             self.urgent = True
             self._act(changed)
@@ -281,7 +226,7 @@ class Node:
             self._update(payload)
         elif channel == "confirm" and self.call and self._calls.confirms(payload, self._log.epoch, self.call):
             self._note_call(0)
-            quiet = self._calls.said(self._config["sensors"], self._point, False)
+            quiet = self._calls.said(self._config["sensors"], point, False)
             self._act(quiet)
             self._keep(quiet)
             for action in self._actions:

@@ -5,8 +5,9 @@ It is called by ``linli-edge node bench`` at the cable; lines of JSON, one a che
 
 import asyncio
 
-from linli_app import mqtt
 from linli_app.board import Board
+from linli_app.greeting import opening
+from linli_app.knocking import greeted
 from linli_app.report import configuration, tell
 from linli_app.sensors import make
 from linli_node.errors import LinkError, SensorError
@@ -55,17 +56,18 @@ async def _wifi(config, board):
 
 async def _let_in(config, board):
     """Return why the broker does not let this node in; empty if it does."""
-    client = mqtt.Client(board.streams, lambda _topic, _payload: None)
-    node, error = config["node"], ""
+    client, node, error = None, config["node"], ""
     try:
-        await client.open([mqtt.opening(node + "-" + board.uid, ["node/" + node + "/ack"])])
+        said = [opening(node + "-" + board.uid, ["node/" + node + "/ack"])]
+        client = await greeted(board.streams, lambda _topic, _payload: None, said)
         # A broker that does not let it subscribe says so at once.
         await asyncio.wait_for(client.run(), 1)
     except asyncio.TimeoutError:
         pass
     except LinkError as exc:
         error = str(exc)
-    await client.close()
+    if client is not None:
+        await client.close()
     return error
 
 

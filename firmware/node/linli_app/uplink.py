@@ -9,10 +9,10 @@ import json
 
 from micropython import const
 
-from linli_app import mqtt
+from linli_app.mqtt import publish
 from linli_app.tasks import begun, ended, outcome
-from linli_node import senml
 from linli_node.errors import LinkError
+from linli_node.forget import forget
 
 _WINDOW = const(8)
 """Records under way at once: what they hold must fit the heap twice."""
@@ -66,13 +66,17 @@ class Uplink:
 
         It is alone in a list, from which it is gone once it is sent: nobody holds it as long as the session lasts.
         """
+        from linli_app.greeting import opening  # noqa: PLC0415 - let go when it was said
+
         self._board.prepare()
         topics = [self._topic(channel) for channel in ("ack", "confirm", "update")]
         status = self._topic("status")
         # The board's own name beside the node's: two boards of one name do not throw each other out, and are noticed.
         name = self._node + "-" + self._board.uid
         will, first = (status, self._over("lost")), (status, self._status())
-        return [mqtt.opening(name, topics, _KEEPALIVE_S, will=will, first=first)]
+        said = [opening(name, topics, _KEEPALIVE_S, will=will, first=first)]
+        forget("linli_app.greeting")
+        return said
 
     def _over(self, state):
         """Return the status of a node that is not there any more: ``asleep``, ``lost``."""
@@ -84,18 +88,25 @@ class Uplink:
         Raises:
             LinkError: The connection, or the gateway behind it, is gone.
         """
-        client = mqtt.Client(self._board.streams, self._take)
         self._heard, self._outgoing = False, []
         self._time_due = True
         self._send_from(self._log.acked)
-        await client.open(said)
-        broken = []
+        client = await self._greeted(said)
+        broken, last = [], b""
         reading = begun(client.run(), broken)
         try:
-            await self._deliver(client, reading, broken, until_empty)
+            last = await self._deliver(client, reading, broken, until_empty)
         finally:
             await ended(reading)
-            await client.close()
+            await client.close(last)
+
+    async def _greeted(self, said):
+        from linli_app.knocking import greeted  # noqa: PLC0415 - let go once the connection stands
+
+        try:
+            return await greeted(self._board.streams, self._take, said)
+        finally:
+            forget("linli_app.knocking")
 
     async def _deliver(self, client, reading, broken, until_empty):  # noqa: C901 - one loop, told from top to bottom
         board, log = self._board, self._log
@@ -106,6 +117,7 @@ class Uplink:
             if said_at is None or board.count() - said_at >= _STATUS_S * 1000:
                 self._time_due, said_at = True, board.count()
                 await client.publish(self._topic("status"), self._status())
+                forget("linli_app.greeting")
             while self._outgoing:
                 channel, payload = self._outgoing.pop(0)
                 await client.publish(self._topic(channel), payload)
@@ -113,8 +125,8 @@ class Uplink:
                 if log.acked + log.backlog > self._sent:
                     await self._send(client)
                 if until_empty() and not log.backlog and not self._outgoing:
-                    await client.publish(self._topic("status"), self._over("asleep"))
-                    return
+                    # At QoS 0, and DISCONNECT with it: nobody waits for an answer any more.
+                    return publish(self._topic("status"), self._over("asleep"))
             acked, waits = log.acked, not self._heard or log.backlog
             if not waits:
                 moved_at = board.count()
@@ -172,6 +184,8 @@ class Uplink:
                 quality = "uncertain/clock_doubt"  # noqa: PLW2901 - what is sent, not what was kept
             found.append((name, unit, tuple(value) if isinstance(value, list) else value, at, quality))
         call = held[3] if len(held) > 3 else 0
+        from linli_node import senml  # noqa: PLC0415 - not before there is a connection: both would be too much
+
         return senml.pack(self._node, found, (self._log.epoch, seq, since, self._board.uid), call)
 
     def _take(self, topic, payload):

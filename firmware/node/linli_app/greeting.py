@@ -1,0 +1,90 @@
+"""What a node says first in a connection: CONNECT, SUBSCRIBE, and its status. Let go before it is sent."""
+
+import json
+import struct
+
+from micropython import const
+
+from linli_app import VERSION, point
+from linli_app.mqtt import packet, publish, string
+from linli_node.forget import forget
+
+_CLEAN = const(0x02)
+_WILL_QOS1 = const(0x0C)
+
+
+def connect(client, keepalive, will=None):
+    """Return CONNECT (§3.1) with a clean session; ``will`` is a topic and a payload, for QoS 1."""
+    flags = _CLEAN
+    body = string(client)
+    if will is not None:
+        flags |= _WILL_QOS1
+        body += string(will[0]) + struct.pack(">H", len(will[1])) + will[1]
+    return packet(0x10, string("MQTT") + struct.pack(">BBH", 4, flags, keepalive) + body)
+
+
+def subscribe(number, topics):
+    """Return SUBSCRIBE (§3.8), each topic at QoS 1."""
+    return packet(0x82, struct.pack(">H", number) + b"".join(string(topic) + b"\x01" for topic in topics))
+
+
+def opening(client, topics, keepalive=60, *, will=None, first=None):
+    """Return what a connection begins with: CONNECT, SUBSCRIBE, and PUBLISH of a first message if there is one.
+
+    All of it goes at once, and nobody waits for an answer in between (§3.1.4): a broker that refuses throws it away.
+    """
+    said = connect(client, keepalive, will) + subscribe(1, topics)
+    return said if first is None else said + publish(first[0], first[1], 2)
+
+
+def programs(root, *, proven):
+    """Return what the status says of programs, after the one on trial has proven itself."""
+    from linli_node.slots import Slots  # noqa: PLC0415 - let go again
+
+    slots = Slots(root)
+    if proven:
+        slots.proven()
+    forget("linli_node.slots")
+    return slots.told()
+
+
+def status(node, config, board, log, *, rests, known, starts):
+    """Return what a node says of itself.
+
+    Args:
+        node: The node: its sensors, and its call.
+        config: Its configuration.
+        board: Its board.
+        log: Its log.
+        rests: What it noted of the times awake before this one; ``None`` on mains.
+        known: Number of the update that was taken last, of the one that runs, the slot on trial.
+        starts: How often it has started.
+    """
+    reads = config["interval"] * (1 if rests is None else rests.rarely)
+    number, running, trial = known
+    return json.dumps(
+        {
+            "state": "online",
+            "board": board.uid,
+            "version": VERSION,
+            "epoch": log.epoch,
+            "next_seq": log.next_seq,
+            "backlog": log.backlog,
+            "damaged": log.damaged,
+            "evicted": log.evicted,
+            "worn": log.worn,
+            "kind": board.kind,
+            "number": number,
+            "running": running,
+            "trial": trial,
+            "interval": reads * (config["deliver_every"] if config["power"] == "battery" else 1),
+            "reads": reads,
+            "revision": config["revision"],
+            "reset": board.reset_cause,
+            "starts": starts,
+            "call": node.call,
+            "points": [point(table, quantity) for table, sensor in node.sensors for quantity in sensor.quantities],
+            "overruns": 0 if rests is None else rests.overruns,
+            "low": rests is not None and rests.low,
+        }
+    ).encode()
