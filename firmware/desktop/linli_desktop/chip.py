@@ -29,7 +29,7 @@ class Module:
 class Pin:
     """One pin; nobody moves it."""
 
-    IN, OUT, PULL_UP, IRQ_FALLING = 0, 1, 2, 2
+    IN, OUT, PULL_UP, IRQ_FALLING, IRQ_RISING = 0, 1, 2, 2, 1
 
     def __init__(self, number, _mode=0, _pull=None):
         self._number = number
@@ -38,7 +38,7 @@ class Pin:
         """Return its level, or set it."""
         return CHIP.levels.get(str(self._number), 1) if level is None else None
 
-    def irq(self, _handler, _edge):
+    def irq(self, _handler, _edges):
         """Nothing comes by itself."""
 
 
