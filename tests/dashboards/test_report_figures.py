@@ -173,6 +173,24 @@ def test_what_is_left_out_is_in_no_sum() -> None:
     assert reckon(material(registers=registers), {METER[:2]}).uses[0].total is None
 
 
+def test_a_main_meter_is_in_no_sum_of_those_behind_it() -> None:
+    main: PointKey = ("gw", "main", "main/energy_import")
+    registers = {
+        **material().registers,
+        "electricity": {
+            METER: reckoned(hours(OCTOBER), OCTOBER),
+            main: reckoned(hours(OCTOBER, each=300.0), OCTOBER),
+        },
+    }
+    devices = {**material().devices, main[:2]: Device("gw", "main", "active", "bulk_electricity_meter", Titles())}
+    uses = reckon(material(registers=registers, devices=devices)).uses
+    assert [(use.utility, use.is_main, use.meters, round(use.total or 0.0, 3)) for use in uses if use.meters] == [
+        ("electricity", False, 1, 74.4),
+        ("electricity", True, 1, 223.2),
+    ]
+    assert [use.is_main for use in reckon(material(registers=registers)).uses] == [False] * 5
+
+
 def test_a_day_of_which_too_few_meters_tell_has_no_sum() -> None:
     keys: list[PointKey] = [("gw", f"m{number}", "x/energy_import") for number in range(3)]
     gap = hours(OCTOBER, leave_out=frozenset(range(24, 72)))

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -28,6 +28,9 @@ OUTSIDE: Final = "outside-alarm"
 """The kind of what stands for an alarm of another system: no device that anybody reads."""
 
 PRIORITIES: Final = ("high", "medium", "low")
+MAIN: Final = "bulk_"
+"""Begins the kind of a main meter: what it counts, the meters behind it count again."""
+
 _WORST: Final = 10
 _MOST: Final = 0.95
 """A day's sum of fewer meters than this would look like saving."""
@@ -112,6 +115,7 @@ class Use:
 
     Attributes:
         utility: Which.
+        is_main: Of main meters, and of no others; else of all others.
         unit: Of the figures.
         meters: Registers that counted.
         total: Their sum; ``None`` where none did.
@@ -125,6 +129,7 @@ class Use:
     """
 
     utility: str
+    is_main: bool
     unit: str
     meters: int
     total: float | None
@@ -248,7 +253,7 @@ def reckon(material: Material, left_out: Collection[tuple[str, str]] = ()) -> Fi
         responses=tuple(_response(priority, material) for priority in PRIORITIES),
         alarm_days={priority: _alarm_days(priority, material) for priority in PRIORITIES},
         worst_rules=tuple((rule, count, len(subjects[rule])) for rule, count in rules.most_common(_WORST)),
-        uses=tuple(_use(utility, material, left_out) for utility in UTILITIES),
+        uses=tuple(_uses(material, left_out)),
         cold=_cold_units(material),
         lost=_lost(material),
     )
@@ -356,7 +361,20 @@ def _alarm_days(priority: str, material: Material) -> tuple[int | None, ...]:
     return tuple(counted[day] if day <= today else None for day in month)
 
 
-def _use(utility: str, material: Material, left_out: Collection[tuple[str, str]]) -> Use:
+def _uses(material: Material, left_out: Collection[tuple[str, str]]) -> Iterator[Use]:
+    main = {key for key, device in material.devices.items() if device.kind.startswith(MAIN)}
+    for utility in UTILITIES:
+        yield _use(utility, material, main.union(left_out), is_main=False)
+        if main:
+            keys = {
+                key[:2] for registers in (material.registers, material.registers_before) for key in registers[utility]
+            }
+            of_main = _use(utility, material, (keys - main).union(left_out), is_main=True)
+            if of_main.meters:
+                yield of_main
+
+
+def _use(utility: str, material: Material, left_out: Collection[tuple[str, str]], *, is_main: bool) -> Use:
     quantity, unit = UTILITIES[utility]
     factor = float(convert(Decimal(1), vocabulary()[quantity].unit, unit))
     month = material.month
@@ -379,6 +397,7 @@ def _use(utility: str, material: Material, left_out: Collection[tuple[str, str]]
     largest = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
     return Use(
         utility=utility,
+        is_main=is_main,
         unit=unit,
         meters=len(totals),
         total=sum(totals.values()) if totals else None,

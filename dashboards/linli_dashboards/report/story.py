@@ -101,7 +101,7 @@ class _Teller:
         ]
         tiles += [
             Tile(
-                text(f"report.utility_of.{use.utility}", self._lang),
+                self._utility(use),
                 self.amount(use.total, use.unit),
                 self._against(use),
             )
@@ -248,7 +248,7 @@ class _Teller:
             heads,
             tuple(
                 (
-                    Cell(text(f"report.utility_of.{use.utility}", self._lang)),
+                    Cell(self._utility(use)),
                     Cell(f"{use.meters:,}"),
                     Cell(self.amount(use.total, use.unit)),
                     self._amount_or_unknown(use),
@@ -444,8 +444,12 @@ class _Teller:
             return Cell(self._say("unknown"), Tone.SOFT)
         return Cell(self.amount(use.before, use.unit))
 
+    def _utility(self, use: Use) -> str:
+        utility = text(f"report.utility_of.{use.utility}", self._lang)
+        return self._say("main_meters", utility=utility) if use.is_main else utility
+
     def _use(self, use: Use) -> Iterator[Block]:
-        utility, unit = text(f"report.utility_of.{use.utility}", self._lang), _UNITS.get(use.unit, use.unit)
+        utility, unit = self._utility(use), _UNITS.get(use.unit, use.unit)
         title = self._say("use_days", utility=utility, unit=unit)
         now = Layer(self._say("this_year"), _UTILITY_COLORS[use.utility], use.days)
         before = Layer(self._say("last_year"), INK, use.days_before)
