@@ -57,7 +57,7 @@ bench: setup
 
 grafana-api: setup
 	$(BIN)/python -m linli_sim.grafana_api
-	$(BIN)/pytest tests/dashboards/test_push.py tests/dashboards/test_grafana_api.py
+	$(BIN)/pytest tests/dashboards/test_push.py tests/dashboards/test_push_others.py tests/dashboards/test_grafana_api.py
 
 boards: setup
 	$(BIN)/linli-boards build dashboards/generated

@@ -96,7 +96,9 @@ def test_where_no_font_has_a_letter_a_mark_stands_and_the_reader_is_told(font: F
     assert words.count(MARK) >= 4 * len("שדרותקומה") + 1
     assert f"No font on this machine has {pdf.unwritten}" in " ".join(words.split())
     assert "fonts-noto-core (or fonts-dejavu-core and fonts-unifont" in " ".join(words.split())
-    assert as_pdf(document("1 号冷库"), font).unwritten == ""
+    fonts = Fonts(font)
+    assert [piece.words for piece in fonts.pieces_of("1 号冷库")] == ["1 号冷库"]
+    assert fonts.unwritten == ""
 
 
 def test_every_script_of_which_there_is_a_font_is_written(font: Font, tmp_path: Path) -> None:
