@@ -19,7 +19,7 @@ class Mark:
         name: ``board.mark.<name>`` is its title.
         measurement, where: What is asked for.
         says: Column that the mark says; ``{lang}`` is the language.
-        tags: Columns besides.
+        tags: Columns besides, in what people call them.
         shade: Its colour.
         shown: Whether it is on at first.
         may_be_empty: Key of the text that says why there may be none.
@@ -34,14 +34,25 @@ class Mark:
     shown: bool = True
     may_be_empty: str = ""
 
+    def columns(self, lang: Language) -> list[str]:
+        """Return the column that the mark says, and those besides."""
+        return [name.replace("{lang}", lang) for name in (self.says, *self.tags)]
+
 
 MARKS: Final = (
-    Mark("alarms", "alarm_change", "title_{lang}", ("priority", "device"), Shade.DANGER, ("\"event\" = 'raise'",)),
+    Mark(
+        "alarms",
+        "alarm_change",
+        "title_{lang}",
+        ("priority_{lang}", "device_{lang}"),
+        Shade.DANGER,
+        ("\"event\" = 'raise'",),
+    ),
     Mark(
         "handled",
         "alarm_change",
         "said_{lang}",
-        ("priority", "device"),
+        ("priority_{lang}", "device_{lang}"),
         Shade.GOOD,
         ('"event" =~ /^(acknowledge|assign|comment|reset|shelve|unshelve)$/',),
         may_be_empty="board.empty.none_handled",
@@ -50,7 +61,7 @@ MARKS: Final = (
         "work_orders",
         "work_order",
         "title_{lang}",
-        ("state", "device"),
+        ("state", "device_{lang}"),
         Shade.NOTICE,
         shown=False,
         may_be_empty="board.empty.work_orders",
@@ -59,7 +70,7 @@ MARKS: Final = (
         "outages",
         "event",
         "said_{lang}",
-        ("type", "gateway"),
+        ("gateway_{lang}",),
         Shade.CAUTION,
         ('"type" =~ /^linli\\.(link\\.(down|up)|device\\.(silent|back))$/',),
         may_be_empty="board.empty.outages",
@@ -68,7 +79,7 @@ MARKS: Final = (
         "swaps",
         "event",
         "said_{lang}",
-        ("type", "device"),
+        ("device_{lang}",),
         Shade.QUIET,
         ("\"type\" = 'linli.device.swapped'",),
         may_be_empty="board.empty.swaps",
@@ -79,11 +90,10 @@ MARKS: Final = (
 class Target(AnnotationTarget):
     """What a mark asks, as Grafana's InfluxDB source takes it; the schema knows only its own source's form."""
 
-    def __init__(self, statement: str, says: str, tags: str) -> None:
+    def __init__(self, statement: str, columns: list[str]) -> None:
         super().__init__(limit=1000, match_any=False, tags=[], type_val="tags")
         self.statement = statement
-        self.says = says
-        self.columns = tags
+        self.says, *self.columns = columns
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a dashboard's JSON has it."""
@@ -95,7 +105,7 @@ class Target(AnnotationTarget):
             "queryType": "tags",
             "fromAnnotations": True,
             "textColumn": self.says,
-            "tagsColumn": self.columns,
+            "tagsColumn": ",".join(self.columns),
         }
 
 
@@ -107,7 +117,7 @@ def annotations(lang: Language, source: DataSourceRef, whom: Whom = Whom.PLACE) 
             datasource=source,
             enable=mark.shown,
             icon_color=mark.shade.value,
-            target=Target(asked(mark, lang, whom), mark.says.replace("{lang}", lang), ",".join(mark.tags)),
+            target=Target(asked(mark, lang, whom), mark.columns(lang)),
         )
         for mark in MARKS
     ]
@@ -115,7 +125,6 @@ def annotations(lang: Language, source: DataSourceRef, whom: Whom = Whom.PLACE) 
 
 def asked(mark: Mark, lang: Language, whom: Whom) -> str:
     """Return the statement that asks for marks of a kind."""
-    says = mark.says.replace("{lang}", lang)
-    columns = ", ".join(f'"{name}"' for name in (says, *mark.tags))
+    columns = ", ".join(f'"{name}"' for name in mark.columns(lang))
     where = " AND ".join(["$timeFilter", *place(whom), *mark.where])
     return f'SELECT {columns} FROM "{mark.measurement}" WHERE {where}'  # noqa: S608 - made of our own names

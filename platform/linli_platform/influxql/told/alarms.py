@@ -276,6 +276,7 @@ class Health:
 
 def _tags(known: Known, sort: Sort) -> dict[str, str]:
     own = {"rule": sort.rule, "category": sort.category, "priority": sort.priority, "point": sort.point}
+    own |= {f"priority_{lang}": text(f"priority.{sort.priority}", lang) for lang in LANGUAGES}
     rule = known.alarms.engine.rules.get(sort.rule)
     # As a rule is called now, or by its id where it is gone: one title in all of the time shown.
     own |= {f"rule_{lang}": (rule and rule.title.in_language(lang)) or sort.rule for lang in LANGUAGES}
