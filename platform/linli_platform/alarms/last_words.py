@@ -19,59 +19,59 @@ _FOR_EVER: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    subject: str
+    """A last word: when it was said, and until when it counts."""
+
     since: Instant
     until: Instant = _FOR_EVER
 
 
 class LastWords:
-    """The devices whose points say that they save power, as the newest readings have it."""
+    """The devices that said that they save power, and nothing since: by gateway and device."""
 
     def __init__(self) -> None:
-        self._points: dict[int, _Said] = {}
+        self._said: dict[str, _Said] = {}
+        self._subjects: dict[int, str] = {}
 
     def recall(self, rows: Iterable[LatestRow], now: Instant) -> None:
         """Take in the newest reading of each series, after a start."""
-        for row in rows:
-            self._note(row.series, row.quality, row.time, now)
+        for row in sorted(rows, key=lambda row: row.time):
+            self._note(self._subject(row.series), row.quality, row.time, now)
 
     def observe(self, columns: Columns, now: Instant) -> bool:
         """Take in what a commit brought; tell whether other devices save power than before it."""
         found = columns.quality == SAVING_POWER
-        if self._points:
-            found |= np.isin(columns.series, list(self._points))
+        if self._said:
+            # Whatever else such a device says is a word after its last: a point of it may be gone for good.
+            series = np.unique(columns.series)
+            theirs = [number for number in series.tolist() if self._subject(columns.info(number)) in self._said]
+            found |= np.isin(columns.series, theirs)
         rows = np.flatnonzero(found)
-        if not len(rows):
-            return False
-        before = self._subjects()
+        before = set(self._said)
         for row in rows[np.argsort(columns.time[rows], kind="stable")].tolist():
-            series = columns.info(int(columns.series[row]))
-            self._note(series, int(columns.quality[row]), int(columns.time[row]), now)
-        return before != self._subjects()
+            subject = self._subject(columns.info(int(columns.series[row])))
+            self._note(subject, int(columns.quality[row]), int(columns.time[row]), now)
+        return before != set(self._said)
 
-    def _subjects(self) -> set[str]:
-        return {said.subject for said in self._points.values()}
+    def _subject(self, series: SeriesInfo) -> str:
+        if (known := self._subjects.get(series.id)) is None:
+            known = self._subjects[series.id] = f"{series.gateway}/{series.device}"
+        return known
 
-    def _note(self, series: SeriesInfo, quality: int, time: Instant, now: Instant) -> None:
-        said = self._points.get(series.id)
+    def _note(self, subject: str, quality: int, time: Instant, now: Instant) -> None:
+        said = self._said.get(subject)
         if quality == SAVING_POWER:
-            since = time if said is None else said.since
-            self._points[series.id] = _Said(f"{series.gateway}/{series.device}", since)
-        elif said is not None and time >= said.since and said.until == _FOR_EVER:
-            self._points[series.id] = _Said(said.subject, said.since, now + BACK_AFTER)
+            self._said[subject] = _Said(time if said is None else min(said.since, time))
+        elif said is not None and time > said.since and said.until == _FOR_EVER:
+            self._said[subject] = _Said(said.since, now + BACK_AFTER)
 
     def forget(self, now: Instant) -> bool:
         """Let go of devices that are back; tell whether there were any."""
-        over = [number for number, said in self._points.items() if said.until <= now]
-        for number in over:
-            del self._points[number]
+        over = [subject for subject, said in self._said.items() if said.until <= now]
+        for subject in over:
+            del self._said[subject]
         return bool(over)
 
     def since(self, subject: str, now: Instant) -> Instant | None:
         """Return since when a device, or the one that a point is of, saves power; ``None`` where it does not."""
-        times = [
-            said.since
-            for said in self._points.values()
-            if said.until > now and (subject == said.subject or subject.startswith(f"{said.subject}/"))
-        ]
-        return min(times, default=None)
+        said = self._said.get("/".join(subject.split("/")[:2]))
+        return said.since if said is not None and said.until > now else None

@@ -224,6 +224,19 @@ async def test_the_list_of_what_is_hidden_says_why_a_node_is_silent(
         assert words in page
 
 
+async def test_a_point_that_is_gone_for_good_hides_no_later_silence(tmp_path: Path, clock: Clock) -> None:
+    async with open_site(tmp_path, clock) as site:
+        said_last(site, clock)
+        await live(site, clock, 30)
+        # New cells, and another configuration: its rope is gone, and with it whoever could take its word back.
+        site.commit("gw", [("leak-1/door_open", clock(), 0.0), ("leak-1/battery_low", clock(), 0.0)])
+        await site.settle()
+        assert await shown_and_hidden(site) == (set(), [])
+    async with open_site(tmp_path, clock) as site:
+        await live(site, clock, 30)
+        assert await shown_and_hidden(site) == ({"system.device-silent"}, [])
+
+
 async def test_what_a_device_says_again_of_the_time_before_its_last_word_is_no_word_after_it(
     site: Site, clock: Clock
 ) -> None:
