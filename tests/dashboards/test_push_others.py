@@ -103,3 +103,29 @@ def test_several_communities_in_one_organisation_are_warned_of(
     assert "whoever may sign in to it can ask every data source there" in capsys.readouterr().out
     assert push("--dry-run") == 0
     assert "whoever may sign in" not in capsys.readouterr().out
+
+
+def test_a_community_whose_id_changed_keeps_its_name(
+    push: Push, organisation: Organisation, communities: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Grafana takes no two teams and no two data sources of one name: what goes makes room for what comes."""
+    assert push("--communities", str(communities)) == 0
+    communities.write_text(communities.read_text().replace('area = "lake"', 'area = "lake-2"'))
+    assert push("--communities", str(communities)) == 0, capsys.readouterr()
+    assert set(organisation.sources) == {"linli-spring", "linli-lake-2"}
+    names = sorted(str(team["name"]) for team in organisation.teams.values())
+    assert names == ["Linli: Lake Side", "Linli: Spring Garden"]
+    organisation.asked.clear()
+    assert push("--communities", str(communities)) == 0
+    assert organisation.writes() == []
+
+
+def test_a_team_of_others_with_a_communitys_name_is_told_before_anything_is_changed(
+    push: Push, organisation: Organisation, communities: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    organisation.teams[7] = {"name": "Linli: Lake Side", "email": ""}
+    assert push("--communities", str(communities)) == 2
+    assert organisation.writes() == []
+    assert (
+        "team linli-lake: a team called 'Linli: Lake Side' is there that is not this community's; rename it in Grafana"
+    ) in capsys.readouterr().err

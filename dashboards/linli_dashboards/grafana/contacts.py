@@ -69,13 +69,17 @@ class Contacts:
         listed = grafana.find("reading the contact points", list[_Contact], api.get_contactpoints)
         self._present = {contact.uid: contact for contact in listed or ()}
 
-    def steps(self, community: Community) -> Iterator[Step]:
-        """Yield what the contact point of a community needs; nothing where no token is given for it."""
+    def steps(self, community: Community, going: frozenset[str] = frozenset()) -> Iterator[Step]:
+        """Yield what the contact point of a community needs; nothing where no token is given for it.
+
+        Those that are ``going`` have gone by then.
+        """
         if not community.alarms_token:
             return
         point = self._wanted(community)
         present = self._present.get(point.uid)
-        taken = any(other.name == point.name and other.uid != point.uid for other in self._present.values())
+        others = (other for other in self._present.values() if other.uid != point.uid and other.uid not in going)
+        taken = any(other.name == point.name for other in others)
         if taken or (present is not None and not present.is_ours):
             yield Step(Action.KEPT, Kind.CONTACT, point.uid, point.name, Why.FOREIGN)
             return

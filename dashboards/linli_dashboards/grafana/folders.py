@@ -52,7 +52,9 @@ class Folders:
         self._grafana = grafana
         self._lang = lang
         self._folders = {folder.uid: folder for folder in self._listed()}
-        self._teams = {team.email: team for team in self._all_teams() if team.email}
+        teams = self._all_teams()
+        self._teams = {team.email: team for team in teams if team.email}
+        self._names = {team.name: team.email for team in teams}
 
     def has(self, community: Community) -> bool:
         """Tell whether its folder is there."""
@@ -66,7 +68,7 @@ class Folders:
             yield self._permissions(community)
 
     def leftovers(self, wanted: Sequence[Community], boards: Boards, going: frozenset[str]) -> Iterator[Step]:
-        """Yield what becomes of folders and teams of communities that are wanted no more.
+        """Yield what becomes of folders of communities that are wanted no more.
 
         Args:
             wanted: Those that are.
@@ -91,6 +93,10 @@ class Folders:
                 yield Step(Action.REMOVE, Kind.FOLDER, folder.uid, folder.title, run=run)
             else:
                 yield Step(Action.KEPT, Kind.FOLDER, folder.uid, folder.title, Why.IN_USE)
+
+    def teams_left(self, wanted: Sequence[Community]) -> Iterator[Step]:
+        """Yield what becomes of teams of communities that are wanted no more."""
+        api = self._grafana.api
         marks = {community.team for community in wanted if community.area}
         for email, team in self._teams.items():
             if email in marks or not _is_mark(email):
@@ -100,6 +106,16 @@ class Folders:
                 continue
             run = partial(self._grafana.find, f"removing team {team.name}", object, api.teams.delete_team, team.id)
             yield Step(Action.REMOVE, Kind.TEAM, email.partition("@")[0], team.name, run=run)
+
+    def check_names(self, wanted: Sequence[Community], going: frozenset[str]) -> None:
+        """Raise :class:`GrafanaConflict` where another team bears the name of a community's, and does not go."""
+        for community in wanted:
+            name = folder_title(community, self._lang)
+            mark = self._names.get(name)
+            if community.area and mark is not None and mark != community.team and mark.partition("@")[0] not in going:
+                found = f"a team called {name!r} is there that is not this community's"
+                remedy = "rename it in Grafana (or take its members out, if a community left it), then push again"
+                raise GrafanaConflict(f"{self._grafana.url}: team {community.uid}", found, remedy)
 
     def _present(self, uid: str) -> _Folder | None:
         """Return a folder, wherever somebody put it: what is listed is not in another one."""

@@ -11,8 +11,8 @@ from linli_dashboards.grafana.connection import Grafana
 from linli_dashboards.grafana.contacts import Contacts
 from linli_dashboards.grafana.folders import Folders
 from linli_dashboards.grafana.sources import Reach, Sources
-from linli_dashboards.grafana.step import Action, Step
-from linli_dashboards.grafana.wanted import Board, Community, copies
+from linli_dashboards.grafana.step import Action, Kind, Step
+from linli_dashboards.grafana.wanted import Board, Community, copies, folder_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,25 @@ def plan(grafana: Grafana, wanted: Wanted) -> Iterator[Step]:
     boards = Boards(grafana, replace_edited=wanted.replace_edited)
     sources = Sources(grafana, wanted.platform, wanted.lang)
     contacts = Contacts(grafana, wanted.platform, wanted.lang)
+    left = [
+        *folders.teams_left(wanted.communities),
+        *sources.leftovers(wanted.communities),
+        *contacts.leftovers(wanted.communities),
+    ]
+    # Grafana takes no two of one name: what goes makes room for what comes, where a community's id has changed.
+    names = {folder_title(community, wanted.lang) for community in wanted.communities}
+    first = [step for step in left if step.action is Action.REMOVE and step.title in names]
+    yield from first
+    going_sources = frozenset(step.uid for step in first if step.kind is Kind.SOURCE)
+    going_teams = frozenset(step.uid for step in first if step.kind is Kind.TEAM)
+    going_contacts = frozenset(step.uid for step in first if step.kind is Kind.CONTACT)
+    folders.check_names(wanted.communities, going_teams)
     uids: set[str] = set()
     for community in wanted.communities:
-        source = sources.step(community)
+        source = sources.step(community, going_sources)
         yield from folders.steps(community)
         yield source
-        yield from contacts.steps(community)
+        yield from contacts.steps(community, going_contacts)
         own = copies(wanted.boards, community)
         uids.update(str(board["uid"]) for board in own)
         yield from boards.steps(community.uid, own, folder_is_new=not folders.has(community))
@@ -59,8 +72,7 @@ def plan(grafana: Grafana, wanted: Wanted) -> Iterator[Step]:
     yield from leftovers
     going = frozenset(step.uid for step in leftovers if step.action is Action.REMOVE)
     yield from folders.leftovers(wanted.communities, boards, going)
-    yield from sources.leftovers(wanted.communities)
-    yield from contacts.leftovers(wanted.communities)
+    yield from (step for step in left if step not in first)
 
 
 def take(steps: Iterable[Step]) -> None:

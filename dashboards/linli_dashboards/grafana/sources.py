@@ -68,14 +68,16 @@ class Sources:
         listed = grafana.call("reading the data sources", list[_Source], ask)
         self._present = {source.uid: source for source in listed}
 
-    def step(self, community: Community) -> Step:
-        """Return what the data source of a community needs."""
+    def step(self, community: Community, going: frozenset[str] = frozenset()) -> Step:
+        """Return what the data source of a community needs; those that are ``going`` have gone by then."""
         body = self._body(community)
         uid, name = community.uid, str(body["name"])
         present = self._present.get(uid)
         api = self._grafana.api
         what = f"saving data source {uid}"
-        stranger = any(other.name == name and other.uid != uid for other in self._present.values())
+        stranger = any(
+            other.name == name and other.uid != uid and other.uid not in going for other in self._present.values()
+        )
         if stranger or (present is not None and not present.is_ours):
             return Step(Action.KEPT, Kind.SOURCE, uid, name, Why.FOREIGN)
         if present is None:
