@@ -42,8 +42,9 @@ class LastWords:
         found = columns.quality == SAVING_POWER
         if self._said:
             # Whatever else such a device says is a word after its last: a point of it may be gone for good.
-            series = np.unique(columns.series)
-            theirs = [number for number in series.tolist() if self._subject(columns.info(number)) in self._said]
+            known, info = self._subjects, columns.info
+            came = np.unique(columns.series).tolist()
+            theirs = [each for each in came if (known.get(each) or self._subject(info(each))) in self._said]
             found |= np.isin(columns.series, theirs)
         rows = np.flatnonzero(found)
         before = set(self._said)
