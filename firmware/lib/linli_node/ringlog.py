@@ -66,6 +66,8 @@ class RingLog:
         self._befores = array("I", bytes(4 * flash.blocks))
         self._newest = -1
         self._offset = 0
+        # The record written last, as it goes out, until it is acknowledged: it need not be looked for on the flash.
+        self._fresh = None
 
     @property
     def backlog(self):
@@ -101,6 +103,7 @@ class RingLog:
             raise ValueError("a record of " + str(len(payload)) + " bytes; " + str(self.largest) + " at most")
         seq = self.next_seq
         self._write(_RECORD, seq, payload)
+        self._fresh = seq, self._last + 1, payload
         self._last = seq
         self.next_seq = seq + 1
         return seq
@@ -110,6 +113,8 @@ class RingLog:
         if seq == self.acked or not 0 <= seq < self.next_seq:
             return False
         self.acked = seq
+        if self._fresh is not None and seq >= self._fresh[0]:
+            self._fresh = None
         if self._memory is None or not self._memory.set(struct.pack("<II", int(self.epoch, 16), seq)):
             try:
                 self._write(_ACKED, seq, b"")
@@ -123,7 +128,11 @@ class RingLog:
 
         ``since`` is the number after the record before it: the receiver that has all below it misses nothing.
         """
-        floor, block, before = max(self.acked, after), self._following(self._newest), 0
+        floor, fresh = max(self.acked, after), self._fresh
+        if fresh is not None and fresh[1] <= floor + 1 <= fresh[0]:
+            yield fresh
+            return
+        block, before = self._following(self._newest), 0
         while block >= 0:
             following = self._after(block)
             if following >= 0 and self._befores[following] <= floor:

@@ -161,6 +161,9 @@ class Memory:
     content. All that sixteen sensors may ask for fits (tests/firmware/test_boards.py reckons it).
     """
 
+    # What was read last, and what it says: a dozen questions of one time awake take it apart once.
+    _held, _parts = b"", {}
+
     def __init__(self, name):
         self._name = name.encode()
 
@@ -168,6 +171,8 @@ class Memory:
     def _all():
         """Return what is held, by name; what another program left there, or a power-up, is none of it."""
         held, found, start = machine.RTC().memory(), {}, 1
+        if held == Memory._held:
+            return Memory._parts
         while held[:1] == _LAYOUT and start + 3 <= len(held):
             at = start + 3 + held[start]
             end = at + (held[at - 2] | held[at - 1] << 8) if at <= len(held) else at
@@ -175,6 +180,7 @@ class Memory:
                 break
             found[held[start + 1 : at - 2]] = held[at:end]
             start = end
+        Memory._held, Memory._parts = held, found
         return found
 
     @staticmethod
@@ -183,6 +189,7 @@ class Memory:
         for name, content in parts.items():
             held += bytes((len(name),)) + name + bytes((len(content) & 0xFF, len(content) >> 8)) + content
         machine.RTC().memory(held)
+        Memory._held, Memory._parts = held, parts
 
     def get(self):
         """Return the bytes that were set; none after a power cut."""
@@ -190,7 +197,9 @@ class Memory:
 
     def set(self, content):
         """Hold bytes; tell whether there was room. Where there was none, those of before are gone too."""
-        parts = self._all()
+        parts = dict(self._all())
+        if parts.get(self._name) == content:
+            return True
         parts[self._name] = content
         try:
             self._keep(parts)

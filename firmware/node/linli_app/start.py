@@ -7,10 +7,12 @@ from linli_app.settings import check, known, load
 from linli_node.forget import forget
 
 _LISTEN_MS = 3000
+_SLOW = ("ds18b20",)
+"""Kinds of sensors that measure for longer than all else takes, and need nobody meanwhile."""
 
 
 def _begin(board, config):
-    """Let begin what takes longest, while the rest of the program is still being loaded: the radio, then the sensors.
+    """Let begin what takes longest, while the rest of the program is still being loaded: a probe, and the radio.
 
     That it is time to speak stands in the memory that outlasts sleep. Returns what was noted there, and the sensors.
     """
@@ -22,17 +24,20 @@ def _begin(board, config):
     rests, pins = rests_of(board), board.woken_pins
     counted = [table["pin"] for table in tables if table["kind"] == "pulse"]
     is_news = any(pin not in counted for pin in pins)
-    # What only counted a pulse speaks when the time for a reading has come.
-    if board.woke and (is_news or not pins) and rests.speaks(urgent=is_news):
-        board.begin(config["wifi"])
+    # What only counted a pulse reads and speaks when the time for it has come.
+    due = is_news or not pins
     from linli_app.sensors import make  # noqa: PLC0415 - let go again
 
-    sensors = [(table, make(table, board)) for table in tables]
-    forget("linli_app.sensors")
-    if is_news or not pins:
+    # A probe takes longer than the radio does, and is asked in a moment.
+    sensors = [(table, make(table, board) if table["kind"] in _SLOW else None) for table in tables]
+    if due:
         for _, sensor in sensors:
-            if hasattr(sensor, "begin"):
+            if sensor is not None:
                 sensor.begin()
+        if board.woke and rests.speaks(urgent=is_news):
+            board.begin(config["wifi"])
+    sensors = [(table, sensor or make(table, board)) for table, sensor in sensors]
+    forget("linli_app.sensors")
     return rests, sensors
 
 

@@ -81,7 +81,7 @@ async def heap_peak_kb() -> float:
 
 _EVERY: Final = 4
 _INTERVAL_S: Final = 900
-_TIMES: Final = 3
+_TIMES: Final = 5
 _MEASURED: dict[str, list[Awake]] = {}
 
 
@@ -150,7 +150,7 @@ async def _measured() -> dict[str, list[Awake]]:
 async def wake_s() -> float:
     """From the wake of an ESP32-C3, its boot included, to its sleep: read, logged, delivered over TLS, acknowledged.
 
-    The least of three: what else the machine does meanwhile is none of the node's.
+    The least of five: what else the machine does meanwhile is none of the node's.
     """
     return min(one.awake_ms for one in (await _measured())["spoken"]) / 1000
 
