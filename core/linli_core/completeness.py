@@ -36,6 +36,14 @@ class Completeness:
         return None if self.expected is None else max(0, self.expected - self.received)
 
     @property
+    def fulfilled(self) -> int | None:
+        """Good readings as far as they should have come; ``None`` where that is unknown.
+
+        Of several days or points the share is the sum of these by that of what was expected.
+        """
+        return None if self.expected is None else min(self.good, self.expected)
+
+    @property
     def share(self) -> float | None:
         """Good readings of those that should have come, 0 to 1; ``None`` where that is unknown."""
         return min(1.0, self.good / self.expected) if self.expected else None

@@ -60,11 +60,11 @@ def test_nothing_is_expected_before_the_first_plan_nor_after_the_last_word_of_a_
 
 def test_unknown_is_never_zero() -> None:
     unknown = Completeness(None, 5, 4, 0)
-    assert (unknown.missing, unknown.share) == (None, None)
+    assert (unknown.missing, unknown.fulfilled, unknown.share) == (None, None, None)
     known = Completeness(10, 7, 6, 2)
-    assert (known.missing, known.share) == (3, 0.6)
+    assert (known.missing, known.fulfilled, known.share) == (3, 6, 0.6)
     too_many = Completeness(10, 12, 12, 0)
-    assert (too_many.missing, too_many.share) == (0, 1.0)
+    assert (too_many.missing, too_many.fulfilled, too_many.share) == (0, 10, 1.0)
 
 
 NAMES = st.builds(

@@ -354,6 +354,7 @@ def test_the_boards_tell_the_same_figures(district: Figures, platform: str, boar
     assert told("electricity", "elsewhere") == pytest.approx(totals["electricity"])
     assert told("water", "elsewhere") == pytest.approx(totals["water"])
     assert told("gas-heat", "heat_by_device") == pytest.approx(totals["heat"])
+    assert told("completeness", "share") == pytest.approx(figures.share.part)
     assert told("completeness", "missing") == figures.share.missing
     assert told("completeness", "late") == figures.share.late
     days = (month.end - month.start).total_seconds() / 86_400

@@ -8,6 +8,9 @@ from linli_dashboards.boards.parts import TO_DEVICE
 from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
 
+OF_EXPECTED: Final = 'sum("fulfilled") / sum("expected")'
+"""Of all points together: a mean of their shares would count a meter read once a day like one read every second."""
+
 _SHARE: Final = ((0.0, Shade.DANGER), (0.95, Shade.CAUTION), (0.99, Shade.GOOD))
 
 
@@ -33,7 +36,7 @@ COMPLETENESS: Final = Board(
         Panel(
             "board.completeness.share",
             Look.FIGURE,
-            (_of('1 - sum("missing") / sum("expected")', "share", Window.WHOLE),),
+            (_of(OF_EXPECTED, "share", Window.WHOLE),),
             width=6,
             height=5,
             limits=_SHARE,
@@ -65,14 +68,14 @@ COMPLETENESS: Final = Board(
         Panel(
             "board.completeness.by_gateway",
             Look.BARS,
-            (_of('mean("share")', "share", Window.DAY, "gateway"),),
+            (_of(OF_EXPECTED, "share", Window.DAY, "gateway"),),
             lowest=0,
             highest=1,
         ),
         Panel(
             "board.completeness.by_quantity",
             Look.RANKING,
-            (_of('mean("share")', "share", Window.WHOLE, "quantity"),),
+            (_of(OF_EXPECTED, "share", Window.WHOLE, "quantity"),),
             limits=_SHARE,
             lowest=0,
             highest=1,
@@ -83,7 +86,7 @@ COMPLETENESS: Final = Board(
             Look.TABLE,
             (
                 _of(
-                    'mean("share")',
+                    OF_EXPECTED,
                     "share",
                     Window.WHOLE,
                     "gateway",

@@ -4,6 +4,7 @@ from typing import Final
 
 from linli_dashboards.ask import Aggregate, Ask, Column, Record, Shape, Whom, Window
 from linli_dashboards.board import Board
+from linli_dashboards.boards.completeness import OF_EXPECTED
 from linli_dashboards.boards.parts import alarm_systems
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.panel import Look, Panel, Row
@@ -43,7 +44,7 @@ DISTRICT: Final = Board(
                 _record("gateway_state", 'sum("away")', "count", "away"),
                 _record("device_state", 'count("silent")', "count", "devices"),
                 _record("device_state", 'sum("silent")', "count", "silent"),
-                _record("completeness", 'mean("share")', "share", "complete", now=False),
+                _record("completeness", OF_EXPECTED, "share", "complete", now=False),
             ),
             width=24,
             height=9,
@@ -79,7 +80,7 @@ DISTRICT: Final = Board(
             (
                 Record(
                     "completeness",
-                    (Column('mean("share")', "share", "board.column.complete", alias="share"),),
+                    (Column(OF_EXPECTED, "share", "board.column.complete", alias="share"),),
                     by=_BY,
                     window=Window.DAY,
                     whom=Whom.AREA,

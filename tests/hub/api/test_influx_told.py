@@ -338,9 +338,14 @@ async def test_what_is_told_adds_up_to_its_rows(told: Site, name: str, field: st
 async def test_the_completeness_of_a_place_adds_up_to_its_points(told: Site) -> None:
     window = f" WHERE time >= {told.clock() * 1000} - 2d AND time <= {told.clock() * 1000}"
     rows = await asked(told, f"SELECT * FROM completeness{window}")
-    found = await asked(told, f"SELECT mean(share) AS m, sum(missing) AS n FROM completeness{window} GROUP BY building")
+    whole = "sum(fulfilled) / sum(expected) AS s"
+    found = await asked(
+        told, f"SELECT mean(share) AS m, sum(missing) AS n, {whole} FROM completeness{window} GROUP BY building"
+    )
     for one in found:
         own = [row for row in rows if (row["building"] or "") == one["building"]]
         assert one["m"] == pytest.approx(sum(row["share"] for row in own) / len(own))
         assert one["n"] == sum(row["missing"] for row in own)
+        good = sum(min(row["good"], row["expected"]) for row in own)
+        assert one["s"] == pytest.approx(good / sum(row["expected"] for row in own))
     assert {one["building"] for one in found} == {row["building"] or "" for row in rows}

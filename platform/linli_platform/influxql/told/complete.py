@@ -20,6 +20,7 @@ from linli_platform.store.query import Measure, Steps, taken_together
 
 _FIELDS: Final = {
     "expected": Kind.INTEGER,
+    "fulfilled": Kind.INTEGER,
     "good": Kind.INTEGER,
     "late": Kind.INTEGER,
     "missing": Kind.INTEGER,
