@@ -95,11 +95,12 @@ def provision(
         raise BoardTrouble("other_name", board.port, node=held, wanted=node)
     if not replace and holder not in {"", uid}:
         raise BoardTrouble("name_given", board.port, node=node, board=holder)
+    # In the broker's file before it is on the board: one that nobody knows would be a wasted attempt each day. And made
+    # before the name is this board's: if this is broken off, the next time still knows that the key was another's.
+    key = shared_key(shared, node, configuration, fresh=holder not in {"", uid}) if board.facts.shares_keys else b""
     given.give(node, uid, board.facts.kind)
     if held != node:
         wipe(board)
-    # In the broker's file before it is on the board: one that nobody knows would be a wasted attempt each day.
-    key = shared_key(shared, node, configuration, fresh=holder not in {"", uid}) if board.facts.shares_keys else b""
     keys = _keys(identity, update_key, key)
     files = {**{f"{KEYS_FOLDER}/{name}": content for name, content in keys.items()}, CONFIGURATION: configuration}
     for path, content in files.items():

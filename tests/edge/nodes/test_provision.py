@@ -14,13 +14,14 @@ from cryptography import x509
 from linli_core.catalogue import Language
 from linli_core.errors import ConfigError
 from linli_edge.cli import WRONG, main
-from linli_edge.nodes import serial_board, serial_command
+from linli_edge.nodes import provisioning, serial_board, serial_command
 from linli_edge.nodes.build import read_key
 from linli_edge.nodes.configuration import read_configuration, with_wifi, written
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.provisioning import name_of
 from linli_edge.nodes.serial_board import SerialBoard, facts
 from linli_edge.nodes.shared import SharedKeys
+from linli_edge.nodes.trouble import BoardTrouble
 from linli_sim.nodes.plugged import PluggedBoard
 
 pytestmark = pytest.mark.system
@@ -149,6 +150,10 @@ def test_what_a_phone_brings_is_written_into_a_file_unless_a_board_has_the_name(
     assert held == {**CONFIG, "node": "door-1"}
 
 
+def _pulled(board: SerialBoard) -> None:
+    raise BoardTrouble("broke_off", board.port)
+
+
 ON_BATTERY = json.dumps({**CONFIG, "power": "battery"})
 
 
@@ -182,7 +187,11 @@ def test_for_which_boards_a_phones_file_is_stands_beside_it(capsys: pytest.Captu
 
 
 def test_a_node_on_a_battery_is_given_a_shared_key_that_goes_where_its_name_goes(
-    flashed: PluggedBoard, tmp_path: Path, flash_file: Path, capsys: pytest.CaptureFixture[str]
+    flashed: PluggedBoard,
+    tmp_path: Path,
+    flash_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert main(["node", "keys", "--shared", "--lang", "en"]) == 0
     assert "nodes-pki/shared.keys: the file of shared keys is made" in capsys.readouterr().out
@@ -199,6 +208,10 @@ def test_a_node_on_a_battery_is_given_a_shared_key_that_goes_where_its_name_goes
     shutil.copyfile(flash_file, tmp_path / "second" / "flash.bin")
     with PluggedBoard(tmp_path / "second", uid="c0c0") as second:
         second.until(b"started 1")
+        with monkeypatch.context() as patch:
+            # Its cable is pulled in between; the command is given again, and the name is this board's by then.
+            patch.setattr(provisioning, "wipe", _pulled)
+            assert _provision(second, "door-1", "--replace") == FAILED
         assert _provision(second, "door-1", "--replace") == 0
         assert first not in keys.path.read_text()
         second.until(b"started 1", after=1)
