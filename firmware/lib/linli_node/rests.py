@@ -47,7 +47,10 @@ class Rests:
         next_s: The board's count of seconds at which the next reading is due.
         calls: Times awake that a button's call has been under way, 255 at most; 0: there is none.
         broke_down: Whether the board comes out of a breakdown of its supply.
+        weighed: Whether the battery was judged in this time awake.
     """
+
+    weighed = False
 
     def __init__(self, memory, *, broke_down=False):
         self._memory = memory
@@ -65,6 +68,7 @@ class Rests:
 
     def weigh(self, millivolts):
         """Judge the battery; where nobody measures it (``None``), a breakdown is forgiven after one long rest."""
+        self.weighed = True
         if millivolts is None:
             if self.low and self.left == 0:
                 self.low = False

@@ -24,7 +24,10 @@ async def wake(node, board, config, rests, most_s=_AWAKE_S):
         # A pulse is no reading: it is counted, and that is all.
         board.sleep(left, _wakes(node))
         return
-    rests.weigh(board.battery_mv())
+    if not rests.weighed:
+        rests.weigh(board.battery_mv())
+    # A Pico W goes on with the same ones.
+    rests.weighed = False
     rests.call(is_on=bool(node.call))
     awake = _Awake(node, board, config, rests)
     # What it waits for (a network, a broker) may take longer than a watchdog.

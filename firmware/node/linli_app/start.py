@@ -34,6 +34,8 @@ def _begin(board, config):
         for _, sensor in sensors:
             if sensor is not None:
                 sensor.begin()
+        # Before the radio is on: under it two cells seem emptier than they are.
+        rests.weigh(board.battery_mv())
         if board.woke and rests.speaks(urgent=is_news):
             board.begin(config["wifi"])
     sensors = [(table, sensor or make(table, board)) for table, sensor in sensors]
