@@ -24,8 +24,15 @@ def connect(client, keepalive, will=None):
 
 
 def subscribe(number, topics):
-    """Return SUBSCRIBE (§3.8), each topic at QoS 1."""
-    return packet(0x82, struct.pack(">H", number) + b"".join(string(topic) + b"\x01" for topic in topics))
+    """Return SUBSCRIBE (§3.8), each topic at QoS 1.
+
+    But that of the gateway's acknowledgements, at QoS 0: one that is lost is asked for by sending again, and to answer
+    each of them to the broker as well takes a board longer than to read it.
+    """
+    body = struct.pack(">H", number)
+    for topic in topics:
+        body += string(topic) + (b"\x00" if topic[-4:] == "/ack" else b"\x01")
+    return packet(0x82, body)
 
 
 def opening(client, topics, keepalive=60, *, will=None, first=None):
