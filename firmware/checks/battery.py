@@ -71,7 +71,7 @@ class Node:
         self.sensors = [({"kind": "pulse", "pin": 5}, pulses)]
         self.call = case.get("call", 0)
         self.failing = self.states = 0
-        self.urgent = False
+        self.urgent = self.grave = False
         self.read = self.delivered = 0
 
     async def look(self):
@@ -80,6 +80,10 @@ class Node:
     async def sample(self, *, health=True):
         self.read += 1
         self.urgent = self._case.get("urgent", False)
+        # As the node does: what is so is news as long as it was not so.
+        self.grave = bool(self._case.get("wet")) and not self.states & 1
+        self.urgent = self.urgent or self.grave
+        self.states = int(bool(self._case.get("wet")))
         if self._case.get("hangs") == "sensor":
             await asyncio.sleep(60)
 

@@ -108,6 +108,26 @@ def test_a_low_battery_ends_the_radio_after_one_last_word_until_it_has_clearly_r
     assert [kept for *_, kept in told] == [0, 1, 2, 3, 4, 4, 4]
 
 
+def test_water_is_worth_the_end_of_a_low_battery_until_it_was_told_once(unix_port: Machine) -> None:
+    low = {"mv": 2190}
+    wet = {**low, "wet": True}
+    told, _ = _wake(
+        unix_port, low, low, {**wet, **AWAY}, {**wet, **AWAY}, wet, wet, low, wet, {**wet, "broke_down": True},
+    )  # fmt: skip
+    assert _spoke(told) == [1, 0, 1, 1, 1, 0, 0, 1, 0]
+    # It broke down under it: not at once again, but again.
+    told, _ = _wake(unix_port, low, low, {**wet, "broke_down": True}, wet, wet)
+    assert _spoke(told) == [1, 0, 0, 1, 0]
+
+
+def test_water_is_tried_at_every_reading_for_a_day_though_the_gateway_is_away(unix_port: Machine) -> None:
+    wet = {"mv": 2900, "wet": True, "away": True}
+    told, _ = _wake(unix_port, *[{"mv": 2900, "away": True}] * 40, *[wet] * 200)
+    assert sum(_spoke(told)[:40]) < 8
+    assert 80 < sum(_spoke(told)[40:136]) <= 96
+    assert sum(_spoke(told)[136:]) < 8
+
+
 def test_after_a_breakdown_of_the_supply_nothing_is_said(unix_port: Machine) -> None:
     told, _ = _wake(unix_port, {"mv": 2300, "broke_down": True}, {"mv": 2300}, {"mv": 2400})
     assert _spoke(told) == [0, 0, 1]

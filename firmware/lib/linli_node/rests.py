@@ -2,8 +2,9 @@
 
 Its radio takes most of what the battery has. So a reading is taken at every wake and sent with those before it at
 every ``every``-th; what cannot wait goes at once. While the gateway is away it is tried ever more rarely. A battery
-near its end keeps the radio silent, after one last word, until it has clearly recovered. A button's call knows neither:
-it is tried after two minutes at most for its first hours, whatever failed before it, and with the last of the battery.
+near its end keeps the radio silent, after one last word, until it has clearly recovered; but for what is grave. A
+button's call knows neither: it is tried after two minutes at most for its first hours, whatever failed before it, and
+with the last of the battery.
 """
 
 import struct
@@ -84,13 +85,13 @@ class Rests:
         """How many times more rarely than it is told to it reads: a battery near its end wakes less often."""
         return _RARELY if self.low else 1
 
-    def speaks(self, *, urgent):
-        """Tell whether this is a time to speak."""
+    def speaks(self, *, urgent, grave=False):
+        """Tell whether this is a time to speak: for news, and for such as are worth the end of a battery."""
         if self.calls:
             # With its last, if need be; but a board that broke down under it rests before it tries again.
             return not self.broke_down
         if self.low:
-            return self.last_word
+            return self.last_word or (grave and not self.broke_down)
         return urgent or self.left == 0
 
     def spoke(self, every):

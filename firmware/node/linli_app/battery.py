@@ -14,6 +14,8 @@ from linli_node.errors import LinkError
 _AWAKE_S = const(20)
 """What a node on a battery may spend awake, whatever happens."""
 _FEED_MS = const(250)
+_INSISTS = const(96)
+"""Attempts in vain until what is grave is tried no more often than the rest: a day of them, at 900 s."""
 
 
 async def wake(node, board, config, rests, most_s=_AWAKE_S):
@@ -92,7 +94,7 @@ class _Awake:
         self._board = board
         self._every = config["deliver_every"]
         self._rests = rests
-        self._is_read = False
+        self._is_read = self._is_told = False
         self._spoken = []
         self.speaking = None
 
@@ -108,14 +110,15 @@ class _Awake:
         elif longest and not any(config["kind"] in ("pulse", "button") for config, _ in node.sensors):
             # Nothing else is to be done meanwhile; a chip that dozes counts no pulse, and misses a short press.
             self._board.doze(longest)
+        states = rests.states
         try:
-            node.failing, node.states = rests.failing, rests.states
+            node.failing, node.states = rests.failing, states
             await node.look()
             rests.call(is_on=bool(node.call))
             await node.sample(health=due)
             rests.failing, rests.states = node.failing, node.states
             self._is_read = True
-            if self.speaking is None and rests.speaks(urgent=node.urgent):
+            if self.speaking is None and rests.speaks(urgent=node.urgent, grave=node.grave):
                 self._begin_to_speak()
             if self.speaking is None:
                 rests.kept_still()
@@ -123,10 +126,14 @@ class _Awake:
             await self.speaking
             outcome(self._spoken)
             rests.spoke(self._every)
+            self._is_told = True
         except LinkError as exc:
             rests.failed()
             self._board.say(str(exc))
         finally:
+            if node.grave and not self._is_told and rests.failures < _INSISTS:
+                # It stays news: the next time awake tries again.
+                rests.states = states
             if self.speaking is not None:
                 await ended(self.speaking)
 

@@ -28,6 +28,8 @@ _CALL_MS = const(10000)
 _RETRY_S = const((1, 2, 5, 10, 30, 60, 120, 300))
 """Pauses between attempts to reach the gateway, each made longer by up to a half."""
 _HEALTH_S = const(3600)
+_GRAVE = ("water_leak", "manhole_open")
+"""What is worth the end of a battery, once it is so: water that runs, a hole to fall into."""
 _ANCHORS = const(24)
 """Times that the gateway's time is only noted, on a battery, before it is written to flash."""
 
@@ -46,6 +48,7 @@ class Node:
         sensors: Each with its table of the configuration.
         call: The button's call under way, by the number of its first record; 0: none. It outlasts sleep and power cuts.
         urgent: Whether something has happened that cannot wait for the next delivery.
+        grave: Whether it is of those worth the end of a battery.
         failing: A bit for each sensor that failed the last time.
         states: A bit for each sensor whose state was yes the last time.
         ended: Set to stop it.
@@ -77,7 +80,7 @@ class Node:
         self._called_at = 0
         self._health_at = None
         self._rests = rests
-        self.urgent = False
+        self.urgent = self.grave = False
         self.failing = self.states = 0
         self.sessions = 0
         self.ended = False
@@ -175,6 +178,8 @@ class Node:
             failing |= found[0][3].startswith("bad") << place
             # What is missing is as it was.
             states |= self.states & 1 << place if found[0][2] is None else (found[0][2] is True) << place
+            if states & ~self.states & 1 << place and sensor.quantities[0] in _GRAVE:
+                self.grave = True
             records += found
             self._board.feed()
         # One that fails, or answers again, is news, and so is a rope that got wet: no pin wakes a board for it.
