@@ -63,13 +63,21 @@ class Shape(StrEnum):
     TABLE = "table"
 
 
+MAIN: Final = "bulk_"
+"""Begins the kind of a main meter: what it counts, the meters behind it count again."""
+
+
 class Lived(StrEnum):
-    """Only what lies in dwellings, only what does not, or only what lies in a building at all."""
+    """Only what lies in dwellings, only what does not, what lies in a building at all; only main meters, or no such."""
 
     ANYWHERE = ""
     DWELLINGS = "dwellings"
     ELSEWHERE = "elsewhere"
+    """In no dwelling, and no main meter."""
     BUILDINGS = "buildings"
+    MAINS = "mains"
+    PARTS = "parts"
+    """All but main meters; a database under the platform does not know which those are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Dialect(Protocol):
 
 def without_places(question: Question) -> bool:
     """Tell whether a question is one that a database can answer, which knows devices and points and no places."""
-    return isinstance(question, Ask) and question.lived is Lived.ANYWHERE and set(question.by) <= KEPT
+    return isinstance(question, Ask) and question.lived in {Lived.ANYWHERE, Lived.PARTS} and set(question.by) <= KEPT
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
 from linli_core.catalogue import Language
 from linli_core.model import Quality, quality_code
-from linli_dashboards.ask import Aggregate, Ask, Lived, Question, Record, Shape, Whom, Window
+from linli_dashboards.ask import MAIN, Aggregate, Ask, Lived, Question, Record, Shape, Whom, Window
 
 VALUE: Final = "value"
 """The field of every quantity."""
@@ -33,8 +33,10 @@ ANY: Final = ".*"
 _COUNTED: Final = "counted"
 _LIVED: Final = {
     Lived.DWELLINGS: "\"dwelling\" != ''",
-    Lived.ELSEWHERE: "\"dwelling\" = ''",
+    Lived.ELSEWHERE: f'"dwelling" = \'\' AND "device_kind" !~ /^{MAIN}/',
     Lived.BUILDINGS: "\"building\" != ''",
+    Lived.MAINS: f'"device_kind" =~ /^{MAIN}/',
+    Lived.PARTS: f'"device_kind" !~ /^{MAIN}/',
 }
 _BAD: Final = quality_code(Quality.BAD)
 _EXTREMES: Final = frozenset({Aggregate.MINIMUM, Aggregate.MAXIMUM})

@@ -348,7 +348,7 @@ def test_the_boards_tell_the_same_figures(district: Figures, platform: str, boar
         assert isinstance(value, int | float)
         return value
 
-    # A board knows of no main meters, and none that is heard at the month's two ends alone.
+    # A board knows of no meter that is heard at the month's two ends alone.
     figures = reckon(district.material, {("gw-willow", "stair-2")})
     totals = {use.utility: use.total for use in figures.uses}
     assert told("electricity", "elsewhere") == pytest.approx(totals["electricity"])

@@ -9,6 +9,7 @@ import json
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from tests.hub.influxql.conftest import GOOD, Rows, put
 
 from linli_core.instant import DAY, HOUR, MINUTE, Instant, from_rfc3339
 from linli_dashboards.ask import Ask
+from linli_dashboards.boards.district import DISTRICT
 from linli_dashboards.boards.water import WATER
 from linli_dashboards.check.grafana import Shown, filled
 from linli_dashboards.influxql import Scope, statement
@@ -38,6 +40,7 @@ BEGIN: Final = from_rfc3339("2026-03-01T00:00:00Z")
 VARIABLES: Final[dict[str, str | list[str]]] = {
     **dict.fromkeys(("area", "building", "dwelling", "device"), ".*"),
     "water_price": "4.00",
+    "period": "1d",
 }
 _BY_DAY: Final = (7, 8, 12, 18, 19, 20, 21)
 
@@ -78,6 +81,10 @@ METERS: Final = {
 }
 
 
+MAIN: Final = "main"
+"""Through it all draw at any hour. Its kind says so to the platform; a database under it knows of no kinds."""
+
+
 def _questions(key: str) -> dict[str, Ask]:
     (panel,) = (panel for panel in WATER.panels if panel.key == key)
     return {ask.name: ask for ask in panel.asks if isinstance(ask, Ask)}
@@ -97,13 +104,14 @@ class _RowByRow(StoreSource):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
     with DuckDBStore(tmp_path_factory.mktemp("water") / "store.duckdb", zone=ZONE) as opened:
-        for device, rows in METERS.items():
+        for device, rows in {**METERS, MAIN: _register(HOUR, MINUTE, 300.0)}.items():
             put(opened, "gw-1", f"{device}/water_volume", rows)
         yield opened
 
 
 def _of_platform(store: DuckDBStore, kind: type[StoreSource]) -> Callable[[str], list[dict[str, Any]]]:
     devices = [Device("gw-1", device, State.ACTIVE, "water_meter", area="yard") for device in METERS]
+    devices.append(Device("gw-1", MAIN, State.ACTIVE, "bulk_water_meter", area="yard"))
     places = Places([Area("yard", None, "community")], [Gateway("gw-1", State.ACTIVE, area="yard")], devices)
     source = kind(store, Catalogue.of(store.all_series(), places, lambda _info: True))
 
@@ -209,3 +217,31 @@ def test_bars_of_nights_leave_out_who_tells_of_none(store: DuckDBStore) -> None:
         # Four readings of the first day, two of the present one: they are too few.
         assert [value for _, value in found["four-hourly-leak"]] == [None, *[pytest.approx(6.0, rel=0.02)] * 6, None]
         assert [value for _, value in found["quarterly-honest"]] == [pytest.approx(0, abs=0.01)] * 8
+
+
+@pytest.mark.parametrize("kind", [StoreSource, _RowByRow])
+def test_a_main_meter_is_told_by_itself_and_not_suspected_before_all_others(
+    store: DuckDBStore, kind: type[StoreSource]
+) -> None:
+    asked = _of_platform(store, kind)
+    for key in ("board.water.suspicions", "board.water.days"):
+        for ask in _questions(key).values():
+            assert METERS.keys() >= _by_device(asked(_statement(ask))).keys()
+    mains = {name: _by_device(asked(_statement(ask))) for name, ask in _questions("board.water.mains").items()}
+    assert mains["steady"] == {MAIN: pytest.approx(300, rel=0.02)}
+    assert mains["least_day"] == {MAIN: pytest.approx(7200, rel=0.1)}
+
+
+def test_what_a_main_meter_counts_is_in_no_sum_with_what_is_behind_it(store: DuckDBStore) -> None:
+    asked = _of_platform(store, StoreSource)
+    rises = sum(
+        max(0.0, (one[1] or 0) - (other[1] or 0))
+        for rows in METERS.values()
+        for other, one in pairwise(rows)
+        if one[0] >= NOW - 7 * DAY
+    )
+    for board, key in ((WATER, "board.water.elsewhere"), (DISTRICT, "board.district.water")):
+        ask = next(panel.asks[0] for panel in board.panels if panel.key == key)
+        assert isinstance(ask, Ask)
+        (found,) = asked(_statement(ask))
+        assert sum(value or 0 for _, value in found["values"]) == pytest.approx(rises, rel=0.05), key

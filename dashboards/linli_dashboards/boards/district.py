@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from linli_dashboards.ask import Aggregate, Ask, Column, Record, Shape, Whom, Window
+from linli_dashboards.ask import Aggregate, Ask, Column, Lived, Record, Shape, Whom, Window
 from linli_dashboards.board import Board
 from linli_dashboards.boards.completeness import OF_EXPECTED
 from linli_dashboards.boards.parts import alarm_systems
@@ -29,7 +29,7 @@ def _record(
 
 
 def _consumed(quantity: str, shown: str) -> Ask:
-    return Ask(quantity, Aggregate.CONSUMED, shown, by=_BY, window=Window.PERIOD, whom=Whom.AREA)
+    return Ask(quantity, Aggregate.CONSUMED, shown, by=_BY, window=Window.PERIOD, whom=Whom.AREA, lived=Lived.PARTS)
 
 
 DISTRICT: Final = Board(

@@ -32,7 +32,16 @@ GAS_HEAT: Final = Board(
         Panel(
             "board.gas-heat.heat_by_device",
             Look.RANKING,
-            (Ask("heat_energy", Aggregate.CONSUMED, "kWh", by=("device",), window=Window.WHOLE),),
+            (
+                Ask(
+                    "heat_energy",
+                    Aggregate.CONSUMED,
+                    "kWh",
+                    by=("device",),
+                    window=Window.WHOLE,
+                    lived=Lived.PARTS,
+                ),
+            ),
             width=16,
             height=8,
             drill=(Drill(Goal.DEVICE, "device"),),

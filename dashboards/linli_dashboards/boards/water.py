@@ -10,8 +10,10 @@ from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
 from linli_dashboards.variables import Number
 
+_EMPTY: Final = {Lived.MAINS: "board.empty.no_mains"}
 
-def _steady(shown: str, name: str, rate: int = 1, times: str = "") -> Ask:
+
+def _steady(shown: str, name: str, rate: int = 1, times: str = "", *, lived: Lived = Lived.PARTS) -> Ask:
     """Return what ran at all hours of the last two days, but one in twenty: what is more than nothing never ends.
 
     That is no least value: one hour in which the main was shut, or of which a part is still to come, hides no leak.
@@ -26,13 +28,15 @@ def _steady(shown: str, name: str, rate: int = 1, times: str = "") -> Ask:
         percent=5,
         rate=rate,
         times=times,
+        lived=lived,
         shape=Shape.TABLE,
         name=name,
         label=f"board.column.{name}",
+        may_be_empty=_EMPTY.get(lived, ""),
     )
 
 
-def _of_days(name: str, percent: int) -> Ask:
+def _of_days(name: str, percent: int, *, lived: Lived = Lived.PARTS) -> Ask:
     """Return what was used on a day, of fourteen: that any meter tells, however seldom it is read.
 
     The least of them but one: the present day is not over.
@@ -45,10 +49,11 @@ def _of_days(name: str, percent: int) -> Ask:
         window=Window.FORTNIGHT,
         inner=Window.DAY,
         percent=percent,
+        lived=lived,
         shape=Shape.TABLE,
         name=name,
         label=f"board.column.{name}",
-        may_be_empty="board.empty.few_days",
+        may_be_empty=_EMPTY.get(lived, "board.empty.few_days"),
     )
 
 
@@ -96,9 +101,22 @@ WATER: Final = Board(
             "board.water.days",
             Look.TABLE,
             (_of_days("least_day", 12), _of_days("middle_day", 50)),
-            width=24,
             joined=True,
             ranked="least_day",
+            drill=(TO_DEVICE,),
+        ),
+        # All draw through a main meter at any hour: among the others it would always come first.
+        Panel(
+            "board.water.mains",
+            Look.TABLE,
+            (
+                _steady("l", "steady", lived=Lived.MAINS),
+                _steady("l", "daily", 24, lived=Lived.MAINS),
+                _of_days("least_day", 12, lived=Lived.MAINS),
+                _of_days("middle_day", 50, lived=Lived.MAINS),
+            ),
+            joined=True,
+            ranked="daily",
             drill=(TO_DEVICE,),
         ),
         Row("board.water.use"),
@@ -106,8 +124,15 @@ WATER: Final = Board(
             "board.water.balance",
             Look.BARS,
             (
-                consumed("water_volume", "m3", lived=Lived.ELSEWHERE, label="board.label.elsewhere"),
+                consumed(
+                    "water_volume",
+                    "m3",
+                    lived=Lived.MAINS,
+                    label="board.label.mains",
+                    empty="board.empty.no_mains",
+                ),
                 consumed("water_volume", "m3", lived=Lived.DWELLINGS, label="board.label.dwellings"),
+                consumed("water_volume", "m3", lived=Lived.ELSEWHERE, label="board.label.elsewhere"),
             ),
         ),
         Panel(

@@ -11,6 +11,7 @@ from typing import Final
 
 from linli_core.units import convert
 from linli_core.vocabulary import vocabulary
+from linli_dashboards.ask import MAIN
 from linli_dashboards.report.material import (
     COLD,
     UTILITIES,
@@ -28,9 +29,6 @@ OUTSIDE: Final = "outside-alarm"
 """The kind of what stands for an alarm of another system: no device that anybody reads."""
 
 PRIORITIES: Final = ("high", "medium", "low")
-MAIN: Final = "bulk_"
-"""Begins the kind of a main meter: what it counts, the meters behind it count again."""
-
 _WORST: Final = 10
 _MOST: Final = 0.95
 """A day's sum of fewer meters than this would look like saving."""

@@ -113,7 +113,7 @@ DEVICES: Final = (
     *(device for number in FLATS for device in _dwelling(number)),
     Device(
         "bulk-power",
-        "electricity_meter",
+        "bulk_electricity_meter",
         AREA,
         "总电表",
         "Bulk electricity meter",
@@ -121,7 +121,7 @@ DEVICES: Final = (
     ),
     Device(
         "bulk-water",
-        "water_meter",
+        "bulk_water_meter",
         AREA,
         "总水表",
         "Bulk water meter",
