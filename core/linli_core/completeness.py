@@ -37,11 +37,12 @@ class Completeness:
 
     @property
     def fulfilled(self) -> int | None:
-        """Good readings as far as they should have come; ``None`` where that is unknown.
+        """Good readings as far as they should have come; ``None`` where that is unknown, or none was due.
 
-        Of several days or points the share is the sum of these by that of what was expected.
+        Of several days or points the share is the sum of these by that of what was expected. Where none was due there
+        is no share: nought of nought would be said as 0 %.
         """
-        return None if self.expected is None else min(self.good, self.expected)
+        return min(self.good, self.expected) if self.expected else None
 
     @property
     def share(self) -> float | None:

@@ -65,6 +65,8 @@ def test_unknown_is_never_zero() -> None:
     assert (known.missing, known.fulfilled, known.share) == (3, 6, 0.6)
     too_many = Completeness(10, 12, 12, 0)
     assert (too_many.missing, too_many.fulfilled, too_many.share) == (0, 10, 1.0)
+    none_due = Completeness(expected=0, received=1, good=1, late=0)
+    assert (none_due.missing, none_due.fulfilled, none_due.share) == (0, None, None)
 
 
 NAMES = st.builds(

@@ -4,6 +4,7 @@ from typing import Final
 
 from linli_dashboards.ask import Aggregate, Ask, Column, Record, Shape, Whom, Window
 from linli_dashboards.board import Board
+from linli_dashboards.boards.completeness import OF_EXPECTED
 from linli_dashboards.boards.parts import PLAIN, TO_DEVICE, alarm_states, alarms_now, by_device, states, trend
 from linli_dashboards.influxql import place
 from linli_dashboards.palette import Shade
@@ -60,7 +61,7 @@ _KINETIC: Final = Record(
 )
 _COMPLETE: Final = Record(
     "completeness",
-    (Column('mean("share")', "share", "board.column.complete", alias="complete"),),
+    (Column(OF_EXPECTED, "share", "board.column.complete", alias="complete"),),
     ("\"quantity\" = 'air_temperature'",),
     by=_UNIT,
     window=Window.WHOLE,
