@@ -234,12 +234,12 @@ def test_a_main_meter_is_told_by_itself_and_not_suspected_before_all_others(
 
 def test_what_a_main_meter_counts_is_in_no_sum_with_what_is_behind_it(store: DuckDBStore) -> None:
     asked = _of_platform(store, StoreSource)
-    rises = sum(
-        max(0.0, (one[1] or 0) - (other[1] or 0))
-        for rows in METERS.values()
-        for other, one in pairwise(rows)
-        if one[0] >= NOW - 7 * DAY
-    )
+    rises = 0.0
+    for rows in METERS.values():
+        for (_, before, _), (at, then, _) in pairwise(rows):
+            assert isinstance(before, float)
+            assert isinstance(then, float)
+            rises += max(0.0, then - before) if at >= NOW - 7 * DAY else 0.0
     for board, key in ((WATER, "board.water.elsewhere"), (DISTRICT, "board.district.water")):
         ask = next(panel.asks[0] for panel in board.panels if panel.key == key)
         assert isinstance(ask, Ask)
