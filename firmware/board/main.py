@@ -33,7 +33,8 @@ def _note(exc):
 
 
 try:
-    sys.path.insert(0, path("/" + Slots("").start()))
+    _woke = machine.reset_cause() == getattr(machine, "DEEPSLEEP_RESET", None)
+    sys.path.insert(0, path("/" + Slots("").start(), _woke))
     from linli_app.start import main
 
     main()

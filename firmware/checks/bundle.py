@@ -28,9 +28,9 @@ def _flash(vfs, blocks, modules):
     return nor
 
 
-def _imported(vfs):
+def _imported(vfs, woke=False):
     """Return what the program is imported from, and what its modules say of themselves."""
-    path = bundle.path("/" + slots.Slots("").start())
+    path = bundle.path("/" + slots.Slots("").start(), woke)
     before, sys.path[:] = sys.path[:], [path]
     try:
         from linli_app import one
@@ -76,6 +76,13 @@ def main(path):
     for data in (b"", whole[:10], b"x" * 40, whole[:30], whole[:20] + b"?" + whole[21:]):
         _write("/a/bundle", data)
         told["damaged"].append(_imported(vfs)[0])
+    # A module that is not what it was: told at a start, and not at each wake.
+    told["changed"] = []
+    for place in range(len(whole) - 1, 400, -len(whole) // 7):
+        _write("/a/bundle", whole[:place] + bytes((whole[place] ^ 1,)) + whole[place + 1 :])
+        told["changed"].append(_imported(vfs)[0])
+    _write("/a/bundle", whole)
+    told["woke"] = _imported(vfs, True)[0]
     os.remove("/a/bundle")
     cuts = set()
     for budget in range(0, given["until"], given["step"]):

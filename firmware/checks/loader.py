@@ -20,6 +20,10 @@ class Machine:
     def reset():
         raise Reset
 
+    @staticmethod
+    def reset_cause():
+        return 1
+
 
 class Loader:
     """Stands in for what ``linli-edge node build`` makes of both modules."""

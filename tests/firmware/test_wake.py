@@ -126,6 +126,9 @@ def test_a_bundle_says_the_same_as_its_files_and_a_damaged_one_nothing(tmp_path:
     assert found["bundle"] == ["/run", "one", "two", "/run/linli_app/one.mpy", "missing"]
     assert found["again"] == [False, False]
     assert found["damaged"] == ["/a"] * 5
+    # A program that ended at its start is started again from its files: a changed module would end it for ever.
+    assert found["changed"] == ["/a"] * 7
+    assert found["woke"] == "/run"
     # Wherever the power goes while it is made, there is a program: from its files, or from all of the bundle.
     assert found["cuts"] == ['["/a", "one", "two"]', '["/run", "one", "two"]']
     # No room for it leaves nothing of it.

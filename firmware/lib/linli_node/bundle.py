@@ -12,6 +12,8 @@ from micropython import const
 
 _BUNDLE = const("/bundle")
 _RUNNING = const("/run")
+_WHOLE = const(0x2144DF1C)
+"""The crc32 of anything that ends with its own."""
 _MISSING = const(2)  # ENOENT
 _FOLDER = const(0x4000)
 _FILE = const(0x8000)
@@ -22,23 +24,38 @@ class Bundle:
 
     ::
 
-        length of the index, its crc32 (both as eight hex digits) | index | modules
+        length of the index, its crc32 (both as eight hex digits) | index | modules | crc32 of all before, u32
         index: a line feed, then for each module a line: /linli_app/start.mpy OFFSET LENGTH
 
     Args:
         folder: The slot.
+        woke: Whether the board comes out of deep sleep. All of it is read only where it does not: a program that ended
+            is started again by a reset, and then from its files if it was the bundle that ended it.
 
     Raises:
         OSError: There is none.
         ValueError: It is none.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, woke):
         self._file = open(folder + _BUNDLE, "rb")  # noqa: SIM115 - as long as the program runs
+        if not woke:
+            self._check()
         head = self._file.read(16)
         self._index = self._file.read(int(head[:8], 16))
         if int(head[8:], 16) != binascii.crc32(self._index):
             raise ValueError
+
+    def _check(self):
+        found, buffer = 0, bytearray(512)
+        while True:
+            count = self._file.readinto(buffer)
+            if not count:
+                break
+            found = binascii.crc32(memoryview(buffer)[:count], found)
+        if found != _WHOLE:
+            raise ValueError
+        self._file.seek(0)
 
     def mount(self, _readonly, _mkfs):
         """Begin."""
@@ -72,10 +89,10 @@ class Bundle:
         return io.BytesIO(self._file.read(found[1]))
 
 
-def path(folder):
+def path(folder, woke):
     """Return what to import the program of a slot from: its bundle where it has one, else its folder."""
     try:
-        vfs.mount(Bundle(folder), _RUNNING)
+        vfs.mount(Bundle(folder, woke), _RUNNING)
     except (OSError, ValueError):
         # Its files are there all the same.
         return folder

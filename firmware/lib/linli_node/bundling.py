@@ -6,6 +6,7 @@ a board whose flash has no room for the bundle, or a bundle that is none, runs t
 
 import binascii
 import os
+import struct
 
 from micropython import const
 
@@ -54,13 +55,17 @@ def bundle(folder, feed):
         start = 16 + len(index)
     try:
         with open(folder + _BUNDLE + ".new", "wb") as written:
-            written.write(b"%08x%08x" % (len(index), binascii.crc32(index)) + index)
+            head = b"%08x%08x" % (len(index), binascii.crc32(index)) + index
+            written.write(head)
+            crc = binascii.crc32(head)
             for name, size in modules:
                 feed()
-                whole = _copied(folder + name, written) == size
+                copied, crc = _copied(folder + name, written, crc)
+                whole = copied == size
                 if not whole:
                     # What follows would stand elsewhere than the index has it.
                     break
+            written.write(struct.pack("<I", crc))
         if whole:
             os.rename(folder + _BUNDLE + ".new", folder + _BUNDLE)
             return True
@@ -70,15 +75,16 @@ def bundle(folder, feed):
     return False
 
 
-def _copied(path, written):
-    """Copy a file into one that is being written; return how many bytes it had."""
+def _copied(path, written, crc):
+    """Copy a file into one that is being written; return how many bytes it had, and the crc32 of all until its end."""
     buffer, total = bytearray(_COPY), 0
     with open(path, "rb") as read:
         while True:
             count = read.readinto(buffer)
             if not count:
-                return total
+                return total, crc
             written.write(memoryview(buffer)[:count])
+            crc = binascii.crc32(memoryview(buffer)[:count], crc)
             total += count
 
 
