@@ -55,6 +55,13 @@ def test_an_esp32_reads_logs_and_sleeps_and_is_woken_by_a_pin(tmp_path: Path, un
     assert found["fed"] > 0
 
 
+def test_what_a_node_has_delivered_before_it_slept_is_not_told_as_undelivered(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    found = _live(unix_port, tmp_path, "c3", [[POWER_ON, {"4": 0}], [OUT_OF_SLEEP, {"4": 0}]], acked=2)
+    assert (found["log"]["acked"], found["log"]["backlog"]) == (2, found["log"]["next_seq"] - 3)
+
+
 def test_an_esp32_s3_is_woken_by_its_two_ways(tmp_path: Path, unix_port: Machine) -> None:
     leaks = [{"kind": "leak_switch", "pin": pin} for pin in (1, 2, 3)]
     doors = [{"kind": "reed", "pin": pin} for pin in (4, 5)]

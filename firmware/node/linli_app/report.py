@@ -61,14 +61,16 @@ def report(most, root=""):
             tell("error", text=file.read(1000))
     except OSError:
         pass
-    _log(board, most)
+    _log(board, most, on_battery=config is not None and config["power"] == "battery")
 
 
-def _log(board, most):
+def _log(board, most, *, on_battery):
     clock = Clock(board.count, Saved(board.flash("clock", 2, 4096)))
     # Whoever asks has interrupted the program, and set no clock back.
     clock.open(goes_on=True)
-    log = RingLog(board.flash("log", *board.log_size), board.random32)
+    # What a node on a battery noted of the gateway's word outlasts the interruption too.
+    memory = board.memory("acked") if on_battery else None
+    log = RingLog(board.flash("log", *board.log_size), board.random32, memory)
     log.open()
     tell("log", epoch=log.epoch, next_seq=log.next_seq, acked=log.acked, backlog=log.backlog, damaged=log.damaged)
     for seq, _, payload in log.pending(log.next_seq - 1 - most):
