@@ -11,7 +11,7 @@ from linli_edge.listing import listing
 from linli_edge.nodes.configuration import Written, read_configuration, written
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.settings import NodeSettings
-from linli_edge.nodes.shared import SharedKeys
+from linli_edge.nodes.shared import SharedKeys, unseen
 from linli_edge.nodes.waking import ESP32, deaf
 
 _WITHIN_S: Final = 1.0
@@ -35,8 +35,8 @@ def summary(settings: NodeSettings) -> list[str]:
     given = None
     warnings += _ports(found)
     if settings.keys is not None:
-        warnings += _missing(settings.keys)
         try:
+            warnings += _missing(settings.keys)
             given = GivenNames(settings.keys)
             warnings += _names(settings, given) + _shared(settings, settings.keys, given, found)
         except ConfigError as exc:
@@ -97,7 +97,10 @@ def _ports(found: dict[str, Written]) -> list[str]:
 
 
 def _missing(folder: Path) -> list[str]:
-    missing = [name for name in _BROKERS if not (folder / name).is_file()]
+    try:
+        missing = [name for name in _BROKERS if not (folder / name).is_file()]
+    except PermissionError as exc:
+        raise unseen(folder) from exc
     return [f"nodes: {folder} has no {', '.join(missing)}: linli-edge node keys --keys {folder}"] if missing else []
 
 

@@ -23,6 +23,11 @@ ON_BOARD: Final = "shared.key"
 _BYTES: Final = 32
 
 
+def unseen(folder: Path) -> ConfigError:
+    """Return what to say of a folder of keys that is another's."""
+    return ConfigError(str(folder), "may not be looked into", "run this as its owner, or with sudo")
+
+
 class SharedKeys:
     """The shared keys in a folder of keys.
 
@@ -40,8 +45,15 @@ class SharedKeys:
 
     @property
     def exists(self) -> bool:
-        """Whether nodes are given shared keys here."""
-        return self.path.exists()
+        """Whether nodes are given shared keys here.
+
+        Raises:
+            ConfigError: That may not be seen.
+        """
+        try:
+            return self.path.exists()
+        except PermissionError as exc:
+            raise unseen(self.path.parent) from exc
 
     def create(self) -> bool:
         """Make the file, without a key; tell whether there was none."""
@@ -106,6 +118,8 @@ class SharedKeys:
                 # The broker may be another user, and read it on.
                 found = self.path.stat()
                 owner = (found.st_uid, found.st_gid)
-            write_durably(self.path, shared_keys.render(keys).encode(), mode=shared_keys.MODE, owner=owner)
+            # Through a link: the broker may have its file in a folder of its own.
+            file = Path(os.path.realpath(self.path))
+            write_durably(file, shared_keys.render(keys).encode(), mode=shared_keys.MODE, owner=owner)
         except OSError as exc:
             raise ConfigError(str(self.path), f"cannot be written: {exc}", "give --keys that you may write") from exc

@@ -1,12 +1,14 @@
 """``linli-edge check`` of a gateway with nodes: what each reads, and what is wrong before anybody climbs a ladder."""
 
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from linli_core.errors import ConfigError
 from linli_edge import cli
 from linli_edge.nodes.build import create_key
 from linli_edge.nodes.given import GivenNames
@@ -126,6 +128,23 @@ def test_a_mistake_in_a_nodes_configuration_is_told_without_its_secrets(site: Si
     assert "87654321" not in door
     assert room.startswith(f"node room-1: {site.folder}/room-1.toml: no configuration: ")
     assert site.check()[5].split() == ["door-1", "d0d0", "?", "?", "?", "?"]
+
+
+def test_keys_that_only_their_owner_may_see_are_told_to_whoever_else_checks(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def refused(path: Path, **how: Any) -> os.stat_result:
+        if path.parent == site.folder / "pki":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    (told,) = site.warnings()
+    assert told == f"nodes: {site.folder}/pki: may not be looked into; run this as its owner, or with sudo"
+    with pytest.raises(ConfigError, match="may not be looked into; run this as its owner"):
+        SharedKeys(site.folder / "pki")
 
 
 def test_another_nodes_file_and_another_gateway_are_told(site: Site) -> None:

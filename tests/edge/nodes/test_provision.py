@@ -265,6 +265,21 @@ def test_keys_that_are_given_at_the_same_time_are_all_kept(tmp_path: Path) -> No
         keys.give("node-0", fresh=False)
 
 
+def test_a_file_of_shared_keys_that_lies_elsewhere_stays_there(tmp_path: Path) -> None:
+    broker, folder = tmp_path / "broker", tmp_path / "pki"
+    broker.mkdir()
+    folder.mkdir()
+    # The broker may not look into the folder of the authority's key, so its file is kept where it may.
+    (folder / "shared.keys").symlink_to(broker / "shared.keys")
+    keys = SharedKeys(folder)
+    assert keys.create()
+    line = keys.give("leak-1", fresh=False).decode()
+    assert (broker / "shared.keys").read_text().splitlines()[1:] == [line]
+    assert keys.path.is_symlink()
+    assert keys.take_off("leak-1")
+    assert line not in (broker / "shared.keys").read_text()
+
+
 MISTAKES = [
     ({"sensors": []}, "sensors: found []"),
     ({"intervall": 3}, "intervall: unknown key"),
