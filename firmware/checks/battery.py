@@ -72,6 +72,7 @@ class Node:
         self.call = case.get("call", 0)
         self.failing = self.states = 0
         self.urgent = self.grave = False
+        self.has_other_way = False
         self.read = self.delivered = 0
 
     async def look(self):
@@ -91,6 +92,10 @@ class Node:
         self.delivered += 1
         if self._case.get("away"):
             raise LinkError("away")
+        if self.delivered <= self._case.get("no_key", 0):
+            # It showed its shared key, and would show its certificate next.
+            self.has_other_way = self.delivered == 1
+            raise LinkError("no key")
         if self._case.get("hangs") == "gateway":
             await asyncio.sleep(60)
         while not until_empty():

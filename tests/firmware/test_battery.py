@@ -37,6 +37,17 @@ def test_what_cannot_wait_goes_at_once(unix_port: Machine) -> None:
     assert _spoke(told) == [1, 1, 0, 1, 0, 0, 0, 1]
 
 
+def test_what_cannot_wait_goes_the_other_way_at_once(unix_port: Machine) -> None:
+    """A leak at the attempt that shows a key which nobody takes any more was told a quarter of an hour later."""
+    told, said = _wake(unix_port, {}, {"urgent": True, "no_key": 1}, {}, {}, {}, {"no_key": 1}, {})
+    assert _spoke(told) == [1, 2, 0, 0, 0, 1, 1]
+    assert said == ["no key"] * 2
+    # That it was not heard either way is told, and counts, as one attempt does.
+    told, said = _wake(unix_port, *[{"urgent": True, "no_key": 2}] * 2, *[{"no_key": 1}] * 3)
+    assert _spoke(told) == [2, 2, 0, 1, 0]
+    assert said == ["no key"] * 5
+
+
 def test_a_gateway_that_is_away_is_tried_ever_more_rarely(unix_port: Machine) -> None:
     told, said = _wake(unix_port, *[{"away": True}] * 120)
     tries = [place for place, spoke in enumerate(_spoke(told)) if spoke]

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from linli_edge.nodes.build import compiler
+from linli_edge.nodes.keys import KeyFolder
+from linli_edge.nodes.shared import ON_BOARD
 from linli_sim.nodes.chip import Awake, Chip, Pace, flash_image
 from linli_sim.nodes.vm import Machine
 from linli_sim.processes import free_port
@@ -99,6 +101,29 @@ async def test_a_pin_that_wakes_it_is_told_at_once_and_a_pulse_is_not(tmp_path: 
         assert JOINS not in _did(await chip.wake())
         chip.reason, chip.levels[str(sensor["pin"])] = PIN, 0
         assert (JOINS in _did(await chip.wake())) is speaks
+
+
+@pytest.mark.usefixtures("unix_port")
+async def test_news_goes_with_the_certificate_at_once_where_the_shared_key_leads_nowhere(
+    tmp_path: Path, image: Path
+) -> None:
+    chip = _chip(tmp_path, image, [CONTACT])
+    chip.config["gateway"]["tls"] = True
+    chip.program_it()
+    authority = KeyFolder(tmp_path / "pki")
+    authority.create()
+    identity, keys = authority.issue("leak-1"), chip.flash / "keys"
+    keys.mkdir()
+    for name, content in (
+        ("ca.der", identity.authority), ("node.der", identity.certificate), ("node.key", identity.key),
+        (ON_BOARD, b"leak-1:" + b"5a" * 32),
+    ):  # fmt: skip
+        (keys / name).write_bytes(content)
+    await chip.wake()
+    for number, (level, reason, attempts) in enumerate([(1, TIMER, 1), (0, PIN, 1), (1, PIN, 2)]):
+        chip.levels["4"], chip.reason = level, reason
+        await chip.wake()
+        assert sum("no connection" in line for line in chip.said) == attempts, number
 
 
 NAMES = {

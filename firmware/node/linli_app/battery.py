@@ -123,8 +123,7 @@ class _Awake:
             if self.speaking is None:
                 rests.kept_still()
                 return
-            await self.speaking
-            outcome(self._spoken)
+            await self._spoke()
             rests.spoke(self._every)
             self._is_told = True
         except LinkError as exc:
@@ -136,6 +135,20 @@ class _Awake:
                 rests.states = states
             if self.speaking is not None:
                 await ended(self.speaking)
+
+    async def _spoke(self):
+        """Wait until the gateway has everything; what cannot wait goes the other way at once, where there is one."""
+        await self.speaking
+        try:
+            outcome(self._spoken)
+        except LinkError as exc:
+            if not self._node.urgent or not self._node.has_other_way:
+                raise
+            self._board.say(str(exc))
+            self._spoken.clear()
+            self._begin_to_speak()
+            await self.speaking
+            outcome(self._spoken)
 
     def _begin_to_speak(self):
         self.speaking = begun(self._node.deliver(lambda: self._is_read), self._spoken)

@@ -51,6 +51,7 @@ class Node:
         grave: Whether it is of those worth the end of a battery.
         failing: A bit for each sensor that failed the last time.
         states: A bit for each sensor whose state was yes the last time.
+        has_other_way: Whether nobody answered its shared key at the last attempt: the next one shows its certificate.
         ended: Set to stop it.
     """
 
@@ -83,6 +84,7 @@ class Node:
         self.urgent = self.grave = False
         self.failing = self.states = 0
         self.sessions = 0
+        self.has_other_way = False
         self.ended = False
 
     def open(self):
@@ -329,4 +331,4 @@ class Node:
         finally:
             # However it ended: by time, too.
             if self.sessions == before:
-                self._board.unheard()
+                self.has_other_way = self._board.unheard()
