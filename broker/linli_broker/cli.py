@@ -68,8 +68,8 @@ def _settings(args: argparse.Namespace) -> Settings:
     return settings
 
 
-def _plan(args: argparse.Namespace, settings: Settings) -> Plan:
-    return choose(settings, args.config.absolute().parent if args.config else Path.cwd())
+def _plan(args: argparse.Namespace, settings: Settings, *, starts: bool = False) -> Plan:
+    return choose(settings, args.config.absolute().parent if args.config else Path.cwd(), starts=starts)
 
 
 def _render(args: argparse.Namespace) -> int:
@@ -84,4 +84,5 @@ async def _serve(args: argparse.Namespace) -> int:
     def say(line: str) -> None:
         print(f"linli-broker: {line}", file=sys.stderr, flush=True)
 
-    return await Broker(settings, _plan(args, settings), say, reread=lambda: _plan(args, _settings(args))).run()
+    plan = _plan(args, settings, starts=True)
+    return await Broker(settings, plan, say, reread=lambda: _plan(args, _settings(args))).run()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from linli_broker import shared_keys
 from linli_broker.access import render_acl
 from linli_broker.engine import Plan
@@ -15,6 +17,7 @@ from linli_core.errors import ConfigError
 
 # Debian puts daemons into /usr/sbin, which is on root's path only.
 _DAEMON_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin")
+_NO_KEYS: Final = "no.keys"
 _PACKET_OVERHEAD: Final = 65_536
 _AUTOSAVE_SECONDS: Final = 30
 _SHARED_KEY_SUITES: Final = "PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384:PSK-CHACHA20-POLY1305"
@@ -26,16 +29,37 @@ def find() -> str | None:
     return shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", ""), *_DAEMON_FOLDERS]))
 
 
-def plan(settings: Settings, program: str, base: Path) -> Plan:
-    """Return how to start Mosquitto; ``base`` is what relative paths of the TLS files start from."""
+def plan(settings: Settings, program: str, base: Path, *, starts: bool = False) -> Plan:
+    """Return how to start Mosquitto, or to have it read again.
+
+    Args:
+        settings: Checked settings.
+        program: Mosquitto's path.
+        base: What relative paths of the files of TLS start from.
+        starts: Whether nobody is served yet. A file of shared keys that cannot be used then lets nobody in by itself, and
+            is told: it may not keep out whoever comes with a certificate, weeks after somebody has touched it.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    data, notices, usable = Path(settings.data).absolute(), [], []
     for number, listener in enumerate(settings.listeners):
+        used = listener
         if listener.tls:
             _check_files(listener.tls, f"listeners[{number}].tls", base)
         if listener.shared_keys:
-            _check_keys(base / listener.shared_keys, settings.access)
-    data = Path(settings.data).absolute()
-    configuration = data / "mosquitto.conf"
-    files = {configuration: render(settings, data, base, user=getpass.getuser())}
+            try:
+                _check_keys(base / listener.shared_keys, settings.access)
+            except ConfigError as exc:
+                if not starts:
+                    raise
+                notices.append(f"{exc}. Nobody is let in at {listener.address} until that is mended")
+                used = msgspec.structs.replace(listener, shared_keys=str(data / _NO_KEYS))
+        usable.append(used)
+    configuration, used_settings = data / "mosquitto.conf", msgspec.structs.replace(settings, listeners=tuple(usable))
+    files = {configuration: render(used_settings, data, base, user=getpass.getuser())}
+    if notices:
+        files[data / _NO_KEYS] = shared_keys.render({})
     if settings.secured:
         files[data / "access.acl"] = render_acl(settings.access)
     return Plan(
@@ -43,6 +67,7 @@ def plan(settings: Settings, program: str, base: Path) -> Plan:
         argv=(program, "-c", str(configuration)),
         files=files,
         rereads=True,
+        notices=tuple(notices),
         followed=tuple(base / listener.shared_keys for listener in settings.listeners if listener.shared_keys),
     )
 

@@ -107,19 +107,25 @@ def shared(free_port: Callable[[], int]) -> int:
     return free_port()
 
 
-@pytest.fixture
-async def broker(tmp_path: Path, port: int, shared: int, mosquitto_program: str) -> AsyncIterator[Program]:
-    assert mosquitto_program
+@contextlib.asynccontextmanager
+async def serving(folder: Path, port: int, shared: int) -> AsyncIterator[Program]:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed (Debian: apt-get install openssl)")
-    write(tmp_path, KEYS)
-    configure(tmp_path, port, shared, *KEYS)
-    argv = [command("linli-broker"), "serve", "--config", str(tmp_path / "broker.toml"), "--data", str(tmp_path / "d")]
-    log = tmp_path / "broker.log"
+    configure(folder, port, shared, *KEYS)
+    argv = [command("linli-broker"), "serve", "--config", str(folder / "broker.toml"), "--data", str(folder / "d")]
+    log = folder / "broker.log"
     async with Program("linli-broker", argv, log, r"ready on .* with shared keys \(mosquitto\)") as program:
         yield program
     for key in KEYS.values():
         assert key.hex() not in log.read_text().lower()
+
+
+@pytest.fixture
+async def broker(tmp_path: Path, port: int, shared: int, mosquitto_program: str) -> AsyncIterator[Program]:
+    assert mosquitto_program
+    write(tmp_path, KEYS)
+    async with serving(tmp_path, port, shared) as program:
+        yield program
 
 
 def configure(folder: Path, port: int, shared: int, *nodes: str) -> None:
@@ -198,6 +204,26 @@ async def test_keys_that_are_none_leave_those_of_before(broker: Program, tmp_pat
         await asyncio.sleep(0.02)
     assert not await refused(shared, "leak-1", KEYS["leak-1"])
     assert not await refused(shared, "door-1", KEYS["door-1"])
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["others may read it", "it is gone"])
+async def test_a_file_that_cannot_be_used_at_the_start_shuts_out_nobody_else(
+    tmp_path: Path, port: int, shared: int, mosquitto_program: str, is_there: bool
+) -> None:
+    """A gateway that starts after a restoration, at night: its nodes must get in with their certificates."""
+    assert mosquitto_program
+    if is_there:
+        write(tmp_path, KEYS)
+        (tmp_path / "shared.keys").chmod(0o644)
+    async with serving(tmp_path, port, shared) as broker:
+        said = (tmp_path / "broker.log").read_text()
+        assert f"{tmp_path}/shared.keys: " in said
+        assert f"Nobody is let in at 127.0.0.1:{shared} until that is mended" in said
+        async with aiomqtt.Client("127.0.0.1", port, identifier="gateway"):
+            assert await refused(shared, "leak-1", KEYS["leak-1"])
+        write(tmp_path, KEYS)
+        while await refused(shared, "leak-1", KEYS["leak-1"]):
+            assert broker.running
 
 
 @pytest.mark.parametrize(
