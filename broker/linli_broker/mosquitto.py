@@ -36,8 +36,8 @@ def plan(settings: Settings, program: str, base: Path, *, starts: bool = False) 
         settings: Checked settings.
         program: Mosquitto's path.
         base: What relative paths of the files of TLS start from.
-        starts: Whether nobody is served yet. A file of shared keys that cannot be used then lets nobody in by itself, and
-            is told: it may not keep out whoever comes with a certificate, weeks after somebody has touched it.
+        starts: Whether nobody is served yet. A file of shared keys that cannot be used is told then, and lets nobody in
+            by itself: weeks after somebody has touched it, it may not keep out whoever comes with a certificate.
 
     Raises:
         ConfigError: A file cannot be used.
