@@ -136,8 +136,10 @@ def test_three_times_in_ten_minutes_is_one_alarm_that_chatters() -> None:
 STEPS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 600), st.integers(0, 90)), max_size=60)
 
 
-@given(STEPS, st.integers(0, 80))
-def test_the_hours_come_to_what_their_ends_say(steps: list[tuple[int, int, int, int]], begin: int) -> None:
+@given(STEPS, st.integers(0, 80), st.sampled_from([0, 15 * MINUTE, 30 * MINUTE]))
+def test_the_hours_come_to_what_their_ends_say(
+    steps: list[tuple[int, int, int, int]], begin: int, phase: Instant
+) -> None:
     states, now = dict.fromkeys(range(5), State.NORMAL), 0
     story = []
     for number, choice, wait, late in steps:
@@ -146,9 +148,9 @@ def test_the_hours_come_to_what_their_ends_say(steps: list[tuple[int, int, int, 
         states[number] = TRANSITIONS[states[number]][event]
         now += wait * MINUTE
         story.append(moment(event, now, alarm=number, late=late * MINUTE))
-    end = (now // HOUR + 30) * HOUR
-    start = min(begin * HOUR, end)
-    hours = hourly(story, start, end)
+    end = (now // HOUR + 30) * HOUR + phase
+    start = min(begin * HOUR + phase, end)
+    hours = hourly(story, start, end, phase)
     whole = health(story, start, end)
     assert [hour.start for hour in hours] == list(range(start, end, HOUR))
     assert sum(hour.raised for hour in hours) == whole.raised == sum(sum(hour.mix.values()) for hour in hours)

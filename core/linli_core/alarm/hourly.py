@@ -43,34 +43,36 @@ class HourFigures(msgspec.Struct, frozen=True):
     seen_after_p90: Instant | None
 
 
-def hourly(moments: Iterable[Moment], start: Instant, end: Instant) -> list[HourFigures]:
+def hourly(moments: Iterable[Moment], start: Instant, end: Instant, phase: Instant = 0) -> list[HourFigures]:
     """Return the figures of every hour from the one that ``start`` is in to the last that begins before ``end``.
 
     Args:
         moments: Every transition of the alarms that lived in the period, those before it too, as far as known.
         start: When the period begins.
         end: When it ends.
+        phase: By how much hours begin after those of UTC: there are zones whose midnight is at half past of ours.
     """
-    first = start // HOUR
-    count = max(0, -(-end // HOUR) - first)
+    first = (start - phase) // HOUR
+    count = max(0, -(-(end - phase) // HOUR) - first)
     if not count:
         return []
+    begin = first * HOUR + phase
     course = sorted(moments, key=lambda moment: moment.at)
-    raises = [moment for moment in course if moment.event is Event.RAISE and 0 <= moment.at // HOUR - first < count]
-    raised = Counter(moment.at // HOUR - first for moment in raises)
-    mix = Counter((moment.at // HOUR - first, moment.priority) for moment in raises)
+    raises = [moment for moment in course if moment.event is Event.RAISE and 0 <= (moment.at - begin) // HOUR < count]
+    raised = Counter((moment.at - begin) // HOUR for moment in raises)
+    mix = Counter(((moment.at - begin) // HOUR, moment.priority) for moment in raises)
     begun: Counter[int] = Counter()
     flooded: Counter[int] = Counter()
     times = [moment.at for moment in raises]
     for flood in floods(times):
-        begun[flood.start // HOUR - first] += 1
+        begun[(flood.start - begin) // HOUR] += 1
         place = bisect_left(times, flood.start)
-        flooded.update(at // HOUR - first for at in times[place : place + flood.count])
-    chatter = _chatter(raises, first)
-    standing, unseen, waits = _courses(course, first, count)
+        flooded.update((at - begin) // HOUR for at in times[place : place + flood.count])
+    chatter = _chatter(raises, begin)
+    standing, unseen, waits = _courses(course, begin, count)
     return [
         HourFigures(
-            start=(first + hour) * HOUR,
+            start=begin + hour * HOUR,
             raised=raised[hour],
             mix={priority: mix[hour, priority] for priority in Priority},
             floods=begun[hour],
@@ -86,7 +88,7 @@ def hourly(moments: Iterable[Moment], start: Instant, end: Instant) -> list[Hour
     ]
 
 
-def _chatter(raises: Iterable[Moment], first: int) -> Counter[int]:
+def _chatter(raises: Iterable[Moment], start: Instant) -> Counter[int]:
     """Return by hour how many alarms came and went."""
     times: dict[tuple[str, str], list[Instant]] = {}
     for moment in raises:
@@ -96,12 +98,14 @@ def _chatter(raises: Iterable[Moment], first: int) -> Counter[int]:
         hours: set[int] = set()
         for place in range(len(own) - CHATTER + 1):
             if own[place + CHATTER - 1] - own[place] < FLOOD_SPAN:
-                hours.update(at // HOUR - first for at in own[place : place + CHATTER])
+                hours.update((at - start) // HOUR for at in own[place : place + CHATTER])
         found.update(hours)
     return found
 
 
-def _courses(course: Sequence[Moment], first: int, count: int) -> tuple[list[int], list[int], dict[int, list[Instant]]]:
+def _courses(
+    course: Sequence[Moment], start: Instant, count: int
+) -> tuple[list[int], list[int], dict[int, list[Instant]]]:
     """Return by hour how many alarms stand, and how many nobody has seen, at its end; and how long people took."""
     # What begins and ends is marked where it does; adding up from the left gives what is there.
     standing, unseen = [0] * (count + 1), [0] * (count + 1)
@@ -111,8 +115,8 @@ def _courses(course: Sequence[Moment], first: int, count: int) -> tuple[list[int
 
     def mark(marks: list[int], begin: Instant, end: Instant | None) -> None:
         """Mark the hours at whose end something is that began before ``begin`` and ends at ``end``."""
-        one = max(begin // HOUR - first, 0)
-        other = count if end is None else min(end // HOUR - first, count)
+        one = max((begin - start) // HOUR, 0)
+        other = count if end is None else min((end - start) // HOUR, count)
         if one < other:
             marks[one] += 1
             marks[other] -= 1
@@ -127,7 +131,7 @@ def _courses(course: Sequence[Moment], first: int, count: int) -> tuple[list[int
         if moment.event in {Event.ACKNOWLEDGE, Event.RESET} and (told := waiting.pop(moment.alarm, None)) is not None:
             mark(unseen, told.at, moment.at)
             if moment.event is Event.ACKNOWLEDGE:
-                waits.setdefault(moment.at // HOUR - first, []).append(max(0, moment.at - told.learnt_at))
+                waits.setdefault((moment.at - start) // HOUR, []).append(max(0, moment.at - told.learnt_at))
     for raised in since.values():
         mark(standing, raised + STANDING, None)
     for told in waiting.values():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.hub.api.conftest import open_site
 from tests.hub.api.test_influx_told import asked, client_of, rows_of
 
-from linli_core.instant import HOUR, MINUTE, SECOND, Instant
+from linli_core.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from linli_core.vocabulary import vocabulary
 from linli_platform.alarms import Filter, load_rules
 from linli_platform.registry import Area, Device, Gateway, State
@@ -159,6 +161,25 @@ async def test_the_health_of_the_alarms_is_told_by_hour_and_community(alarmed: S
     assert (found["yard"]["sum"], found["yard"]["max"]) == (1, 0)
     assert found["other"]["max"] >= 1
     assert await asked(alarmed, f"SELECT * FROM alarm_health WHERE {window(clock() + HOUR, clock() + 2 * HOUR)}") == []
+
+
+@pytest.mark.parametrize(("name", "phase"), [("Asia/Kathmandu", 15), ("Asia/Kolkata", 30), ("Europe/Berlin", 0)])
+async def test_an_alarm_of_a_days_first_minutes_is_none_of_the_day_before(
+    alarmed: Site, clock: Clock, name: str, phase: int
+) -> None:
+    """Where midnight is at half past of UTC's hours, those of the alarms begin then."""
+    alarmed.context = replace(alarmed.context, zone=ZoneInfo(name))
+    reach = window(clock() - DAY, clock())
+    raised = [
+        row["time"] * 1000
+        for row in await asked(alarmed, f"SELECT event, gateway FROM alarm_change WHERE {reach}")
+        if (row["event"], row["gateway"]) == ("raise", "gw-1")
+    ]
+    rows = await asked(alarmed, f"SELECT raised FROM alarm_health WHERE {reach} AND community = 'yard'")
+    assert {row["time"] * 1000 % HOUR for row in rows} == {phase * MINUTE}
+    hours = [row["time"] * 1000 for row in rows for _ in range(row["raised"])]
+    assert hours == [(at - phase * MINUTE) // HOUR * HOUR + phase * MINUTE for at in raised]
+    assert hours
 
 
 async def test_communities_stand_side_by_side_each_for_whoever_may_see_it(alarmed: Site, clock: Clock) -> None:

@@ -15,6 +15,7 @@ from linli_core.catalogue import Language, text
 from linli_core.instant import DAY, HOUR, SECOND, Instant
 from linli_platform.alarms.records import Filter
 from linli_platform.alarms.rows import AlarmRow, Sort, Told
+from linli_platform.days import bounds, day_of
 from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.parse import QueryError
 from linli_platform.influxql.piece import Piece
@@ -188,7 +189,7 @@ class Changes:
 
 
 class Health:
-    """The figures of the alarm system by community and hour, each at the hour's beginning.
+    """The figures of the alarm system by community and hour of its clock, each at the hour's beginning.
 
     Args:
         known: What there is.
@@ -222,10 +223,13 @@ class Health:
         start, end = microseconds(reach)
         now = self._known.now
         # Hours begin at their start: those that begin within the range, and none of the future.
-        first, last = -(-max(start, now - _BACK) // HOUR) * HOUR, min(end, now + 1)
+        early, last = max(start, now - _BACK), min(end, now + 1)
+        # By the community's clock: an alarm of its first quarter of a day is none of the day before.
+        phase = bounds(day_of(early, self._known.zone), self._known.zone)[0] % HOUR
+        first = phase - (phase - early) // HOUR * HOUR
         if first >= last:
             return []
-        whole = (last - 1) // HOUR * HOUR + HOUR
+        whole = (last - 1 - phase) // HOUR * HOUR + HOUR + phase
         of_each = self._hours(series, first, whole)
         wanted = chosen(self.fields, fields)
         return [
@@ -247,7 +251,7 @@ class Health:
                 raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
             for number in missing:
                 own = [moment for moment in moments if _place_of(moment.subject) in made[number][1]]
-                found[number] = hourly(own, first, whole)
+                found[number] = hourly(own, first, whole, first % HOUR)
             if len(kept) + len(missing) <= _MOST_HOURS * HOUR // (whole - first):
                 kept |= {(first, whole, number): found[number] for number in missing}
         return [found[one.id] for one in series]
