@@ -12,16 +12,18 @@ from datetime import UTC, date, datetime
 from html import unescape
 from pathlib import Path
 from statistics import median
+from typing import Any, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from linli_core.catalogue import LANGUAGES, text
 from linli_core.cjk_font import FOLDERS, PATTERN, choose
 from linli_core.errors import ConfigError
 from linli_core.instant import MINUTE, Instant, from_datetime
-from linli_dashboards.asking import Platform, PlatformRefused
+from linli_dashboards.asking import Platform, PlatformRefused, T
 from linli_dashboards.build import Made
 from linli_dashboards.check.grafana import Shown, filled, presets
 from linli_dashboards.cli import main
@@ -365,6 +367,29 @@ def test_the_boards_tell_the_same_figures(district: Figures, platform: str, boar
         if alarm.acknowledged_at is not None
     ]
     assert told("alarm-health", "seen_after") == pytest.approx(median(waits), abs=1)
+
+
+class Later(Platform):
+    """The platform after two meters were taken out of service, one of them before anybody read it."""
+
+    def get(self, path: str, kind: type[T], **parameters: object) -> T:
+        found: Any = super().get(path, kind, **parameters)
+        gone = ("flat-101-electricity", "stair-2")
+        if path == "devices":
+            found = [structs.replace(one, state="retired") if one.id in gone else one for one in found]
+        return cast("T", found)
+
+
+def test_a_meter_taken_out_later_counted_in_its_month_all_the_same(district: Figures, platform: str) -> None:
+    found = gather(Later(platform, "of-the-platform"), "district", lambda _: Month(2026, 10, ZONE))
+    then = reckon(found, {("gw-jasmine", "meter-main")})
+    assert then.uses == district.uses, "what was consumed and is billed does not shrink when a meter is exchanged"
+    assert then.share == district.share
+    assert then.raised == district.raised
+    assert [(one.share, one.alarms) for one in then.communities] == [
+        (it.share, it.alarms) for it in district.communities
+    ]
+    assert (then.devices, then.heard) == (district.devices - 2, district.heard - 1), "in service are the others"
 
 
 def test_communities_stand_in_the_order_in_which_people_count(district: Figures) -> None:

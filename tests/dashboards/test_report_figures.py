@@ -104,6 +104,15 @@ def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(2026, 10, day, hour, minute, tzinfo=SHANGHAI)
 
 
+def test_an_alarm_of_a_gateway_itself_is_one_of_its_community() -> None:
+    areas = {key: Area(key, "community", Titles()) for key in ("yard", "other")}
+    gateways = {"gw": Gateway("gw", "active", Titles(), "yard")}
+    alarms = [alarm(1, at(3), None), structs.replace(alarm(2, at(4), None, priority="medium"), device="", point="")]
+    figures = reckon(material(areas=areas, gateways=gateways, alarms=alarms))
+    assert [(each.area, each.alarms, each.high) for each in figures.communities] == [("other", 0, 0), ("yard", 2, 1)]
+    assert figures.raised == 2
+
+
 def test_a_register_read_each_hour_tells_month_and_days() -> None:
     found = reckoned(hours(OCTOBER), OCTOBER)
     assert found.total == 31 * 2_400

@@ -18,15 +18,11 @@ from linli_dashboards.report.material import (
     Alarm,
     ColdDay,
     CompleteDay,
-    Device,
     Material,
     PointKey,
 )
 from linli_dashboards.report.month import Month
 from linli_dashboards.report.register import Reckoned
-
-OUTSIDE: Final = "outside-alarm"
-"""The kind of what stands for an alarm of another system: no device that anybody reads."""
 
 PRIORITIES: Final = ("high", "medium", "low")
 _WORST: Final = 10
@@ -287,7 +283,7 @@ def _kinds(material: Material, heard: set[tuple[str, str]]) -> tuple[Coverage, .
     devices: Counter[str] = Counter()
     speaking: Counter[str] = Counter()
     for key, device in material.devices.items():
-        if device.kind == OUTSIDE:
+        if not device.is_in_service:
             continue
         devices[device.kind] += 1
         speaking[device.kind] += key in heard
@@ -300,9 +296,10 @@ def _communities(
     roots = [area.id for area in material.areas.values() if area.kind == "community"]
     found = []
     for root in sorted(roots):
-        own = {key for key, device in material.devices.items() if _lies_in(material, device, root)}
-        alarms = [it for it in material.alarms if (it.gateway, it.device) in own]
-        read = [key for key in own if material.devices[key].kind != OUTSIDE]
+        own = {key for key in material.devices if _lies_in(material, material.place_of(key), root)}
+        # Those of a gateway itself too.
+        alarms = [it for it in material.alarms if _lies_in(material, material.place_of((it.gateway, it.device)), root)]
+        read = [key for key in own if material.devices[key].is_in_service]
         found.append(
             Community(
                 area=root,
@@ -316,8 +313,7 @@ def _communities(
     return tuple(found)
 
 
-def _lies_in(material: Material, device: Device, root: str) -> bool:
-    at = material.place_of(device)
+def _lies_in(material: Material, at: str | None, root: str) -> bool:
     passed: set[str] = set()
     while at is not None and at not in passed:
         if at == root:

@@ -16,6 +16,9 @@ from linli_dashboards.asking import Platform, Value
 from linli_dashboards.report.month import Month
 from linli_dashboards.report.register import Midnights, Reckoned, Register
 
+OUTSIDE: Final = "outside-alarm"
+"""The kind of what stands for an alarm of another system: no device that anybody reads."""
+
 UTILITIES: Final[Mapping[str, tuple[str, str]]] = {
     "electricity": ("energy_import", "kWh"),
     "water": ("water_volume", "m3"),
@@ -28,6 +31,7 @@ UTILITIES: Final[Mapping[str, tuple[str, str]]] = {
 COLD: Final = ("air_temperature", "product_temperature")
 """What is watched of food that must stay cold."""
 
+_SERVED: Final = frozenset({"active", "retired"})
 _COMPLETE_ROWS: Final = 10_000
 _POINTS: Final = 10_000
 _DAYS: Final = 40
@@ -91,6 +95,11 @@ class Device(msgspec.Struct, frozen=True):
     kind: str
     titles: Titles
     area: str | None = None
+
+    @property
+    def is_in_service(self) -> bool:
+        """Whether it is one that is read now: not taken out since, and no alarm of another system."""
+        return self.state == "active" and self.kind != OUTSIDE
 
 
 class CompleteDay(msgspec.Struct, frozen=True, order=True):
@@ -181,7 +190,8 @@ class Material:
         made_at: When the platform was asked.
         version: Of the platform.
         area: Id of the area; empty for all.
-        areas, gateways, devices: Those of the area and below it.
+        areas, gateways: Those of the area and below it.
+        devices: Those too that were taken out of service since: what they counted in the month is no less true.
         complete: Days of each point of these devices.
         newest: Devices whose newest good reading is of the month; its days may not be counted yet.
         alarms: Raised in the month.
@@ -212,10 +222,10 @@ class Material:
     cold_hours: Mapping[PointKey, Sequence[float]] = field(repr=False)
     losses: Sequence[Loss] = field(repr=False)
 
-    def place_of(self, device: Device) -> str | None:
-        """Return the area in which a device lies."""
-        gateway = self.gateways.get(device.gateway)
-        return device.area or (gateway.area if gateway is not None else None)
+    def place_of(self, key: tuple[str, str]) -> str | None:
+        """Return the area in which a device lies, or a gateway whose device is none that is known."""
+        device, gateway = self.devices.get(key), self.gateways.get(key[0])
+        return (device.area if device is not None else None) or (gateway.area if gateway is not None else None)
 
 
 def gather(platform: Platform, area: str, month_of: Callable[[Health], Month]) -> Material:
@@ -238,10 +248,11 @@ def gather(platform: Platform, area: str, month_of: Callable[[Health], Month]) -
         raise ConfigError("--area", found, f"known are {known}")
     within = _below(area, areas)
     gateways = {each.id: each for each in platform.get("gateways", list[Gateway])}
-    devices = {}
+    devices, known = {}, set[tuple[str, str]]()
     for each in platform.get("devices", list[Device]):
         place = each.area or (gateways[each.gateway].area if each.gateway in gateways else None)
-        if each.state == "active" and (not area or place in within):
+        known.add((each.gateway, each.id))
+        if each.state in _SERVED and (not area or place in within):
             devices[each.gateway, each.id] = each
     own_gateways = {key for key, each in gateways.items() if not area or each.area in within}
     busy = sorted({gateway for gateway, _ in devices})
@@ -249,7 +260,9 @@ def gather(platform: Platform, area: str, month_of: Callable[[Health], Month]) -
     alarms = [
         alarm
         for alarm in _alarms(platform, month)
-        if not area or (alarm.gateway, alarm.device) in devices or (not alarm.device and alarm.gateway in own_gateways)
+        if not area
+        or (key := (alarm.gateway, alarm.device)) in devices
+        or (key not in known and key[0] in own_gateways)
     ]
     standing = [alarm for alarm in alarms if alarm.raised_at < month.start and _held_at(alarm, month.start)]
     rules = {rule.id: rule for rule in platform.get("rules", list[Rule])}

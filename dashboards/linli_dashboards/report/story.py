@@ -352,8 +352,7 @@ class _Teller:
         return name_of(known.titles.of(self._lang, key[1]), key[1]) if known is not None else key[1]
 
     def where(self, key: tuple[str, str]) -> str:
-        device = self._material.devices.get(key)
-        place = self._material.place_of(device) if device is not None else None
+        place = self._material.place_of(key) if key in self._material.devices else None
         return self.area(place) if place is not None else self.gateway(key[0])
 
     def kind(self, kind: str) -> str:
