@@ -248,22 +248,22 @@ def gather(platform: Platform, area: str, month_of: Callable[[Health], Month]) -
         raise ConfigError("--area", found, f"known are {known}")
     within = _below(area, areas)
     gateways = {each.id: each for each in platform.get("gateways", list[Gateway])}
-    devices, known = {}, set[tuple[str, str]]()
+    registered: set[tuple[str, str]] = set()
+    devices = {}
     for each in platform.get("devices", list[Device]):
         place = each.area or (gateways[each.gateway].area if each.gateway in gateways else None)
-        known.add((each.gateway, each.id))
+        registered.add((each.gateway, each.id))
         if each.state in _SERVED and (not area or place in within):
             devices[each.gateway, each.id] = each
     own_gateways = {key for key, each in gateways.items() if not area or each.area in within}
     busy = sorted({gateway for gateway, _ in devices})
     complete = list(_complete(platform, devices, month.days))
-    alarms = [
-        alarm
-        for alarm in _alarms(platform, month)
-        if not area
-        or (key := (alarm.gateway, alarm.device)) in devices
-        or (key not in known and key[0] in own_gateways)
-    ]
+
+    def lies_within(alarm: Alarm) -> bool:
+        key = alarm.gateway, alarm.device
+        return not area or key in devices or (key not in registered and alarm.gateway in own_gateways)
+
+    alarms = [alarm for alarm in _alarms(platform, month) if lies_within(alarm)]
     standing = [alarm for alarm in alarms if alarm.raised_at < month.start and _held_at(alarm, month.start)]
     rules = {rule.id: rule for rule in platform.get("rules", list[Rule])}
     registers = {name: _registers(platform, UTILITIES[name][0], month, devices, busy) for name in UTILITIES}
