@@ -66,7 +66,8 @@ class RingLog:
         self._befores = array("I", bytes(4 * flash.blocks))
         self._newest = -1
         self._offset = 0
-        # The record written last, as it goes out, until it is acknowledged: it need not be looked for on the flash.
+        # The record written last, as it goes out, until it is acknowledged: it need not be looked for on the flash. On
+        # a battery only: on mains that takes no time to speak of, and memory all the time.
         self._fresh = None
 
     @property
@@ -103,7 +104,8 @@ class RingLog:
             raise ValueError("a record of " + str(len(payload)) + " bytes; " + str(self.largest) + " at most")
         seq = self.next_seq
         self._write(_RECORD, seq, payload)
-        self._fresh = seq, self._last + 1, payload
+        if self._memory is not None:
+            self._fresh = seq, self._last + 1, payload
         self._last = seq
         self.next_seq = seq + 1
         return seq

@@ -39,6 +39,27 @@ def _value(value):
     return None if number is None else '"v":' + number
 
 
+def logged(node, payload, time_of, place):
+    """Return a record of a node's log as it goes out; ``None`` while nobody knows when it was.
+
+    Args:
+        node: The node's id.
+        payload: As it stands in the log: JSON of the era, the count in it, the records, and of a call its number.
+        time_of: Returns when a count of an era was, and whether that is in doubt.
+        place: As :func:`pack` takes it.
+    """
+    era, count, records, *call = json.loads(payload)
+    at, doubtful = time_of(era, count)
+    if at is None:
+        return None
+    found = []
+    for name, unit, value, quality in records:
+        if doubtful and not quality:
+            quality = "uncertain/clock_doubt"  # noqa: PLW2901 - what is sent, not what was kept
+        found.append((name, unit, tuple(value) if isinstance(value, list) else value, at, quality))
+    return pack(node, found, place, call[0] if call else 0)
+
+
 def pack(node, records, place=None, call=0):
     """Return a pack as bytes.
 

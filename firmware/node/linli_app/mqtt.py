@@ -132,12 +132,15 @@ class Client:
     async def send(self, data):
         """Send bytes while it is being opened."""
         self._writer.write(data)
+        del data  # while they go out, nobody needs them a second time
         await self._writer.drain()
 
     async def _sent(self, data):
         """Send bytes once it is open: whoever sends them, what breaks is the connection and not the program."""
+        sending = self.send(data)
+        del data
         try:
-            await self.send(data)
+            await sending
         except OSError as exc:
             raise LinkError("the connection broke: " + str(exc)) from None
 
@@ -170,7 +173,9 @@ class Client:
     async def publish(self, topic, payload):
         """Hand a message over at QoS 1; that it arrived is what the gateway's own answer tells, not the broker's."""
         self._number = self._number % 65535 + 1
-        await self._sent(publish(topic, payload, self._number))
+        sending = self._sent(publish(topic, payload, self._number))
+        del payload
+        await sending
 
     async def ping(self):
         """Show that this end lives."""

@@ -28,7 +28,7 @@ _CALL_MS = const(10000)
 _RETRY_S = const((1, 2, 5, 10, 30, 60, 120, 300))
 """Pauses between attempts to reach the gateway, each made longer by up to a half."""
 _HEALTH_S = const(3600)
-_GRAVE = ("water_leak", "manhole_open")
+_GRAVE = const(("water_leak", "manhole_open"))
 """What is worth the end of a battery, once it is so: water that runs, a hole to fall into."""
 _ANCHORS = const(24)
 """Times that the gateway's time is only noted, on a battery, before it is written to flash."""

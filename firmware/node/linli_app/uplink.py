@@ -160,33 +160,21 @@ class Uplink:
         self._under_way = []
 
     async def _send(self, client):
+        from linli_node import senml  # noqa: PLC0415 - not before there is a connection: both would be too much
+
         # Counted, not reckoned from the numbers: what a full log has overwritten leaves a gap of any size in them.
-        for seq, since, payload in self._log.pending(self._sent):
+        for seq, since, held in self._log.pending(self._sent):
             if len(self._under_way) >= _WINDOW:
                 return
-            pack = self._pack(seq, since, payload)
+            place = self._log.epoch, seq, since, self._board.uid
+            pack = senml.logged(self._node, held, self._clock.time_of, place)
             if pack is None:
                 return
             self._sent = seq
             self._under_way.append(seq)
-            await client.publish(self._topic("telemetry"), pack)
-
-    def _pack(self, seq, since, payload):
-        """Return a record of the log as it goes out; ``None`` while nobody knows when it was."""
-        held = json.loads(payload)
-        era, count, records = held[:3]
-        at, doubtful = self._clock.time_of(era, count)
-        if at is None:
-            return None
-        found = []
-        for name, unit, value, quality in records:
-            if doubtful and not quality:
-                quality = "uncertain/clock_doubt"  # noqa: PLW2901 - what is sent, not what was kept
-            found.append((name, unit, tuple(value) if isinstance(value, list) else value, at, quality))
-        call = held[3] if len(held) > 3 else 0
-        from linli_node import senml  # noqa: PLC0415 - not before there is a connection: both would be too much
-
-        return senml.pack(self._node, found, (self._log.epoch, seq, since, self._board.uid), call)
+            sending = client.publish(self._topic("telemetry"), pack)
+            del held, pack
+            await sending
 
     def _take(self, topic, payload):
         channel = topic[topic.rfind("/") + 1 :]
