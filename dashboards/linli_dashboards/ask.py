@@ -176,7 +176,7 @@ class Column:
         return self.alias or self.name.strip('"')
 
 
-OF_GATEWAYS: Final = frozenset({"account", "alarm_health", "gateway_state", "link_state", "loss"})
+OF_GATEWAYS: Final = frozenset({"account", "alarm_health", "alarm_seen", "gateway_state", "link_state", "loss"})
 """What is told of whole gateways, wherever the devices behind them are."""
 
 

@@ -147,7 +147,8 @@ def health(moments: Iterable[Moment], start: Instant, end: Instant) -> Health:
     found = floods(times)
     by_rule = Counter(moment.rule for moment in raises)
     by_priority = Counter(moment.priority for moment in raises)
-    waits, unseen = _acknowledged(course, start)
+    seen, unseen = acknowledged(course)
+    waits = [wait for at, wait in seen if at >= start]
     count = len(raises)
     return Health(
         start=start,
@@ -227,8 +228,12 @@ def _standing(course: Iterable[Moment], end: Instant) -> list[Standing]:
     ]
 
 
-def _acknowledged(course: Iterable[Moment], start: Instant) -> tuple[list[Instant], int]:
-    """Return how long each acknowledgement of the period took, and how many alarms wait for theirs."""
+def acknowledged(course: Iterable[Moment]) -> tuple[list[tuple[Instant, Instant]], int]:
+    """Return when each acknowledgement was and how long the alarm had been known, and how many wait for theirs.
+
+    Args:
+        course: Transitions in their order.
+    """
     waiting: dict[int, Instant] = {}
     waits = []
     for moment in course:
@@ -236,8 +241,8 @@ def _acknowledged(course: Iterable[Moment], start: Instant) -> tuple[list[Instan
             waiting.setdefault(moment.alarm, moment.learnt_at)
         elif moment.event is Event.ACKNOWLEDGE:
             known = waiting.pop(moment.alarm, None)
-            if known is not None and moment.at >= start:
-                waits.append(max(0, moment.at - known))
+            if known is not None:
+                waits.append((moment.at, max(0, moment.at - known)))
         elif moment.event is Event.RESET:
             waiting.pop(moment.alarm, None)
     return waits, len(waiting)

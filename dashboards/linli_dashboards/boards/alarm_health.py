@@ -39,15 +39,12 @@ def _of_all(name: str, expression: str, window: Window, label: str = "") -> Reco
     )
 
 
-def _figure(
-    key: str, expression: str, unit: str, limits: tuple[tuple[float, Shade], ...] = (), empty: str = ""
-) -> Panel:
+def _figure(key: str, expression: str, unit: str, limits: tuple[tuple[float, Shade], ...] = ()) -> Panel:
     ask = Record(
         "alarm_health",
         (Column(expression, unit, "board.column.value", alias="value"),),
         window=Window.WHOLE,
         shape=Shape.SERIES,
-        may_be_empty=empty,
     )
     return Panel(key, Look.FIGURE, (ask,), width=4, height=5, limits=limits)
 
@@ -83,7 +80,21 @@ ALARM_HEALTH: Final = Board(
             height=5,
             limits=_ANY,
         ),
-        _figure("board.alarm-health.seen_after", 'median("seen_after")', "s", empty="board.empty.none_acknowledged"),
+        Panel(
+            "board.alarm-health.seen_after",
+            Look.FIGURE,
+            (
+                Record(
+                    "alarm_seen",
+                    (Column('median("after")', "s", "board.column.value", alias="value"),),
+                    window=Window.WHOLE,
+                    shape=Shape.SERIES,
+                    may_be_empty="board.empty.none_acknowledged",
+                ),
+            ),
+            width=4,
+            height=5,
+        ),
         Panel(
             "board.alarm-health.per_period",
             Look.BARS,

@@ -135,7 +135,6 @@ def alarm_systems(key: str, board: str, height: int = 8) -> Panel:
         ("chattering", 'sum("chattering")', "count"),
         ("standing", 'max("standing")', "count"),
         ("unseen", 'max("unseen")', "count"),
-        ("seen_after", 'median("seen_after")', "s"),
     )
     ask = Record(
         "alarm_health",
@@ -144,8 +143,16 @@ def alarm_systems(key: str, board: str, height: int = 8) -> Panel:
         window=Window.WHOLE,
         whom=Whom.AREA,
     )
+    seen = Record(
+        "alarm_seen",
+        (Column('median("after")', "s", "board.column.seen_after", alias="seen_after"),),
+        by=("community",),
+        window=Window.WHOLE,
+        whom=Whom.AREA,
+        may_be_empty="board.empty.none_acknowledged",
+    )
     link = (Drill(Goal.AREA, board),)
-    return Panel(key, Look.TABLE, (ask,), width=24, height=height, ranked="a_day", drill=link)
+    return Panel(key, Look.TABLE, (ask, seen), width=24, height=height, joined=True, ranked="a_day", drill=link)
 
 
 def alarm_states(key: str, category: str = "", width: int = 24) -> Panel:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.hub.api.conftest import Clock, Site
 
 ROOM = "cold-room/air_temperature"
-NAMES = ("alarm_active", "alarm_change", "alarm_count", "alarm_health")
+NAMES = ("alarm_active", "alarm_change", "alarm_count", "alarm_health", "alarm_seen")
 
 
 def window(start: Instant, end: Instant) -> str:
@@ -163,6 +163,29 @@ async def test_the_health_of_the_alarms_is_told_by_hour_and_community(alarmed: S
     assert await asked(alarmed, f"SELECT * FROM alarm_health WHERE {window(clock() + HOUR, clock() + 2 * HOUR)}") == []
 
 
+async def test_how_soon_people_saw_is_told_of_each_alarm_and_not_of_each_hour(alarmed: Site, clock: Clock) -> None:
+    """Three that were seen to at once in one hour weigh more than the one that waited ten minutes in another."""
+    clock.forward(HOUR - clock() % HOUR)
+    for _ in range(3):
+        for value in (4.0, 4.0, 11.0, 11.0):
+            alarmed.commit("gw-1", [(ROOM, clock(), value)])
+            clock.forward(5 * SECOND)
+        await alarmed.settle()
+        (alarm,) = await alarmed.alarms.find(Filter(active=True, gateway="gw-1"))
+        clock.forward(MINUTE)
+        await alarmed.alarms.acknowledge(alarm.id, actor="li")
+    await alarmed.settle()
+    reach = window(clock() - DAY, clock() + SECOND)
+    text = f"SELECT median(after) AS m, count(after) AS n FROM alarm_seen WHERE {reach}"
+    (row,) = await asked(alarmed, f"{text} GROUP BY community, priority")
+    assert (row["community"], row["priority"], row["n"], row["m"]) == ("yard", "high", 4, pytest.approx(62, abs=5))
+    assert await asked(alarmed, text, Reads(areas=("other",))) == [], "another community's people are none of theirs"
+    assert await asked(alarmed, f"{text} AND community = 'yard'", Reads(areas=("other",))) == []
+    early = window(clock() - 3 * DAY, clock() - 2 * DAY)
+    assert await asked(alarmed, f"SELECT after FROM alarm_seen WHERE {early}") == []
+    assert await asked(alarmed, f"SELECT after FROM alarm_seen WHERE {window(clock() + HOUR, clock() + DAY)}") == []
+
+
 @pytest.mark.parametrize(("name", "phase"), [("Asia/Kathmandu", 15), ("Asia/Kolkata", 30), ("Europe/Berlin", 0)])
 async def test_an_alarm_of_a_days_first_minutes_is_none_of_the_day_before(
     alarmed: Site, clock: Clock, name: str, phase: int
@@ -250,6 +273,7 @@ async def test_they_are_listed_and_nobody_is_told_of_what_it_may_not_see(alarmed
         assert "other" not in str(told[name])
         assert "gw-2" not in str(told[name])
         assert await asked(alarmed, f"SELECT * FROM {name}{reach}", Reads()) == []
-        assert "gw-2" in str(await asked(alarmed, f"SELECT * FROM {name}{reach}")) or name == "alarm_health"
+        of_communities = name in {"alarm_health", "alarm_seen"}
+        assert "gw-2" in str(await asked(alarmed, f"SELECT * FROM {name}{reach}")) or of_communities
     assert sum(row["raised"] for row in told["alarm_health"]) >= 1
     assert told["alarm_change"]

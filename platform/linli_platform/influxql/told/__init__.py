@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from linli_platform.influxql.joined import Virtual
-from linli_platform.influxql.told.alarms import ACTIVE, COUNTS, Changes, Health
+from linli_platform.influxql.told.alarms import ACTIVE, COUNTS, Changes, Health, Seen
 from linli_platform.influxql.told.areas import AREAS
 from linli_platform.influxql.told.books import ACCOUNTS, LOSSES
 from linli_platform.influxql.told.complete import Completeness
@@ -33,3 +33,4 @@ def told(known: Known) -> Iterator[Virtual]:
     yield Completeness(known)
     yield Events(known)
     yield Health(known)
+    yield Seen(known)

@@ -1,6 +1,6 @@
 """What happened to alarms, which stand, at which device how many, how their system fares.
 
-``alarm_change``, ``alarm_active``, ``alarm_count`` and ``alarm_health``.
+``alarm_change``, ``alarm_active``, ``alarm_count``, ``alarm_health`` and ``alarm_seen``.
 Nothing of it is written to the store: the alarms' own record is the one place where it stands (ADR 0039).
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from linli_core.alarm import CONDITION_HOLDS, NEEDS_ACKNOWLEDGEMENT, Priority
+from linli_core.alarm.health import Moment, acknowledged
 from linli_core.alarm.hourly import HourFigures, hourly
 from linli_core.catalogue import Language, text
 from linli_core.instant import DAY, HOUR, SECOND, Instant
@@ -42,6 +43,11 @@ _COMMUNITY: Final = "community"
 
 _Place = tuple[str, str]
 """A gateway, and a device of it; ``""`` for the gateway itself."""
+
+_Community = tuple[dict[str, str], set[_Place]]
+"""Its tags, and what is there."""
+
+_PRIORITIES: Final = tuple(Priority)
 
 
 def _not_settled(known: Known) -> list[AlarmRow]:
@@ -216,7 +222,7 @@ class Health:
 
     def series(self) -> Sequence[Series]:
         """Return one series for each community that may be seen in part."""
-        return [Series(number, tags) for number, (tags, _) in enumerate(self._made())]
+        return [Series(number, tags) for number, (tags, _) in enumerate(_communities(self._known))]
 
     def rows(self, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None) -> list[Piece]:
         """Return the hours within a range, until the present one."""
@@ -239,18 +245,13 @@ class Health:
 
     def _hours(self, series: Sequence[Series], first: Instant, whole: Instant) -> list[list[HourFigures]]:
         """Return the hours of each community, kept for a moment: a board asks for the same ones ten times."""
-        made = self._made()
+        made = _communities(self._known)
         kept: dict[tuple[Instant, Instant, int], list[HourFigures]] = self._known.made.setdefault(_HOURS, {})
         found = {one.id: hours for one in series if (hours := kept.get((first, whole, one.id))) is not None}
         missing = [one.id for one in series if one.id not in found]
         if missing:
-            # Asked of these alone: another community's flood must not use up the bound.
-            gateways = {gateway for number in missing for gateway, _ in made[number][1]}
-            moments = self._known.alarms.records.moments(first, whole, gateways, _MOST + 1)
-            if len(moments) > _MOST:
-                raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
-            for number in missing:
-                own = [moment for moment in moments if _place_of(moment.subject) in made[number][1]]
+            moments = _moments(self._known, [made[number][1] for number in missing], first, whole)
+            for number, own in zip(missing, moments, strict=True):
                 found[number] = hourly(own, first, whole, first % HOUR)
             if len(kept) + len(missing) <= _MOST_HOURS * HOUR // (whole - first):
                 kept |= {(first, whole, number): found[number] for number in missing}
@@ -262,29 +263,93 @@ class Health:
         """Return nothing: rows have to be asked for."""
         return None
 
-    def _made(self) -> list[tuple[dict[str, str], set[tuple[str, str]]]]:
-        """Return the tags of each community, and which devices of which gateways are there and may be seen."""
-        found: list[tuple[dict[str, str], set[tuple[str, str]]]] | None = self._known.made.get(self.name)
-        if found is None:
-            known, members = self._known, dict[tuple[tuple[str, str], ...], set[tuple[str, str]]]()
-            alarmed = {(sort.gateway, sort.device) for sort in known.alarms.records.kinds()}
-            # A community in which nothing was ever raised has its row too: it is there, and had no alarm.
-            there = {(each.gateway, each.id) for each in known.places.devices() if each.state is not State.RETIRED}
-            for gateway, device in alarmed | there:
-                if known.sees(gateway, device) and (tags := _community(known, gateway, device)):
-                    members.setdefault(tuple(sorted(tags.items())), set()).add((gateway, device))
-            found = [(dict(key), places) for key, places in sorted(members.items())]
-            self._known.made[self.name] = found
-        return found
+
+class Seen:
+    """Every acknowledgement, when it was, and how long the alarm had been known by then.
+
+    Of the hours of ``alarm_health`` only each one's own median is kept, and a median of medians is none: twenty alarms
+    that were seen to in one minute would weigh as much as one that waited for a night.
+
+    Args:
+        known: What there is.
+    """
+
+    name = "alarm_seen"
+    fields: Mapping[str, Kind] = {"after": Kind.FLOAT}
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def series(self) -> Sequence[Series]:
+        """Return one series for each priority of each community that may be seen in part."""
+        return [
+            Series(number * len(_PRIORITIES) + place, tags | _of_priority(priority))
+            for number, (tags, _) in enumerate(_communities(self._known))
+            for place, priority in enumerate(_PRIORITIES)
+        ]
+
+    def rows(self, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None) -> list[Piece]:
+        """Return the acknowledgements within a range."""
+        known = self._known
+        start, end = microseconds(reach)
+        start, end = max(start, known.now - _BACK), min(end, known.now + 1)
+        if start >= end or not series:
+            return []
+        made, wanted = _communities(known), chosen(self.fields, fields)
+        numbers = sorted({one.id // len(_PRIORITIES) for one in series})
+        moments = dict(zip(numbers, _moments(known, [made[it][1] for it in numbers], start, end), strict=True))
+        pieces = []
+        for one in series:
+            number, place = divmod(one.id, len(_PRIORITIES))
+            own = [moment for moment in moments[number] if moment.priority is _PRIORITIES[place]]
+            waits = [(at, wait) for at, wait in acknowledged(own)[0] if start <= at < end]
+            if waits:
+                values = [{"after": wait / SECOND} for _, wait in waits]
+                pieces.append(piece_of(self.name, one.tags, [at for at, _ in waits], values, wanted))
+        return pieces
+
+    def steps(
+        self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
+    ) -> Steps | None:
+        """Return nothing: rows have to be asked for."""
+        return None
+
+
+def _communities(known: Known) -> list[_Community]:
+    """Return the tags of each community, and which devices of which gateways are there and may be seen."""
+    found: list[_Community] | None = known.made.get(_COMMUNITY)
+    if found is None:
+        members: dict[tuple[tuple[str, str], ...], set[_Place]] = {}
+        alarmed = {(sort.gateway, sort.device) for sort in known.alarms.records.kinds()}
+        # A community in which nothing was ever raised has its row too: it is there, and had no alarm.
+        there = {(each.gateway, each.id) for each in known.places.devices() if each.state is not State.RETIRED}
+        for gateway, device in alarmed | there:
+            if known.sees(gateway, device) and (tags := _community(known, gateway, device)):
+                members.setdefault(tuple(sorted(tags.items())), set()).add((gateway, device))
+        found = known.made[_COMMUNITY] = [(dict(key), places) for key, places in sorted(members.items())]
+    return found
+
+
+def _moments(known: Known, of: Sequence[AbstractSet[_Place]], start: Instant, end: Instant) -> list[list[Moment]]:
+    """Return what happened to the alarms of some places that lived in a period, for each set of places."""
+    # Asked of these alone: another community's flood must not use up the bound.
+    gateways = {gateway for places in of for gateway, _ in places}
+    moments = known.alarms.records.moments(start, end, gateways, _MOST + 1)
+    if len(moments) > _MOST:
+        raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
+    return [[moment for moment in moments if _place_of(moment.subject) in places] for places in of]
 
 
 def _tags(known: Known, sort: Sort) -> dict[str, str]:
-    own = {"rule": sort.rule, "category": sort.category, "priority": sort.priority, "point": sort.point}
-    own |= {f"priority_{lang}": text(f"priority.{sort.priority}", lang) for lang in LANGUAGES}
+    own = {"rule": sort.rule, "category": sort.category, "point": sort.point, **_of_priority(sort.priority)}
     rule = known.alarms.engine.rules.get(sort.rule)
     # As a rule is called now, or by its id where it is gone: one title in all of the time shown.
     own |= {f"rule_{lang}": (rule and rule.title.in_language(lang)) or sort.rule for lang in LANGUAGES}
     return known.places.tags(sort.gateway, sort.device) | {name: value for name, value in own.items() if value}
+
+
+def _of_priority(priority: str) -> dict[str, str]:
+    return {"priority": str(priority), **{f"priority_{lang}": text(f"priority.{priority}", lang) for lang in LANGUAGES}}
 
 
 def _community(known: Known, gateway: str, device: str) -> dict[str, str]:
