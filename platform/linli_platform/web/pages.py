@@ -270,9 +270,15 @@ class Pages:
         actor = _actor(form)
         if not 0 < alarm < 2**62:
             raise unknown_alarm(alarm)
-        await acknowledge_alarm(self._context, alarm, actor=actor, comment=form.get("comment", "").strip()[:1000])
-        back = form.get("back", "")
-        return RedirectResponse(back if _BACK.fullmatch(back) else "/", HTTPStatus.SEE_OTHER)
+        comment, back = form.get("comment", "").strip()[:1000], form.get("back", "")
+        leads_back = _BACK.fullmatch(back) is not None
+        try:
+            await acknowledge_alarm(self._context, alarm, actor=actor, comment=comment)
+        except Problem as problem:
+            # Pressed twice, or by two people: that page says who was first, and nothing that was written is lost.
+            if problem.status != HTTPStatus.CONFLICT or comment or not leads_back:
+                raise
+        return RedirectResponse(back if leads_back else "/", HTTPStatus.SEE_OTHER)
 
     async def handle(self, request: Request, alarm: int, act: str) -> Response:
         """Do from a plain form what is to be done with an alarm, then show it."""

@@ -96,6 +96,19 @@ async def test_a_call_stands_first_and_is_answered_from_the_page(
     assert "calling" not in nodes(await page(browser, GATEWAY))[0]
 
 
+async def test_a_button_that_is_pressed_twice_shows_who_has_heard_the_call(
+    browser: httpx.AsyncClient, hall: Site, clock: Clock
+) -> None:
+    await press(hall, clock, 1.0)
+    (alarm,) = [row for row in await hall.alarms.standing() if row.rule == "safety.emergency-button"]
+    for actor in ("王敏", "王敏", "李强"):
+        answer = await browser.post(f"/alarms/{alarm.id}/acknowledge", data={"actor": actor, "back": GATEWAY})
+        assert (answer.status_code, answer.headers["location"]) == (303, GATEWAY)
+    assert "王敏 已听到" in nodes(await page(browser, GATEWAY, "zh"))[0]
+    # One that never was is told as before.
+    assert (await browser.post("/alarms/999/acknowledge", data={"back": GATEWAY})).status_code == 404
+
+
 @pytest.mark.parametrize(
     "back", ["//evil.example", "https://evil.example/", "/gateways/../x", "/gateways/a/b/c/d", "/login", "\r\nX: y", ""]
 )
