@@ -151,6 +151,32 @@ async def test_a_node_that_nobody_answers_either_way_goes_back_to_its_key(site: 
     assert 1 <= sum(line.startswith("no connection: ") for line in site.said("early")) <= 3
 
 
+async def test_damaged_keys_end_an_attempt_and_not_the_program(site: Site, tmp_path: Path) -> None:
+    """A cable pulled between two files of a provisioning, a worn block: what a node does by itself goes on."""
+    identity, garbage = site.authority.issue("cut"), b"\x00\x01"
+    whole = {"ca.der": identity.authority, "node.der": identity.certificate, "node.key": identity.key}
+    nodes = []
+    for name in whole:
+        config = {
+            "node": "cut",
+            "gateway": {"host": "127.0.0.1", "port": free_port()},
+            "interval": 1,
+            "sensors": [{"kind": "reed", "pin": 4}],
+        }
+        node = SimNode(tmp_path / name, config)
+        (node.folder / "keys").mkdir(parents=True)
+        for each, content in {**whole, name: garbage}.items():
+            (node.folder / "keys" / each).write_bytes(content)
+        nodes.append(node)
+
+    async def told(node: SimNode) -> None:
+        await node.start()
+        await node.until_like(r"^the keys of this node are damaged \(.*\): linli-edge node provision writes them$")
+        assert int(str((await node.end())["next_seq"])) > 1
+
+    await asyncio.gather(*map(told, nodes))
+
+
 async def test_no_key_is_said_and_a_name_has_one_that_stays(site: Site) -> None:
     assert site.keys.nodes == ("early", "right", "wrong")
     line = site.keys.give("right", fresh=False)

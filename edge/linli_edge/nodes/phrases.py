@@ -12,6 +12,7 @@ _PHRASES: Final = tuple(
         (r"the radio fails: (?P<reason>.*)", "radio"),
         (r"this board has no configuration yet", "no_configuration"),
         (r"no /keys/(?P<file>[\w.]+): linli-edge node provision writes it", "no_key"),
+        (r"the keys of this node are damaged", "keys_damaged"),
         (r"the broker ends the handshake", "key_refused"),
         (r"is this node's key known there\?", "key_unknown"),
         (r"is its name the key's\?", "name_unknown"),

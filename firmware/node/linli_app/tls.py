@@ -6,7 +6,6 @@ no more, is reached all the same.
 """
 
 import binascii
-import os
 import socket
 
 import tls
@@ -42,23 +41,21 @@ def context(folder, gateway, memory):
         memory: Holds how many attempts are to be made with certificates, if any.
 
     Raises:
-        LinkError: What is needed is not there.
+        LinkError: What is needed is not there, or damaged.
     """
     left = memory.get()
     if left:
         memory.set(bytes((left[0] - 1,)) if left[0] > 1 else b"")
-    found = None if left and _has(folder + "node.key") else _shared(folder)
+    found = None if left else _shared(folder)
     if found is None:
-        return Prompt(_certified(folder)), gateway["port"], False
+        try:
+            return Prompt(_certified(folder)), gateway["port"], False
+        except LinkError:
+            # Where certificates cannot be shown only the key is left, answered or not.
+            found = _shared(folder) if left else None
+            if found is None:
+                raise
     return Prompt(found), gateway["shared_port"], True
-
-
-def _has(path):
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
 
 
 def _read(path):
@@ -86,6 +83,11 @@ def _certified(folder):
     authority, certificate, key = [_read(folder + name) for name in ("ca.der", "node.der", "node.key")]
     found = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     found.verify_mode = tls.CERT_REQUIRED
-    found.load_verify_locations(authority)
-    found.load_cert_chain(certificate, key)
+    try:
+        found.load_verify_locations(authority)
+        found.load_cert_chain(certificate, key)
+    except (ValueError, OSError) as exc:
+        # What a node does by itself goes on.
+        damaged = "the keys of this node are damaged (" + str(exc) + "): linli-edge node provision writes them"
+        raise LinkError(damaged) from None
     return found
