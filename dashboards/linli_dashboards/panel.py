@@ -44,6 +44,12 @@ CURVES: Final = 100
 SUMMED: Final = 100
 """Into how many windows the time shown is parted where only what they come to is shown."""
 
+STEPS: Final = 240
+"""Into how many windows it is parted for bars of states: of a thousand detectors more would be megabytes for a phone.
+
+None of the detectors is left out, for that might be the one that has spoken; nor a moment, for the highest is taken.
+"""
+
 
 Words: TypeAlias = tuple[tuple[str, str, Shade], ...]
 """What to say of a value in its place, and in which colour."""
@@ -171,6 +177,8 @@ class Maker:
         made.datasource(self.source)
         if panel.look in _SUMS:
             made.max_data_points(SUMMED)
+        elif panel.look is Look.STATES:
+            made.max_data_points(STEPS)
         self._queries(panel, made)
         self._fields(panel, made)
         return made.build()

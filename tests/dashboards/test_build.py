@@ -194,6 +194,16 @@ def test_a_panel_draws_a_hundred_devices_at_most_and_says_so(boards: list[Made])
     assert limited > 20
 
 
+def test_bars_of_states_leave_no_detector_out_and_are_not_megabytes(boards: list[Made]) -> None:
+    bars = [panel for board in boards for panel in board.dashboard["panels"] if panel["type"] == "state-timeline"]
+    assert len(bars) > 20
+    for panel in bars:
+        assert panel["maxDataPoints"] == 240
+        for target in panel["targets"]:
+            assert "SLIMIT" not in target["query"]
+            assert "time(" not in target["query"] or re.match(r'SELECT max\("value"\)', target["query"])
+
+
 def test_marks_of_alarms_and_who_took_them_work_orders_outages_and_swaps_are_on_every_board(
     boards: list[Made],
 ) -> None:
