@@ -129,7 +129,7 @@ async def test_what_happened_is_told_when_it_was_so(alarmed: Site, clock: Clock)
     (mark,) = await asked(alarmed, marked)
     assert (mark["said_en"], mark["said_zh"]) == (
         "Acknowledged (li): Cold room too warm · door shut",
-        "确认 (li): 冷库温度过高 · door shut",
+        "确认（li）：冷库温度过高 · door shut",
     )
     named = f"SELECT count(alarm) FROM alarm_change WHERE {window(start, clock())} GROUP BY rule, rule_zh, rule_en"
     assert ("food.cold-room-warm", "冷库温度过高", "Cold room too warm") in [

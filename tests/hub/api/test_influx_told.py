@@ -271,13 +271,13 @@ async def test_more_events_than_one_answer_may_hold_are_refused(told: Site, monk
 
 async def test_events_say_whose_they_are(told: Site) -> None:
     rows = {row["type"]: row for row in await asked(told, ROWS["event"])}
-    assert rows["linli.device.silent"]["said_zh"] == "一号冷库: 不应答"
+    assert rows["linli.device.silent"]["said_zh"] == "一号冷库：不应答"
     assert rows["linli.link.down"]["said_en"] == "bus-1: line down"
     assert rows["linli.device.swapped"]["device"] == "meter-1"
     odd = EventRow("gw-kitchen", "odd", told.clock(), "linli.node.new-thing", "", "{}", told.clock())
     told.store.append(NOTHING, {}, events=[odd])
     (row,) = await asked(told, "SELECT said_zh FROM event WHERE type = 'linli.node.new-thing'")
-    assert row["said_zh"] == "厨房: node.new-thing", "what has no name is called by its type"
+    assert row["said_zh"] == "厨房：node.new-thing", "what has no name is called by its type"
 
 
 async def test_nobody_is_told_of_what_it_may_not_see(told: Site) -> None:

@@ -390,9 +390,10 @@ def _values(told: Told) -> dict[str, Any]:
 def _sentence(told: Told, lang: Language) -> str:
     """Return what happened to which alarm, who did it and what that person wrote: a mark on a curve says no more."""
     change = told.change
-    whose = f" ({change.actor})" if change.actor else ""
-    why = f" · {change.comment}" if change.comment else ""
-    return f"{text(f'alarm_event.{change.event.value}', lang)}{whose}: {told.title.get(lang, told.sort.rule)}{why}"
+    key = "mark.happened_by" if change.actor else "mark.happened"
+    event, title = text(f"alarm_event.{change.event.value}", lang), told.title.get(lang, told.sort.rule)
+    said = text(key, lang, event=event, actor=change.actor, title=title)
+    return f"{said} · {change.comment}" if change.comment else said
 
 
 def _figures(hour: HourFigures) -> dict[str, Any]:

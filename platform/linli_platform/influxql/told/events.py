@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from linli_core.catalogue import Language, catalogue
+from linli_core.catalogue import Language, catalogue, text
 from linli_core.wire.plan import PLAN
 from linli_platform.influxql.catalogue import LANGUAGES
 from linli_platform.influxql.members import Members
@@ -117,5 +117,7 @@ def _words(kind: str, lang: Language) -> str:
 def _values(series: Series, event: EventRow) -> dict[str, Any]:
     tags = series.tags
     whose = {lang: tags.get(f"device_{lang}", event.subject or tags[f"gateway_{lang}"]) for lang in LANGUAGES}
-    said = {f"said_{lang}": f"{name}: {_words(event.type, lang)}" for lang, name in whose.items()}
+    said = {
+        f"said_{lang}": text("mark.of", lang, name=name, event=_words(event.type, lang)) for lang, name in whose.items()
+    }
     return {"id": event.id, "subject": event.subject or None, **said}
