@@ -241,6 +241,21 @@ def _held(case):
     return {"told": told, "left": left, "size": len(STATE["memory"])}
 
 
+def _begun(case):
+    """Which network a board begins to join, with which address, an hour after its lease was over and before."""
+    from linli_app import board
+
+    board._ESP32 = True
+    made, told = board.Board({"gateway": {}, "battery_pin": -1}), []
+    for left in case["leases"]:
+        lease = ["right", made.count() // 1000 + left, ["10.0.0.7", "255.255.255.0", "10.0.0.1", "10.0.0.1"]]
+        made.memory("lease").set(json.dumps(lease).encode())
+        SAID.clear()
+        made.begin(case["wifi"])
+        told.append([entry[1] for entry in SAID if entry[0] in ("address", "join")])
+    return told
+
+
 def _reported(root, acked):
     """What is told at the cable of the log after its last life, the gateway having acknowledged so much in it."""
     import struct
@@ -267,6 +282,10 @@ def main(path):
     _modules()
     if "edges" in case:
         print(json.dumps(_counted(case)))
+        return
+    STATE["cause"] = 1
+    if "leases" in case:
+        print(json.dumps(_begun(case)))
         return
     if "parts" in case:
         print(json.dumps(_held(case)))

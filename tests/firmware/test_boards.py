@@ -55,6 +55,17 @@ def test_an_esp32_reads_logs_and_sleeps_and_is_woken_by_a_pin(tmp_path: Path, un
     assert found["fed"] > 0
 
 
+def test_the_network_that_let_it_in_last_comes_first_also_when_its_address_is_to_be_asked_for_again(
+    unix_port: Machine,
+) -> None:
+    """Four times a day two cells looked for eight seconds for the first network, where only the second is."""
+    wifi = [{"ssid": "wrong", "password": ""}, {"ssid": "right", "password": ""}]
+    found = unix_port.check("boards", {"chip": "c3", "wifi": wifi, "leases": [3600, -3600, 90_000]})
+    assert found == [[["10.0.0.7", "255.255.255.0", "10.0.0.1", "10.0.0.1"], "right"], ["right"], ["right"]]
+    gone = unix_port.check("boards", {"chip": "c3", "wifi": wifi[:1], "leases": [3600]})
+    assert gone == [["wrong"]]
+
+
 def test_what_a_node_has_delivered_before_it_slept_is_not_told_as_undelivered(
     tmp_path: Path, unix_port: Machine
 ) -> None:

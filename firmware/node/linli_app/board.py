@@ -385,8 +385,9 @@ class Board:
 
     def begin(self, signals):
         """Begin to join, while the program is still being loaded: what let the board in last, else the first."""
-        lease = self._lease()
-        last = [signal for signal in signals if lease and signal["ssid"] == lease[0]]
+        noted, lease = self._noted(), self._lease()
+        # Its name holds when its address does not any more: each other network is looked for for eight seconds.
+        last = [signal for signal in signals if noted and signal["ssid"] == noted[0]]
         for signal in last or signals[:1]:
             try:
                 self._join(signal, lease if last else None)
@@ -394,13 +395,17 @@ class Board:
                 # It is told when the network is needed, and was not joined.
                 return
 
-    def _lease(self):
-        """Return network, end (in seconds of the count) and address of the last time; ``None`` where it is over."""
+    def _noted(self):
+        """Return network, end (in seconds of the count) and address of the last time; ``None`` where there is none."""
         try:
-            lease = json.loads(self.memory("lease").get())
+            return json.loads(self.memory("lease").get())
         except ValueError:
             return None
-        return lease if 0 <= lease[1] - self.count() // 1000 <= _LEASE_S else None
+
+    def _lease(self):
+        """Return the same; ``None`` where it is over."""
+        noted = self._noted()
+        return noted if noted and 0 <= noted[1] - self.count() // 1000 <= _LEASE_S else None
 
     def _join(self, signal, lease):
         wlan = self._wlan
