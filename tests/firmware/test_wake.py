@@ -147,6 +147,8 @@ def test_a_bundle_says_the_same_as_its_files_and_a_damaged_one_nothing(tmp_path:
     found = unix_port.check("bundle", {"modules": _modules(tmp_path), "step": 997, "until": 40000})
     assert isinstance(found, dict)
     assert found["files"] == ["/a", "one", "two", "/a/linli_app/one.mpy", "missing"]
+    # A loader of before bundles cannot use one: made at each start, it would wear the flash and a weak battery.
+    assert found["loaders"] == [False, True]
     assert (found["made"], found["fed"]) == (True, len(NAMES))
     assert found["bundle"] == ["/run", "one", "two", "/run/linli_app/one.mpy", "missing"]
     assert found["again"] == [False, False]

@@ -35,7 +35,7 @@ def _index(modules, start):
 
 
 def bundle(folder, feed):
-    """Make the bundle of a slot, unless it has one; tell whether it was made.
+    """Make the bundle of a slot, also in the place of one that is none; tell whether it was made.
 
     Args:
         folder: The slot, or what it is imported from: nothing is done where that is a bundle already.

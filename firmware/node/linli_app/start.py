@@ -72,7 +72,8 @@ async def _live(root, config):
 
 def _bundle(board):
     """Put the program into one file where it is loaded anew at each wake."""
-    if board.kind[:5] == "esp32":
+    # A loader of before bundles cannot use one, and stays until a flash.
+    if board.kind[:5] == "esp32" and hasattr(sys.modules.get("linli_loader"), "path"):
         from linli_node.bundling import bundle  # noqa: PLC0415 - once after each update
 
         bundle(sys.path[0], board.feed)
