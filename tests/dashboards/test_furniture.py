@@ -10,14 +10,14 @@ import pytest
 
 from linli_core.settings import parse_toml
 from linli_core.vocabulary import vocabulary
-from linli_dashboards.ask import Ask
+from linli_dashboards.ask import MAIN, Ask
 from linli_dashboards.boards import BOARDS
 from linli_dashboards.check.checking import Report
 from linli_platform.config import convert
 from linli_platform.registry.declaration import Declaration, check
 from linli_sim.boards import __main__ as boards_main
 from linli_sim.boards.engines import Engine, duckdb
-from linli_sim.boards.furniture import DAYS, DEVICES, STEP, declaration, lines
+from linli_sim.boards.furniture import AREA, DAYS, DEVICES, STEP, declaration, lines
 from linli_sim.database_server import PeerFailed
 
 NOW = 1_764_000_000
@@ -43,6 +43,16 @@ def test_its_readings_are_of_the_vocabulary_and_end_now() -> None:
         value = float(line.rpartition("value=")[2].partition(" ")[0])
         assert quantity.minimum is None or value >= quantity.minimum, line
         assert quantity.maximum is None or value <= quantity.maximum, line
+
+
+@pytest.mark.parametrize("utility", ["electricity", "water"])
+def test_a_main_meter_counts_what_is_behind_it_in_dwellings_and_elsewhere(utility: str) -> None:
+    """Each is a panel's own: a board asks for the main, for what lies in dwellings, and for the rest."""
+    kinds = [(device.kind, device.area) for device in DEVICES if device.kind.endswith(f"{utility}_meter")]
+    assert (f"bulk_{utility}_meter", AREA) in kinds
+    assert any(area != AREA for kind, area in kinds if not kind.startswith(MAIN))
+    if utility == "electricity":  # the demo's garden has a water meter
+        assert (f"{utility}_meter", AREA) in kinds
 
 
 def test_registers_only_rise() -> None:

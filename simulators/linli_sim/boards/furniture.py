@@ -117,7 +117,15 @@ DEVICES: Final = (
         AREA,
         "总电表",
         "Bulk electricity meter",
-        {"energy_import": _counting(9e7, 1500), "active_power": _steady(1500, 600)},
+        {"energy_import": _counting(9e7, 1650), "active_power": _steady(1650, 600)},
+    ),
+    Device(
+        "stair-power",
+        "electricity_meter",
+        AREA,
+        "楼道电表",
+        "Stairs, electricity",
+        {"energy_import": _counting(2e6, 150), "active_power": _steady(150, 50)},
     ),
     Device(
         "bulk-water",
