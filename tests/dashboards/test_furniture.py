@@ -51,8 +51,7 @@ def test_a_main_meter_counts_what_is_behind_it_in_dwellings_and_elsewhere(utilit
     kinds = [(device.kind, device.area) for device in DEVICES if device.kind.endswith(f"{utility}_meter")]
     assert (f"bulk_{utility}_meter", AREA) in kinds
     assert any(area != AREA for kind, area in kinds if not kind.startswith(MAIN))
-    if utility == "electricity":  # the demo's garden has a water meter
-        assert (f"{utility}_meter", AREA) in kinds
+    assert (f"{utility}_meter", AREA) in kinds
 
 
 def test_registers_only_rise() -> None:

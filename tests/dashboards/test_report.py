@@ -282,6 +282,24 @@ def test_each_communitys_token_sees_its_own_community_alone(platform: str, secre
             Platform(platform, secret).get("devices", list[material.Device])
 
 
+def test_no_question_of_any_board_tells_a_community_of_another(
+    platform: str, secrets: dict[str, tuple[str, str]], boards: list[Made]
+) -> None:
+    there = Platform(platform, secrets["willow-court"][0])
+    answered = 0
+    for made in (each for each in boards if each.lang == "zh"):
+        dashboard, shown = made.dashboard, Shown.until(NOW // 1_000_000, "30d")
+        choices = [each["query"] for each in dashboard["templating"]["list"] if each["type"] == "query"]
+        marks = [each["target"]["query"] for each in dashboard["annotations"]["list"]]
+        panels = [target["query"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+        for query in dict.fromkeys([*choices, *marks, *panels]):
+            told = json.dumps([(one.tags, one.values) for one in there.ask(filled(query, shown, presets(dashboard)))])
+            answered += "willow" in told
+            assert "jasmine" not in told, f"{made.uid}: {query}"
+            assert "canteen" not in told, f"{made.uid}: {query}"
+    assert answered > 20
+
+
 def drawn(drawing: Drawing, fill: str) -> list[Box]:
     return [shape for shape in drawing.shapes if isinstance(shape, Box) and shape.fill == fill and shape.width > 3.3]
 

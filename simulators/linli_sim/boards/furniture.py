@@ -139,6 +139,14 @@ DEVICES: Final = (
             "water_flow": _steady(3e-5, 1e-5),
         },
     ),
+    Device(
+        "cleaning-water",
+        "water_meter",
+        AREA,
+        "保洁水表",
+        "Cleaning, water",
+        {"water_volume": _counting(30, 0.01)},
+    ),
     Device("tank-roof", "water_tank", AREA, "屋顶水箱", "Roof tank", {"tank_fill": _steady(70, 20)}),
     Device("pump-1", "pump", AREA, "一号水泵", "Pump 1", {"pump_running": _now_and_then(HOUR, HOUR / 2)}),
     Device(
