@@ -211,7 +211,7 @@ def _provision(args: argparse.Namespace, lang: Language) -> int:
 
 @at_board
 def _reset(args: argparse.Namespace, lang: Language) -> int:
-    node, given = named(args.node), GivenNames(args.keys)
+    node, given, shared = named(args.node), GivenNames(args.keys), SharedKeys(args.keys)
     with connected(args, lang) as board:
         held = name_of(board)
         # Without a name it was cut off in the middle of this.
@@ -220,7 +220,7 @@ def _reset(args: argparse.Namespace, lang: Language) -> int:
         wipe(board)
         board.remove(KEYS_FOLDER)
         if given.board_of(node) in {"", board.facts.uid}:
-            SharedKeys(args.keys).take_off(node)
+            shared.take_off(node)
         given.take_back(board.facts.uid)
         board.restart()
     print(text("node.cable.reset", lang, node=node, uid=board.facts.uid))

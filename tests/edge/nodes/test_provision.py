@@ -299,6 +299,16 @@ def test_a_mistake_is_told_before_a_board_is_touched(
     assert SECRET[:20] not in said
 
 
+def test_shared_keys_that_cannot_be_used_are_told_before_a_board_is_touched(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    SharedKeys(Path("nodes-pki")).create()
+    Path("nodes-pki/shared.keys").chmod(0o644)
+    for words in (["provision", "door-1", "--config", "node.json"], ["reset", "door-1"]):
+        assert main(["node", *words, "--port", "nowhere"]) == WRONG
+        assert "others may read or write it; chmod 600" in capsys.readouterr().err
+
+
 def test_what_is_given_wrongly_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["node", "provision", "door-1", "--port", "nowhere", "--config"]
     for path, content in (("a.json", "{"), ("b.json", "[]"), ("c.toml", "="), ("gone.json", None)):
