@@ -29,8 +29,10 @@ class Board:
         self.slept = 0
         self.dozed = 0
 
+    now = 1000000
+
     def count(self):
-        return 1000000
+        return self.now
 
     def battery_mv(self):
         return self.millivolts
@@ -109,6 +111,7 @@ def main(path):
     for case in cases:
         node = Node(case, pulses)
         board.millivolts = case.get("mv")
+        board.now += case.get("later_s", 0) * 1000
         board.woken_pins = tuple(case.get("pins", ()))
         rests = Rests(memory, broke_down=case.get("broke_down", False))
         if case.get("garbage"):

@@ -37,6 +37,16 @@ def test_what_cannot_wait_goes_at_once(unix_port: Machine) -> None:
     assert _spoke(told) == [1, 1, 0, 1, 0, 0, 0, 1]
 
 
+def test_a_pulse_at_the_time_of_a_reading_is_read_and_is_no_news(unix_port: Machine) -> None:
+    """A meter that runs has its contact closed half of the time: each reading was sent, and not every fourth."""
+    told, _ = _wake(unix_port, {}, *[{"pins": [5], "later_s": 901}] * 8)
+    assert [read for read, *_ in told] == [1] * 9
+    assert _spoke(told) == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+    # And one between two readings is counted, and nothing else.
+    told, _ = _wake(unix_port, {}, {"pins": [5], "later_s": 10}, {"pins": [5, 6], "later_s": 10})
+    assert [(read, spoke) for read, spoke, *_ in told] == [(1, 1), (0, 0), (1, 1)]
+
+
 def test_what_cannot_wait_goes_the_other_way_at_once(unix_port: Machine) -> None:
     """A leak at the attempt that shows a key which nobody takes any more was told a quarter of an hour later."""
     told, said = _wake(unix_port, {}, {"urgent": True, "no_key": 1}, {}, {}, {}, {"no_key": 1}, {})

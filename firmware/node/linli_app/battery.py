@@ -63,13 +63,16 @@ async def _fed(board):
 
 def _counts_only(node, board):
     """Note pulses, and tell whether they are all that woke the board."""
-    pins = list(board.woken_pins)
     for config, sensor in node.sensors:
         if config["kind"] == "pulse":
             sensor.poll(0)
-            if config["pin"] in pins:
-                pins.remove(config["pin"])
-    return not pins and bool(board.woken_pins)
+    return bool(board.woken_pins) and not _is_news(node, board)
+
+
+def _is_news(node, board):
+    """Tell whether a pin woke the board for something else than a pulse."""
+    counted = [config["pin"] for config, _ in node.sensors if config["kind"] == "pulse"]
+    return any(pin not in counted for pin in board.woken_pins)
 
 
 def _keep_counts(node):
@@ -104,7 +107,7 @@ class _Awake:
         # What takes a while to measure begins to, if it has not, and the radio with it: they wait at the same time.
         longest = max([sensor.begin() for _, sensor in node.sensors if hasattr(sensor, "begin")] or [0])
         # What woke it by a pin is news, and so is a board that was switched on.
-        due = rests.speaks(urgent=not self._board.woke or bool(self._board.woken_pins))
+        due = rests.speaks(urgent=not self._board.woke or _is_news(node, self._board))
         if due:
             self._begin_to_speak()
         elif longest and not any(config["kind"] in ("pulse", "button") for config, _ in node.sensors):
