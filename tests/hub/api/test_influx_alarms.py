@@ -95,7 +95,15 @@ async def test_alarms_are_counted_where_there_are_none_too(alarmed: Site, clock:
     alarmed.registry.retire("gw-2", "cold-room")
     clock.forward(10 * SECOND)
     rows = [row for row in await asked(alarmed, "SELECT * FROM alarm_count") if row["all"]]
-    assert [(row["gateway"], row["device"], row["high"]) for row in rows] == [("gw-2", None, 1)]
+    assert [(row["gateway"], row["device"], row["high"]) for row in rows] == [("gw-2", "cold-room", 1)]
+    # Nor is it with its gateway: the list of those that stand has it too. What is gone and has none is told no more.
+    alarmed.registry.retire("gw-2")
+    alarmed.registry.retire("gw-1", "cold-room")
+    clock.forward(10 * SECOND)
+    rows = await asked(alarmed, "SELECT * FROM alarm_count")
+    assert [(row["gateway"], row["device"], row["all"]) for row in rows if row["all"]] == [("gw-2", "cold-room", 1)]
+    assert not [row for row in rows if row["device"] == "cold-room" and row["gateway"] == "gw-1"]
+    assert len(await asked(alarmed, "SELECT * FROM alarm_active WHERE device = 'cold-room'")) == 1
 
 
 async def test_anothers_flood_leaves_no_alarm_out(alarmed: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,25 +100,27 @@ ACTIVE: Final = Table(
 )
 
 
-def _places(known: Known) -> Iterator[tuple[Mapping[str, str], _Place]]:
-    places = [(gateway.id, "") for gateway in known.places.gateways() if gateway.state is not State.RETIRED]
-    places += [(each.gateway, each.id) for each in known.places.devices() if each.state is not State.RETIRED]
-    for place in places:
+def _places(known: Known) -> Iterator[tuple[Mapping[str, str], tuple[_Place, bool]]]:
+    """Yield gateways and devices with whether they were retired: what stands of one since then stands all the same."""
+    places = [((gateway.id, ""), gateway.state) for gateway in known.places.gateways()]
+    places += [((each.gateway, each.id), each.state) for each in known.places.devices()]
+    for place, state in places:
         if known.sees(*place):
-            yield known.places.tags(*place), place
+            yield known.places.tags(*place), (place, state is State.RETIRED)
 
 
-def _counts(known: Known, places: Sequence[_Place]) -> list[Values | None]:
-    there = set(places)
+def _counts(known: Known, things: Sequence[tuple[_Place, bool]]) -> list[Values | None]:
+    there = {place for place, _ in things}
     counts: Counter[tuple[_Place, str]] = Counter()
     for row in _not_settled(known):
         own = row.gateway, row.device
-        # What is said of a device that was retired since is counted with its gateway.
+        # What is said of a device that nobody knows is counted with its gateway.
         counts[own if own in there else (row.gateway, ""), row.priority.value] += 1
     found: list[Values | None] = []
-    for place in places:
+    for place, is_retired in things:
         of_each = {priority.value: counts[place, priority.value] for priority in Priority}
-        found.append({**of_each, "all": sum(of_each.values())})
+        every = sum(of_each.values())
+        found.append(None if is_retired and not every else {**of_each, "all": every})
     return found
 
 
