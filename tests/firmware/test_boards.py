@@ -73,6 +73,14 @@ def test_what_a_node_has_delivered_before_it_slept_is_not_told_as_undelivered(
     assert (found["log"]["acked"], found["log"]["backlog"]) == (2, found["log"]["next_seq"] - 3)
 
 
+def test_a_battery_that_cannot_be_measured_ends_no_program(tmp_path: Path, unix_port: Machine) -> None:
+    """GPIO5 of a C3, GPIO11-20 of an S3: their converter is the radio's as long as that is on."""
+    found = _live(unix_port, tmp_path, "c3", [[POWER_ON, {"4": 0, "adc_sick": 1}]])
+    assert "deepsleep" in [entry[0] for entry in found["said"]]
+    assert found["lives"][0]["millivolts"] is None
+    assert ["say", "the battery cannot be measured: ESP_ERR_TIMEOUT"] in found["said"]
+
+
 def test_an_esp32_s3_is_woken_by_its_two_ways(tmp_path: Path, unix_port: Machine) -> None:
     leaks = [{"kind": "leak_switch", "pin": pin} for pin in (1, 2, 3)]
     doors = [{"kind": "reed", "pin": pin} for pin in (4, 5)]

@@ -24,6 +24,7 @@ _PHRASES: Final = tuple(
         (r"the connection broke|the broker closed the connection", "broke"),
         (r"the gateway does not answer", "gateway_silent"),
         (r"the log cannot be written|starts and call cannot be kept", "log_broken"),
+        (r"the battery cannot be measured", "battery_pin"),
         (r"awake for more than", "no_time"),
         (r"only one pin can wake this chip", "one_pin"),
         (r"no pin wakes this board", "deaf"),

@@ -367,14 +367,17 @@ class Board:
         return Uart(machine.UART(number, baudrate=baud, tx=machine.Pin(tx), rx=machine.Pin(rx)))
 
     def battery_mv(self):
-        """Return the battery's millivolts; ``None`` on mains."""
+        """Return the battery's millivolts; ``None`` on mains, and where they cannot be measured."""
         if self._power < 0:
             return None
         # A divider of two equal resistors; the ESP32 knows its own reference, the RP2040 has 3.3 V.
-        adc = self.adc(self._power)
-        if _ESP32:
-            return adc.read_uv() * 2 // 1000
-        return adc.read_u16() * 6600 // 65535
+        try:
+            adc = self.adc(self._power)
+            return adc.read_uv() * 2 // 1000 if _ESP32 else adc.read_u16() * 6600 // 65535
+        except (OSError, ValueError) as exc:
+            # A pin without a converter, or with the one that is the radio's as long as that is on.
+            self.say("the battery cannot be measured: " + str(exc))
+            return None
 
     def signal(self):
         """Return the radio's strength in dBm; ``None`` where it is not known."""
