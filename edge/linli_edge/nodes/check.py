@@ -19,6 +19,10 @@ _ANY: Final = "any, once"
 _UNKNOWN: Final = "?"
 _HEAD: Final = ("node", "board", "points", "interval", "power", "battery low")
 _SAVING: Final = "battery low: below 2.2 V a node reads so rarely, says so, and sends nothing until its cells are new"
+_UNMEASURED: Final = (
+    "node {}: is on a battery that nobody measures: it becomes silent without a word. Put two equal resistors "
+    "across the cells, their middle to a pin with a converter, and write battery_pin (docs/nodes.md)"
+)
 _PICO: Final = "rp2"
 _BROKERS: Final = ("ca.pem", "broker.pem", "broker.key")
 
@@ -41,6 +45,9 @@ def summary(settings: NodeSettings) -> list[str]:
             warnings += _names(settings, given) + _shared(settings, settings.keys, given, found)
         except ConfigError as exc:
             warnings.append(f"nodes: {' '.join(str(exc).split())}")
+    warnings += [
+        _UNMEASURED.format(node) for node, config in found.items() if config.interval_low and not config.is_measured
+    ]
     warnings += [warning for node, config in found.items() for warning in _deaf(node, config, given)]
     return [
         "",

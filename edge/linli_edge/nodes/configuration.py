@@ -58,6 +58,7 @@ class Written:
         host, port: Where it looks for the gateway's local broker.
         shared_port: The port at which it does so with a shared key.
         waking: The pins that must wake its board.
+        is_measured: Whether it measures the battery that it is on.
     """
 
     content: bytes
@@ -69,6 +70,7 @@ class Written:
     port: int
     shared_port: int
     waking: tuple[WakingPin, ...]
+    is_measured: bool
 
 
 def written(config: dict[str, Any], node: str, where: str) -> Written:
@@ -102,7 +104,8 @@ def written(config: dict[str, Any], node: str, where: str) -> Written:
         # As a board reckons it that comes out of a breakdown of its supply.
         low = interval * int(_firmware("linli_node.rests").Rests(_Nothing(), broke_down=True).rarely)
     where_to, pins = (gateway["host"], gateway["port"], gateway["shared_port"]), waking_pins(whole)
-    return Written(content, tuple(points), interval, low, whole["power"], *where_to, pins)
+    measured = whole["power"] == "battery" and whole["battery_pin"] >= 0
+    return Written(content, tuple(points), interval, low, whole["power"], *where_to, pins, measured)
 
 
 class _Nothing:

@@ -35,7 +35,7 @@ config = "room-1.toml"
 id = "pulse-1"
 """
 DOOR: dict[str, Any] = {
-    "power": "battery", "gateway": {"host": "10.0.0.2"},
+    "power": "battery", "battery_pin": 1, "gateway": {"host": "10.0.0.2"},
     "sensors": [{"kind": "reed", "pin": 4}, {"kind": "tilt", "pin": 5}],
 }  # fmt: skip
 ROOM = """
@@ -107,6 +107,15 @@ def test_pins_that_do_not_wake_the_board_that_the_node_is_are_told(site: Site) -
     given.take_back("d0d0")
     given.give("door-1", "d0d1")
     assert told in site.warnings()
+
+
+def test_a_battery_that_nobody_measures_is_told(site: Site) -> None:
+    site.write({key: value for key, value in DOOR.items() if key != "battery_pin"})
+    (told,) = site.warnings()
+    assert told.startswith(
+        "node door-1: is on a battery that nobody measures: it becomes silent without a word. Put two"
+    )
+    assert told.endswith("and write battery_pin (docs/nodes.md)")
 
 
 def test_a_broker_that_is_not_there_is_told(site: Site) -> None:
