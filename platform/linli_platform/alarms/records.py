@@ -282,6 +282,18 @@ class AlarmRecords:
         with self._sessions() as session:
             return [_change_row(row) for row in session.scalars(query)]
 
+    def history(self, alarm: int) -> tuple[AlarmRow, list[ChangeRow]] | None:
+        """Return one alarm and its history, oldest first: in one statement, so that the two belong to each other."""
+        query = (
+            select(AlarmTable, AlarmChangeTable)
+            .outerjoin(AlarmChangeTable, AlarmChangeTable.alarm == AlarmTable.id)
+            .where(AlarmTable.id == alarm)
+            .order_by(AlarmChangeTable.id)
+        )
+        with self._sessions() as session:
+            found = session.execute(query).all()
+            return (_row(found[0][0]), [_change_row(change) for _, change in found if change]) if found else None
+
     def totals(self) -> dict[Event, int]:
         """Return how often each event happened since the database began."""
         with self._sessions() as session:

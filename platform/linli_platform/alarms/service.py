@@ -549,6 +549,11 @@ class AlarmService:
         """Return the history of one alarm, oldest first."""
         return await asyncio.to_thread(self._records.changes, alarm)
 
+    async def with_history(self, alarm: int) -> tuple[AlarmRow, list[ChangeRow]] | None:
+        """Return one alarm with what hides it, and its history, oldest first; ``None`` if there is none."""
+        found = await asyncio.to_thread(self._records.history, alarm)
+        return None if found is None else (self.hiding.seen([found[0]], self._clock())[0], found[1])
+
     async def health(self, start: Instant, end: Instant, gateways: Collection[str] | None = None) -> Health:
         """Return how the alarm system fared in a period; of these gateways if given.
 

@@ -67,10 +67,10 @@ def alarm_routes(context: ApiContext) -> APIRouter:
     @router.get("/{alarm}", summary="One alarm with its history")
     async def detail(alarm: AlarmId) -> models.AlarmDetail:
         """Return an alarm and every transition it went through."""
-        row = await context.alarms.get(alarm)
-        if row is None:
+        found = await context.alarms.with_history(alarm)
+        if found is None:
             raise unknown_alarm(alarm)
-        changes = await context.alarms.changes(alarm)
+        row, changes = found
         return models.AlarmDetail(
             **answers.alarm(row).model_dump(), changes=[answers.change(change) for change in changes]
         )

@@ -245,10 +245,10 @@ class Pages:
 
     async def alarm(self, request: Request, alarm: int) -> Response:
         """Return one alarm with its history."""
-        row = await self._context.alarms.get(alarm) if 0 < alarm < 2**62 else None
-        if row is None:
+        found = await self._context.alarms.with_history(alarm) if 0 < alarm < 2**62 else None
+        if found is None:
             raise unknown_alarm(alarm)
-        changes = await self._context.alarms.changes(alarm)
+        row, changes = found
 
         def ask() -> dict[str, Any]:
             views = Views(self._context, language_of(request))

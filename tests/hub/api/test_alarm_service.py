@@ -72,6 +72,8 @@ async def test_acknowledging_is_written_with_who_and_why(site: Site, clock: Cloc
     assert await site.alarms.find(Filter(active=True)) == []
     assert not site.alarms.stands("gw", "cold-room-1")
     changes = await site.alarms.changes(alarm.id)
+    assert await site.alarms.with_history(alarm.id) == (await site.alarms.get(alarm.id), changes)
+    assert await site.alarms.with_history(alarm.id + 1) is None
     assert [(change.event, change.after, change.actor) for change in changes] == [
         (Event.RAISE, State.UNACKNOWLEDGED, ""),
         (Event.ACKNOWLEDGE, State.ACKNOWLEDGED, "王芳"),
