@@ -69,6 +69,13 @@ def quality_code(quality: Quality, reason: Reason | None = None) -> int:
     return quality * _REASON_SPAN + (reason.code if reason else 0)
 
 
+DOUBTED: Final = frozenset(
+    quality_code(Quality.UNCERTAIN, reason)
+    for reason in (Reason.REGISTER_RESET, Reason.ZERO_DIP, Reason.UNIT_JUMP, Reason.IMPLAUSIBLE_RISE)
+)
+"""Codes of a register's readings that say nothing of what was used: a step to them is no consumption."""
+
+
 def quality_from_code(code: int) -> tuple[Quality, Reason | None]:
     """Undo :func:`quality_code`; a reason this version does not know comes back as ``None``."""
     return Quality(code // _REASON_SPAN), _REASON_BY_CODE.get(code % _REASON_SPAN)

@@ -16,6 +16,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -23,7 +24,8 @@ from linli_core.catalogue import LANGUAGES, text
 from linli_core.cjk_font import FOLDERS, PATTERN, choose
 from linli_core.errors import ConfigError
 from linli_core.instant import MINUTE, Instant, from_datetime
-from linli_dashboards.asking import Platform, PlatformRefused, T
+from linli_core.model import Quality, Reason, quality_code
+from linli_dashboards.asking import Answer, Platform, PlatformRefused, T
 from linli_dashboards.build import Made
 from linli_dashboards.check.grafana import Shown, filled, presets
 from linli_dashboards.cli import main
@@ -408,6 +410,60 @@ def test_a_meter_taken_out_later_counted_in_its_month_all_the_same(district: Fig
         (it.share, it.alarms) for it in district.communities
     ]
     assert (then.devices, then.heard) == (district.devices - 2, district.heard - 1), "in service are the others"
+
+
+class Doubted(Platform):
+    """The platform where one water meter was exchanged for a used one, and another was read a thousandfold once."""
+
+    def get(self, path: str, kind: type[T], **parameters: object) -> T:
+        found: Any = super().get(path, kind, **parameters)
+        if path == "registers" and parameters["gateway"] == "gw-jasmine":
+            told = {"gateway": "gw-jasmine", "at": "2026-10-20T02:00:00Z"}
+            said = {"swapped_at": "2026-10-12T06:30:00Z"}
+            found = [
+                {**told, "device": "flat-101-water", "kind": "swapped", "data": said},
+                {**told, "device": "flat-103-water", "kind": "glitch", "data": {}},
+            ]
+            return msgspec.convert(found, kind)
+        return cast("T", found)
+
+    def ask(self, statement: str) -> list[Answer]:
+        found = super().ask(statement)
+        if '"water_volume"' in statement:
+            for series in found:
+                series.values[:] = [_seen(row, series.tags["device"], statement) for row in series.values]
+        return found
+
+
+def _seen(row: list[Any], device: str, statement: str) -> list[Any]:
+    at, *values = row
+    begun = datetime.fromtimestamp(at / 1000, UTC)
+    one_by_one = "quality" in statement
+    numbers = [(place, value) for place, value in enumerate(values) if not (one_by_one and place == 1)]
+    if device == "flat-101-water" and begun >= datetime(2026, 10, 12, 6, 30, tzinfo=UTC):
+        for place, value in numbers:
+            values[place] = value + 500
+    if device == "flat-103-water" and begun == datetime(2026, 10, 15, 2, tzinfo=UTC):
+        for place, value in numbers:
+            values[place] = value * 1000
+        if one_by_one:
+            values[1] = quality_code(Quality.UNCERTAIN, Reason.UNIT_JUMP)
+    return [at, *values]
+
+
+def test_what_an_exchanged_meter_stands_at_is_not_used_nor_what_is_in_doubt(district: Figures, platform: str) -> None:
+    found = gather(Doubted(platform, "of-the-platform"), "district", lambda _: Month(2026, 10, ZONE))
+    (water,) = (use for use in reckon(found).uses if use.utility == "water")
+    (true,) = (use for use in district.uses if use.utility == "water")
+    assert true.total is not None
+    assert water.total == pytest.approx(true.total, abs=0.1), "five hundred m³, and sixty thousand, are not a bill"
+    assert water.broken == 1
+    registers = found.registers["water"]
+    doubted = registers["gw-jasmine", "flat-103-water", "flat-103-water/water_volume"]
+    assert not doubted.broken
+    assert len(doubted.days) == 31
+    exchanged = registers["gw-jasmine", "flat-101-water", "flat-101-water/water_volume"]
+    assert set(found.month) - set(exchanged.days) == {date(2026, 10, 12)}
 
 
 def test_communities_stand_in_the_order_in_which_people_count(district: Figures) -> None:

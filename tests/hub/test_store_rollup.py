@@ -14,6 +14,11 @@ from hypothesis import strategies as st
 
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_core.model import Quality, Reason, quality_code
+from linli_core.wire import event as wire_event
+from linli_core.wire.event import Event
+from linli_platform.ingest.decode import MessageDecoder
+from linli_platform.ingest.intake import event_row
+from linli_platform.ingest.settings import Limits
 from linli_platform.store import Aggregate, Batch, EventRow, Row, rollup
 from linli_platform.store.aside import GaveWay
 from linli_platform.store.duckdb import DuckDBStore
@@ -232,8 +237,11 @@ def test_use_is_what_a_register_rose_and_no_reset_or_swap(tmp_path: Path) -> Non
         store.append(batch_of([(3, SPRING + hour * HOUR, value, code) for hour, value, code in values]), {})
         store.compact(SPRING + 9 * DAY)
         assert day_row(store, 3, "used, count, bad") == (50 + 5 + 889 + 4, 10, 1)
-        body = '{"data":{"swapped_at":"2026-03-29T07:30:00Z"}}'
-        event = EventRow("gw", "1", SPRING + 9 * DAY, rollup.SWAPPED, "c", body, 0)
+        # Recorded nine days later, as a gateway says it and the platform keeps it.
+        data = {"noticed_by": "operator", "swapped_at": "2026-03-29T07:30:00Z"}
+        said = wire_event.encode(Event("1", rollup.SWAPPED, "linli/gw", SPRING + 9 * DAY, "c", data))
+        decoded = MessageDecoder(Limits()).event(wire_event.stamp(said, "e", 1), "gw", SPRING + 9 * DAY)
+        event = event_row("gw", decoded, 0)
         store.append(batch_of([]), {}, events=[event])
         assert day_row(store, 3, "used, count, bad") == (50 + 5 + 4, 10, 1)
         # Told first, moved afterwards: it is the same.

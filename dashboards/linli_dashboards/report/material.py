@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from linli_core.catalogue import Language
 from linli_core.errors import ConfigError
+from linli_core.model import DOUBTED
 from linli_core.vocabulary import vocabulary
 from linli_dashboards.asking import Platform, Value
 from linli_dashboards.report.month import Month
@@ -39,6 +40,11 @@ _ROWS: Final = 400_000
 """Of hours that are asked for at once: what the platform answers is held in memory."""
 _ALARMS: Final = 1_000
 _LOSSES: Final = 10_000
+_TOLD: Final = 10_000
+_LATER: Final = timedelta(days=60)
+"""An exchange may be told of so much later."""
+_AT_ONCE: Final = 60
+"""The reading by which a gateway sees that a meter is another was made so many seconds before it says so."""
 _BEFORE: Final = timedelta(days=60)
 """Alarms of food that stand longer than this when a month begins are not about food any more."""
 
@@ -153,6 +159,22 @@ class Rule(msgspec.Struct, frozen=True):
     quantity: str
     title: Titles
     respond_within: float
+
+
+class RegisterTold(msgspec.Struct, frozen=True):
+    """What a gateway told of a register, or of its meter: that it was exchanged, jumped, fell."""
+
+    gateway: str
+    device: str
+    kind: str
+    at: datetime
+    data: dict[str, Any] = {}
+
+    @property
+    def moment(self) -> int:
+        """When it was so, in seconds since 1970; what a person told of later says when."""
+        said = self.data.get("swapped_at")
+        return int((datetime.fromisoformat(said) if isinstance(said, str) else self.at).timestamp())
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -421,7 +443,49 @@ def _registers(
                         if isinstance(first, float | int) and isinstance(last, float | int):
                             register.hour(int(at or 0) // 1_000, first, last)
             start += length
-    return _totals({key: register.reckoned() for key, register in found.items()})
+    reckoned = {key: register.reckoned() for key, register in found.items()}
+    swaps = _swaps(platform, month, gateways)
+    # Few: their readings are looked at one by one. Hours say nothing of doubt, nor of the minute of an exchange.
+    for device in sorted((swaps.keys() & devices.keys()) | {key[:2] for key, it in reckoned.items() if it.broken}):
+        reckoned.update(_one_by_one(platform, quantity, midnights, device, swaps.get(device, [])))
+    return _totals(reckoned)
+
+
+def _swaps(platform: Platform, month: Month, gateways: Sequence[str]) -> dict[tuple[str, str], list[int]]:
+    """Return the devices of which anything was told of a register, with the moments at which they were exchanged."""
+    found: dict[tuple[str, str], list[int]] = {}
+    start, end = (at.strftime("%Y-%m-%dT%H:%M:%SZ") for at in (month.start - timedelta(hours=1), month.end + _LATER))
+    for gateway in gateways:
+        for told in platform.get("registers", list[RegisterTold], gateway=gateway, from_=start, to=end, limit=_TOLD):
+            moments = found.setdefault((told.gateway, told.device), [])
+            if told.kind == "swapped":
+                moments.append(told.moment)
+    return found
+
+
+def _one_by_one(
+    platform: Platform, quantity: str, midnights: Midnights, device: tuple[str, str], swaps: Sequence[int]
+) -> Iterator[tuple[PointKey, Reckoned]]:
+    """Yield what the registers of a device counted, reading by reading; those in doubt are none."""
+    month = midnights.month
+    start, end = (
+        at.strftime("%Y-%m-%dT%H:%M:%SZ") for at in (month.start - timedelta(hours=1), month.end + timedelta(hours=1))
+    )
+    statement = (
+        f"SELECT value, quality FROM \"{quantity}\" WHERE time >= '{start}' AND time < '{end}' "  # noqa: S608
+        f"AND gateway = '{device[0]}' AND device = '{device[1]}' GROUP BY device, point"
+    )
+    for series in platform.ask(statement):
+        register, waiting = Register(midnights), sorted(swaps)
+        for at, value, quality in series.values:
+            if not isinstance(value, float | int) or quality in DOUBTED:
+                continue
+            second = int(at or 0) // 1_000
+            while waiting and second >= waiting[0] - _AT_ONCE:
+                register.exchanged(waiting.pop(0))
+            # An hour may come in parts.
+            register.hour(second - (second - midnights.start) % 3_600, value, value)
+        yield (*device, series.tags["point"]), register.reckoned()
 
 
 def _totals(found: dict[PointKey, Reckoned]) -> dict[PointKey, Reckoned]:

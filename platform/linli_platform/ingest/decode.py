@@ -63,7 +63,7 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class DecodedEvent:
-    """An event message; ``body`` is the whole event as JSON, less its place in the gateway's log."""
+    """An event message; ``body`` is what it tells besides (its data), as JSON."""
 
     epoch: str
     seq: int

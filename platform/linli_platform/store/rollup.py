@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from linli_core.instant import DAY, HOUR, MINUTE, Instant, from_rfc3339
-from linli_core.model import Kind, Quality, Reason, quality_code
+from linli_core.model import DOUBTED, Kind, Quality, quality_code
 from linli_core.vocabulary import vocabulary
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
@@ -56,15 +56,10 @@ class _SwapData(msgspec.Struct):
     swapped_at: str = ""
 
 
-class _SwapEvent(msgspec.Struct):
-    data: _SwapData = msgspec.field(default_factory=_SwapData)
-
-
-_swap_decoder: Final = msgspec.json.Decoder(_SwapEvent)
+_swap_decoder: Final = msgspec.json.Decoder(_SwapData)
 
 _BAD: Final = quality_code(Quality.BAD)
-_DOUBTED: Final = (Reason.REGISTER_RESET, Reason.ZERO_DIP, Reason.UNIT_JUMP, Reason.IMPLAUSIBLE_RISE)
-_UNTRUSTED: Final = ", ".join(str(quality_code(Quality.UNCERTAIN, reason)) for reason in _DOUBTED)
+_UNTRUSTED: Final = ", ".join(map(str, sorted(DOUBTED)))
 
 _COLUMNS: Final = (
     "series INTEGER NOT NULL, time BIGINT NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL,"
@@ -203,7 +198,7 @@ def note_sorted(execute: Execute, day: int) -> None:
 def swapped_at(event_time: Instant, body: str) -> Instant:
     """Return when a meter was exchanged: as the event says, or when it was noticed."""
     try:
-        data = _swap_decoder.decode(body).data
+        data = _swap_decoder.decode(body)
         return from_rfc3339(data.swapped_at) if data.swapped_at else event_time
     except (ValueError, msgspec.MsgspecError):
         return event_time
