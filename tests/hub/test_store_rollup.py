@@ -238,7 +238,7 @@ def test_use_is_what_a_register_rose_and_no_reset_or_swap(tmp_path: Path) -> Non
         store.compact(SPRING + 9 * DAY)
         assert day_row(store, 3, "used, count, bad") == (50 + 5 + 889 + 4, 10, 1)
         # Recorded nine days later, as a gateway says it and the platform keeps it.
-        data = {"noticed_by": "operator", "swapped_at": "2026-03-29T07:30:00Z"}
+        data: dict[str, object] = {"noticed_by": "operator", "swapped_at": "2026-03-29T07:30:00Z"}
         said = wire_event.encode(Event("1", rollup.SWAPPED, "linli/gw", SPRING + 9 * DAY, "c", data))
         decoded = MessageDecoder(Limits()).event(wire_event.stamp(said, "e", 1), "gw", SPRING + 9 * DAY)
         event = event_row("gw", decoded, 0)
