@@ -261,6 +261,9 @@ async def test_a_boards_questions_of_the_same_hours_are_worked_out_once(
         for _ in range(2):
             assert [row["r"] for row in await rows_of(client, f"{text} 'yard'")] == [1]
             assert [row["r"] for row in await rows_of(client, f"{text} 'other'")] == [1]
+        seen = f"SELECT count(after) AS n FROM alarm_seen WHERE time >= {begin * 1000} AND community ="
+        assert [row["n"] for row in await rows_of(client, f"{seen} 'yard'")] == [1]
+        assert await rows_of(client, f"{seen} 'other'") == []
         assert len(calls) == 2
         clock.forward(6 * SECOND)
         for _ in range(2):

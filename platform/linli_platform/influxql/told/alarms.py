@@ -7,10 +7,10 @@ Nothing of it is written to the store: the alarms' own record is the one place w
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from linli_core.alarm import CONDITION_HOLDS, NEEDS_ACKNOWLEDGEMENT, Priority
-from linli_core.alarm.health import Moment, acknowledged
+from linli_core.alarm.health import acknowledged
 from linli_core.alarm.hourly import HourFigures, hourly
 from linli_core.catalogue import Language, text
 from linli_core.instant import DAY, HOUR, SECOND, Instant
@@ -48,6 +48,22 @@ _Community = tuple[dict[str, str], set[_Place]]
 """Its tags, and what is there."""
 
 _PRIORITIES: Final = tuple(Priority)
+
+
+class _Span(NamedTuple):
+    """A stretch of time, and the hours around it."""
+
+    start: Instant
+    end: Instant
+    first: Instant
+    whole: Instant
+
+
+class _Fared(NamedTuple):
+    """The hours of a community, and by priority when each alarm was seen and how long it had been known."""
+
+    hours: list[HourFigures]
+    seen: dict[Priority, list[tuple[Instant, Instant]]]
 
 
 def _not_settled(known: Known) -> list[AlarmRow]:
@@ -228,36 +244,18 @@ class Health:
 
     def rows(self, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None) -> list[Piece]:
         """Return the hours within a range, until the present one."""
-        start, end = microseconds(reach)
-        now = self._known.now
-        # Hours begin at their start: those that begin within the range, and none of the future.
-        early, last = max(start, now - _BACK), min(end, now + 1)
-        # By the community's clock: an alarm of its first quarter of a day is none of the day before.
-        phase = bounds(day_of(early, self._known.zone), self._known.zone)[0] % HOUR
-        first = phase - (phase - early) // HOUR * HOUR
-        if first >= last:
+        span = _span(self._known, reach)
+        if span is None:
             return []
-        whole = (last - 1 - phase) // HOUR * HOUR + HOUR + phase
-        of_each = self._hours(series, first, whole)
         wanted = chosen(self.fields, fields)
-        return [
-            piece_of(self.name, one.tags, [hour.start for hour in hours], [_figures(hour) for hour in hours], wanted)
-            for one, hours in zip(series, of_each, strict=True)
-        ]
-
-    def _hours(self, series: Sequence[Series], first: Instant, whole: Instant) -> list[list[HourFigures]]:
-        """Return the hours of each community, kept for a moment: a board asks for the same ones ten times."""
-        made = _communities(self._known)
-        kept: dict[tuple[Instant, Instant, int], list[HourFigures]] = self._known.made.setdefault(_HOURS, {})
-        found = {one.id: hours for one in series if (hours := kept.get((first, whole, one.id))) is not None}
-        missing = [one.id for one in series if one.id not in found]
-        if missing:
-            moments = _moments(self._known, [made[number][1] for number in missing], first, whole)
-            for number, own in zip(missing, moments, strict=True):
-                found[number] = hourly(own, first, whole, first % HOUR)
-            if len(kept) + len(missing) <= _MOST_HOURS * HOUR // (whole - first):
-                kept |= {(first, whole, number): found[number] for number in missing}
-        return [found[one.id] for one in series]
+        fared = _fared(self._known, [one.id for one in series], span)
+        pieces = []
+        for one, each in zip(series, fared, strict=True):
+            # Those that begin within the range.
+            hours = [hour for hour in each.hours if span.start <= hour.start < span.end]
+            values = [_figures(hour) for hour in hours]
+            pieces.append(piece_of(self.name, one.tags, [hour.start for hour in hours], values, wanted))
+        return pieces
 
     def steps(
         self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
@@ -292,19 +290,15 @@ class Seen:
 
     def rows(self, series: Sequence[Series], reach: Range, fields: AbstractSet[str] | None) -> list[Piece]:
         """Return the acknowledgements within a range."""
-        known = self._known
-        start, end = microseconds(reach)
-        start, end = max(start, known.now - _BACK), min(end, known.now + 1)
-        if start >= end or not series:
+        span = _span(self._known, reach)
+        if span is None or not series:
             return []
-        made, wanted = _communities(known), chosen(self.fields, fields)
         numbers = sorted({one.id // len(_PRIORITIES) for one in series})
-        moments = dict(zip(numbers, _moments(known, [made[it][1] for it in numbers], start, end), strict=True))
-        pieces = []
+        fared = dict(zip(numbers, _fared(self._known, numbers, span), strict=True))
+        wanted, pieces = chosen(self.fields, fields), []
         for one in series:
             number, place = divmod(one.id, len(_PRIORITIES))
-            own = [moment for moment in moments[number] if moment.priority is _PRIORITIES[place]]
-            waits = [(at, wait) for at, wait in acknowledged(own)[0] if start <= at < end]
+            waits = [(at, wait) for at, wait in fared[number].seen[_PRIORITIES[place]] if span.start <= at < span.end]
             if waits:
                 values = [{"after": wait / SECOND} for _, wait in waits]
                 pieces.append(piece_of(self.name, one.tags, [at for at, _ in waits], values, wanted))
@@ -332,14 +326,36 @@ def _communities(known: Known) -> list[_Community]:
     return found
 
 
-def _moments(known: Known, of: Sequence[AbstractSet[_Place]], start: Instant, end: Instant) -> list[list[Moment]]:
-    """Return what happened to the alarms of some places that lived in a period, for each set of places."""
-    # Asked of these alone: another community's flood must not use up the bound.
-    gateways = {gateway for places in of for gateway, _ in places}
-    moments = known.alarms.records.moments(start, end, gateways, _MOST + 1)
-    if len(moments) > _MOST:
-        raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
-    return [[moment for moment in moments if _place_of(moment.subject) in places] for places in of]
+def _span(known: Known, reach: Range) -> _Span | None:
+    """Return of which time until now a statement asks; ``None`` for none."""
+    start, end = microseconds(reach)
+    start, end = max(start, known.now - _BACK), min(end, known.now + 1)
+    if start >= end:
+        return None
+    # By the community's clock: an alarm of its first quarter of a day is none of the day before.
+    phase = bounds(day_of(start, known.zone), known.zone)[0] % HOUR
+    return _Span(start, end, (start - phase) // HOUR * HOUR + phase, (end - 1 - phase) // HOUR * HOUR + HOUR + phase)
+
+
+def _fared(known: Known, numbers: Sequence[int], span: _Span) -> list[_Fared]:
+    """Return how the alarms of communities fared, kept for a moment: a board asks for the same ones ten times."""
+    made, first, whole = _communities(known), span.first, span.whole
+    kept: dict[tuple[Instant, Instant, int], _Fared] = known.made.setdefault(_HOURS, {})
+    found = {number: fared for number in numbers if (fared := kept.get((first, whole, number))) is not None}
+    missing = [number for number in numbers if number not in found]
+    if missing:
+        # Asked of these alone: another community's flood must not use up the bound.
+        gateways = {gateway for number in missing for gateway, _ in made[number][1]}
+        moments = known.alarms.records.moments(first, whole, gateways, _MOST + 1)
+        if len(moments) > _MOST:
+            raise QueryError(f"more than {_MOST} changes of alarms: ask for a shorter time")
+        for number in missing:
+            own = [moment for moment in moments if _place_of(moment.subject) in made[number][1]]
+            seen = {each: acknowledged(it for it in own if it.priority is each)[0] for each in _PRIORITIES}
+            found[number] = _Fared(hourly(own, first, whole, first % HOUR), seen)
+        if len(kept) + len(missing) <= _MOST_HOURS * HOUR // (whole - first):
+            kept |= {(first, whole, number): found[number] for number in missing}
+    return [found[number] for number in numbers]
 
 
 def _tags(known: Known, sort: Sort) -> dict[str, str]:
