@@ -25,9 +25,11 @@ def main() -> int:
     """Measure, and print the shortest of what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m linli_sim.bench.timeline", description="One time awake of a node.")
     parser.add_argument("--still", action="store_true", help="one that only reads, not one that delivers")
-    kind = "still" if parser.parse_args().still else "spoken"
+    parser.add_argument("--readings", type=int, default=4, metavar="N", help="delivered at once (default 4)")
+    args = parser.parse_args()
+    kind = "still" if args.still else "spoken"
     try:
-        found = min(asyncio.run(awake())[kind], key=lambda one: one.awake_ms)
+        found = min(asyncio.run(awake(args.readings))[kind], key=lambda one: one.awake_ms)
     except (LinliError, OSError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
