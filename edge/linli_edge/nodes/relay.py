@@ -1,9 +1,10 @@
 """The shell around the receiver: one MQTT client at the gateway's local broker, and the gateway's log behind it.
 
-A node is acknowledged after its record is durable in the gateway's log and the mark is on the disk, never before. The
-answer to a node's status tells it the time. A node that says nothing for three of its intervals is silent: that is
-reported, and its points become BAD. One whose battery is near its end says so as its last word: it is silent from then
-on, and its points say why.
+A node is acknowledged after its record is durable in the gateway's log and the mark is on the disk, never before. Of
+records that came together the last is answered, for all of them: to note each mark would wear the card, and keep a node
+on a battery awake. The answer to a node's status tells it the time. A node that says nothing for three of its intervals
+is silent: that is reported, and its points become BAD. One whose battery is near its end says so as its last word: it
+is silent from then on, and its points say why.
 
 Whoever hears a node's call says so through :meth:`Relay.heard`. The node is told at once, and again with each answer to
 a status that says that it still calls, so that one which was asleep, off or out of reach hears it too.
@@ -13,7 +14,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -43,6 +44,8 @@ PATIENCE: Final = 3
 _FIRST_PATIENCE: Final = 15 * MINUTE
 _RECONNECT: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _PAYLOAD: Final = 64 * 1024
+_TOGETHER: Final = 64
+"""Messages that are looked at together, at most."""
 _NOT_HEARD: Final = "it has not been heard of for three of its intervals"
 _LAST_WORD: Final = "its battery is near its end: this was its last word"
 _LOG: Final = logging.getLogger(__name__)
@@ -133,6 +136,7 @@ class Relay:
         self._told: set[tuple[str, str]] = set()
         self._kept = Kept()
         self._keeping = asyncio.Lock()
+        self._unkept: set[str] = set()
         self._client: aiomqtt.Client | None = None
         self._error = "not connected yet"
         self.counters = {"taken": 0, "known": 0, "early": 0, "refused": 0}
@@ -174,7 +178,12 @@ class Relay:
                     self._error = ""
                     self._client = client
                     async for message in client.messages:
-                        await self._take(client, message)
+                        came = [message]
+                        while len(client.messages) and len(came) < _TOGETHER:
+                            came.append(await anext(client.messages))
+                        topics = [str(each.topic) for each in came]
+                        for place, each in enumerate(came):
+                            await self._take(client, each, more=goes_on(topics, place))
             except aiomqtt.MqttError as exc:
                 text = f"the local broker at {self._settings.host}:{self._settings.port}: {exc}"
                 if text != self._error:
@@ -185,17 +194,31 @@ class Relay:
             await asyncio.sleep(_RECONNECT[min(failures, len(_RECONNECT) - 1)])
             failures += 1
 
-    async def _take(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
+    async def _take(self, client: aiomqtt.Client, message: aiomqtt.Message, *, more: bool) -> None:
         _, node, channel = str(message.topic).split("/")
         payload = message.payload
         if not isinstance(payload, bytes | bytearray) or len(payload) > _PAYLOAD:
             return
-        await self.take(node, channel, bytes(payload), client.publish)
+        await self.take(node, channel, bytes(payload), client.publish, more=more)
 
     async def take(
-        self, node: str, channel: str, payload: bytes, publish: Callable[[str, bytes, int], Awaitable[object]]
+        self,
+        node: str,
+        channel: str,
+        payload: bytes,
+        publish: Callable[[str, bytes, int], Awaitable[object]],
+        *,
+        more: bool = False,
     ) -> None:
-        """Take one message of a node; answer it where it is one that is answered."""
+        """Take one message of a node; answer it where it is one that is answered.
+
+        Args:
+            node: Which.
+            channel: What it is: ``status``, ``telemetry``, ``wants``.
+            payload: Of it.
+            publish: Sends an answer.
+            more: Whether another record of the node is here already: its answer is one for both.
+        """
         offer, call = None, 0
         try:
             if channel == "wants":
@@ -206,6 +229,8 @@ class Relay:
                 epoch, offer, call = await self._status(node, payload)
             else:
                 epoch = await self._pack(node, payload)
+                if more:
+                    return
         except Refused as exc:
             self._refuse(node, exc)
             return
@@ -213,7 +238,7 @@ class Relay:
             # Before the answer: a node on a battery that has delivered everything sleeps after that.
             await publish(f"node/{node}/confirm", _confirmation(epoch, call), 1)
         # A gateway that waits for the time itself lets nodes wait: what they keep is stamped better later.
-        if epoch and not self._clock.undecided:
+        if epoch and not self._clock.undecided and (node not in self._unkept or await self._remember(node)):
             ack = Ack(epoch, self._receiver.mark(node, epoch), sent_at=self._clock.now())
             await publish(f"node/{node}/ack", encode_message(ack), 1)
         if offer is not None:
@@ -272,9 +297,10 @@ class Relay:
             return ""
         await self._outbox.flush()
         self._receiver.took(node, taken)
+        # Whoever is noted next notes this node too: what is in the log up to there is not looked at again.
+        self._kept.nodes[node] = self._receiver.nodes[node]
         self._kept.through = self._outbox.sender.next_seq - 1
-        if not await self._remember(node):
-            return ""
+        self._unkept.add(node)
         self.counters["taken"] += 1
         self._hear(node).points |= points_of(readings)
         for refused in taken.refused:
@@ -288,7 +314,11 @@ class Relay:
         """Bring what is known of a node to the disk; tell whether it took that."""
         self._kept.nodes[node] = self._receiver.nodes[node]
         async with self._keeping:
-            return await asyncio.to_thread(self._marks.save, self._kept)
+            self._unkept.discard(node)
+            is_kept = await asyncio.to_thread(self._marks.save, self._kept)
+            if not is_kept:
+                self._unkept.add(node)
+            return is_kept
 
     async def heard(self, node: str, until: Instant | None, by: str, via: str) -> Reply:
         """Take in that somebody has heard a node's call, and tell the node.
@@ -382,6 +412,11 @@ class Relay:
         heard.silent = True
         self._pipe.report(LINK, DeviceSilent(node, heard.at, why))
         self._pipe.take([missing(point, now, reason) for point in heard.points.values()])
+
+
+def goes_on(topics: Sequence[str], place: int) -> bool:
+    """Tell whether a message is a record after which another one of the same node came."""
+    return topics[place].endswith("/telemetry") and topics[place] in topics[place + 1 :]
 
 
 def _confirmation(epoch: str, call: int) -> bytes:

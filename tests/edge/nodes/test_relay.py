@@ -15,9 +15,9 @@ from linli_core.wire.command import HEARD, Argument, Command
 from linli_core.wire.messages import decode_ack
 from linli_edge.commands.front import Front
 from linli_edge.link import Report
-from linli_edge.nodes.marks import MarksFile
+from linli_edge.nodes.marks import Kept, MarksFile
 from linli_edge.nodes.receiver import labels
-from linli_edge.nodes.relay import Relay
+from linli_edge.nodes.relay import Relay, goes_on
 from linli_edge.nodes.settings import NodeSettings
 from linli_edge.outbox import Message, Outbox, OutboxFull, OutboxLimits
 from linli_edge.pipeline import Pipeline
@@ -41,8 +41,9 @@ class Clock:
 class Bench:
     """A relay over a log in a folder; what it publishes and tells is noted."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, boards: dict[str, str] | None = None) -> None:
         self.folder = folder
+        self.boards = boards or {"door-1": "b0b0"}
         self.clock = Clock()
         self.acks: list[tuple[str, int, Instant | None]] = []
         self.confirmed: list[int] = []
@@ -67,7 +68,7 @@ class Bench:
 
             self.pipeline.report = noted  # type: ignore[method-assign, assignment]
             self.marks = MarksFile(self.folder / "nodes.json")
-            settings = NodeSettings(boards={"door-1": "b0b0"})
+            settings = NodeSettings(boards=self.boards)
             self.relay = Relay(settings, self.pipeline, outbox, self.marks, self.clock)
             await self.relay.open()
             yield self
@@ -81,12 +82,12 @@ class Bench:
         if topic == "node/door-1/confirm":
             self.confirmed.append(json.loads(payload)["call"])
             return
-        assert (topic, qos) == ("node/door-1/ack", 1)
+        assert (topic.endswith("/ack"), qos) == (True, 1)
         ack = decode_ack(payload)
         self.acks.append((ack.epoch, ack.seq, ack.sent_at))
 
-    async def say(self, channel: str, payload: bytes, node: str = "door-1") -> None:
-        await self.relay.take(node, channel, payload, self.publish)
+    async def say(self, channel: str, payload: bytes, node: str = "door-1", *, more: bool = False) -> None:
+        await self.relay.take(node, channel, payload, self.publish, more=more)
 
     async def messages(self) -> list[bytes]:
         await self.outbox.flush()
@@ -176,6 +177,71 @@ async def test_a_mark_that_cannot_be_written_is_not_acknowledged(bench: Bench, t
     await bench.say("telemetry", pack(1))
     assert [seq for _, seq, _ in bench.acks] == [1]
     assert len(await bench.messages()) == 1
+
+
+async def test_what_is_known_is_not_acknowledged_either_before_its_mark_is_on_the_disk(
+    bench: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "nodes.json").mkdir()
+    for _ in range(2):
+        await bench.say("telemetry", pack(1))
+        await bench.say("status", status())
+    assert bench.acks == []
+    (tmp_path / "nodes.json").rmdir()
+    await bench.say("status", status())
+    assert [seq for _, seq, _ in bench.acks] == [1]
+    assert json.loads((tmp_path / "nodes.json").read_bytes())["nodes"]["door-1"]["marks"] == {EPOCH: 1}
+
+
+async def test_records_that_came_together_are_answered_once_and_noted_once(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[dict[str, int]] = []
+    save = bench.marks.save
+
+    def counted(kept: Kept) -> bool:
+        saved.append(dict(kept.nodes["door-1"].marks))
+        return save(kept)
+
+    monkeypatch.setattr(bench.marks, "save", counted)
+    for seq in (1, 2, 2, 3):
+        await bench.say("telemetry", pack(seq), more=True)
+    assert (bench.acks, saved, bench.outbox.stats().queued) == ([], [], 0)
+    await bench.say("telemetry", pack(4))
+    assert ([seq for _, seq, _ in bench.acks], saved) == ([4], [{EPOCH: 4}])
+    assert bench.relay.counters == {"taken": 4, "known": 1, "early": 0, "refused": 0}
+    # What another record of it was to answer for, and did not: the status does.
+    await bench.say("telemetry", pack(5), more=True)
+    await bench.say("telemetry", b"garbage")
+    await bench.say("status", status())
+    assert [seq for _, seq, _ in bench.acks] == [4, 5]
+    assert json.loads((tmp_path / "nodes.json").read_bytes())["nodes"]["door-1"]["marks"] == {EPOCH: 5}
+
+
+async def test_whoever_is_noted_notes_those_that_wait_for_it_too(tmp_path: Path) -> None:
+    boards = {"door-1": "b0b0", "leak-1": "b0b0"}
+    async for bench in Bench(tmp_path, boards).opened():
+        await bench.say("telemetry", pack(1), more=True)
+        await bench.say("telemetry", pack(1).replace(b"door-1", b"leak-1"), "leak-1")
+    # The gateway died before the next record of the first one came.
+    async for bench in Bench(tmp_path, boards).opened():
+        await bench.say("telemetry", pack(1))
+        assert bench.relay.counters["known"] == 1
+        assert len(await bench.messages()) == 2
+
+
+@pytest.mark.parametrize(
+    ("topics", "place", "expected"),
+    [
+        (["node/a/telemetry", "node/b/telemetry", "node/a/telemetry"], 0, True),
+        (["node/a/telemetry", "node/b/telemetry", "node/a/telemetry"], 1, False),
+        (["node/a/telemetry", "node/b/telemetry", "node/a/telemetry"], 2, False),
+        (["node/a/status", "node/a/status"], 0, False),
+        (["node/a/telemetry", "node/a/status"], 0, False),
+    ],
+)
+def test_a_record_waits_for_another_one_of_its_node_alone(topics: list[str], place: int, *, expected: bool) -> None:
+    assert goes_on(topics, place) is expected
 
 
 async def test_while_the_gateway_waits_for_the_time_nodes_wait_too(bench: Bench) -> None:
