@@ -18,10 +18,12 @@ from linli_edge.nodes.flashing import read_image
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.phrases import explained
+from linli_edge.nodes.pins import problems
 from linli_edge.nodes.planned import Planned, read_list
+from linli_edge.nodes.refused import Refused
 from linli_edge.nodes.serial_command import BUILT, FAILED, at_board, declared, password
 from linli_edge.nodes.shared import SharedKeys
-from linli_edge.nodes.waking import DeafPins, deaf
+from linli_edge.nodes.waking import NAMES
 
 
 def add_arguments(kinds: Any) -> None:
@@ -90,8 +92,8 @@ def _read(args: argparse.Namespace, lang: Language) -> Bench:
         more["wifi"] = [{"ssid": args.wifi, "password": password(args.wifi, args.password_file, lang)}]
     planned, image = read_list(args.list, more), read_image(args.build)
     kind = image.manifest.board
-    if problems := [problem for each in planned for problem in deaf(each.waking, kind)]:
-        raise DeafPins(str(args.list), kind, problems)
+    if found := [problem for each in planned for problem in problems(each.pins, each.waking, kind)]:
+        raise Refused(str(args.list), NAMES[kind], found)
     return Bench(
         planned,
         image,

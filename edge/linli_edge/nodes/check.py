@@ -10,9 +10,10 @@ from linli_edge.config.units import show_duration
 from linli_edge.listing import listing
 from linli_edge.nodes.configuration import Written, read_configuration, written
 from linli_edge.nodes.given import GivenNames
+from linli_edge.nodes.pins import problems
 from linli_edge.nodes.settings import NodeSettings
 from linli_edge.nodes.shared import SharedKeys, unseen
-from linli_edge.nodes.waking import ESP32, deaf
+from linli_edge.nodes.waking import ESP32, NAMES
 
 _WITHIN_S: Final = 1.0
 _ANY: Final = "any, once"
@@ -48,7 +49,7 @@ def summary(settings: NodeSettings) -> list[str]:
     warnings += [
         _UNMEASURED.format(node) for node, config in found.items() if config.interval_low and not config.is_measured
     ]
-    warnings += [warning for node, config in found.items() for warning in _deaf(node, config, given)]
+    warnings += [warning for node, config in found.items() for warning in _pins(node, config, given)]
     return [
         "",
         f"nodes: {len(rows)}, at the local broker {settings.host}:{settings.port}",
@@ -66,12 +67,16 @@ def _row(node: str, board: str, config: Written | None) -> tuple[str, ...]:
     return (node, board or _ANY, str(len(config.points)), interval, config.power, low)
 
 
-def _deaf(node: str, config: Written, given: GivenNames | None) -> list[str]:
-    """Return what to say of pins that do not wake a node's board; where its kind is not known, of those for neither."""
+def _pins(node: str, config: Written, given: GivenNames | None) -> list[str]:
+    """Return what to say of pins that a node's board has not, or that do not wake it.
+
+    Where its kind is not known, only what is for no kind is told: on a battery, of those that sleep deeply.
+    """
     kind = "" if given is None else given.kind_of(node)
     if kind:
-        return [f"node {problem.told('en')}" for problem in deaf(config.waking, kind)]
-    by_kind = [deaf(config.waking, each) for each in ESP32]
+        return [f"node {problem.told('en')}" for problem in problems(config.pins, config.waking, kind)]
+    kinds = ESP32 if config.power == "battery" else (*ESP32, *(each for each in NAMES if each not in ESP32))
+    by_kind = [problems(config.pins, config.waking, each) for each in kinds]
     return [f"node {problem.told('en')}" for problem in by_kind[0]] if all(by_kind) else []
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from linli_core.errors import ConfigError
 from linli_edge.nodes.build import sources
+from linli_edge.nodes.pins import UsedPin, used_pins
 from linli_edge.nodes.waking import WakingPin, waking_pins
 
 _PARTS: Final = ("lib", "node")
@@ -57,7 +58,8 @@ class Written:
         power: ``battery`` or ``mains``.
         host, port: Where it looks for the gateway's local broker.
         shared_port: The port at which it does so with a shared key.
-        waking: The pins that must wake its board.
+        pins: All that it names.
+        waking: Those that must wake its board.
         is_measured: Whether it measures the battery that it is on.
     """
 
@@ -69,6 +71,7 @@ class Written:
     host: str
     port: int
     shared_port: int
+    pins: tuple[UsedPin, ...]
     waking: tuple[WakingPin, ...]
     is_measured: bool
 
@@ -103,9 +106,9 @@ def written(config: dict[str, Any], node: str, where: str) -> Written:
     if whole["power"] == "battery":
         # As a board reckons it that comes out of a breakdown of its supply.
         low = interval * int(_firmware("linli_node.rests").Rests(_Nothing(), broke_down=True).rarely)
-    where_to, pins = (gateway["host"], gateway["port"], gateway["shared_port"]), waking_pins(whole)
+    where_to, pins = (gateway["host"], gateway["port"], gateway["shared_port"]), (used_pins(whole), waking_pins(whole))
     measured = whole["power"] == "battery" and whole["battery_pin"] >= 0
-    return Written(content, tuple(points), interval, low, whole["power"], *where_to, pins, measured)
+    return Written(content, tuple(points), interval, low, whole["power"], *where_to, *pins, measured)
 
 
 class _Nothing:

@@ -19,6 +19,7 @@ from typing import Any, Final
 from linli_core.errors import ConfigError
 from linli_core.model import is_id
 from linli_edge.nodes.configuration import read_configuration, written
+from linli_edge.nodes.pins import UsedPin
 from linli_edge.nodes.waking import WakingPin
 
 LONGEST: Final = 60
@@ -34,13 +35,15 @@ class Planned:
         place: Where it goes, for people.
         kinds: Its sensors.
         configuration: As its board is to keep it.
-        waking: The pins that must wake its board.
+        pins: All pins that it names.
+        waking: Those that must wake its board.
     """
 
     node: str
     place: str
     kinds: tuple[str, ...]
     configuration: bytes
+    pins: tuple[UsedPin, ...] = ()
     waking: tuple[WakingPin, ...] = ()
 
 
@@ -74,7 +77,7 @@ def read_list(path: Path, more: dict[str, Any]) -> list[Planned]:
         config = {**common, **own, **_merged(common, own, more)}
         whole = written(config, node, where)
         kinds = tuple(str(sensor["kind"]) for sensor in config["sensors"])
-        planned.append(Planned(node, words, kinds, whole.content, whole.waking))
+        planned.append(Planned(node, words, kinds, whole.content, whole.pins, whole.waking))
     return planned
 
 

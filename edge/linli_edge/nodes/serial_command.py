@@ -16,17 +16,18 @@ from linli_edge.durable_file import write_durably
 from linli_edge.nodes import node_labels, passphrase, report, updating
 from linli_edge.nodes.bench import Made
 from linli_edge.nodes.build import read_key
-from linli_edge.nodes.configuration import read_configuration, with_wifi, written
+from linli_edge.nodes.configuration import Written, read_configuration, with_wifi, written
 from linli_edge.nodes.flashing import flash, read_image
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.phrases import explained
+from linli_edge.nodes.pins import kinds_with, least_unfit, refuse
 from linli_edge.nodes.planned import Planned
 from linli_edge.nodes.provisioning import KEYS_FOLDER, bundle, name_of, provision, shared_key, wipe
 from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, follow, only_port
 from linli_edge.nodes.shared import SharedKeys
 from linli_edge.nodes.trouble import BoardTrouble
-from linli_edge.nodes.waking import NAMES, DeafPins, deaf, kinds_for
+from linli_edge.nodes.waking import NAMES, kinds_for
 
 FAILED: Final = 1
 BUILT: Final = Path("build/node")
@@ -188,13 +189,11 @@ def _provision(args: argparse.Namespace, lang: Language) -> int:
     identity, given = KeyFolder(args.keys).issue(node), GivenNames(args.keys)
     if args.file is not None:
         _refuse_given(args, given)
-        if len(fitting := kinds_for(whole.waking)) < len(NAMES):
-            print(text("node.deaf.only", lang, boards=", ".join(fitting)))
+        _tell_kinds(whole, str(args.config), lang)
         key = shared_key(shared, node, whole.content, fresh=args.replace)
         return _write_bundle(args, bundle(whole.content, identity, public, key), lang)
     with connected(args, lang) as board:
-        if problems := deaf(whole.waking, board.facts.kind):
-            raise DeafPins(str(args.config), board.facts.kind, problems)
+        refuse(str(args.config), whole.pins, whole.waking, board.facts.kind)
         digest = provision(board, node, whole.content, identity, public, given, shared, replace=args.replace)
         secret = passphrase.settled(board)
         board.restart()
@@ -225,6 +224,16 @@ def _reset(args: argparse.Namespace, lang: Language) -> int:
         board.restart()
     print(text("node.cable.reset", lang, node=node, uid=board.facts.uid))
     return 0
+
+
+def _tell_kinds(whole: Written, where: str, lang: Language) -> None:
+    """Tell for which kinds of boards a file is; refuse what is for none."""
+    if len(kinds := kinds_with(whole.pins)) < len(NAMES):
+        if not kinds:
+            refuse(where, whole.pins, whole.waking, least_unfit(whole.pins))
+        print(text("node.unfit.only", lang, boards=", ".join(NAMES[kind] for kind in kinds)))
+    if len(awake := kinds_for(whole.waking)) < len(NAMES):
+        print(text("node.deaf.only", lang, boards=", ".join(awake)))
 
 
 def _refuse_given(args: argparse.Namespace, given: GivenNames) -> None:

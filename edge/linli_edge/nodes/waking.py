@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from linli_core.catalogue import Language, text
-from linli_edge.nodes.trouble import BoardTrouble
+from linli_edge.nodes.refused import Problem
 
 NAMES: Final = {"esp32c3": "ESP32-C3", "esp32s3": "ESP32-S3", "rp2": "Raspberry Pi Pico W"}
 ESP32: Final = ("esp32s3", "esp32c3")
@@ -40,30 +39,6 @@ class WakingPin:
     driven: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Deaf:
-    """Why a pin does not wake a kind of board: a text of the catalogue, ``node.deaf.<why>``."""
-
-    why: str
-    values: Mapping[str, str]
-
-    def told(self, lang: Language) -> str:
-        """Return what is wrong, and what to do."""
-        return text(f"node.deaf.{self.why}", lang, **self.values)
-
-
-class DeafPins(BoardTrouble):
-    """A configuration is for another kind of board than the one it was to go to."""
-
-    def __init__(self, where: str, kind: str, problems: Iterable[Deaf]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("deaf", where, board=NAMES[kind])
-
-    def told(self, lang: Language) -> str:
-        """Return what is wrong and what to do, a line for each pin."""
-        return "\n".join([super().told(lang), *(f"  {problem.told(lang)}" for problem in self.problems)])
-
-
 def waking_pins(config: Mapping[str, Any]) -> tuple[WakingPin, ...]:
     """Return the pins that must wake a node, of its configuration with all its defaults: contacts and pulses."""
     if config["power"] != "battery":
@@ -81,22 +56,24 @@ def waking_pins(config: Mapping[str, Any]) -> tuple[WakingPin, ...]:
     )
 
 
-def deaf(pins: Iterable[WakingPin], kind: str) -> list[Deaf]:
+def deaf(pins: Iterable[WakingPin], kind: str) -> list[Problem]:
     """Return what would not wake a kind of board; nothing for one that is always awake, or not known."""
     if kind not in _LAST:
         return []
     board, last, pins = NAMES[kind], _LAST[kind], tuple(pins)
-    problems = [Deaf("pin", {**_named(pin), "board": board, "last": str(last)}) for pin in pins if pin.pin > last]
+    problems = [
+        Problem("deaf", "pin", {**_named(pin), "board": board, "last": str(last)}) for pin in pins if pin.pin > last
+    ]
     if kind == "esp32c3":
         # A meter that stands still with its contact closed is waited for until it opens.
         passive = [pin for pin in pins if not pin.driven]
-        problems += [Deaf("opening", _named(pin)) for pin in passive if pin.rises and pin.kind != "pir"]
-        problems += [Deaf("pulse", _named(pin)) for pin in passive if pin.kind == "pulse"]
+        problems += [Problem("deaf", "opening", _named(pin)) for pin in passive if pin.rises and pin.kind != "pir"]
+        problems += [Problem("deaf", "pulse", _named(pin)) for pin in passive if pin.kind == "pulse"]
         return problems
     high, low = [pin for pin in pins if pin.rises], [pin for pin in pins if not pin.rises]
     if len(high) > 1 and len(low) > 1:
         node = pins[0].where.partition(":")[0]
-        problems.append(Deaf("ways", {"where": node, "high": _numbers(high), "low": _numbers(low)}))
+        problems.append(Problem("deaf", "ways", {"where": node, "high": _numbers(high), "low": _numbers(low)}))
     return problems
 
 

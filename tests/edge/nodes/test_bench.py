@@ -382,3 +382,19 @@ def test_pins_that_do_not_wake_the_boards_that_are_to_be_made_are_told_before_an
         in told
     )
     assert "n-2" not in told
+
+
+def test_pins_that_the_boards_have_not_are_told_before_anybody_plugs_in(
+    place: Path, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(prepared / "built", place / "pico")
+    manifest = json.loads((place / "pico" / "manifest").read_bytes())
+    (place / "pico" / "manifest").write_text(json.dumps({**manifest, "board": "rp2"}))
+    listed = '[common]\ngateway = { host = "10.0.0.2" }\n'
+    listed += '[[nodes]]\nid = "n-0"\nsensors = [{ kind = "leak_rope", pin = 4, power = 25 }]\n'
+    Path("nodes.toml").write_text(listed)
+    words = ["node", "bench", "nodes.toml", "--build", str(place / "pico"), "--boards", "1", "--lang", "en"]
+    assert main(words) == FAILED
+    told = capsys.readouterr().err
+    assert "n-0: sensors[0].pin (leak_rope): pin 4 of the Raspberry Pi Pico W measures no voltage" in told
+    assert "n-0: sensors[0].power (leak_rope): pin 25 of the Raspberry Pi Pico W is its radio's" in told

@@ -100,13 +100,33 @@ def test_pins_that_do_not_wake_the_board_that_the_node_is_are_told(site: Site) -
         f"node door-1: sensors[{place}] ({kind}, pin {pin}): opening does not wake an ESP32-C3"
         for place, kind, pin in ((0, "reed", 4), (1, "tilt", 5))
     ]
-    site.write({**DOOR, "sensors": [{"kind": "leak_switch", "pin": 30}]})
+    site.write({**DOOR, "sensors": [{"kind": "leak_switch", "pin": 40}]})
     given.give("door-1", "d0d0", "esp32s3")
     (told,) = site.warnings()
-    assert "pin 30 does not wake an ESP32-S3 from its sleep. Take one of GPIO0 to GPIO21" in told
+    assert "pin 40 does not wake an ESP32-S3 from its sleep. Take one of GPIO0 to GPIO21" in told
     given.take_back("d0d0")
     given.give("door-1", "d0d1")
     assert told in site.warnings()
+
+
+def test_pins_that_the_board_has_not_are_told(site: Site) -> None:
+    given = GivenNames(site.folder / "pki")
+    for node, board, kind in (("door-1", "d0d0", "esp32s3"), ("room-1", "aaaa", ""), ("pulse-1", "bbbb", "")):
+        given.give(node, board, kind)
+    site.write({**DOOR, "battery_pin": 12, "sensors": [{"kind": "reed", "pin": 30}]})
+    right = "Take one of GPIO0–18, GPIO21, GPIO33–48"
+    assert site.warnings() == [
+        (
+            "node door-1: battery_pin (battery): pin 12 of the ESP32-S3 measures no voltage, or none while the radio"
+            " is on. Take one of GPIO1–10"
+        ),
+        f"node door-1: sensors[0].pin (reed): pin 30 of the ESP32-S3 is its flash's: taken, it stops. {right}",
+    ]
+    # Whatever board it will be on: none has it.
+    given.take_back("d0d0")
+    given.give("door-1", "d0d1")
+    site.write({"gateway": DOOR["gateway"], "sensors": [{"kind": "ds18b20", "pin": 24}]})
+    assert site.warnings()[-1] == f"node door-1: sensors[0].pin (ds18b20): the ESP32-S3 has no pin 24. {right}"
 
 
 def test_a_battery_that_nobody_measures_is_told(site: Site) -> None:
@@ -191,7 +211,9 @@ def test_who_lacks_a_shared_key_who_has_one_too_many_and_a_listener_that_is_not_
     for node, board in (("room-1", "aaaa"), ("pulse-1", "bbbb")):
         given.give(node, board)
     given.give("door-1", "d0d0", "rp2")
+    site.write({**DOOR, "battery_pin": 26})
     assert not site.warnings()
+    site.write(DOOR)
     given.give("door-1", "d0d0", "esp32s3")
     (lacking,) = site.warnings()
     assert lacking.startswith(

@@ -168,6 +168,9 @@ def test_pins_that_would_not_wake_this_board_are_told_before_anything_is_written
         return board
 
     monkeypatch.setattr(serial_command, "connected", posing)
+    Path("node.json").write_text(json.dumps({**CONFIG, "actions": [{"kind": "light", "pin": 12, "when": "door_open"}]}))
+    assert _provision(flashed, "door-1", "--lang", "en") == FAILED
+    assert "door-1: actions[0].pin (light): pin 12 of the ESP32-C3 is its flash's" in capsys.readouterr().err
     Path("node.json").write_text(ON_BATTERY)
     assert _provision(flashed, "door-1", "--lang", "zh") == FAILED
     told = capsys.readouterr().err
@@ -176,6 +179,19 @@ def test_pins_that_would_not_wake_this_board_are_told_before_anything_is_written
     assert GivenNames(Path("nodes-pki")).board_of("door-1") == ""
     with SerialBoard.connect(str(flashed.port)) as board:
         assert name_of(board) == ""
+
+
+def test_a_phones_file_tells_what_boards_have_its_pins_and_is_not_written_where_none_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["node", "provision", "door-1", "--config", "node.json", "--lang", "en", "--file", "door-1.linli"]
+    Path("node.json").write_text(json.dumps({**CONFIG, "sensors": [{"kind": "reed", "pin": 23}]}))
+    assert main(words) == FAILED
+    assert "node.json: this configuration is not for this board (ESP32-C3)" in capsys.readouterr().err
+    assert not Path("door-1.linli").exists()
+    Path("node.json").write_text(json.dumps({**CONFIG, "sensors": [{"kind": "reed", "pin": 40}]}))
+    assert main(words) == 0
+    assert "This configuration is for: ESP32-S3 only." in capsys.readouterr().out
 
 
 def test_for_which_boards_a_phones_file_is_stands_beside_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from linli_core.catalogue import Language
 from linli_edge.nodes.configuration import written
-from linli_edge.nodes.waking import DeafPins, deaf, kinds_for
+from linli_edge.nodes.refused import Refused
+from linli_edge.nodes.waking import NAMES, deaf, kinds_for
 
 
 def _pins(*sensors: dict[str, Any], power: str = "battery") -> Any:
@@ -80,7 +81,7 @@ def test_an_s3_is_woken_by_several_of_one_level_and_one_of_the_other() -> None:
 
 def test_all_that_is_wrong_is_told_at_once_in_both_languages() -> None:
     pins = _pins(sensor("reed", 4), sensor("pulse", 9))
-    trouble = DeafPins("door.toml", "esp32c3", deaf(pins, "esp32c3"))
+    trouble = Refused("door.toml", NAMES["esp32c3"], deaf(pins, "esp32c3"))
     words: dict[Language, str] = {"en": "not for an ESP32-C3 on a battery", "zh": "不能用于电池供电的 ESP32-C3"}
     for lang, first in words.items():
         lines = trouble.told(lang).splitlines()
