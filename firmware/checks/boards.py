@@ -26,6 +26,8 @@ class Pin:
     IN, OUT, PULL_UP, IRQ_RISING, IRQ_FALLING = 0, 1, 2, 1, 2
 
     def __init__(self, number, mode=0, pull=None):
+        if number in STATE["absent"]:
+            raise ValueError("invalid pin")
         self.number = number
 
     def value(self, level=None):
@@ -207,7 +209,9 @@ def _life(case, root, wakes):
         "eras": eras,
         "call": node.call,
         "millivolts": made.battery_mv(),
-        "pulses": [sensor._counter.value for table, sensor in node.sensors if table["kind"] == "pulse"],
+        "records": [json.loads(payload)[2] for _, _, payload in node._log.pending(0)],
+        "status": json.loads(node._status()),
+        "pulses": [sensor._counter.value for _, sensor in node.sensors if hasattr(sensor, "_counter")],
     }
 
 
@@ -279,6 +283,7 @@ def main(path):
         case = json.load(file)
     STATE["chip"] = case["chip"]
     STATE["sick"] = case.get("sick", False)
+    STATE["absent"] = case.get("absent", ())
     # MICROPY_HW_RTC_USER_MEM_MAX of the port.
     STATE["room"] = case.get("room", 2048)
     _modules()

@@ -17,7 +17,13 @@ CONTACTS = [{"kind": "leak_switch", "pin": 3}, {"kind": "reed", "pin": 4}, {"kin
 
 
 def _live(
-    machine: Machine, folder: Path, chip: str, lives: list[list[Any]], sensors: Any = CONTACTS, **more: Any
+    machine: Machine,
+    folder: Path,
+    chip: str,
+    lives: list[list[Any]],
+    sensors: Any = CONTACTS,
+    actions: Any = (),
+    **more: Any,
 ) -> dict[str, Any]:
     config = {
         "node": "leak-1",
@@ -27,6 +33,7 @@ def _live(
         "battery_pin": 1,
         "interval": 900,
         "sensors": sensors,
+        "actions": actions,
     }
     (folder / "node.json").write_text(json.dumps(config), encoding="utf-8")
     found = machine.check("boards", {"chip": chip, "root": str(folder), "lives": lives, **more})
@@ -71,6 +78,30 @@ def test_what_a_node_has_delivered_before_it_slept_is_not_told_as_undelivered(
 ) -> None:
     found = _live(unix_port, tmp_path, "c3", [[POWER_ON, {"4": 0}], [OUT_OF_SLEEP, {"4": 0}]], acked=2)
     assert (found["log"]["acked"], found["log"]["backlog"]) == (2, found["log"]["next_seq"] - 3)
+
+
+def test_a_pin_that_the_board_has_not_ends_no_program(tmp_path: Path, unix_port: Machine) -> None:
+    sensors = [
+        {"kind": "leak_switch", "pin": 3},
+        {"kind": "leak_rope", "pin": 2, "power": 30, "channel": 1},
+        {"kind": "reed", "pin": 31},
+        {"kind": "pulse", "pin": 32, "quantity": "water_volume"},
+    ]
+    actions = [{"kind": "buzzer", "pin": pin, "when": "water_leak"} for pin in (30, 8)]
+    absent = [30, 31, 32]
+    lives = [[POWER_ON, {"3": 0}], [OUT_OF_SLEEP, {"3": 0}]]
+    found = _live(unix_port, tmp_path, "rp2", lives, sensors, actions, absent=absent)
+    for life in found["lives"]:
+        read = {name: (value, quality) for name, _, value, quality in life["records"][-1]}
+        missing = (None, "bad/device_failure")
+        assert (read["water_leak"], read["water_leak.c1"]) == ((True, ""), missing)
+        assert (read["door_open"], read["water_volume"]) == (missing, missing)
+        assert life["status"]["unmade"] == 1
+        assert life["status"]["points"] == ["water_leak", "water_leak.c1", "door_open", "water_volume"]
+    # What is left of it acts.
+    assert ["pin", 8, 1] in found["said"]
+    told = [entry[1] for entry in found["said"] if entry[0] == "say" and "made" in entry[1]]
+    assert set(told) == {f"{kind} cannot be made: invalid pin" for kind in ("leak_rope", "reed", "pulse", "buzzer")}
 
 
 def test_a_battery_that_cannot_be_measured_ends_no_program(tmp_path: Path, unix_port: Machine) -> None:

@@ -25,6 +25,7 @@ _PHRASES: Final = tuple(
         (r"the gateway does not answer", "gateway_silent"),
         (r"the log cannot be written|starts and call cannot be kept", "log_broken"),
         (r"the battery cannot be measured", "battery_pin"),
+        (r"(?P<kind>\w+) cannot be made: ", "unmade"),
         (r"awake for more than", "no_time"),
         (r"only one pin can wake this chip", "one_pin"),
         (r"no pin wakes this board", "deaf"),

@@ -105,6 +105,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     worn: int = 0
     low: bool = False
     overruns: int = 0
+    unmade: int = 0
 
 
 class Verdict(Enum):

@@ -268,6 +268,9 @@ class Relay:
             self._told.discard((node, _LAST_WORD))
         if status.overruns:
             self._once(node, "linli.node.overrun", "it was awake for longer than it may, which was ended")
+        if status.unmade:
+            told = f"{status.unmade} of its actions cannot be made, and do nothing: has its board their pins?"
+            self._once(node, "linli.node.unmade", told)
         offer = None if self._offers is None else await asyncio.to_thread(self._offers.of, node)
         newer = offer is not None and offer.manifest.number > status.number
         return status.epoch, offer.message() if offer is not None and newer else None, status.call

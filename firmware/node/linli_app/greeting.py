@@ -55,7 +55,7 @@ def programs(root, *, proven):
     return slots.told()
 
 
-def status(node, config, board, log, *, rests, known, starts):
+def status(node, config, board, log, *, rests, known, starts, unmade):
     """Return what a node says of itself.
 
     Args:
@@ -66,6 +66,7 @@ def status(node, config, board, log, *, rests, known, starts):
         rests: What it noted of the times awake before this one; ``None`` on mains.
         known: Number of the update that was taken last, of the one that runs, the slot on trial.
         starts: How often it has started.
+        unmade: How many of its actions could not be made.
     """
     reads = config["interval"] * (1 if rests is None else rests.rarely)
     number, running, trial = known
@@ -93,5 +94,6 @@ def status(node, config, board, log, *, rests, known, starts):
             "points": [point(table, quantity) for table, sensor in node.sensors for quantity in sensor.quantities],
             "overruns": 0 if rests is None else rests.overruns,
             "low": rests is not None and rests.low,
+            "unmade": unmade,
         }
     ).encode()

@@ -23,7 +23,12 @@ def take_up(config, board, kept):
     if config["actions"]:
         from linli_app.actions import Action  # noqa: PLC0415 - only where there is one
 
-        actions = [Action(table, board, calls=table["when"] in named) for table in config["actions"]]
+        for table in config["actions"]:
+            try:
+                actions.append(Action(table, board, calls=table["when"] in named))
+            except (ValueError, OSError) as exc:
+                # A pin that this board has not. The status tells it too, for nobody may be at the cable.
+                board.say(table["kind"] + " cannot be made: " + str(exc))
     return int(starts), int(call[0]) if call and calls is not None else 0, calls, actions
 
 

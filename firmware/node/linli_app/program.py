@@ -114,9 +114,9 @@ class Node:
 
         if self._programs is None:
             self._programs = programs(self._board.root, proven=False)
-        return status(
-            self, self._config, self._board, self._log, rests=self._rests, known=self._programs, starts=self._starts
-        )
+        unmade = len(self._config["actions"]) - len(self._actions)
+        told = {"rests": self._rests, "known": self._programs, "starts": self._starts, "unmade": unmade}
+        return status(self, self._config, self._board, self._log, **told)
 
     def _heard_of(self):
         """The gateway has answered: this program can be reached, and may stay."""

@@ -45,6 +45,7 @@ SAID = [
     ("nothing answers at address 0x44", "0x44"),
     ("the broker closed the connection: is this node's key known there?", "--keys"),
     ("the battery cannot be measured: ESP_ERR_TIMEOUT", "GPIO4"),
+    ("leak_rope cannot be made: invalid pin", "leak_rope"),
     ("the keys of this node are damaged (invalid cert): linli-edge node provision writes them", "provision"),
     ("no /keys/node.key: linli-edge node provision writes it", "node.key"),
 ]

@@ -276,10 +276,10 @@ async def test_a_low_battery_and_a_time_awake_that_was_ended_are_told_once(bench
     assert b"battery-low" not in said
     assert b"overrun" not in said
     for _ in range(3):
-        await bench.say("status", status(low=True, overruns=2))
+        await bench.say("status", status(low=True, overruns=2, unmade=1))
     said = b"".join(await bench.messages())
     assert said.count(b"linli.node.battery-low") == 1
-    assert said.count(b"linli.node.overrun") == 1
+    assert said.count(b"linli.node.overrun") == said.count(b"linli.node.unmade") == 1
 
 
 @pytest.mark.parametrize("payload", [b"", b"garbage", b"[" * 200, b'[{"n":1}]', b"\xff\xfe", pack(1)[:-3]])

@@ -8,7 +8,19 @@ _CONTACTS = ("reed", "pir", "float", "tilt", "button", "leak_switch")
 
 
 def make(config, board):
-    """Return the sensor that a table describes."""
+    """Return the sensor that a table describes, or what says in its place that it is missing."""
+    try:
+        return _made(config, board)
+    except (ValueError, OSError) as exc:
+        # A pin that this board has not. Ended by it, the program would begin anew every ten seconds, and read nothing.
+        from linli_app.sensors.unmade import Unmade  # noqa: PLC0415 - loaded only where it is used
+
+        why = config["kind"] + " cannot be made: " + str(exc)
+        board.say(why)
+        return Unmade(config, why)
+
+
+def _made(config, board):
     kind = config["kind"]
     if kind in _CONTACTS:
         from linli_app.sensors.contact import Contact  # noqa: PLC0415 - loaded only where it is used
