@@ -1,7 +1,9 @@
 """The bundle of a slot on a flash with littlefs: prints what was imported from where, whole, damaged, without room."""
 
+import binascii
 import json
 import os
+import struct
 import sys
 
 from linli_desktop.nor import Nor, PowerCut
@@ -48,6 +50,25 @@ def _imported(vfs, woke=False):
             del sys.modules[name]
         if path == "/run":
             vfs.umount("/run")
+
+
+def _unnamed(whole):
+    """Return a bundle without the line of what it was made of."""
+    size = int(whole[:8], 16)
+    index = whole[16 : 16 + size]
+    index = index[index.index(b"\n", 1) :]
+    head = b"%08x%08x" % (len(index), binascii.crc32(index)) + index + whole[16 + size : -4]
+    return head + struct.pack("<I", binascii.crc32(head))
+
+
+def _beside_newer(vfs, whole, manifest):
+    """Return what is imported at a start with a bundle beside a manifest, and at a wake after it; is it left?"""
+    _write("/a/bundle", whole)
+    if manifest is None:
+        os.remove("/a/manifest")
+    else:
+        _write("/a/manifest", manifest)
+    return [_imported(vfs)[0], _imported(vfs, True)[0], "bundle" in os.listdir("/a")]
 
 
 class Stub:
@@ -106,7 +127,11 @@ def main(path):
         told["changed"].append(_imported(vfs)[0])
     _write("/a/bundle", whole)
     told["woke"] = _imported(vfs, True)[0]
-    os.remove("/a/bundle")
+    told["stale"] = [_beside_newer(vfs, whole, manifest) for manifest in (b"{}", b'{"number": 8}', None)]
+    # One of a program that did not name what it is of.
+    _write("/a/manifest", b"{}")
+    unnamed = _unnamed(whole)
+    told["stale"].append(_beside_newer(vfs, unnamed, b"{}"))
     cuts = set()
     for budget in range(0, given["until"], given["step"]):
         nor = _flash(vfs, 64, modules)

@@ -156,6 +156,8 @@ def test_a_bundle_says_the_same_as_its_files_and_a_damaged_one_nothing(tmp_path:
     # A program that ended at its start is started again from its files: a changed module would end it for ever.
     assert found["changed"] == ["/a"] * 7
     assert found["woke"] == "/run"
+    # A program of before bundles takes the next one, and leaves the bundle of another beside it: its files run.
+    assert found["stale"] == [["/run", "/run", True], *[["/a", "/a", False]] * 3]
     # Wherever the power goes while it is made, there is a program: from its files, or from all of the bundle.
     assert found["cuts"] == ['["/a", "one", "two"]', '["/run", "one", "two"]']
     # No room for it leaves nothing of it.

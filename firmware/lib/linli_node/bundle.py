@@ -6,6 +6,7 @@ So its program puts a copy of all of them into one file (:mod:`linli_node.bundli
 
 import binascii
 import io
+import os
 
 import vfs
 from micropython import const
@@ -25,37 +26,58 @@ class Bundle:
     ::
 
         length of the index, its crc32 (both as eight hex digits) | index | modules | crc32 of all before, u32
-        index: a line feed, then for each module a line: /linli_app/start.mpy OFFSET LENGTH
+        index: a line feed, then a line for what it was made of: /manifest CRC32
+            then for each module a line: /linli_app/start.mpy OFFSET LENGTH
 
     Args:
         folder: The slot.
-        woke: Whether the board comes out of deep sleep. All of it is read only where it does not: a program that ended
-            is started again by a reset, and then from its files if it was the bundle that ended it.
 
     Raises:
         OSError: There is none.
-        ValueError: It is none.
     """
 
-    def __init__(self, folder, woke):
+    def __init__(self, folder):
+        self._folder = folder
         self._file = open(folder + _BUNDLE, "rb")  # noqa: SIM115 - as long as the program runs
-        if not woke:
-            self._check()
-        head = self._file.read(16)
-        self._index = self._file.read(int(head[:8], 16))
-        if int(head[8:], 16) != binascii.crc32(self._index):
-            raise ValueError
+        self._index = b""
 
-    def _check(self):
+    def open_index(self, woke):
+        """Read where its modules are; tell whether it is a bundle, and of what is in the slot.
+
+        Args:
+            woke: Whether the board comes out of deep sleep. All of it is read only where it does not: a program that
+                ended is started again by a reset, and so is one that was put into the slot by a program that does not
+                know of bundles, and has left that of the program before beside it.
+        """
+        try:
+            whole = woke or self._crc(self._file) == _WHOLE
+            self._file.seek(0)
+            head = self._file.read(16)
+            self._index = self._file.read(int(head[:8], 16))
+            return whole and int(head[8:], 16) == binascii.crc32(self._index) and (woke or self._is_of_slot())
+        except (OSError, ValueError):
+            return False
+
+    def _is_of_slot(self):
+        with open(self._folder + "/manifest", "rb") as manifest:
+            return self._line("/manifest") == [self._crc(manifest)]
+
+    def discard(self):
+        """Remove what is none: out of sleep it would not be looked at so closely, and run."""
+        self._file.close()
+        try:
+            os.remove(self._folder + _BUNDLE)
+        except OSError:
+            return
+
+    @staticmethod
+    def _crc(file):
         found, buffer = 0, bytearray(512)
         while True:
-            count = self._file.readinto(buffer)
+            count = file.readinto(buffer)
             if not count:
-                break
+                return found
             found = binascii.crc32(memoryview(buffer)[:count], found)
-        if found != _WHOLE:
-            raise ValueError
-        self._file.seek(0)
 
     def mount(self, _readonly, _mkfs):
         """Begin."""
@@ -92,8 +114,12 @@ class Bundle:
 def path(folder, woke):
     """Return what to import the program of a slot from: its bundle where it has one, else its folder."""
     try:
-        vfs.mount(Bundle(folder, woke), _RUNNING)
-    except (OSError, ValueError):
+        found = Bundle(folder)
+    except OSError:
         # Its files are there all the same.
         return folder
+    if not found.open_index(woke):
+        found.discard()
+        return folder
+    vfs.mount(found, _RUNNING)
     return _RUNNING

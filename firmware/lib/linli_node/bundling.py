@@ -26,8 +26,8 @@ def _modules(folder, below=""):
     return found
 
 
-def _index(modules, start):
-    lines = ["\n"]
+def _index(modules, start, made_of):
+    lines = ["\n/manifest " + str(made_of) + "\n"]
     for name, size in modules:
         lines.append(name + " " + str(start) + " " + str(size) + "\n")
         start += size
@@ -42,14 +42,15 @@ def bundle(folder, feed):
         feed: Shows the watchdog that the program lives.
     """
     try:
-        os.stat(folder + "/manifest")
+        # It names what it is of: it is not run where the slot holds something else by then.
+        made_of = _crc(folder + "/manifest")
     except OSError:
         return False
     modules, whole = _modules(folder), False
     # Offsets have as many digits as they have: the index is made until its own length does not move them any more.
     start = -1
     while True:
-        index = _index(modules, max(start, 0))
+        index = _index(modules, max(start, 0), made_of)
         if start == 16 + len(index):
             break
         start = 16 + len(index)
@@ -73,6 +74,11 @@ def bundle(folder, feed):
         pass
     _remove(folder + _BUNDLE + ".new")
     return False
+
+
+def _crc(path):
+    with open(path, "rb") as file:
+        return binascii.crc32(file.read())
 
 
 def _copied(path, written, crc):
