@@ -25,7 +25,9 @@ class Rtc:
 class Pin:
     IN, PULL_UP = 0, 2
 
-    def __init__(self, number, _mode, _pull):
+    def __init__(self, number, _mode=0, _pull=None):
+        if number > 21:
+            raise ValueError("invalid pin")
         self.number = number
 
 
@@ -70,6 +72,9 @@ def main(path):
         if "held" in start:
             Rtc.held = bytes(start["held"])
         air = access_point.AccessPoint()
+        if "pins" in start:
+            told.append([air.has_pin(pin) for pin in start["pins"]])
+            continue
         ends = "again"
         try:
             air.rest()

@@ -144,6 +144,20 @@ async def test_mistakes_are_told_and_no_secret_is(board: Board) -> None:
     assert not (board.folder / "keys").exists()
 
 
+async def test_a_pin_that_this_board_has_not_is_told_before_anything_is_written(board: Board) -> None:
+    status, _, text = await board.ask("POST", "/", {**FILLED, "pin": "30"})
+    assert status == 422
+    assert "sensors[0].pin: this board has no pin 30" in text
+    actions = [{"kind": "light", "pin": 40, "when": "door_open"}]
+    bundle = json.dumps({"battery_pin": 22, "actions": actions, "keys": {"ca.der": b"authority".hex()}})
+    status, _, text = await board.ask("POST", "/", {**FILLED, "bundle": bundle})
+    assert status == 422
+    assert "battery_pin: this board has no pin 22" in text
+    assert "actions[0].pin: this board has no pin 40" in text
+    assert not (board.folder / "node.json").exists()
+    assert not (board.folder / "keys").exists()
+
+
 async def test_garbage_is_answered_and_the_page_goes_on(board: Board) -> None:
     for bundle in ("{", "[]", "\x00\xff", '{"keys": 1}', '{"keys": {"ca.der": "xyz"}}', '"text"'):
         status, _, text = await board.ask("POST", "/", {**FILLED, "bundle": bundle})
@@ -261,3 +275,8 @@ def test_a_passphrase_is_long_enough_and_no_letter_is_taken_for_another() -> Non
         assert set(drawn) <= letters
         assert len(drawn) * math.log2(len(letters)) >= 80
         assert passphrase.read(each.encode()) == each
+
+
+def test_a_chip_is_asked_for_its_pins(unix_port: Machine) -> None:
+    start = {"cause": 1, "reason": 0, "pins": [0, 21, 22, 48]}
+    assert unix_port.check("access_point", {"chip": "c3", "starts": [start]}) == [[True, True, False, False]]

@@ -58,6 +58,14 @@ class AccessPoint:
     def feed(self):
         """Nothing watches here: a first start ends by itself."""
 
+    def has_pin(self, number):
+        """Tell whether the chip has such a pin."""
+        try:
+            machine.Pin(number)
+        except ValueError:
+            return False
+        return True
+
     def close(self):
         """Close it."""
         self._wlan.active(False)

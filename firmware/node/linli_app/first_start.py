@@ -24,6 +24,8 @@ _REQUEST_S = const(15)
 _HERE = const("0.0.0.0")  # noqa: S104 - there is no other network than the board's own
 _MAX_HEAD = const(2048)
 _MOST_HEARD = const(65536)
+_PINS = ("pin", "power", "sda", "scl", "tx", "rx")
+"""Fields of a sensor or an action that name a pin."""
 
 
 class FirstStart:
@@ -88,7 +90,7 @@ class FirstStart:
         sent = {}
         try:
             sent = first_page.form(await reader.readexactly(int(length)))
-            found, keys = first_page.read(sent, _load, lang)
+            found, keys = first_page.read(sent, self._load, lang)
             self._keep(found, keys)
         except (ConfigError, ValueError, OSError) as exc:
             text = str(exc) if isinstance(exc, ConfigError) else "what was sent cannot be read"
@@ -99,6 +101,24 @@ class FirstStart:
         finally:
             # It is kept, whether or not the phone waits for the word of it.
             self.is_done = True
+
+    def _load(self, data):
+        """Check a configuration, and whether this board has its pins: whoever is here can still take another."""
+        from linli_app.sensors.fields import ACTIONS, FIELDS  # noqa: PLC0415 - needed once in a board's life
+
+        found = config.load(data, FIELDS, ACTIONS)
+        named = [("battery_pin", found["battery_pin"])]
+        for part in ("sensors", "actions"):
+            for place, table in enumerate(found[part]):
+                here = part + "[" + str(place) + "]."
+                named += [(here + field, table[field]) for field in _PINS if field in table]
+        missing = [where + ": this board has no pin " + str(pin) for where, pin in named if not self._has(pin)]
+        if missing:
+            raise ConfigError("\n".join(missing))
+        return found
+
+    def _has(self, pin):
+        return pin < 0 or self._air.has_pin(pin)
 
     def _keep(self, found, keys):
         """Write the keys, and then the configuration: with it the board is a node."""
@@ -125,12 +145,6 @@ class FirstStart:
                     asked.sendto(answer, who)
             except OSError:
                 continue
-
-
-def _load(data):
-    from linli_app.sensors.fields import ACTIONS, FIELDS  # noqa: PLC0415 - needed once in a board's life
-
-    return config.load(data, FIELDS, ACTIONS)
 
 
 async def _say(writer, status, pieces, more=""):
