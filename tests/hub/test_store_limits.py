@@ -4,6 +4,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -72,6 +73,26 @@ def test_a_query_that_would_eat_the_memory_is_refused_and_others_live_on(tmp_pat
         assert store.count() == SERIES * READINGS + written
         with pytest.raises(TooManyReadings, match="ask for a shorter time"):
             store.scan(ids, 0, DAY, texts=False, limit=READINGS)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Failed to commit: failed to allocate data of size 16.0 MiB", StoreUnavailable),
+        (
+            "Failed to commit: failed to offload data block of size 64.0 KiB (960.0 KiB/976.5 KiB used).",
+            StoreUnavailable,
+        ),
+        ("Failed to commit: something else", StoreError),
+    ],
+)
+def test_no_batch_is_to_blame_for_memory_that_ends_in_its_commit(
+    tmp_path: Path, said: str, kind: type[StoreError]
+) -> None:
+    with DuckDBStore(tmp_path / "store.duckdb") as store:
+        with pytest.raises(StoreError) as found, store._changes():
+            raise duckdb.TransactionException(said)
+        assert type(found.value) is kind
 
 
 def test_more_windows_than_may_be_are_not_brought_to_memory(tmp_path: Path) -> None:

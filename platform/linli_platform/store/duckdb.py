@@ -60,8 +60,8 @@ _FOLD_AFTER: Final = 4096
 _FOLD_BYTES: Final = 2_000_000
 """Rows and bytes of the journal of marks from which on it is folded: each checkpoint writes all of it anew."""
 
-_NO_MEMORY: Final = "failed to allocate"
-"""What DuckDB says where memory ends in a commit; that is an error of the transaction to it."""
+_NO_MEMORY: Final = ("failed to allocate", "failed to offload")
+"""What DuckDB says where memory ends in a commit, or what it may put aside; an error of the transaction to it."""
 
 _FENCE: Final = "fence:"
 _MICROSECONDS_MAX: Final = 2**62
@@ -589,7 +589,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> I
             connection.rollback()
         except duckdb.Error:
             store.mark_broken()
-        if isinstance(exc, duckdb.OutOfMemoryException) or _NO_MEMORY in str(exc):
+        if isinstance(exc, duckdb.OutOfMemoryException) or any(word in str(exc) for word in _NO_MEMORY):
             # A query holds it. No batch is to blame for that, and none may be taken apart.
             raise StoreUnavailable(f"{store.path}: nothing of the batch was kept, try again: {exc}") from exc
         raise StoreError(f"{store.path}: nothing of the batch was kept: {exc}") from exc
