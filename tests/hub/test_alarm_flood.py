@@ -15,6 +15,7 @@ from linli_core.alarm.states import TRANSITIONS
 from linli_platform.alarms import AlarmRow, Filter, load_rules
 from linli_platform.alarms.models import AlarmMemoryTable
 from linli_platform.alarms.records import AlarmRecordError, AlarmRecords
+from linli_platform.alarms.rows import ChangeRow
 from linli_platform.registry import Registry
 
 RULE = "food.cold-room-warm"
@@ -34,6 +35,12 @@ def counted(registry: Registry) -> Iterator[list[str]]:
         yield statements
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+def history(records: AlarmRecords, alarm: int) -> list[ChangeRow]:
+    found = records.history(alarm)
+    assert found is not None
+    return found[1]
 
 
 def raised(number: int) -> AlarmChange:
@@ -82,7 +89,7 @@ def test_what_turns_out_not_to_have_been_so_is_written_beside_an_alarm_that_is_s
         records.write([change, seen, over], [], [])
         (row,) = records.write([denied], [], [])
         assert row.state is State.NORMAL
-        assert [it.event for it in records.changes(row.id)] == [it.event for it in (change, seen, over, denied)]
+        assert [it.event for it in history(records, row.id)] == [it.event for it in (change, seen, over, denied)]
         with pytest.raises(AlarmRecordError, match="without an active alarm"):
             records.write([returned(2)], [], [])
 
@@ -99,11 +106,11 @@ def test_what_is_denied_of_an_alarm_that_is_settled_is_not_said_of_the_one_that_
         )
         assert records.write([denied], [], []) == [], "the alarm that stands is not touched"
         stands, settled = records.find(Filter(), 10)
-        assert [it.event for it in records.changes(stands.id)] == [Event.RAISE]
-        assert [it.event for it in records.changes(settled.id)][-1] is Note.DISPROVE
-        assert records.changes(settled.id)[-1].after is State.NORMAL, "it is what it was"
+        assert [it.event for it in history(records, stands.id)] == [Event.RAISE]
+        assert [it.event for it in history(records, settled.id)][-1] is Note.DISPROVE
+        assert history(records, settled.id)[-1].after is State.NORMAL, "it is what it was"
         records.write([msgspec.structs.replace(denied, of=again.at)], [], [])
-        assert records.changes(stands.id)[-1].event is Note.DISPROVE
+        assert history(records, stands.id)[-1].event is Note.DISPROVE
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=20)
@@ -129,7 +136,7 @@ def story(steps: list[tuple[int, int]], run: int) -> list[AlarmChange]:
 
 def told(records: AlarmRecords, run: int) -> list[tuple[object, ...]]:
     def facts(row: AlarmRow) -> tuple[object, ...]:
-        seen = (row.acknowledged_at, row.acknowledged_by, row.comment, row.value, tuple(records.changes(row.id)))
+        seen = (row.acknowledged_at, row.acknowledged_by, row.comment, row.value, tuple(history(records, row.id)))
         return (row.subject.partition("/")[2], row.raised_at, row.state, row.returned_at, row.times_raised, *seen)
 
     return sorted((facts(row) for row in records.find(Filter(gateway=f"gw-{run}"), 1_000)), key=lambda it: it[:2])

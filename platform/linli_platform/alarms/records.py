@@ -276,12 +276,6 @@ class AlarmRecords:
             row = session.get(AlarmTable, alarm)
             return None if row is None else _row(row)
 
-    def changes(self, alarm: int) -> list[ChangeRow]:
-        """Return the history of one alarm, oldest first."""
-        query = select(AlarmChangeTable).where(AlarmChangeTable.alarm == alarm).order_by(AlarmChangeTable.id)
-        with self._sessions() as session:
-            return [_change_row(row) for row in session.scalars(query)]
-
     def history(self, alarm: int) -> tuple[AlarmRow, list[ChangeRow]] | None:
         """Return one alarm and its history, oldest first: in one statement, so that the two belong to each other."""
         query = (

@@ -545,10 +545,6 @@ class AlarmService:
         row = await asyncio.to_thread(self._records.get, alarm)
         return None if row is None else self.hiding.seen([row], self._clock())[0]
 
-    async def changes(self, alarm: int) -> list[ChangeRow]:
-        """Return the history of one alarm, oldest first."""
-        return await asyncio.to_thread(self._records.changes, alarm)
-
     async def with_history(self, alarm: int) -> tuple[AlarmRow, list[ChangeRow]] | None:
         """Return one alarm with what hides it, and its history, oldest first; ``None`` if there is none."""
         found = await asyncio.to_thread(self._records.history, alarm)

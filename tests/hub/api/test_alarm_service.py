@@ -19,6 +19,7 @@ from linli_platform.alarms import AlarmRow, AlarmService, Filter, NoSuchAlarm, N
 from linli_platform.alarms.models import AlarmTable
 from linli_platform.alarms.places import areas_above
 from linli_platform.alarms.records import AlarmRecordError, AlarmRecords, encode_memory
+from linli_platform.alarms.rows import ChangeRow
 from linli_platform.registry import Area, Device, Gateway, Registry
 from linli_platform.registry import State as Life
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 ROOM = "cold-room-1/air_temperature"
 DOOR = "cold-room-1/door_open"
+
+
+async def history(alarms: AlarmService, alarm: int) -> list[ChangeRow]:
+    found = await alarms.with_history(alarm)
+    assert found is not None
+    return found[1]
 
 
 async def warm(site: Site, clock: Clock) -> AlarmRow:
@@ -71,8 +78,10 @@ async def test_acknowledging_is_written_with_who_and_why(site: Site, clock: Cloc
     await site.settle()
     assert await site.alarms.find(Filter(active=True)) == []
     assert not site.alarms.stands("gw", "cold-room-1")
-    changes = await site.alarms.changes(alarm.id)
-    assert await site.alarms.with_history(alarm.id) == (await site.alarms.get(alarm.id), changes)
+    found = await site.alarms.with_history(alarm.id)
+    assert found is not None
+    assert found[0] == await site.alarms.get(alarm.id)
+    changes = found[1]
     assert await site.alarms.with_history(alarm.id + 1) is None
     assert [(change.event, change.after, change.actor) for change in changes] == [
         (Event.RAISE, State.UNACKNOWLEDGED, ""),
@@ -129,7 +138,7 @@ async def test_alarms_of_a_rule_that_was_taken_out_are_settled_with_a_record(sit
         closed = await second.get(alarm.id)
         assert closed is not None
         assert closed.state is State.NORMAL
-        last = (await second.changes(alarm.id))[-1]
+        last = (await history(second, alarm.id))[-1]
         assert last.comment == "the rule is no longer in force"
 
 
@@ -351,7 +360,7 @@ async def test_what_was_retired_is_waited_for_no_more_and_its_alarms_are_settled
     assert ("system.device-silent", "gw-old/meter-1") not in await standing(site.alarms)
     assert [(row.rule, row.state) for row in heard] == [("system.device-silent", State.NORMAL)]
     assert not site.alarms.stands("gw-old", "meter-1")
-    assert (await site.alarms.changes(heard[0].id))[-1].comment == "it was retired"
+    assert (await history(site.alarms, heard[0].id))[-1].comment == "it was retired"
     site.registry.retire("gw-old")
     await site.alarms.refresh()
     assert {subject for _, subject in await standing(site.alarms) if subject.startswith("gw-old")} == set()
