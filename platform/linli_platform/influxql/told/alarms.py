@@ -23,11 +23,9 @@ from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.source import Series
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
-from linli_platform.influxql.told.table import Row, Standing, Table, Values, chosen, piece_of
-from linli_platform.influxql.vector import Times
+from linli_platform.influxql.told.table import ByRows, Row, Standing, Table, Values, chosen, piece_of
 from linli_platform.influxql.window import Range, microseconds
 from linli_platform.registry import State
-from linli_platform.store.query import Measure, Steps
 
 _BACK: Final = 400 * DAY
 """So far back the health is asked for at most, where a statement names no time."""
@@ -145,7 +143,7 @@ COUNTS: Final = Standing(
 )
 
 
-class Changes:
+class Changes(ByRows):
     """Every transition of every alarm, and what people did with it, when it was so.
 
     Args:
@@ -171,9 +169,6 @@ class Changes:
         "value": Kind.FLOAT,
     }
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
-
     def series(self) -> Sequence[Series]:
         """Return one series for each sort of alarm that may be seen."""
         return [series for series, _ in self._made()]
@@ -196,12 +191,6 @@ class Changes:
                 pieces.append(piece_of(self.name, one_series.tags, times, [_values(one) for one in own], wanted))
         return pieces
 
-    def steps(
-        self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
-    ) -> Steps | None:
-        """Return nothing: rows have to be asked for."""
-        return None
-
     def _made(self) -> list[tuple[Series, Sort]]:
         found: list[tuple[Series, Sort]] | None = self._known.made.get(self.name)
         if found is None:
@@ -212,7 +201,7 @@ class Changes:
         return found
 
 
-class Health:
+class Health(ByRows):
     """The figures of the alarm system by community and hour of its clock, each at the hour's beginning.
 
     Args:
@@ -235,9 +224,6 @@ class Health:
         "unseen": Kind.INTEGER,
     }
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
-
     def series(self) -> Sequence[Series]:
         """Return one series for each community that may be seen in part."""
         return [Series(number, tags) for number, (tags, _) in enumerate(_communities(self._known))]
@@ -257,14 +243,8 @@ class Health:
             pieces.append(piece_of(self.name, one.tags, [hour.start for hour in hours], values, wanted))
         return pieces
 
-    def steps(
-        self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
-    ) -> Steps | None:
-        """Return nothing: rows have to be asked for."""
-        return None
 
-
-class Seen:
+class Seen(ByRows):
     """Every acknowledgement, when it was, and how long the alarm had been known by then.
 
     Of the hours of ``alarm_health`` only each one's own median is kept, and a median of medians is none: twenty alarms
@@ -276,9 +256,6 @@ class Seen:
 
     name = "alarm_seen"
     fields: Mapping[str, Kind] = {"after": Kind.FLOAT}
-
-    def __init__(self, known: Known) -> None:
-        self._known = known
 
     def series(self) -> Sequence[Series]:
         """Return one series for each priority of each community that may be seen in part."""
@@ -303,12 +280,6 @@ class Seen:
                 values = [{"after": wait / SECOND} for _, wait in waits]
                 pieces.append(piece_of(self.name, one.tags, [at for at, _ in waits], values, wanted))
         return pieces
-
-    def steps(
-        self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
-    ) -> Steps | None:
-        """Return nothing: rows have to be asked for."""
-        return None
 
 
 def _communities(known: Known) -> list[_Community]:

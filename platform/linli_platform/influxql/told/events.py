@@ -13,11 +13,9 @@ from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.source import Series
 from linli_platform.influxql.syntax import Kind
 from linli_platform.influxql.told.known import Known
-from linli_platform.influxql.told.table import chosen, piece_of
-from linli_platform.influxql.vector import Times
+from linli_platform.influxql.told.table import ByRows, chosen, piece_of
 from linli_platform.influxql.window import Range, microseconds
 from linli_platform.store import EventRow, EventSort
-from linli_platform.store.query import Measure, Steps
 
 _MOST: Final = 50_000
 """Events of one statement."""
@@ -32,7 +30,7 @@ _Place = tuple[str, str, str]
 """A gateway, a device of it or none, a type of event."""
 
 
-class Events:
+class Events(ByRows):
     """Every event, when it happened.
 
     Args:
@@ -46,9 +44,6 @@ class Events:
         "said_zh": Kind.STRING,
         "subject": Kind.STRING,
     }
-
-    def __init__(self, known: Known) -> None:
-        self._known = known
 
     def series(self) -> Sequence[Series]:
         """Return one series for each type of event of each device or gateway that may be seen."""
@@ -80,12 +75,6 @@ class Events:
             for place, one in wanted.items()
             if (own := members.get(place))
         ]
-
-    def steps(
-        self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
-    ) -> Steps | None:
-        """Return nothing: rows have to be asked for."""
-        return None
 
     def _made(self) -> tuple[Members, list[_Place]]:
         found: tuple[Members, list[_Place]] | None = self._known.made.get(self.name)

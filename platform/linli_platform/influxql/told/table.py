@@ -201,6 +201,23 @@ class Told:
         return found
 
 
+class ByRows:
+    """A measurement of which nothing is summed up beforehand.
+
+    Args:
+        known: To whom it is told, and of what.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def steps(
+        self, _field: str, _groups: Mapping[int, int], _edges: Times, _wanted: frozenset[Measure]
+    ) -> Steps | None:
+        """Return nothing: rows have to be asked for."""
+        return None
+
+
 def chosen(fields: Mapping[str, Kind], wanted: AbstractSet[str] | None) -> dict[str, Kind]:
     """Return those of the fields that are asked for; ``None`` asks for all."""
     return {name: kind for name, kind in fields.items() if wanted is None or name in wanted}
