@@ -39,13 +39,7 @@ def _of_all(name: str, expression: str, window: Window, label: str = "") -> Reco
     )
 
 
-def _figure(key: str, expression: str, unit: str, limits: tuple[tuple[float, Shade], ...] = ()) -> Panel:
-    ask = Record(
-        "alarm_health",
-        (Column(expression, unit, "board.column.value", alias="value"),),
-        window=Window.WHOLE,
-        shape=Shape.SERIES,
-    )
+def _figure(key: str, ask: Record, limits: tuple[tuple[float, Shade], ...] = ()) -> Panel:
     return Panel(key, Look.FIGURE, (ask,), width=4, height=5, limits=limits)
 
 
@@ -55,45 +49,23 @@ ALARM_HEALTH: Final = Board(
     "alarm-health",
     (
         alarm_figures("board.alarm-health.now", width=4),
-        Panel(
+        _figure(
             "board.alarm-health.a_day",
-            Look.FIGURE,
-            (_of_all("raised", 'mean("raised") * 24', Window.WHOLE),),
-            width=4,
-            height=5,
-            limits=((0.0, Shade.GOOD), (150.0, Shade.CAUTION), (300.0, Shade.DANGER)),
+            _of_all("raised", 'mean("raised") * 24', Window.WHOLE),
+            ((0.0, Shade.GOOD), (150.0, Shade.CAUTION), (300.0, Shade.DANGER)),
         ),
-        _figure("board.alarm-health.floods", 'sum("floods")', "count", _ANY),
-        Panel(
-            "board.alarm-health.chattering",
-            Look.FIGURE,
-            (_most("chattering", Window.WHOLE),),
-            width=4,
-            height=5,
-            limits=_ANY,
-        ),
-        Panel(
-            "board.alarm-health.standing",
-            Look.FIGURE,
-            (_most("standing", Window.WHOLE),),
-            width=4,
-            height=5,
-            limits=_ANY,
-        ),
-        Panel(
+        _figure("board.alarm-health.floods", _sum("floods", Window.WHOLE), _ANY),
+        _figure("board.alarm-health.chattering", _most("chattering", Window.WHOLE), _ANY),
+        _figure("board.alarm-health.standing", _most("standing", Window.WHOLE), _ANY),
+        _figure(
             "board.alarm-health.seen_after",
-            Look.FIGURE,
-            (
-                Record(
-                    "alarm_seen",
-                    (Column('median("after")', "s", "board.column.value", alias="value"),),
-                    window=Window.WHOLE,
-                    shape=Shape.SERIES,
-                    may_be_empty="board.empty.none_acknowledged",
-                ),
+            Record(
+                "alarm_seen",
+                (Column('median("after")', "s", "board.column.value", alias="value"),),
+                window=Window.WHOLE,
+                shape=Shape.SERIES,
+                may_be_empty="board.empty.none_acknowledged",
             ),
-            width=4,
-            height=5,
         ),
         Panel(
             "board.alarm-health.per_period",
