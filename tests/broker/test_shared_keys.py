@@ -17,6 +17,7 @@ from linli_broker.choose import choose
 from linli_broker.settings import parse
 from linli_core.errors import ConfigError
 from linli_sim.processes import Program, command
+from linli_sim.waiting import eventually
 
 CONFIG = """
 engine = "mosquitto"
@@ -199,9 +200,12 @@ async def test_a_node_taken_off_the_list_is_not_heard_any_more(
 async def test_keys_that_are_none_leave_those_of_before(broker: Program, tmp_path: Path, shared: int) -> None:
     file = tmp_path / "shared.keys"
     file.write_text(f"leak-1:{KEYS['leak-1'].hex()}\ndoor-1:short\n")
-    while "the settings stay as they were" not in (tmp_path / "broker.log").read_text():
+
+    async def is_said() -> bool:
         assert broker.running
-        await asyncio.sleep(0.02)
+        return "the settings stay as they were" in (tmp_path / "broker.log").read_text()
+
+    await eventually(is_said, "the broker to say that it keeps its settings")
     assert not await refused(shared, "leak-1", KEYS["leak-1"])
     assert not await refused(shared, "door-1", KEYS["door-1"])
 
