@@ -141,12 +141,6 @@ def spans(pins: Iterable[int]) -> str:
     return ", ".join("GPIO" + "–".join(map(str, span)) for span in found)
 
 
-def kinds_with(pins: Iterable[UsedPin]) -> list[str]:
-    """Return the kinds of boards that can use all of the pins so."""
-    pins = tuple(pins)
-    return [kind for kind in NAMES if not unfit(pins, kind)]
-
-
 def least_unfit(pins: Iterable[UsedPin]) -> str:
     """Return the kind of board that most of the pins are for."""
     pins = tuple(pins)
@@ -156,6 +150,12 @@ def least_unfit(pins: Iterable[UsedPin]) -> str:
 def problems(pins: Iterable[UsedPin], waking: Iterable[WakingPin], kind: str) -> list[Problem]:
     """Return what a kind of board cannot use; if it can use all of it, what does not wake it."""
     return unfit(pins, kind) or deaf(waking, kind)
+
+
+def kinds_for(pins: Iterable[UsedPin] = (), waking: Iterable[WakingPin] = ()) -> list[str]:
+    """Return the kinds of boards that can use all of the pins so, and that all of those that must wake them wake."""
+    pins, waking = tuple(pins), tuple(waking)
+    return [kind for kind in NAMES if not problems(pins, waking, kind)]
 
 
 def refuse(where: str, pins: Iterable[UsedPin], waking: Iterable[WakingPin], kind: str) -> None:

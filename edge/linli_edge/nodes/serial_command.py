@@ -21,13 +21,13 @@ from linli_edge.nodes.flashing import flash, read_image
 from linli_edge.nodes.given import GivenNames
 from linli_edge.nodes.keys import KEYS, UPDATE_KEY, KeyFolder
 from linli_edge.nodes.phrases import explained
-from linli_edge.nodes.pins import kinds_with, least_unfit, refuse
+from linli_edge.nodes.pins import kinds_for, least_unfit, refuse
 from linli_edge.nodes.planned import Planned
 from linli_edge.nodes.provisioning import KEYS_FOLDER, bundle, name_of, provision, shared_key, wipe
 from linli_edge.nodes.serial_board import WAIT_S, Facts, SerialBoard, follow, only_port
 from linli_edge.nodes.shared import SharedKeys
 from linli_edge.nodes.trouble import BoardTrouble
-from linli_edge.nodes.waking import NAMES, kinds_for
+from linli_edge.nodes.waking import NAMES
 
 FAILED: Final = 1
 BUILT: Final = Path("build/node")
@@ -228,12 +228,11 @@ def _reset(args: argparse.Namespace, lang: Language) -> int:
 
 def _tell_kinds(whole: Written, where: str, lang: Language) -> None:
     """Tell for which kinds of boards a file is; refuse what is for none."""
-    if len(kinds := kinds_with(whole.pins)) < len(NAMES):
-        if not kinds:
-            refuse(where, whole.pins, whole.waking, least_unfit(whole.pins))
-        print(text("node.unfit.only", lang, boards=", ".join(NAMES[kind] for kind in kinds)))
-    if len(awake := kinds_for(whole.waking)) < len(NAMES):
-        print(text("node.deaf.only", lang, boards=", ".join(awake)))
+    if not (able := kinds_for(whole.pins)):
+        refuse(where, whole.pins, whole.waking, least_unfit(whole.pins))
+    for told, kinds in (("node.unfit.only", able), ("node.deaf.only", kinds_for(waking=whole.waking))):
+        if len(kinds) < len(NAMES):
+            print(text(told, lang, boards=", ".join(NAMES[kind] for kind in kinds)))
 
 
 def _refuse_given(args: argparse.Namespace, given: GivenNames) -> None:

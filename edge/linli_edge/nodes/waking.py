@@ -77,12 +77,6 @@ def deaf(pins: Iterable[WakingPin], kind: str) -> list[Problem]:
     return problems
 
 
-def kinds_for(pins: Iterable[WakingPin]) -> list[str]:
-    """Return the names of the kinds of boards that all of the pins wake."""
-    pins = tuple(pins)
-    return [name for kind, name in NAMES.items() if not deaf(pins, kind)]
-
-
 def _named(pin: WakingPin) -> dict[str, str]:
     return {"where": pin.where, "kind": pin.kind, "pin": str(pin.pin)}
 

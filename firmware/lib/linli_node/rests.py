@@ -25,6 +25,12 @@ _MOST_CALLS = const(255)
 _LATE_CALLS_S = const(900)
 
 
+def is_news(tables, pins):
+    """Tell whether one of these pins woke the board for something else than a pulse, by its sensors' tables."""
+    counted = [table["pin"] for table in tables if table["kind"] == "pulse"]
+    return any(pin not in counted for pin in pins)
+
+
 def rests_of(board):
     """Return what a board noted of the times awake before this one."""
     return Rests(board.memory("rests"), broke_down=board.reset_cause == "brown_out")

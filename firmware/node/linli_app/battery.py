@@ -10,6 +10,7 @@ from micropython import const
 
 from linli_app.tasks import begun, ended, outcome, within
 from linli_node.errors import LinkError
+from linli_node.rests import is_news
 
 _AWAKE_S = const(20)
 """What a node on a battery may spend awake, whatever happens."""
@@ -71,8 +72,7 @@ def _counts_only(node, board):
 
 def _is_news(node, board):
     """Tell whether a pin woke the board for something else than a pulse."""
-    counted = [config["pin"] for config, _ in node.sensors if config["kind"] == "pulse"]
-    return any(pin not in counted for pin in board.woken_pins)
+    return is_news([table for table, _ in node.sensors], board.woken_pins)
 
 
 def _keep_counts(node):

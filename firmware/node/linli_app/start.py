@@ -16,16 +16,15 @@ def _begin(board, config):
 
     That it is time to speak stands in the memory that outlasts sleep. Returns what was noted there, and the sensors.
     """
-    from linli_node.rests import rests_of  # noqa: PLC0415 - only on a battery
+    from linli_node.rests import is_news, rests_of  # noqa: PLC0415 - only on a battery
 
     tables = config["sensors"]
     # Contacts and pulses are what has a debounce.
     board.can_wake([table["pin"] for table in tables if "debounce_ms" in table])
     rests, pins = rests_of(board), board.woken_pins
-    counted = [table["pin"] for table in tables if table["kind"] == "pulse"]
-    is_news = any(pin not in counted for pin in pins)
+    urgent = is_news(tables, pins)
     # What only counted a pulse reads and speaks when the time for it has come.
-    due = is_news or not pins
+    due = urgent or not pins
     from linli_app.sensors import make  # noqa: PLC0415 - let go again
 
     # A probe takes longer than the radio does, and is asked in a moment.
@@ -36,7 +35,7 @@ def _begin(board, config):
                 sensor.begin()
         # Before the radio is on: under it two cells seem emptier than they are.
         rests.weigh(board.battery_mv())
-        if board.woke and rests.speaks(urgent=is_news):
+        if board.woke and rests.speaks(urgent=urgent):
             board.begin(config["wifi"])
     sensors = [(table, sensor or make(table, board)) for table, sensor in sensors]
     forget("linli_app.sensors")

@@ -6,7 +6,7 @@ import pytest
 
 from linli_core.catalogue import Language
 from linli_edge.nodes.configuration import Written, written
-from linli_edge.nodes.pins import kinds_with, least_unfit, refuse, unfit
+from linli_edge.nodes.pins import kinds_for, least_unfit, refuse, unfit
 from linli_edge.nodes.refused import Refused
 
 
@@ -64,7 +64,7 @@ def test_a_serial_line_has_its_pins_on_a_pico_and_any_on_an_esp32() -> None:
     def line(uart: int, tx: int, rx: int) -> Written:
         return _config({"kind": "pzem004t", "uart": uart, "tx": tx, "rx": rx})
 
-    assert kinds_with(line(1, 4, 5).pins) == ["esp32c3", "esp32s3", "rp2"]
+    assert kinds_for(line(1, 4, 5).pins) == ["esp32c3", "esp32s3", "rp2"]
     assert _why(line(1, 0, 1), "rp2") == ["line_pin sensors[0].tx", "line_pin sensors[0].rx"]
     assert _why(line(0, 12, 17), "rp2") == []
     assert _why(line(2, 4, 5), "rp2") == _why(line(2, 4, 5), "esp32c3") == ["line sensors[0].tx"]
@@ -104,5 +104,5 @@ def test_a_board_is_refused_with_all_that_is_wrong_and_what_is_right() -> None:
 
 def test_what_no_board_has_is_told_of_the_board_that_comes_nearest() -> None:
     config = _config({"kind": "reed", "pin": 23}, {"kind": "reed", "pin": 40})
-    assert kinds_with(config.pins) == []
+    assert kinds_for(config.pins) == []
     assert least_unfit(config.pins) == "esp32s3"

@@ -6,8 +6,9 @@ import pytest
 
 from linli_core.catalogue import Language
 from linli_edge.nodes.configuration import written
+from linli_edge.nodes.pins import kinds_for
 from linli_edge.nodes.refused import Refused
-from linli_edge.nodes.waking import NAMES, deaf, kinds_for
+from linli_edge.nodes.waking import NAMES, deaf
 
 
 def _pins(*sensors: dict[str, Any], power: str = "battery") -> Any:
@@ -46,7 +47,7 @@ def test_another_pin_is_told_with_those_that_do() -> None:
 
 def test_a_node_with_a_charger_is_awake_for_every_pin() -> None:
     pins = _pins(sensor("leak_switch", 40), sensor("reed", 41), sensor("pulse", 42), power="mains")
-    assert (pins, kinds_for(pins)) == ((), ["ESP32-C3", "ESP32-S3", "Raspberry Pi Pico W"])
+    assert (pins, kinds_for(waking=pins)) == ((), ["esp32c3", "esp32s3", "rp2"])
 
 
 @pytest.mark.parametrize(
@@ -88,4 +89,4 @@ def test_all_that_is_wrong_is_told_at_once_in_both_languages() -> None:
         assert len(lines) == 4
         assert first in lines[0]
         assert all("{" not in line for line in lines)
-    assert kinds_for(pins) == ["ESP32-S3", "Raspberry Pi Pico W"]
+    assert kinds_for(waking=pins) == ["esp32s3", "rp2"]
