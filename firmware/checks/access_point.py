@@ -3,6 +3,8 @@
 import json
 import sys
 
+from linli_node.errors import ConfigError
+
 
 class Module:
     pass
@@ -57,6 +59,15 @@ def _modules(chip, start):
     return own
 
 
+def _ask(air, root):
+    """Ask for a configuration, on a board that has one which cannot be used, and no passphrase."""
+    from linli_app import asking
+
+    asking.AccessPoint, asking.time = lambda: air, Module()
+    asking.time.sleep = lambda seconds: SAID.append(["listen", seconds])
+    asking.ask(root, ConfigError("wrong"))
+
+
 def main(path):
     with open(path) as file:
         case = json.load(file)
@@ -71,17 +82,24 @@ def main(path):
         access_point.time.sleep = lambda seconds: SAID.append(["sleep", seconds])
         if "held" in start:
             Rtc.held = bytes(start["held"])
+            access_point.Memory("rests").set(b"its own")
         air = access_point.AccessPoint()
         if "pins" in start:
             told.append([air.has_pin(pin) for pin in start["pins"]])
             continue
         ends = "again"
         try:
-            air.rest()
+            if "asks" in start:
+                _ask(air, start["asks"])
+            else:
+                air.rest()
         except Slept:
             ends = "asleep"
+        except ConfigError as exc:
+            ends = str(exc)
         slept = sum(entry[1] for entry in SAID if entry[0] != "ext0")
         told.append([air.is_again, slept, ends, [entry[1:] for entry in SAID if entry[0] == "ext0"]])
+        assert "held" not in start or access_point.Memory("rests").get() == b"its own"
     print(json.dumps(told))
 
 

@@ -180,13 +180,13 @@ def _life(case, root, wakes):
     board._JOIN_MS = case.get("join_ms", 100)
     is_pico = case["chip"] in ("rp2", "pico")
     board._ROOT, board._ESP32, board._RP2 = root, not is_pico, is_pico
-    config = check(root) or load(root)
+    kind = {"c3": "esp32c3", "old": "esp32c3", "s3": "esp32s3"}.get(case["chip"], "rp2")
     if is_pico:
         _pico_time(board)
     try:
+        config = check(root, kind) or load(root)
         made = board.Board(config)
-        made.kind = {"c3": "esp32c3", "old": "esp32c3", "s3": "esp32s3"}.get(case["chip"], "rp2")
-        made.can_wake([table["pin"] for table in config["sensors"] if "debounce_ms" in table])
+        made.kind = kind
     except ConfigError as exc:
         return {"refused": str(exc)}
     made.say = lambda text: SAID.append(["say", text])

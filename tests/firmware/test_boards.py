@@ -235,10 +235,11 @@ def test_a_board_that_no_pin_wakes_is_told_of_before_it_sleeps_through_a_leak(
     tmp_path: Path, unix_port: Machine
 ) -> None:
     (life,) = _live(unix_port, tmp_path, "old", [[POWER_ON, {}]])["lives"]
-    assert life == {"refused": "no pin wakes this board: it needs MicroPython 1.27 or newer, or a charger"}
+    assert life["refused"].startswith("sensors[0].pin: no pin wakes this board: put MicroPython 1.27 or newer on it")
     deaf = [{"kind": "leak_switch", "pin": 7}, {"kind": "reed", "pin": 2}]
     (life,) = _live(unix_port, tmp_path, "c3", [[POWER_ON, {}]], deaf)["lives"]
-    assert life == {"refused": "pin 7 does not wake this board from its sleep: take one of 0 to 5"}
+    told = "sensors[0].pin: pin 7 does not wake this board from its sleep; take one of GPIO0-5"
+    assert life == {"refused": f'{told}, or a charger: "power": "mains"'}
     (life,) = _live(unix_port, tmp_path, "old", [[POWER_ON, {}]], ROPE)["lives"]
     assert life["state"]["next_seq"] > 1
 

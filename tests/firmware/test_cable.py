@@ -144,6 +144,31 @@ def test_a_node_tells_its_health_its_log_and_what_it_could_not_deliver(
     assert log["damaged"] == 0
 
 
+def test_a_node_that_cannot_use_its_configuration_says_so_and_asks_for_another(
+    board: PluggedBoard, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It began anew every ten seconds, and whoever came by found a board that does nothing."""
+    _provision(board, prepared)
+    wrong = json.dumps(
+        {"node": "door-1", "gateway": {"host": "10.0.0.1"}, "sensors": [{"kind": "reed", "pin": "four"}]}
+    )
+    with SerialBoard.connect(str(board.port)) as at:
+        at.write("/node.json", wrong.encode())
+        at.restart()
+    mistake = 'sensors[0].pin: found "four"; write a whole number from 0 to 48'
+    board.until(b"its configuration cannot be used: " + mistake.encode())
+    board.until(b"radio: linli-d0d0 WPA2 ")
+    # It waits for somebody, and does not begin anew.
+    (started,) = [board.said.count(b"boot")]
+    assert main(["node", "logs", "--port", str(board.port), "--lang", "zh"]) == 0
+    said = capsys.readouterr().out
+    assert "现有配置不能用" in said
+    assert mistake in said
+    assert board.said.count(b"boot") <= started + 1
+    _provision(board, prepared)
+    board.until(b"no connection: ", after=board.said.count(b"no connection: "))
+
+
 def test_a_node_is_tried_out(board: PluggedBoard, prepared: Path) -> None:
     _provision(board, prepared)
     with SerialBoard.connect(str(board.port)) as at:

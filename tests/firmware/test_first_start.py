@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import html
 import http.client
 import json
 import math
 import urllib.parse
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -158,6 +161,72 @@ async def test_a_pin_that_this_board_has_not_is_told_before_anything_is_written(
     assert not (board.folder / "keys").exists()
 
 
+async def test_a_pin_that_does_not_wake_this_board_is_told_before_anything_is_written(board: Board) -> None:
+    """Its program would end by it at each start, every ten seconds."""
+    bundle = json.dumps({"power": "battery", "keys": {"ca.der": b"authority".hex()}})
+    sent = {**FILLED, "bundle": bundle, "kind": "leak_switch", "pin": "7"}
+    for lang, told in (
+        ("en", "sensors[0].pin: pin 7 does not wake this board from its sleep; take one of GPIO0-5, or a charger"),
+        ("zh", "sensors[0].pin: 引脚 7 不能唤醒休眠的这块板；请改接 GPIO0-5，或改用电源供电"),
+    ):
+        status, _, text = await board.ask("POST", "/", sent, lang)
+        assert (status, told in text) == (422, True)
+    # Nor one that an ESP32-C3 has its flash at: it stops by it; nor one that something else is at.
+    for pin, told in (("12", "pin 12 of this board is its flash&#x27;s"), ("4", "pin 4 is at battery_pin already")):
+        more = {"bundle": json.dumps({"battery_pin": 4}), "pin": pin}
+        status, _, text = await board.ask("POST", "/", {**FILLED, **more})
+        assert (status, html.unescape(told) in text) == (422, True)
+    assert not (board.folder / "node.json").exists()
+    assert not (board.folder / "keys").exists()
+    # With a charger it is awake all the time.
+    status, _, text = await board.ask("POST", "/", {**sent, "bundle": "{}"})
+    assert status == 200, text
+
+
+def _misfit(folder: Path) -> dict[str, Any]:
+    """Put a configuration onto a board that sleeps through what is at its pins: by another program, not by the page."""
+    config = {
+        "node": "door-1",
+        "power": "battery",
+        "gateway": {"host": "192.168.1.10"},
+        "wifi": [{"ssid": "facility", "password": "wifi secret"}],
+        "sensors": [{"kind": "leak_switch", "pin": 9}],
+    }
+    (folder / "label").write_text(PASSPHRASE)
+    (folder / "node.json").write_text(json.dumps(config))
+    return config
+
+
+async def test_a_configuration_that_cannot_be_used_is_told_on_the_page_and_mended_there(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    del unix_port
+    config = _misfit(tmp_path)
+    board = Board(tmp_path)
+    await board.start()
+    try:
+        await board.until_open()
+        for lang, heading, told in (
+            ("en", "This board has a configuration that it cannot use", "pin 9 does not wake this board"),
+            ("zh", "这块板现有的配置不能用", "引脚 9 不能唤醒休眠的这块板"),
+        ):
+            _, _, text = await board.ask("GET", lang=lang)
+            assert heading in text
+            assert told in text
+            assert "wifi secret" not in text
+        # Only what is wrong is to be written: the rest is there.
+        status, _, text = await board.ask("POST", "/", {"kind": "leak_switch", "pin": "3"})
+        assert status == 200, text
+        said = await board.end()
+    finally:
+        if board.process.returncode is None:
+            board.process.kill()
+            await board.process.wait()
+    assert "its configuration cannot be used: sensors[0].pin: pin 9 does not wake this board" in said
+    found = json.loads((tmp_path / "node.json").read_bytes())
+    assert found == {**config, "sensors": [{"kind": "leak_switch", "pin": 3}]}
+
+
 async def test_garbage_is_answered_and_the_page_goes_on(board: Board) -> None:
     for bundle in ("{", "[]", "\x00\xff", '{"keys": 1}', '{"keys": {"ca.der": "xyz"}}', '"text"'):
         status, _, text = await board.ask("POST", "/", {**FILLED, "bundle": bundle})
@@ -216,6 +285,25 @@ def test_its_wifi_comes_back_by_itself_ever_more_rarely(unix_port: Machine) -> N
     # What a node's program noted there is none of it.
     (noted,) = _rests(unix_port, "c3", {**BY_ITSELF, "held": list(b"\x02\x05rests")})
     assert noted == [False, 900, "asleep", []]
+    # And it is there still when the program goes on with it.
+    again, once_more = _rests(unix_port, "c3", {**POWER_ON, "held": []}, BY_ITSELF)
+    assert (again[1], once_more[:2]) == (900, [True, 3_600])
+
+
+def test_a_board_whose_configuration_cannot_be_used_rests_and_does_not_begin_again_and_again(
+    tmp_path: Path, unix_port: Machine
+) -> None:
+    """It may open no network: it listens at its cable for a minute, and sleeps ever longer."""
+    asks = {"asks": str(tmp_path)}
+    told = _rests(unix_port, "c3", {**POWER_ON, **asks}, *[{**BY_ITSELF, **asks}] * 2)
+    assert [(slept, ends) for _, slept, ends, _ in told] == [
+        (60 + 900, "asleep"), (60 + 3_600, "asleep"), (60 + 21_600, "asleep")
+    ]  # fmt: skip
+    # A program on trial that does not take it is given up at once: its loader goes back to the one before.
+    state = json.dumps({"active": "a", "trial": "b", "tries": 1, "number": 2}).encode()
+    (tmp_path / "slot").write_bytes(b"%08x" % zlib.crc32(state) + state)
+    ((_, slept, ends, _),) = _rests(unix_port, "c3", {**POWER_ON, **asks})
+    assert (slept, ends) == (0, "wrong")
 
 
 def test_buttons_that_a_board_has_bring_its_wifi_back(unix_port: Machine) -> None:

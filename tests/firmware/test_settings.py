@@ -8,7 +8,7 @@ from typing import Any
 from linli_sim.nodes.vm import Machine
 
 WRITTEN = {"node": "door-1", "gateway": {"host": "10.0.0.1"}, "sensors": [{"kind": "reed", "pin": 4}]}
-TABLES = [1, "139af4d0"]
+TABLES = [2, "139af4d0"]
 """Whoever changes what may stand in a configuration: ``TABLES`` of ``linli_app/settings.py`` goes up by one, and then
 both stand here. Else a node that is updated reads on what its program before had checked, without what is new."""
 

@@ -1,7 +1,8 @@
 """A node's configuration before it goes to its board: read, completed, and checked by the firmware's own rules.
 
-The rules are the firmware's (``linli_node.config``, ``linli_app.sensors.fields``): modules without a pin, a socket or a
-clock, which run here as they run there, so that a mistake is told before anybody plugs a board in.
+The rules are the firmware's (``linli_node.config``, ``linli_app.sensors.fields``, ``linli_app.fitting``): modules
+without a pin, a socket or a clock, which run here as they run there, so that a mistake is told before anybody plugs a
+board in.
 """
 
 import importlib
@@ -90,13 +91,16 @@ def written(config: dict[str, Any], node: str, where: str) -> Written:
     if config.get("node", node) != node:
         raise ConfigError(f"{where}: node", f"found {config['node']!r}", f"take it away, or give {node!r}")
     content = json.dumps({**config, "node": node}, ensure_ascii=False).encode()
-    module, fields = _firmware("linli_node.config"), _firmware("linli_app.sensors.fields")
-    mistaken = _firmware("linli_node.errors").ConfigError
+    module, fields = firmware("linli_node.config"), firmware("linli_app.sensors.fields")
+    mistaken = firmware("linli_node.errors").ConfigError
     try:
         whole = module.load(content, fields.FIELDS, fields.ACTIONS)
     except mistaken as exc:
         lines = [_hidden(line) for line in str(exc).splitlines()]
         raise ConfigError(f"{where}, {node}", "\n".join(["this is wrong:", *lines]), _RIGHT) from None
+    fitting = firmware("linli_app.fitting")
+    if twice := fitting.told(fitting.doubled(whole)):
+        raise ConfigError(f"{where}, {node}", "\n".join(["this is wrong:", *twice]), _RIGHT)
     points = []
     for sensor in whole["sensors"]:
         quantities = (sensor["quantity"],) if "quantity" in sensor else fields.MEASURED[sensor["kind"]]
@@ -105,7 +109,7 @@ def written(config: dict[str, Any], node: str, where: str) -> Written:
     gateway, interval, low = whole["gateway"], whole["interval"], 0
     if whole["power"] == "battery":
         # As a board reckons it that comes out of a breakdown of its supply.
-        low = interval * int(_firmware("linli_node.rests").Rests(_Nothing(), broke_down=True).rarely)
+        low = interval * int(firmware("linli_node.rests").Rests(_Nothing(), broke_down=True).rarely)
     where_to, pins = (gateway["host"], gateway["port"], gateway["shared_port"]), (used_pins(whole), waking_pins(whole))
     measured = whole["power"] == "battery" and whole["battery_pin"] >= 0
     return Written(content, tuple(points), interval, low, whole["power"], *where_to, *pins, measured)
@@ -127,7 +131,8 @@ def _hidden(line: str) -> str:
     )
 
 
-def _firmware(name: str) -> Any:  # Any: a module of another language's dialect
+def firmware(name: str) -> Any:  # Any: a module of another language's dialect
+    """Return a module of the firmware that has neither pins nor a clock."""
     if name not in sys.modules:
         folders = [str(sources() / part) for part in _PARTS]
         own = ModuleType("micropython")

@@ -84,7 +84,10 @@ def _configuration(fact: Fact, lang: Language) -> Iterator[str]:
         yield text("node.report.missing", lang)
     elif "mistakes" in fact:
         yield text("node.report.mistakes", lang)
-        yield from (f"  {line}" for line in fact["mistakes"])
+        for line in fact["mistakes"]:
+            yield f"  {line}"
+            if meaning := explained(line, lang):
+                yield f"  → {meaning}"
     else:
         power = text(f"node.report.{fact['power']}", lang)
         lists = {key: ", ".join(fact[key]) or "–" for key in ("wifi", "sensors")}

@@ -1,6 +1,11 @@
 """The desktop in place of the Wi-Fi that a board opens for its first start."""
 
 
+def kind():
+    """Return which kind of board this is taken for."""
+    return "esp32c3"
+
+
 class AccessPoint:
     """Nothing but a port of this machine."""
 
@@ -8,6 +13,7 @@ class AccessPoint:
     port = 0
     dns = False
     is_again = False
+    kind = kind()
 
     def open(self, passphrase):
         """Tell that it is open."""

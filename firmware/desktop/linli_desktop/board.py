@@ -212,9 +212,6 @@ class Board:
         """Somebody has confirmed the button's call."""
         self.say("confirmed")
 
-    def can_wake(self, pins):
-        """Every pin wakes it."""
-
     def doze(self, milliseconds):
         """Wait; the desktop has nothing to switch off."""
         time.sleep_ms(milliseconds)

@@ -24,6 +24,8 @@ _TEXTS = {
         "away": "This Wi-Fi goes away after a quarter of an hour. RESET, or off and on, brings it back at once"
         " (Pico W: hold BOOTSEL for two seconds).",
         "wrong": "Nothing was saved. Please mend:",
+        "there": "This board has a configuration that it cannot use. What you leave empty stays as it is."
+        " What is wrong:",
         "done": "Saved. The node starts again and joins the Wi-Fi; this network goes away.",
         "secret": "it is kept to yourself here; write it again",
     },
@@ -40,6 +42,7 @@ _TEXTS = {
         "send": "保存",
         "away": "本 Wi-Fi 一刻钟后关闭。按 RESET 或断电再上电即可重新打开（Pico W：按住 BOOTSEL 两秒）。",
         "wrong": "没有保存。请改正：",
+        "there": "这块板现有的配置不能用。留空的保持不变。原因：",
         "done": "已保存。节点将重新启动并连接 Wi-Fi，本网络随即关闭。",
         "secret": "此处不显示原文，请重新填写",
     },
@@ -63,14 +66,27 @@ def _escaped(text):
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
-def page(lang, problems=(), kept=None):
-    """Return the page in pieces; ``kept`` is what was sent before, of which no secret is shown again."""
+def page(lang, problems=(), kept=None, *, is_there=False):
+    """Return the page in pieces.
+
+    Args:
+        lang: Its language.
+        problems: What is wrong, in lines.
+        kept: What was sent before, of which no secret is shown again.
+        is_there: Whether that is what the board has, and not what was sent.
+    """
     texts, kept = _TEXTS[lang], kept or {}
     yield '<!doctype html><html lang="' + lang + '"><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width"><title>' + texts["title"] + "</title>"
     yield "<style>" + _STYLE + "</style><h1>" + texts["title"] + "</h1>"
     if problems:
-        yield '<div class="wrong" role="alert">' + texts["wrong"] + "\n" + _escaped("\n".join(problems)) + "</div>"
+        yield (
+            '<div class="wrong" role="alert">'
+            + texts["there" if is_there else "wrong"]
+            + "\n"
+            + _escaped("\n".join(problems))
+            + "</div>"
+        )
     yield '<form method="post" action="/">'
     for name, kind in (("node", "text"), ("ssid", "text"), ("password", "password"), ("host", "text")):
         shown = "" if kind == "password" else _escaped(kept.get(name, ""))
@@ -118,7 +134,7 @@ def _provisioned(text):
     """Return the configuration in a provisioning, and the keys beside it."""
     keys = {}
     try:
-        config = json.loads(text) if text else {}
+        config = json.loads(text)
         given = config.pop("keys", {})
         for name in given:
             if name in KEYS:
@@ -136,7 +152,11 @@ def _filled(config, fields):
     if fields.get("node"):
         config["node"] = fields["node"]
     if fields.get("ssid"):
-        config["wifi"] = [{"ssid": fields["ssid"], "password": fields.get("password", "")}]
+        held = config.get("wifi")
+        known = [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
+        kept = [each.get("password", "") for each in known if each.get("ssid") == fields["ssid"]]
+        password = fields.get("password") or (kept[0] if kept else "")
+        config["wifi"] = [{"ssid": fields["ssid"], "password": password}]
     if fields.get("host"):
         gateway = config.get("gateway")
         config["gateway"] = gateway if isinstance(gateway, dict) else {}
@@ -146,18 +166,19 @@ def _filled(config, fields):
         config["sensors"] = [{"kind": fields["kind"], "pin": int(pin) if pin.isdigit() else pin}]
 
 
-def read(fields, load, lang):
+def read(fields, load, lang, there="{}"):
     """Return the configuration, and the keys by their names, of what was sent.
 
     Args:
         fields: Of the form.
         load: Checks a configuration, and raises :class:`ConfigError`.
         lang: In which what is kept secret is said to be so.
+        there: The configuration that the board has: what was not sent stays as it is there.
 
     Raises:
         ConfigError: With a line for each mistake; none of them shows a password or a key.
     """
-    config, keys = _provisioned(fields.get("bundle"))
+    config, keys = _provisioned(fields.get("bundle") or there)
     _filled(config, fields)
     problems = [] if config.get("wifi") else ["wifi[0].ssid: missing; add it"]
     try:

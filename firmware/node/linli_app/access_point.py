@@ -12,11 +12,13 @@ import machine
 import network
 from micropython import const
 
+from linli_app.board import Memory, kind
+
 _CYW43_WPA2_AES = const(0x400004)
 _RESTS_S = const((900, 3600, 21600, 86400))
 _PICO_S = const(2700)
 """A Pico W is for a charger, and knows nothing of the time before its reset."""
-_TURNS = const(b"F")
+_TURNS = const("turns")
 _BOOT = const(0)
 """The pin that BOOT of an ESP32-S3 pulls low. That of an ESP32-C3 (GPIO9) does not wake it."""
 
@@ -29,6 +31,7 @@ class AccessPoint:
         port: Of the page.
         dns: Whether it answers for all names.
         is_again: Whether it came back by itself: nobody may be there.
+        kind: Which kind of board it is.
     """
 
     address = "192.168.4.1"
@@ -39,10 +42,11 @@ class AccessPoint:
         self._wlan = network.WLAN(network.AP_IF)
         self._turns = 0
         if sys.platform == "esp32" and machine.reset_cause() == machine.DEEPSLEEP_RESET:
-            held = machine.RTC().memory()
-            if machine.wake_reason() == machine.TIMER_WAKE and held[:1] == _TURNS and len(held) == 2:
-                self._turns = held[1]
+            noted = Memory(_TURNS).get()
+            if machine.wake_reason() == machine.TIMER_WAKE and len(noted) == 1:
+                self._turns = noted[0]
         self.is_again = self._turns > 0
+        self.kind = kind()
 
     def open(self, passphrase):
         """Open it, with WPA2: never without a passphrase."""
@@ -80,7 +84,8 @@ class AccessPoint:
                     return
                 time.sleep(1)
             return
-        machine.RTC().memory(_TURNS + bytes((min(self._turns + 1, 255),)))
+        # Beside what the node's program noted there: it goes on with that once its configuration is right again.
+        Memory(_TURNS).set(bytes((min(self._turns + 1, 255),)))
         if "S3" in sys.implementation._machine.upper():  # noqa: SLF001 - where MicroPython says it
             import esp32  # noqa: PLC0415
 

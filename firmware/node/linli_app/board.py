@@ -40,8 +40,6 @@ _EXT0 = const(2)
 _EXT1 = const(3)
 _GPIO = const(7)
 _LOOK_MS = const(20)
-_WAKING = {"esp32c3": 6, "esp32s3": 22}
-"""How many of a chip's pins, from 0 on, go on in its deep sleep (GPIO0-5, GPIO0-21: its datasheet's RTC pins)."""
 _LAYOUT = const(b"\x02")
 _CAUSES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET", "BROWN_OUT_RESET")
 
@@ -515,20 +513,6 @@ class Board:
         """Wait with everything but the memory switched off."""
         self.feed()
         machine.lightsleep(milliseconds)
-
-    def can_wake(self, pins):
-        """Raise :class:`ConfigError` where a sleeping board would not hear what is at these pins."""
-        least = _WAKING.get(self.kind, 0)
-        if not _ESP32 or not pins:
-            return
-        import esp32  # noqa: PLC0415 - on that chip only
-
-        if not hasattr(esp32, "wake_on_ext1") and not hasattr(esp32, "wake_on_gpio"):
-            raise ConfigError("no pin wakes this board: it needs MicroPython 1.27 or newer, or a charger")
-        deaf = ", ".join(str(pin) for pin in pins if least and pin >= least)
-        if deaf:
-            right = "take one of 0 to " + str(least - 1)
-            raise ConfigError("pin " + deaf + " does not wake this board from its sleep: " + right)
 
     def _sleep_lightly(self, milliseconds, wakes):
         """Sleep with the memory, and the watchdog, which has to be fed; tell which pins ended it."""

@@ -1,5 +1,7 @@
 """The first start of a board that has no configuration: a Wi-Fi of its own, and a page to fill in with a phone.
 
+A board with a configuration that it cannot use asks in the same way: the page says what is wrong with it.
+
 The network has the passphrase that is printed on the board's label (``/label`` holds it): an open one would let
 anybody make this node another's. It goes away after a quarter of an hour, and comes back
 (:mod:`linli_app.access_point`). Loaded only then.
@@ -14,7 +16,7 @@ import time
 from micropython import const
 
 from linli_app.tasks import begun, ended, outcome, within
-from linli_node import config, first_page
+from linli_node import first_page
 from linli_node.errors import ConfigError
 
 OPEN_S = 900
@@ -24,8 +26,6 @@ _REQUEST_S = const(15)
 _HERE = const("0.0.0.0")  # noqa: S104 - there is no other network than the board's own
 _MAX_HEAD = const(2048)
 _MOST_HEARD = const(65536)
-_PINS = ("pin", "power", "sda", "scl", "tx", "rx")
-"""Fields of a sensor or an action that name a pin."""
 
 
 class FirstStart:
@@ -33,7 +33,7 @@ class FirstStart:
 
     Args:
         root: The folder that the board's files lie in.
-        air: The access point: ``address``, ``port``, ``dns``.
+        air: The access point: ``address``, ``port``, ``dns``, ``kind``, ``has_pin``.
     """
 
     def __init__(self, root, air):
@@ -75,7 +75,7 @@ class FirstStart:
             where = "http://" + self._air.address + "/"
             await _say(writer, "302 Found", (), "Location: " + where + "\r\n")
         else:
-            await _say(writer, "200 OK", first_page.page(lang))
+            await _say(writer, "200 OK", first_page.page(lang, self._mistakes(lang), is_there=True))
 
     async def _posted(self, reader, writer, fields, lang):
         length = fields.get("content-length", "")
@@ -90,7 +90,7 @@ class FirstStart:
         sent = {}
         try:
             sent = first_page.form(await reader.readexactly(int(length)))
-            found, keys = first_page.read(sent, self._load, lang)
+            found, keys = first_page.read(sent, lambda data: self._load(data, lang), lang, self._there())
             self._keep(found, keys)
         except (ConfigError, ValueError, OSError) as exc:
             text = str(exc) if isinstance(exc, ConfigError) else "what was sent cannot be read"
@@ -102,23 +102,37 @@ class FirstStart:
             # It is kept, whether or not the phone waits for the word of it.
             self.is_done = True
 
-    def _load(self, data):
-        """Check a configuration, and whether this board has its pins: whoever is here can still take another."""
-        from linli_app.sensors.fields import ACTIONS, FIELDS  # noqa: PLC0415 - needed once in a board's life
+    def _written(self):
+        """Return the configuration that the board has; nothing where it has none."""
+        try:
+            with open(self._root + "/node.json", "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
 
-        found = config.load(data, FIELDS, ACTIONS)
-        named = [("battery_pin", found["battery_pin"])]
-        for part in ("sensors", "actions"):
-            for place, table in enumerate(found[part]):
-                here = part + "[" + str(place) + "]."
-                named += [(here + field, table[field]) for field in _PINS if field in table]
-        missing = [where + ": this board has no pin " + str(pin) for where, pin in named if not self._has(pin)]
-        if missing:
-            raise ConfigError("\n".join(missing))
-        return found
+    def _there(self):
+        """Return the same for what is sent to go over it; an empty one where it cannot be read."""
+        try:
+            there = self._written().decode()
+            return there if isinstance(json.loads(there), dict) else "{}"
+        except ValueError:
+            return "{}"
 
-    def _has(self, pin):
-        return pin < 0 or self._air.has_pin(pin)
+    def _mistakes(self, lang):
+        """Return what is wrong with it, in lines."""
+        written = self._written()
+        try:
+            if written:
+                self._load(written, lang)
+        except ConfigError as exc:
+            return str(exc).split("\n")
+        return ()
+
+    def _load(self, data, lang):
+        """Check a configuration, and whether it is for this board: whoever is here can still take another pin."""
+        from linli_app.fitting import fits  # noqa: PLC0415 - needed once in a board's life
+
+        return fits(data, self._air.kind, self._air.has_pin, lang)
 
     def _keep(self, found, keys):
         """Write the keys, and then the configuration: with it the board is a node."""
@@ -172,11 +186,11 @@ def passphrase(root):
     return found.decode()
 
 
-async def first_start(root, air, seconds=None):
+async def first_start(root, air):
     """Open the network and serve the page; tell whether it was filled in before the time was over."""
     air.open(passphrase(root))
     first, fault, started = FirstStart(root, air), [], time.ticks_ms()
-    seconds = seconds or (AGAIN_S if air.is_again else OPEN_S)
+    seconds = AGAIN_S if air.is_again else OPEN_S
     server = await asyncio.start_server(first.serve, _HERE, air.port)
     naming = begun(first.names(), fault) if air.dns else None
     try:

@@ -7,7 +7,7 @@ import gc
 import json
 
 from linli_app import VERSION
-from linli_app.board import Board
+from linli_app.board import Board, kind
 from linli_app.settings import check, load
 from linli_node.clock import Clock
 from linli_node.errors import ConfigError
@@ -27,7 +27,7 @@ def tell(what, **told):
 def configuration(root):
     """Return the configuration; ``None`` where there is none that can be used, and that is told."""
     try:
-        return check(root) or load(root)
+        return check(root, kind()) or load(root)
     except OSError:
         tell("configuration", missing=True)
     except ConfigError as exc:

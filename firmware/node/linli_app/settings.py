@@ -7,7 +7,7 @@ from linli_node.forget import forget
 
 _WRITTEN = "/node.json"
 _CHECKED = "/node.checked"
-TABLES = 1
+TABLES = 2
 """Goes up with each change of what may stand in a configuration (tests/firmware/test_settings.py tells when): what the
 program of before has checked lacks what is new, and a node that was updated would end by it at each start."""
 
@@ -33,11 +33,12 @@ def known(folder):
     return None if checked is None else json.loads(checked)
 
 
-def check(folder):
+def check(folder, kind=""):
     """Check ``node.json``, unless it is what was checked before; returns what only a full flash keeps from being kept.
 
-    A program that is to run calls this before it is loaded, and :func:`load` after that: the checking is gone by
-    then, and most keys of the configuration are words that the program has already.
+    With it goes whether this kind of board is ended by it (:mod:`linli_app.fitting`). A program that is to run calls
+    this before it is loaded, and :func:`load` after that: the checking is gone by then, and most keys of the
+    configuration are words that the program has already.
 
     Raises:
         ConfigError: With every mistake in it.
@@ -45,7 +46,12 @@ def check(folder):
     written, seal, checked = _sealed(folder)
     if checked is not None:
         return None
-    found = _checked(written)
+    from linli_app.fitting import checked  # noqa: PLC0415 - let go again
+
+    try:
+        found = checked(written, kind)
+    finally:
+        forget("linli_app.fitting")
     content = json.dumps(found).encode()
     try:
         with open(folder + _CHECKED, "wb") as file:
@@ -61,14 +67,3 @@ def load(folder):
     with open(folder + _CHECKED, "rb") as file:
         file.seek(16)
         return json.loads(file.read())
-
-
-def _checked(written):
-    from linli_app.sensors.fields import ACTIONS, FIELDS  # noqa: PLC0415 - let go again
-    from linli_node import config  # noqa: PLC0415
-
-    try:
-        return config.load(written, FIELDS, ACTIONS)
-    finally:
-        forget("linli_app.sensors.fields")
-        forget("linli_node.config")

@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from linli_app.settings import check, known, load
+from linli_node.errors import ConfigError
 from linli_node.forget import forget
 
 _LISTEN_MS = 3000
@@ -19,8 +20,6 @@ def _begin(board, config):
     from linli_node.rests import is_news, rests_of  # noqa: PLC0415 - only on a battery
 
     tables = config["sensors"]
-    # Contacts and pulses are what has a debounce.
-    board.can_wake([table["pin"] for table in tables if "debounce_ms" in table])
     rests, pins = rests_of(board), board.woken_pins
     urgent = is_news(tables, pins)
     # What only counted a pulse reads and speaks when the time for it has come.
@@ -80,19 +79,20 @@ def _bundle(board):
 
 
 def main(root=""):
-    """Run the node for ever; a board without a configuration asks for one (:mod:`linli_app.first_start`).
+    """Run the node for ever; a board without a configuration, or with one that cannot be used, asks for one.
 
     Raises:
-        ConfigError: Its configuration cannot be used, or it has none and may not ask.
+        ConfigError: It may not ask (:mod:`linli_app.asking`).
     """
     try:
-        config = known(root) or check(root)
-    except OSError:
-        from linli_app.access_point import AccessPoint  # noqa: PLC0415 - once in a board's life
-        from linli_app.first_start import first_start  # noqa: PLC0415
+        config = known(root)
+        if config is None:
+            from linli_app.board import kind  # noqa: PLC0415 - a start that knows it needs it later
 
-        air = AccessPoint()
-        if not asyncio.run(first_start(root, air)):
-            air.rest()
+            config = check(root, kind())
+    except (OSError, ConfigError) as exc:
+        from linli_app.asking import ask  # noqa: PLC0415 - mostly once in a board's life
+
+        ask(root, exc)
         return
     asyncio.run(_live(root, config))

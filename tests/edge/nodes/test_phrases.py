@@ -38,8 +38,12 @@ SAID = [
     ("ConfigError: this board has no configuration yet: linli-edge node provision writes one", "provision"),
     ("no connection: The certificate is not correctly signed by the trusted CA", "--keys"),
     ("no connection: [Errno 113] EHOSTUNREACH", "EHOSTUNREACH"),
-    ("ConfigError: no pin wakes this board: it needs MicroPython 1.27 or newer, or a charger", "MicroPython"),
+    (
+        "sensors[0].pin: no pin wakes this board: put MicroPython 1.27 or newer on it, or give it a charger",
+        "MicroPython",
+    ),
     ("ConfigError: pin 7, 9 does not wake this board from its sleep: take one of 0 to 5", "7, 9"),
+    ("sensors[0].pin: pin 7 does not wake this board from its sleep; take one of GPIO0-5, or a charger", "7"),
     ("update 5 is no newer than 5, which runs", "5"),
     ("the update is for rp2; this is esp32c3", "esp32c3"),
     ("nothing answers at address 0x44", "0x44"),
@@ -112,5 +116,14 @@ def test_everything_that_a_node_tells_is_told() -> None:
         {"what": "record", "seq": 1, "at": 1_790_000_000_000, "doubtful": True, "records": [["x", "", None, "bad"]]},
     ]
     said = "\n".join(told(facts, "en"))
-    for words in ("program 7", "Program 8 is on trial", "sensors: missing", "2.91 V", "call", "→ Its memory", " ?  x"):
+    for words in (
+        "program 7",
+        "Program 8 is on trial",
+        "It cannot use its configuration",
+        "sensors: missing",
+        "2.91 V",
+        "call",
+        "→ Its memory",
+        " ?  x",
+    ):
         assert words in said

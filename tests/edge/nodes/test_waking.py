@@ -73,7 +73,8 @@ def test_what_opens_wakes_a_c3_only_with_a_resistor_of_its_own(table: dict[str, 
 
 
 def test_an_s3_is_woken_by_several_of_one_level_and_one_of_the_other() -> None:
-    doors, leaks = [sensor("reed", pin) for pin in (1, 2, 3)], [sensor("leak_switch", pin) for pin in (4, 5)]
+    doors = [sensor("reed", pin, channel=pin) for pin in (1, 2, 3)]
+    leaks = [sensor("leak_switch", pin, channel=pin) for pin in (4, 5)]
     for few in (doors, leaks, [*doors, leaks[0]], [doors[0], *leaks]):
         assert deaf(_pins(*few), "esp32s3") == []
     (told,) = _told(_pins(*doors, *leaks), "esp32s3")
