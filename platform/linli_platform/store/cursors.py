@@ -8,7 +8,7 @@ from typing import Final
 
 import duckdb
 
-from linli_platform.store import StoreError
+from linli_platform.store import StoreError, StoreUnavailable
 from linli_platform.store.query import TooManyReadings
 
 _IDLE: Final = 4
@@ -66,6 +66,7 @@ class Cursors:
 
         Raises:
             TooManyReadings: The memory does not do.
+            StoreUnavailable: The file was closed meanwhile, by the end of the program or to be opened again.
             StoreError: Anything else that DuckDB says.
         """
         cursor, is_new = taken
@@ -81,6 +82,9 @@ class Cursors:
             raise TooManyReadings(
                 f"too much for the memory: ask for a shorter time or for fewer series ({found})"
             ) from exc
+        except (duckdb.InterruptException, duckdb.ConnectionException) as exc:
+            # Only :meth:`close` interrupts; who had not begun yet finds the connection gone. The question is not to blame.
+            raise StoreUnavailable(f"{self._path}: closed while the query ran, ask again ({exc})") from exc
         except duckdb.Error as exc:
             raise StoreError(f"{self._path}: {exc}") from exc
         finally:

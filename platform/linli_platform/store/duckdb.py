@@ -63,6 +63,9 @@ _FOLD_BYTES: Final = 2_000_000
 _NO_MEMORY: Final = ("failed to allocate", "failed to offload")
 """What DuckDB says where memory ends in a commit, or what it may put aside; an error of the transaction to it."""
 
+_LEFT_OVER: Final = "Catalog write-write conflict"
+"""What it says where memory ended in a rollback too: a table of columns that it lent us is neither there nor gone."""
+
 _FENCE: Final = "fence:"
 _MICROSECONDS_MAX: Final = 2**62
 
@@ -589,6 +592,9 @@ def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> I
             connection.rollback()
         except duckdb.Error:
             store.mark_broken()
+        if _LEFT_OVER in str(exc):
+            store.mark_broken()
+            raise StoreUnavailable(f"{store.path}: nothing of the batch was kept, and the file is opened again: {exc}") from exc
         if isinstance(exc, duckdb.OutOfMemoryException) or any(word in str(exc) for word in _NO_MEMORY):
             # A query holds it. No batch is to blame for that, and none may be taken apart.
             raise StoreUnavailable(f"{store.path}: nothing of the batch was kept, try again: {exc}") from exc
