@@ -50,9 +50,10 @@ def test_a_query_that_would_eat_the_memory_is_refused_and_others_live_on(
         windows = Windows(np.arange(MANY + 1, dtype=np.int64) * SECOND)
         answers: list[Steps] = []
         refusals: list[str] = []
+        is_over = threading.Event()
 
         def ask() -> None:
-            while len(refusals) + len(answers) < 3:
+            while len(refusals) + len(answers) < 3 and not is_over.is_set():
                 try:
                     # Where memory ended in the last moment of a commit the file is opened again, beside the query.
                     with suppress(StoreUnavailable):
@@ -63,15 +64,18 @@ def test_a_query_that_would_eat_the_memory_is_refused_and_others_live_on(
         asking = threading.Thread(target=ask)
         asking.start()
         written, is_refused = 0, False
-        while asking.is_alive() or written < 10 or is_refused:
-            # For a moment there may be no memory for it. That is never the batch's fault: it is tried again, and taken,
-            # or known already where memory ended in the last moment of its commit.
-            is_refused = True
-            with suppress(StoreUnavailable):
-                appended = store.append(one(ids[0], DAY + written), {})
-                written += len(appended.new) + appended.duplicates
-                is_refused = False
-        asking.join()
+        try:
+            while asking.is_alive() or written < 10 or is_refused:
+                # For a moment there may be no memory for it. That is never the batch's fault: it is tried again, and
+                # taken, or known already where memory ended in the last moment of its commit.
+                is_refused = True
+                with suppress(StoreUnavailable):
+                    appended = store.append(one(ids[0], DAY + written), {})
+                    written += len(appended.new) + appended.duplicates
+                    is_refused = False
+        finally:
+            is_over.set()
+            asking.join()
         assert not answers
         assert all("ask for a shorter time" in refusal for refusal in refusals), refusals
         assert len(store.read(ids[1], 0, DAY, step=MINUTE)) == MANY // 60 + 1
@@ -88,6 +92,8 @@ def test_a_query_that_would_eat_the_memory_is_refused_and_others_live_on(
             "Failed to commit: failed to offload data block of size 64.0 KiB (960.0 KiB/976.5 KiB used).",
             StoreUnavailable,
         ),
+        ("Failed to commit: could not allocate block of size 4.0 KiB (22.9 MiB/22.8 MiB used)", StoreUnavailable),
+        ("Failed to commit: whatever else (22.9 MiB/22.8 MiB used)", StoreUnavailable),
         ("Failed to commit: something else", StoreError),
     ],
 )

@@ -83,7 +83,7 @@ class Cursors:
                 f"too much for the memory: ask for a shorter time or for fewer series ({found})"
             ) from exc
         except (duckdb.InterruptException, duckdb.ConnectionException) as exc:
-            # Only :meth:`close` interrupts; who had not begun yet finds the connection gone. The question is not to blame.
+            # Only :meth:`close` interrupts; who had not begun yet finds the connection gone. No question is to blame.
             raise StoreUnavailable(f"{self._path}: closed while the query ran, ask again ({exc})") from exc
         except duckdb.Error as exc:
             raise StoreError(f"{self._path}: {exc}") from exc

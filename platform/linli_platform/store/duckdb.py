@@ -5,6 +5,7 @@ of one commit are one row of a journal, folded into the table ``mark`` now and t
 gateway spoke or two hundred.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -60,7 +61,7 @@ _FOLD_AFTER: Final = 4096
 _FOLD_BYTES: Final = 2_000_000
 """Rows and bytes of the journal of marks from which on it is folded: each checkpoint writes all of it anew."""
 
-_NO_MEMORY: Final = ("failed to allocate", "failed to offload")
+_NO_MEMORY: Final = re.compile(r"(?:failed to|could not) (?:allocate|offload|pin|resize)|\(\S+ \S+/\S+ \S+ used\)")
 """What DuckDB says where memory ends in a commit, or what it may put aside; an error of the transaction to it."""
 
 _LEFT_OVER: Final = "Catalog write-write conflict"
@@ -594,8 +595,10 @@ def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> I
             store.mark_broken()
         if _LEFT_OVER in str(exc):
             store.mark_broken()
-            raise StoreUnavailable(f"{store.path}: nothing of the batch was kept, and the file is opened again: {exc}") from exc
-        if isinstance(exc, duckdb.OutOfMemoryException) or any(word in str(exc) for word in _NO_MEMORY):
+            raise StoreUnavailable(
+                f"{store.path}: nothing of the batch was kept, and the file is opened again: {exc}"
+            ) from exc
+        if isinstance(exc, duckdb.OutOfMemoryException) or _NO_MEMORY.search(str(exc)):
             # A query holds it. No batch is to blame for that, and none may be taken apart.
             raise StoreUnavailable(f"{store.path}: nothing of the batch was kept, try again: {exc}") from exc
         raise StoreError(f"{store.path}: nothing of the batch was kept: {exc}") from exc
