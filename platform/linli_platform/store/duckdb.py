@@ -5,7 +5,6 @@ of one commit are one row of a journal, folded into the table ``mark`` now and t
 gateway spoke or two hundred.
 """
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -55,17 +54,12 @@ from linli_platform.store.records import Records
 from linli_platform.store.removal import Retention
 from linli_platform.store.schema import connect, installation_of, note_zone, share_of, zone_of
 from linli_platform.store.snapshot import Snapshot
+from linli_platform.store.transaction import transaction
 
 _BAD: Final = quality_code(Quality.BAD)
 _FOLD_AFTER: Final = 4096
 _FOLD_BYTES: Final = 2_000_000
 """Rows and bytes of the journal of marks from which on it is folded: each checkpoint writes all of it anew."""
-
-_NO_MEMORY: Final = re.compile(r"(?:failed to|could not) (?:allocate|offload|pin|resize)|\(\S+ \S+/\S+ \S+ used\)")
-"""What DuckDB says where memory ends in a commit, or what it may put aside; an error of the transaction to it."""
-
-_LEFT_OVER: Final = "Catalog write-write conflict"
-"""What it says where memory ended in a rollback too: a table of columns that it lent us is neither there nor gone."""
 
 _FENCE: Final = "fence:"
 _MICROSECONDS_MAX: Final = 2**62
@@ -192,7 +186,7 @@ class DuckDBStore(Records):
             if len(batch):
                 first = int(batch.time.min())
                 self._reach.widen(lambda extent: extent.with_fresh(first))
-            with _transaction(connection, self):
+            with transaction(connection, self.path, self.mark_broken):
                 if unsaved:
                     statements.insert_series(connection, unsaved)
                 appended, rows = self._append_readings(connection, batch)
@@ -233,7 +227,7 @@ class DuckDBStore(Records):
                 self._reopen()
             connection = self._connected()
             self._check(fence)
-            with _transaction(connection, self):
+            with transaction(connection, self.path, self.mark_broken):
                 connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [_FENCE + fence.name, str(fence.term)])
             self._fences[fence.name] = fence.term
 
@@ -280,7 +274,7 @@ class DuckDBStore(Records):
                 self._reopen()
             self._aside.give_way()
             connection = self._connected()
-            with _transaction(connection, self):
+            with transaction(connection, self.path, self.mark_broken):
                 zone = zone_of(connection) or self.zone
                 gone = removal.remove(statements.plainly(connection), chosen, start, end, zone)
             newest = [head for head in statements.read_heads(connection) if head[0] in set(chosen)]
@@ -305,7 +299,7 @@ class DuckDBStore(Records):
         """Bring the journal of marks into the table of marks."""
         connection = self._connected()
         marks = statements.read_marks(connection)
-        with _transaction(connection, self):
+        with transaction(connection, self.path, self.mark_broken):
             connection.execute("DELETE FROM mark")
             connection.execute("DELETE FROM mark_journal")
             statements.insert_marks(connection, marks)
@@ -435,7 +429,7 @@ class DuckDBStore(Records):
             connection = self._connected()
             found = zone_of(connection)
             if found is None:
-                with _transaction(connection, self):
+                with transaction(connection, self.path, self.mark_broken):
                     note_zone(connection, self.zone)
                 found = self.zone
             self._days_of = found
@@ -575,33 +569,8 @@ class DuckDBStore(Records):
 
     def _transaction(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """Return a transaction; the caller holds the writer's lock."""
-        return _transaction(self._connected(), self)
+        return transaction(self._connected(), self.path, self.mark_broken)
 
     def mark_broken(self) -> None:
         """Open the file again before the next write: DuckDB refuses a database that failed inside a commit."""
         self._broken = True
-
-
-@contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection, store: DuckDBStore) -> Iterator[duckdb.DuckDBPyConnection]:
-    try:
-        connection.begin()
-        yield connection
-        connection.commit()
-    except duckdb.Error as exc:
-        try:
-            connection.rollback()
-        except duckdb.Error:
-            store.mark_broken()
-        if _LEFT_OVER in str(exc):
-            store.mark_broken()
-            raise StoreUnavailable(
-                f"{store.path}: nothing of the batch was kept, and the file is opened again: {exc}"
-            ) from exc
-        if isinstance(exc, duckdb.OutOfMemoryException) or _NO_MEMORY.search(str(exc)):
-            # A query holds it. No batch is to blame for that, and none may be taken apart.
-            raise StoreUnavailable(f"{store.path}: nothing of the batch was kept, try again: {exc}") from exc
-        raise StoreError(f"{store.path}: nothing of the batch was kept: {exc}") from exc
-    except BaseException:
-        connection.rollback()
-        raise
