@@ -1,7 +1,8 @@
 """Shared by all tests: the recorded frames, a free port, no time limits. A fixture lives beside what it is for."""
 
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,11 @@ def free_port() -> Callable[[], int]:
         return port
 
     return find
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A loopback TCP port that refuses every connection for as long as the test lasts: it is taken, by nobody."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]

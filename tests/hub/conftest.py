@@ -95,7 +95,8 @@ class GatewayStandIn:
         await self.publish(Channel.STATUS, encode_message(status), retain=True)
         while True:
             ack = await self.acks.get()
-            if ack.boot_id == boot and ack.epoch == self.epoch:
+            # One that answers an earlier status may still be on its way.
+            if (ack.boot_id, ack.epoch) == (boot, self.epoch) and (ack.number or 0) >= status.number:
                 return ack
 
     async def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> None:
@@ -184,6 +185,16 @@ class Hub:
     metrics: Metrics
     committed: list[Committed] = field(default_factory=list)
     heard: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    def __post_init__(self) -> None:
+        # The housekeeper looks every few seconds of its own accord: who looks meanwhile finds its look done.
+        look, one_at_a_time = self.ingest._write_counts, asyncio.Lock()
+
+        async def alone() -> None:
+            async with one_at_a_time:
+                await look()
+
+        self.ingest._write_counts = alone  # type: ignore[method-assign]
 
     async def refusals(self) -> dict[tuple[str, RefusalReason], int]:
         await self.ingest._write_counts()

@@ -27,9 +27,9 @@ POISON = 666.0
 
 
 @pytest.fixture
-def alone(tmp_path: Path, free_port: Callable[[], int]) -> Site:
+def alone(tmp_path: Path, deaf_port: int) -> Site:
     """A platform to which no broker answers: this door needs none."""
-    return Site(tmp_path, free_port())
+    return Site(tmp_path, deaf_port)
 
 
 async def until(condition: Callable[[], bool]) -> None:

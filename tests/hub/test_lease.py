@@ -136,18 +136,24 @@ async def test_an_exclusive_store_is_obtained_from_the_dead_at_once(registry: Re
 
 
 async def test_two_workers_that_both_believe_they_own_the_shards_double_nothing(
-    registry: Registry, tmp_path: Path, broker: "BrokerProcess", gateway: "GatewayStandIn"
+    registry: Registry,
+    tmp_path: Path,
+    broker: "BrokerProcess",
+    gateway: "GatewayStandIn",
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A machine that is paused gives no sign of life either, and does not hear meanwhile that it lost the shards.
+    monkeypatch.setattr("linli_platform.ingest.worker._HOUSEKEEPING_S", 1e6)
     begun, woken = threading.Event(), threading.Event()
     frozen: list[Fence | None] = []
 
     class Freezing(SharedStore):
-        """Freezes the first commit of the first owner, as a machine that is paused does."""
+        """Freezes the first commit of readings of the first owner, as a machine that is paused does."""
 
         def append(
             self, batch: Batch, marks: Mapping[str, bytes], *, fence: Fence | None = None, **rest: Any
         ) -> Appended:
-            if not frozen:
+            if len(batch) and not frozen:
                 frozen.append(fence)
                 begun.set()
                 assert woken.wait(120)

@@ -264,6 +264,10 @@ class Receiver:
         self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
+    def url(self, path: str = "/", patience_s: float = 600) -> str:
+        """Return the address to write into a file; whoever posts waits so long for an answer (Apprise: 4 s)."""
+        return f"json://127.0.0.1:{self.port}{path}?cto=600&rto={patience_s}"
+
     def close(self) -> None:
         self.gate.set()
         self.server.shutdown()

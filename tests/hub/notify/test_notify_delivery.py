@@ -8,7 +8,7 @@ import email.policy
 import io
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,18 +57,36 @@ class Inbox:
         return self.answer
 
 
+class PostOffice(Controller):
+    """An SMTP server on a port that is its own before anybody is told of it."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        super().__init__(inbox, "127.0.0.1", self._listener.getsockname()[1], ready_timeout=600)
+
+    def _create_server(self) -> Awaitable[asyncio.Server]:
+        return self.loop.create_server(self._factory_invoker, sock=self._listener)
+
+    def stop(self, no_assert: bool = False) -> None:
+        """Stop once every caller has hung up: a connection cut off in between is nobody's to close."""
+        asyncio.run_coroutine_threadsafe(self._hung_up(), self.loop).result()
+        super().stop(no_assert)
+
+    async def _hung_up(self) -> None:
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
+        await asyncio.sleep(0)  # a transport is closed one turn after its task
+
+
 @pytest.fixture
 def smtp() -> Iterator[tuple[Inbox, int]]:
     inbox = Inbox()
-    controller = Controller(inbox, hostname="127.0.0.1", port=0)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        controller.port = probe.getsockname()[1]
-    controller.start()
+    office = PostOffice(inbox)
+    office.start()
     try:
-        yield inbox, controller.port
+        yield inbox, office.port
     finally:
-        controller.stop()
+        office.stop()
 
 
 def made(targets: list[Target]) -> AppriseSender:
@@ -104,7 +122,7 @@ def test_a_letter_that_is_refused_says_why_and_comes_the_next_time(smtp: tuple[I
 
 
 def test_a_webhook_is_called_and_its_refusals_are_told(receiver: Receiver, urls: Urls) -> None:
-    sender = made(urls(hook=f"json://127.0.0.1:{receiver.port}/path/s3cr3t-token"))
+    sender = made(urls(hook=receiver.url("/path/s3cr3t-token")))
     assert sender.send("hook", "title", "body") == Outcome()
     assert receiver.posts[0]["title"] == "title"
     assert receiver.posts[0]["message"] == "body"
@@ -115,17 +133,16 @@ def test_a_webhook_is_called_and_its_refusals_are_told(receiver: Receiver, urls:
     assert len(receiver.posts) == 2  # one attempt each: the queue tries again, nobody else
 
 
-def test_nobody_listening_is_a_refusal_of_which_nothing_secret_is_told(
-    urls: Urls, free_port: Callable[[], int]
-) -> None:
-    port = free_port()
+def test_nobody_listening_is_a_refusal_of_which_nothing_secret_is_told(urls: Urls, deaf_port: int) -> None:
     written = io.StringIO()
     handler, root = logging.StreamHandler(written), logging.getLogger()
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
-        sender = made(urls(hook=f"json://user:pa55w%40rd@127.0.0.1:{port}/hooks/s3cr3t-token?+X-Key=another-secret"))
+        sender = made(
+            urls(hook=f"json://user:pa55w%40rd@127.0.0.1:{deaf_port}/hooks/s3cr3t-token?+X-Key=another-secret")
+        )
         outcome = sender.send("hook", "title", "body")
         root.debug("written")
     finally:
@@ -141,7 +158,7 @@ def test_nobody_listening_is_a_refusal_of_which_nothing_secret_is_told(
 
 def test_no_answer_is_doubtful(receiver: Receiver, urls: Urls) -> None:
     receiver.gate.clear()
-    sender = made(urls(hook=f"json://127.0.0.1:{receiver.port}/?rto=0.2"))
+    sender = made(urls(hook=receiver.url(patience_s=0.2)))
     outcome = sender.send("hook", "title", "body")
     assert "Read timed out" in outcome.error
     assert outcome.doubtful
@@ -208,7 +225,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def hooked(tmp_path: Path, receiver: Receiver) -> Routes:
     for name, url in (
-        ("hook", f"json://127.0.0.1:{receiver.port}/"),
+        ("hook", receiver.url()),
         ("dead", "json://127.0.0.1:1/"),
     ):
         (tmp_path / f"{name}.url").write_text(url)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ import asyncio, sys
 from datetime import UTC
 from pathlib import Path
 from linli_platform.notify import AppriseSender, NotifyService, Writer, load_routes
-from linli_platform.clock import wall_clock
 from linli_platform.registry import Registry
 
 class Words:
@@ -33,7 +33,8 @@ async def main():
     with Registry(Path(sys.argv[1])) as registry:
         writer, hiding = Writer(Words(), UTC, routes.page), lambda *_: None
         sender = AppriseSender(routes.targets)
-        async with NotifyService(registry, routes, sender, writer, wall_clock, UTC, hiding) as service:
+        clock = lambda: int(sys.argv[3])
+        async with NotifyService(registry, routes, sender, writer, clock, UTC, hiding) as service:
             await service.settled()
 
 asyncio.run(main())
@@ -44,7 +45,7 @@ asyncio.run(main())
 async def test_killed_while_handing_over_it_is_told_once_more_and_says_so(
     town: Town, receiver: Receiver, tmp_path: Path
 ) -> None:
-    (tmp_path / "hook.url").write_text(f"json://127.0.0.1:{receiver.port}/")
+    (tmp_path / "hook.url").write_text(receiver.url())
     file = tmp_path / "notify.toml"
     file.write_text(
         'page = "https://linli.example"\n'
@@ -57,8 +58,11 @@ async def test_killed_while_handing_over_it_is_told_once_more_and_says_so(
     for number in range(3):
         town.raised("food.warm", f"gw-1/room-{number}/air_temperature")
 
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, town.registry.path, file)
-    receiver.on_post = lambda: os.kill(process.pid, signal.SIGKILL)
+    pid: Future[int] = Future()
+    receiver.on_post = lambda: os.kill(pid.result(), signal.SIGKILL)
+    told = (town.registry.path, file, str(town.now))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, *told)
+    pid.set_result(process.pid)
     assert await process.wait() == -signal.SIGKILL
     receiver.on_post = lambda: None
     assert len(receiver.posts) == 1
