@@ -59,7 +59,7 @@ class Sickness:
 
 
 class SickLine:
-    """Units on one line.
+    """Units on one line; ``on_loop``: by the event loop's clock, for one that jumps.
 
     Attributes:
         units: The units by id; another id is silent.
@@ -70,8 +70,11 @@ class SickLine:
         answered: Set by the first answer.
     """
 
-    def __init__(self, units: Mapping[int, Unit], sickness: Sickness | None = None, *, baud: int = 9600) -> None:
+    def __init__(
+        self, units: Mapping[int, Unit], sickness: Sickness | None = None, *, baud: int = 9600, on_loop: bool = False
+    ) -> None:
         self.units = units
+        self._on_loop = on_loop
         self.sickness = sickness if sickness is not None else Sickness()
         self.baud = baud
         self.asked: list[int] = []
@@ -97,7 +100,9 @@ class SickLine:
     async def _running(self, tcp: int | None) -> AsyncIterator[SerialBus]:
         sick = self.sickness
         loop = asyncio.get_running_loop()
-        bus = SerialBus(self._stations(loop), LineTiming(self.baud, turnaround=sick.turnaround), tcp=tcp)
+        bus = SerialBus(
+            self._stations(loop), LineTiming(self.baud, turnaround=sick.turnaround), tcp=tcp, on_loop=self._on_loop
+        )
         for unit in self.units:
             bus.faults[unit].delay = sick.delay.get(unit, 0.0)
             if sick.edges:

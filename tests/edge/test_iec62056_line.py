@@ -9,6 +9,7 @@ from linli_core.instant import Instant, from_rfc3339
 from linli_edge.drivers.iec62056.driver import Iec62056Driver, open_link
 from linli_edge.drivers.iec62056.settings import LinkSettings, parse
 from linli_sim.iec62056 import Iec62056Meter
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.shared_pty import SharedPty
 from linli_sim.smart_meter import SmartMeter
 
@@ -35,6 +36,7 @@ async def poll(driver: Iec62056Driver) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("speed", "baud"), [("0", 300), ("3", 2400), ("5", 9600)])
+@on_jumping_loop
 async def test_readout_at_the_speed_the_meter_proposes(speed: str, baud: int) -> None:
     meter = Iec62056Meter(METER, speed, clock)
     async with SharedPty([meter.speaker]) as line, open_link(settings(line.path), clock) as driver:
@@ -48,6 +50,7 @@ async def test_readout_at_the_speed_the_meter_proposes(speed: str, baud: int) ->
         assert meter.speaker.missed == 0
 
 
+@on_jumping_loop
 async def test_registers_are_read_at_the_new_speed_and_the_line_goes_back() -> None:
     meter = Iec62056Meter(METER, "5", clock, password="12345678")
     async with SharedPty([meter.speaker]) as line:
@@ -61,6 +64,7 @@ async def test_registers_are_read_at_the_new_speed_and_the_line_goes_back() -> N
         assert meter.speaker.baud == 300
 
 
+@on_jumping_loop
 async def test_a_damaged_readout_is_begun_anew() -> None:
     meter = Iec62056Meter(METER, "5", clock)
     async with SharedPty([meter.speaker]) as line, open_link(settings(line.path), clock) as driver:
@@ -75,6 +79,7 @@ async def test_a_damaged_readout_is_begun_anew() -> None:
 @pytest.mark.parametrize(
     ("device", "words"), [({"password": "0"}, "refuses the password"), ({}, "refuses every register: 1.8.0: ER03")]
 )
+@on_jumping_loop
 async def test_a_wrong_password_is_a_refusal_not_a_silence(device: dict[str, object], words: str) -> None:
     meter = Iec62056Meter(METER, "5", clock, password="12345678")
     async with SharedPty([meter.speaker]) as line:
@@ -84,6 +89,7 @@ async def test_a_wrong_password_is_a_refusal_not_a_silence(device: dict[str, obj
         assert meter.speaker.baud == 300
 
 
+@on_jumping_loop
 async def test_two_meters_on_one_line_and_one_that_is_gone() -> None:
     meters = [Iec62056Meter(SmartMeter(number), "5", clock) for number in ("11111111", "22222222")]
     async with SharedPty([meter.speaker for meter in meters]) as line:

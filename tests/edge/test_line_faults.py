@@ -1,4 +1,4 @@
-"""A link with its real driver on a bus in real time whose converter or adapter misbehaves: what it costs, and whom."""
+"""A link with its real driver on a timed bus whose converter or adapter misbehaves: what it costs, and whom."""
 
 import asyncio
 import os
@@ -16,7 +16,8 @@ from linli_core.model import Quality, Reading, Reason
 from linli_edge.config.gateway import parse_config
 from linli_edge.link import Link, LinkDown, LinkUp, Report
 from linli_edge.scheduler import DeviceSilent
-from linli_edge.timekeeping import SYSTEM
+from linli_edge.timekeeping import Timekeeper
+from linli_sim.jumping_loop import on_jumping_loop, running_loop
 from linli_sim.line import LineTiming, ModbusStation, SerialBus
 from linli_sim.line.faults import framed
 from linli_sim.modbus_registers import Unit
@@ -88,7 +89,12 @@ async def running(transport: str, *units: int) -> AsyncIterator[tuple[Link, Watc
     text += "".join(DEVICE.format(unit=unit) for unit in units)
     settings = parse_config(tomllib.loads(text), Path()).links[0]
     watch = Watch()
-    link = Link(replace(settings, reopen_first=SECOND // 50, reopen_last=SECOND // 20), watch, SYSTEM)
+    loop = running_loop()
+
+    def now() -> int:
+        return round(loop.time() * SECOND)
+
+    link = Link(replace(settings, reopen_first=SECOND // 50, reopen_last=SECOND // 20), watch, Timekeeper(now, now))
     task = asyncio.create_task(link.run(), name="link")
     try:
         yield link, watch
@@ -102,8 +108,9 @@ def over_tcp(port: int, framing: str = "rtu") -> str:
     return f'host = "127.0.0.1"\nport = {port}\nframing = "{framing}"'
 
 
+@on_jumping_loop
 async def test_a_converter_that_closes_behind_each_answer_costs_a_connection_and_no_reading() -> None:
-    with SerialBus(stations(1, 2), FAST, tcp=0) as bus:
+    with SerialBus(stations(1, 2), FAST, tcp=0, on_loop=True) as bus:
         bus.converter.hang_up = True
         async with running(over_tcp(bus.port), 1, 2) as (link, watch):
             await watch.good(4)
@@ -115,8 +122,9 @@ async def test_a_converter_that_closes_behind_each_answer_costs_a_connection_and
             assert not any(isinstance(report, LinkDown) for report in watch.reports)
 
 
+@on_jumping_loop
 async def test_a_converter_that_serves_one_only_is_named_and_used_once_it_is_free() -> None:
-    with SerialBus(stations(1), FAST, tcp=0) as bus:
+    with SerialBus(stations(1), FAST, tcp=0, on_loop=True) as bus:
         bus.converter.only_one = True
         other = socket.create_connection(("127.0.0.1", bus.port))
         async with running(over_tcp(bus.port), 1) as (link, watch):
@@ -129,9 +137,10 @@ async def test_a_converter_that_serves_one_only_is_named_and_used_once_it_is_fre
             assert any(isinstance(report, LinkUp) for report in watch.reports)
 
 
+@on_jumping_loop
 async def test_an_adapter_that_comes_back_under_another_name_is_found(tmp_path: Path) -> None:
     name = tmp_path / "usb-FTDI_FT232R_A50285BI-if00-port0"
-    with SerialBus(stations(1), FAST, link=name) as bus:
+    with SerialBus(stations(1), FAST, link=name, on_loop=True) as bus:
         before = name.readlink()
         async with running(f'transport = "serial"\npath = "{name}"\nbaud = 115200', 1) as (link, watch):
             await watch.good(4)
@@ -150,8 +159,12 @@ async def test_an_adapter_that_comes_back_under_another_name_is_found(tmp_path: 
         assert all(reading.value is None for reading in gone)
 
 
+@on_jumping_loop
 async def test_an_unplugged_adapter_is_told_on_its_own_line_and_costs_the_other_nothing(tmp_path: Path) -> None:
-    with SerialBus(stations(1), FAST, link=tmp_path / "one") as one, SerialBus(stations(1), FAST) as two:
+    with (
+        SerialBus(stations(1), FAST, link=tmp_path / "one", on_loop=True) as one,
+        SerialBus(stations(1), FAST, on_loop=True) as two,
+    ):
         serial = 'transport = "serial"\npath = "{}"\nbaud = 115200'
         async with (
             running(serial.format(one.path), 1) as (sick, sick_watch),
@@ -172,8 +185,9 @@ async def test_an_unplugged_adapter_is_told_on_its_own_line_and_costs_the_other_
 
 
 @pytest.mark.parametrize("pattern", ["usb-*", "usb-FTDI_?-port0"])
+@on_jumping_loop
 async def test_an_adapter_is_found_by_a_pattern(tmp_path: Path, pattern: str) -> None:
-    with SerialBus(stations(1), FAST, link=tmp_path / "usb-FTDI_1-port0") as bus:
+    with SerialBus(stations(1), FAST, link=tmp_path / "usb-FTDI_1-port0", on_loop=True) as bus:
         path = tmp_path / pattern
         async with running(f'transport = "serial"\npath = "{path}"\nbaud = 115200', 1) as (_, watch):
             await watch.good(2)
@@ -184,8 +198,9 @@ async def test_an_adapter_is_found_by_a_pattern(tmp_path: Path, pattern: str) ->
             await watch.good(2)
 
 
+@on_jumping_loop
 async def test_noise_and_a_dead_unit_cost_their_own_device_and_nobody_else() -> None:
-    with SerialBus(stations(1, 2, 3, 4), FAST, tcp=0) as bus:
+    with SerialBus(stations(1, 2, 3, 4), FAST, tcp=0, on_loop=True) as bus:
         bus.faults[2].before = b"\x00\xff\x02\x03\x04\x81"
         bus.faults[3].silent = True
         bus.faults[4].damaged = -1
@@ -203,8 +218,9 @@ async def test_noise_and_a_dead_unit_cost_their_own_device_and_nobody_else() -> 
             assert link.state().state == "degraded"
 
 
+@on_jumping_loop
 async def test_a_second_master_is_seen_on_the_device_it_asks_and_named(tmp_path: Path) -> None:
-    with SerialBus(stations(1, 2), FAST, link=tmp_path / "port", tcp=0) as bus:
+    with SerialBus(stations(1, 2), FAST, link=tmp_path / "port", tcp=0, on_loop=True) as bus:
         async with running(f'transport = "serial"\npath = "{bus.path}"\nbaud = 115200', 1, 2) as (link, watch):
             await watch.good(4)
             other = socket.create_connection(("127.0.0.1", bus.port))

@@ -20,6 +20,7 @@ from linli_core.model import Reading
 from linli_edge.drivers.mbus import SPEC
 from linli_edge.drivers.mbus.meter_profile import quirks_of
 from linli_sim import mbus, replay
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.mbus_meters import Consumption, SimulatedMeter, make_meters
 from linli_sim.mbus_server import CONNECTIONS, MbusServer
 from linli_sim.mbus_slave import BusSegment, Slave
@@ -76,6 +77,7 @@ class Command:
                 await task
 
 
+@on_jumping_loop
 async def test_the_mbus_command_serves_as_many_meters_as_asked(capsys: pytest.CaptureFixture[str]) -> None:
     async with Command(capsys).running(mbus, "mbus", "--port", "0", "--meters", "7", "--seed", "3") as command:
         assert list(command.addresses) == [str(address) for address in range(1, 8)]
@@ -133,6 +135,7 @@ def test_simulated_counters_never_go_back_over_a_month() -> None:
         assert counters[-1] > counters[0]
 
 
+@on_jumping_loop
 async def test_more_connections_than_a_converter_takes_are_closed() -> None:
     server = MbusServer(BusSegment([Slave(1, None, lambda: [b"page"])]))
     async with server.listen() as port, contextlib.AsyncExitStack() as stack:
@@ -181,6 +184,7 @@ def test_replayed_meters_keep_their_bytes_and_where_they_can_their_address(recor
 
 
 @pytest.mark.vectors
+@on_jumping_loop
 async def test_replayed_meters_read_through_the_driver_give_the_expected_values(
     vectors: Path, recorded: list[Recording], capsys: pytest.CaptureFixture[str]
 ) -> None:

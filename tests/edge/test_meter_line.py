@@ -8,6 +8,7 @@ from linli_core.model import Quality, Reading
 from linli_edge.driver import DriverSpec
 from linli_edge.drivers import cjt188, dlt645, shared_bus
 from linli_sim.cjt188_meter import make_meters
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.line import LineTiming, SerialBus
 from linli_sim.mbus import wall_clock
 from linli_sim.meter_line import BURST, TURNAROUND, dlt645_meters
@@ -38,28 +39,31 @@ def supplies() -> tuple[dict[int, Any], list[dict[str, Any]]]:
     return dict(enumerate(meters.values(), start=100)), devices
 
 
+@on_jumping_loop
 async def test_electricity_meters_at_a_serial_port() -> None:
     stations, devices = power()
-    with SerialBus(stations, FAST) as bus:
+    with SerialBus(stations, FAST, on_loop=True) as bus:
         readings = await poll_all(dlt645.SPEC, {"transport": "serial", "path": bus.path, "devices": devices})
     assert len(readings) == 2 * (5 + 3)
     assert {reading.quality for reading in readings} == {Quality.GOOD}
     assert not bus.wire.collisions
 
 
+@on_jumping_loop
 async def test_water_heat_and_gas_behind_a_converter() -> None:
     stations, devices = supplies()
-    with SerialBus(stations, FAST, tcp=0) as bus:
+    with SerialBus(stations, FAST, tcp=0, on_loop=True) as bus:
         readings = await poll_all(cjt188.SPEC, {"host": "127.0.0.1", "port": bus.port, "devices": devices})
     assert len(readings) == 6 + 6 + 11 + 6
     assert {reading.quality for reading in readings} == {Quality.GOOD}
 
 
 @pytest.mark.parametrize("serial", [True, False])
+@on_jumping_loop
 async def test_both_protocols_share_one_line(*, serial: bool) -> None:
     electric, power_devices = power()
     others, supply_devices = supplies()
-    with SerialBus(electric | others, FAST, tcp=0) as bus:
+    with SerialBus(electric | others, FAST, tcp=0, on_loop=True) as bus:
         line: dict[str, Any] = {"host": "127.0.0.1", "port": bus.port}
         if serial:
             line = {"transport": "serial", "path": bus.path}

@@ -22,14 +22,18 @@ from linli_edge.drivers.modbus import SPEC
 from linli_edge.drivers.modbus.driver import ModbusDriver
 from linli_edge.drivers.modbus.framing import Request
 from linli_sim.compiled import NotBuilt
+from linli_sim.jumping_loop import on_jumping_loop, running_loop
 from linli_sim.libmodbus import LibmodbusSlave, slave_program
 from linli_sim.line import ForeignStation, LineTiming, Misbehaviour, ModbusStation, SerialBus, Station
 from linli_sim.line.faults import framed
 from linli_sim.modbus_registers import Unit
 from linli_sim.processes import Program, free_port
+from linli_sim.waiting import eventually
 
 TIMING = LineTiming(115_200, 10, turnaround=0.0005)
 LIMIT = 0.08
+AS_LONG_AS_IT_TAKES = 60.0
+"""Seconds: the patience with other programs, whose processor may be somebody else's for a while."""
 SICK, HEALTHY = 1, 2
 
 
@@ -40,10 +44,10 @@ def unit(number: int) -> Unit:
     return made
 
 
-def table(**line: Any) -> dict[str, Any]:
+def table(patience: float = LIMIT, **line: Any) -> dict[str, Any]:
     devices = [
         {
-            "id": f"meter-{number}", "unit": number, "timeout": f"{round(LIMIT * 1000)} ms", "max_gap": 4,
+            "id": f"meter-{number}", "unit": number, "timeout": f"{round(patience * 1000)} ms", "max_gap": 4,
             "points": [
                 {"quantity": "voltage", "unit": "V", "type": "uint16", "address": address, "channel": address}
                 for address in (0, 1, 40)
@@ -105,11 +109,13 @@ async def bench(*, foreign: bool = False) -> AsyncIterator[Bench]:
                 pytest.skip(f"no libmodbus slave: {exc}")
             ends = {number: ForeignStation(number) for number in (SICK, HEALTHY)}
             slave = LibmodbusSlave({n: unit(n) for n in ends}, {n: end.path for n, end in ends.items()})
-            await stack.enter_async_context(slave)
+            with running_loop().standing():
+                await stack.enter_async_context(slave)
             stations = dict(ends)
         else:
             stations = {number: ModbusStation(number, unit(number)) for number in (SICK, HEALTHY)}
-        bus = stack.enter_context(SerialBus(stations, TIMING))
+        bus = stack.enter_context(SerialBus(stations, TIMING, on_loop=True))
+        running_loop().stand_while(lambda: bus.is_owed)
         line = table(transport="serial", path=bus.path, baud=115_200, parity="none")
         driver = await stack.enter_async_context(SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0))
         assert isinstance(driver, ModbusDriver)
@@ -154,6 +160,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("foreign", [False, True], ids=["ours", "libmodbus"])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@on_jumping_loop
 async def test_each_fault_has_a_name_is_counted_and_costs_the_others_nothing(fault: Fault, foreign: bool) -> None:
     async with bench(foreign=foreign) as line:
         await line.healthy()
@@ -173,6 +180,7 @@ async def test_each_fault_has_a_name_is_counted_and_costs_the_others_nothing(fau
 
 
 @pytest.mark.parametrize("place", range(1, 9))
+@on_jumping_loop
 async def test_a_frame_torn_apart_at_any_byte_is_put_together(place: int) -> None:
     async with bench() as line:
         line.faults.pause_at, line.faults.pause = place, 0.01
@@ -182,6 +190,7 @@ async def test_a_frame_torn_apart_at_any_byte_is_put_together(place: int) -> Non
         line.booked()
 
 
+@on_jumping_loop
 async def test_an_answer_to_another_request_is_not_this_ones() -> None:
     """A unit that is one answer behind: its answers have another length than was asked for."""
     async with bench() as line:
@@ -195,6 +204,7 @@ async def test_an_answer_to_another_request_is_not_this_ones() -> None:
         line.booked()
 
 
+@on_jumping_loop
 async def test_a_device_that_changes_its_layout_is_asked_in_another_way_and_counted() -> None:
     """An update of its firmware has taken a register away and brought the limit of a request down."""
     async with bench() as line:
@@ -212,6 +222,7 @@ async def test_a_device_that_changes_its_layout_is_asked_in_another_way_and_coun
         line.booked()
 
 
+@on_jumping_loop
 async def test_a_line_that_echoes_is_read_through_its_own_echo() -> None:
     async with bench() as line:
         line.bus.converter.echo = True
@@ -221,13 +232,17 @@ async def test_a_line_that_echoes_is_read_through_its_own_echo() -> None:
         assert line.count(SICK).noise == line.count(SICK).foreign == 0
 
 
+@on_jumping_loop
 async def test_two_masters_on_one_line_are_noticed_and_nothing_foreign_is_taken() -> None:
     """The other one asks the same unit the same function, and its answer is as long as ours."""
     async with bench() as line:
         line.faults.delay = 0.03
+        station, asked = line.bus.stations[SICK], asyncio.Event()
+        assert isinstance(station, ModbusStation)
+        station.before = asked.set
         asking = asyncio.create_task(line.poll(SICK))
         request = Request(SICK, 3, 2, 2)
-        await asyncio.to_thread(line.bus.heard_from, "head")
+        await asked.wait()
         line.bus.inject(framed(bytes((SICK,)) + request.pdu) + framed(bytes.fromhex("010304beefbeef")))
         assert await asking == {0: Reason.MALFORMED_ANSWER, 1: Reason.MALFORMED_ANSWER, 40: 1040}
         assert line.count(SICK).malformed == 1
@@ -237,9 +252,10 @@ async def test_two_masters_on_one_line_are_noticed_and_nothing_foreign_is_taken(
         line.booked()
 
 
+@on_jumping_loop
 async def test_two_devices_on_one_id_collide_and_give_no_value() -> None:
     twins = {1: ModbusStation(1, unit(1)), 2: ModbusStation(2, unit(2)), 3: ModbusStation(1, unit(5))}
-    with SerialBus(twins, TIMING) as bus:
+    with SerialBus(twins, TIMING, on_loop=True) as bus:
         bus.faults[3].delay = 0.0003
         line = table(transport="serial", path=bus.path, baud=115_200, parity="none")
         async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
@@ -268,14 +284,25 @@ async def test_rtu_through_ser2net(tmp_path: Path) -> None:
         argv = [program, "-n", "-d", "-c", str(config), "-P", str(pid)]
         async with Program("ser2net", argv, tmp_path / "ser2net.log") as server:
             await _listening(server, pid)
-            line = table(host="127.0.0.1", port=port, framing="rtu")
+            line = table(AS_LONG_AS_IT_TAKES, host="127.0.0.1", port=port, framing="rtu")
+            hasty = {"id": "hasty", "address_offset": 100, "timeout": f"{round(LIMIT * 1000)} ms"}
+            line["devices"].append({**line["devices"][0], **hasty})
             async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
                 assert isinstance(driver, ModbusDriver)
                 through = Bench(bus, driver)
                 assert await through.poll(SICK) == GOOD
-                bus.faults[SICK].delay = LIMIT * 1.4
+                bus.faults[SICK].silent = True
+                known = through.unit(SICK).requests
                 with pytest.raises(LinkTimeout):
-                    await through.poll(SICK)
+                    await driver.poll(driver.plan[2])
+
+                async def asked() -> bool:
+                    return through.unit(SICK).requests > known
+
+                # However late it was asked, its answer comes now, when nobody waits any more.
+                await eventually(asked, "the request of the one that did not wait")
+                bus.inject(framed(bytes.fromhex("010304 03E8 03E9")))
+                await asyncio.to_thread(bus.heard_from, "noise")
                 await through.healthy()
                 await through.well_again()
 
@@ -302,7 +329,7 @@ async def test_libmodbus_over_tcp_with_holes_limits_and_refusals() -> None:
         pytest.skip(f"no libmodbus slave: {exc}")
     told = ("hole holding 1 1 1", "most 2 1", "exception 1 0")
     async with LibmodbusSlave({SICK: unit(SICK), HEALTHY: unit(HEALTHY)}, more=told) as slave:
-        line = table(host="127.0.0.1", port=slave.port)
+        line = table(AS_LONG_AS_IT_TAKES, host="127.0.0.1", port=slave.port)
         async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
             assert isinstance(driver, ModbusDriver)
             polls = [
@@ -323,7 +350,7 @@ async def test_a_third_stack_over_tcp() -> None:
     foreign = server.ModbusServer("127.0.0.1", port, no_block=True, data_bank=bank)
     await asyncio.to_thread(foreign.start)
     try:
-        line = table(host="127.0.0.1", port=port)
+        line = table(AS_LONG_AS_IT_TAKES, host="127.0.0.1", port=port)
         async with SPEC.open(SPEC.parse(line, "links[0]"), lambda: 0) as driver:
             assert isinstance(driver, ModbusDriver)
             readings = {reading.point.channel: reading.value for reading in await driver.poll(driver.plan[0])}
@@ -332,9 +359,10 @@ async def test_a_third_stack_over_tcp() -> None:
         await asyncio.to_thread(foreign.stop)
 
 
+@on_jumping_loop
 async def test_a_converter_that_hangs_up_within_an_answer_is_a_broken_line() -> None:
     stations = {number: ModbusStation(number, unit(number)) for number in (SICK, HEALTHY)}
-    with SerialBus(stations, TIMING, tcp=0) as bus:
+    with SerialBus(stations, TIMING, tcp=0, on_loop=True) as bus:
         bus.converter.hang_up_after = 4
         line = table(host="127.0.0.1", port=bus.port, framing="rtu")
         config = SPEC.parse(line, "links[0]")
@@ -351,6 +379,7 @@ async def test_a_converter_that_hangs_up_within_an_answer_is_a_broken_line() -> 
     assert readings == GOOD
 
 
+@on_jumping_loop
 async def test_a_line_nobody_is_on_is_a_link_error() -> None:
     with pytest.raises(LinkError, match="cannot be opened"):
         async with SPEC.open(SPEC.parse(table(transport="serial", path="/dev/ttyNOWHERE"), "links[0]"), lambda: 0):

@@ -16,6 +16,7 @@ from linli_edge.drivers.modbus.client import FramedPort, check_version
 from linli_edge.drivers.modbus.driver import ModbusDriver, on_line
 from linli_edge.drivers.modbus.framing import Request, RtuFraming, TcpFraming
 from linli_edge.transport.memory import MemoryTransport
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.modbus_frames import rtu
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import Faults, ModbusServer
@@ -76,6 +77,7 @@ def poll_of(driver: ModbusDriver, key: str) -> PlannedPoll:
 
 
 @pytest.mark.parametrize("rtu_frames", [False, True], ids=["tcp", "rtu over tcp"])
+@on_jumping_loop
 async def test_several_units_are_read_over_one_connection(rtu_frames: bool) -> None:
     server = ModbusServer({1: words(), 2: words(10, 50)})
     async with server.listen(rtu=rtu_frames) as port:
@@ -87,6 +89,7 @@ async def test_several_units_are_read_over_one_connection(rtu_frames: bool) -> N
     assert server.connections == 1
 
 
+@on_jumping_loop
 async def test_rtu_on_a_terminal() -> None:
     server = ModbusServer({1: words()}, Faults(noise={1: b"\x00\x01\x03"}))
     async with server.on_terminal() as path:
@@ -97,6 +100,7 @@ async def test_rtu_on_a_terminal() -> None:
                 assert shown(await driver.poll(planned)) == {0: 100, 5: 105}
 
 
+@on_jumping_loop
 async def test_a_reading_is_stamped_when_its_answer_came() -> None:
     clock = Clock()
     server = ModbusServer({1: words()}, before=lambda _: setattr(clock, "now", NOW + 5))
@@ -105,6 +109,7 @@ async def test_a_reading_is_stamped_when_its_answer_came() -> None:
     assert reading.observed_at == NOW + 5
 
 
+@on_jumping_loop
 async def test_one_silent_unit_does_not_cost_the_others_their_connection() -> None:
     server = ModbusServer({1: words(), 2: words()}, Faults(silent={2}))
     silent = device(2, 0, timeout="20 ms")
@@ -116,6 +121,7 @@ async def test_one_silent_unit_does_not_cost_the_others_their_connection() -> No
     assert server.connections == 1
 
 
+@on_jumping_loop
 async def test_a_late_answer_on_the_socket_is_counted_and_not_taken() -> None:
     server = ModbusServer({1: words(), 2: words(1, 0)}, Faults(delay={2: 0.1}))
     late = device(2, 0, timeout="20 ms")
@@ -127,6 +133,7 @@ async def test_a_late_answer_on_the_socket_is_counted_and_not_taken() -> None:
         assert sum(driver.port.late.values()) == 1
 
 
+@on_jumping_loop
 async def test_a_unit_that_hangs_up_is_a_closed_link_and_stays_one() -> None:
     server = ModbusServer({1: words(), 2: words()}, Faults(drop={2}))
     async with server.listen() as port, opened(link(port, device(1, 0), device(2, 0))) as driver:
@@ -135,6 +142,7 @@ async def test_a_unit_that_hangs_up_is_a_closed_link_and_stays_one() -> None:
                 await driver.poll(poll_of(driver, key))
 
 
+@on_jumping_loop
 async def test_nobody_there_is_a_link_error() -> None:
     server = ModbusServer({})
     async with server.listen() as port:
@@ -144,6 +152,7 @@ async def test_nobody_there_is_a_link_error() -> None:
             pytest.fail("nobody listens on that port")
 
 
+@on_jumping_loop
 async def test_a_refused_block_is_split_and_the_split_is_remembered_over_connections() -> None:
     unit = words()
     del unit.tables["holding"][4]
@@ -165,6 +174,7 @@ async def test_a_refused_block_is_split_and_the_split_is_remembered_over_connect
             assert unit.requests == learning + remembered + 1
 
 
+@on_jumping_loop
 async def test_a_unit_that_takes_fewer_registers_than_it_should_is_asked_for_less() -> None:
     unit = words(100)
     unit.most = 30
@@ -177,6 +187,7 @@ async def test_a_unit_that_takes_fewer_registers_than_it_should_is_asked_for_les
     ("code", "reason"),
     [(1, Reason.REFUSED_BY_DEVICE), (4, Reason.DEVICE_FAILURE), (6, Reason.REFUSED_BY_DEVICE)],
 )
+@on_jumping_loop
 async def test_other_exceptions_are_bad_readings(code: int, reason: Reason) -> None:
     server = ModbusServer({1: words()}, Faults(exception={1: code}))
     async with server.listen() as port, opened(link(port, device(1, 0, 1))) as driver:
@@ -185,6 +196,7 @@ async def test_other_exceptions_are_bad_readings(code: int, reason: Reason) -> N
         assert [reading.value for reading in readings] == [None, None]
 
 
+@on_jumping_loop
 async def test_a_gateways_word_that_its_unit_is_silent_is_silence() -> None:
     server = ModbusServer({1: words()}, Faults(exception={1: 11}))
     async with server.listen() as port, opened(link(port, device(1, 0))) as driver:
@@ -192,6 +204,7 @@ async def test_a_gateways_word_that_its_unit_is_silent_is_silence() -> None:
             await driver.poll(driver.plan[0])
 
 
+@on_jumping_loop
 async def test_a_unit_that_falls_silent_in_the_middle_keeps_what_it_said() -> None:
     server = ModbusServer({1: words(200)})
     asked = 0
@@ -211,6 +224,7 @@ async def test_a_unit_that_falls_silent_in_the_middle_keeps_what_it_said() -> No
         }
 
 
+@on_jumping_loop
 async def test_a_busy_unit_is_asked_again_as_often_as_allowed() -> None:
     server = ModbusServer({1: words()}, Faults(exception={1: 6}))
     calls = 0
@@ -230,6 +244,7 @@ async def test_a_busy_unit_is_asked_again_as_often_as_allowed() -> None:
     assert calls == 3
 
 
+@on_jumping_loop
 async def test_points_with_a_longer_interval_are_a_poll_of_their_own() -> None:
     slow = {**points(5)[0], "interval": "60 s"}
     table = device(1, 0, interval="1 s")
@@ -242,6 +257,7 @@ async def test_points_with_a_longer_interval_are_a_poll_of_their_own() -> None:
         assert list(SPEC.plan(SPEC.parse(link(port, table), "links[0]"))) == list(driver.plan)
 
 
+@on_jumping_loop
 async def test_addresses_of_one_unit_that_stands_for_several_devices() -> None:
     devices = [device(1, 0), {**device(1, 0, address_offset=50), "id": "second"}]
     async with ModbusServer({1: words(100)}).listen() as port, opened(link(port, *devices)) as driver:
@@ -260,6 +276,7 @@ def request(unit: int, count: int = 1) -> Request:
     return Request(unit, 3, 0, count)
 
 
+@on_jumping_loop
 async def test_a_late_rtu_answer_is_never_taken_for_the_next() -> None:
     line = MemoryTransport()
     port = FramedPort(line, RtuFraming(), quiet=0.001)
@@ -272,6 +289,7 @@ async def test_a_late_rtu_answer_is_never_taken_for_the_next() -> None:
     assert port.late == {5: 1}
 
 
+@on_jumping_loop
 async def test_a_late_rtu_answer_of_a_silent_unit_is_not_anothers() -> None:
     line = MemoryTransport()
     port = FramedPort(line, RtuFraming(), quiet=0.001)
@@ -282,12 +300,13 @@ async def test_a_late_rtu_answer_of_a_silent_unit_is_not_anothers() -> None:
     assert sum(port.late.values()) == 1
 
 
+@on_jumping_loop
 async def test_a_poll_that_was_cancelled_leaves_no_answer_for_the_next() -> None:
     line = MemoryTransport()
     port = FramedPort(line, RtuFraming(), quiet=0.001)
     task = asyncio.create_task(port.read(request(5), limit=0.2))
     while not line.written:
-        await asyncio.wait({task}, timeout=0)
+        await asyncio.wait({task}, timeout=0.0001)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -297,6 +316,7 @@ async def test_a_poll_that_was_cancelled_leaves_no_answer_for_the_next() -> None
     assert port.late == {5: 1}
 
 
+@on_jumping_loop
 async def test_a_stream_out_of_step_is_given_up() -> None:
     line = MemoryTransport([(b"HTTP/1.1 400 Bad Request\r\n",)])
     port = FramedPort(line, TcpFraming())
@@ -308,6 +328,7 @@ async def test_a_stream_out_of_step_is_given_up() -> None:
     assert (counted.requests, counted.malformed, counted.answers) == (1, 1, 0)
 
 
+@on_jumping_loop
 async def test_what_a_converter_delivers_of_the_connection_before_is_no_answer_on_the_next() -> None:
     config = SPEC.parse(link(502, device(1, 0, 5, max_gap=0)), "links[0]")
     before, after = MemoryTransport([[]]), MemoryTransport()

@@ -4,11 +4,10 @@ Time is simulated: the loop's clock jumps to whatever is due next.
 """
 
 import asyncio
-import selectors
 from collections import deque
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,44 +17,12 @@ from linli_core.errors import ChecksumError, DeviceError, LinkTimeout, ProtocolE
 from linli_edge.drivers.modbus.client import FramedPort
 from linli_edge.drivers.modbus.doubt import Doubt
 from linli_edge.drivers.modbus.framing import AsciiFraming, Framing, Request, RtuFraming
+from linli_sim.jumping_loop import simulated
 from linli_sim.modbus_frames import RtuFrames, rtu
 
-T = TypeVar("T")
 LIMIT = 1.0
 TURN = 1e-6
 """From one answer of a unit to the next: they come in order."""
-
-
-class JumpingSelector(selectors.DefaultSelector):
-    """Never waits: time jumps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 1000.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready:
-            assert timeout is not None, "everybody waits for ever"
-            self.now += max(0.0, timeout)
-        return ready
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._jumping = JumpingSelector()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now
-
-
-def simulated(coroutine: Coroutine[Any, Any, T]) -> T:
-    loop = JumpingLoop()
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        loop.close()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from linli_edge.drivers.modbus.plan import Limits, blocks_of
 from linli_edge.drivers.modbus.registers import RegisterTable
 from linli_edge.drivers.modbus.sunspec import walk
 from linli_edge.drivers.modbus.sunspec_models import MODELS, entries
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.modbus_registers import Denied, Unit
 from linli_sim.modbus_server import ModbusServer
 
@@ -145,6 +146,7 @@ def shown(readings: list[Reading]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("base", [40_000, 50_000, 0])
+@on_jumping_loop
 async def test_an_inverter_is_found_and_read_in_the_vocabularys_units(base: int) -> None:
     unit = device_with(common("sn-1"), integers(103, INVERTER), base=base)
     async with opened(unit) as driver:
@@ -165,6 +167,7 @@ async def test_an_inverter_is_found_and_read_in_the_vocabularys_units(base: int)
     assert len(found) == len(MODELS[103][1])
 
 
+@on_jumping_loop
 async def test_a_device_that_gives_few_registers_at_a_time_is_looked_through_in_pieces() -> None:
     unit = device_with(common("sn-1"), integers(203, METER))
     unit.most = 30
@@ -176,6 +179,7 @@ async def test_a_device_that_gives_few_registers_at_a_time_is_looked_through_in_
         assert await poll(driver) == found
 
 
+@on_jumping_loop
 async def test_the_meter_behind_an_inverter_is_another_device_of_the_same_unit() -> None:
     unit = device_with(common("sn-1"), integers(103, INVERTER), common("sn-2"), integers(203, METER))
     async with opened(unit, kind="meter") as driver:
@@ -186,6 +190,7 @@ async def test_the_meter_behind_an_inverter_is_another_device_of_the_same_unit()
     assert found["current"] is Reason.NOT_IMPLEMENTED
 
 
+@on_jumping_loop
 async def test_floats_are_read_and_nan_is_missing() -> None:
     nan = struct.unpack(">2H", struct.pack(">f", float("nan")))
     words = [213, 124, *(nan * 61), *struct.unpack(">2H", struct.pack(">f", 0.97)), *nan]
@@ -197,6 +202,7 @@ async def test_floats_are_read_and_nan_is_missing() -> None:
     assert found["voltage.l1"] is Reason.NOT_IMPLEMENTED
 
 
+@on_jumping_loop
 async def test_a_chain_that_has_grown_is_looked_through_again_within_the_same_poll() -> None:
     inverter, meter = integers(103, INVERTER), integers(203, METER)
     unit = device_with(common("sn-1"), inverter, common("sn-2"), meter)
@@ -209,6 +215,7 @@ async def test_a_chain_that_has_grown_is_looked_through_again_within_the_same_po
         assert await poll(driver) == first
 
 
+@on_jumping_loop
 async def test_a_meter_put_before_the_one_we_read_does_not_take_its_place() -> None:
     ours, other = integers(203, METER), integers(203, {18: 1, 22: 0})
     unit = device_with(common("sn-1"), ours)
@@ -238,6 +245,7 @@ class Moody(Unit):
     [range(40_052, 40_068), range(40_070, 40_072)],
     ids=["the serial number", "the model's head"],
 )
+@on_jumping_loop
 async def test_without_its_guards_nothing_that_was_read_is_believed(guard: range) -> None:
     """Another meter may stand there by now: which, nobody could look in this poll."""
     unit = Moody()
@@ -261,6 +269,7 @@ async def test_without_its_guards_nothing_that_was_read_is_believed(guard: range
         ([common("a"), [103, 10, *[0] * 10]], "short_model", "model 103 has 10 registers, 50 are its least"),
     ],
 )
+@on_jumping_loop
 async def test_a_device_without_what_is_wanted_says_what_it_has(models: Any, kind: str, text: str) -> None:
     async with opened(device_with(*models)) as driver:
         with pytest.raises(DeviceError, match=text) as caught:
@@ -268,6 +277,7 @@ async def test_a_device_without_what_is_wanted_says_what_it_has(models: Any, kin
         assert caught.value.kind == kind
 
 
+@on_jumping_loop
 async def test_a_device_that_is_no_sunspec_device_is_told_so() -> None:
     unit = Unit()
     unit.put("holding", 0, [1, 2, 3])
@@ -276,6 +286,7 @@ async def test_a_device_that_is_no_sunspec_device_is_told_so() -> None:
             await poll(driver)
 
 
+@on_jumping_loop
 async def test_a_chain_without_an_end_is_malformed() -> None:
     unit = Unit()
     unit.put("holding", 0, [0x5375, 0x6E53, *[120, 0] * 400])
@@ -303,6 +314,7 @@ def test_whatever_stands_behind_the_marker_the_walk_ends_by_name(words: list[int
 
 
 @pytest.mark.vectors
+@on_jumping_loop
 async def test_the_recorded_scan_is_walked(vectors: Path) -> None:
     recorded = json.loads((vectors / "modbus" / "sunspec_tcp_scan.json").read_text(encoding="utf-8"))
     unit = Unit()

@@ -23,11 +23,14 @@ from linli_edge.drivers.modbus.pdu import Command
 from linli_edge.drivers.modbus.registers import DataType, MappedPoint, RegisterTable, WordOrder
 from linli_edge.drivers.modbus.writing import words_for
 from linli_sim.compiled import NotBuilt
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.libmodbus import LibmodbusSlave, slave_program
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import Faults, ModbusServer
 
 NOW = 1_790_000_000_000_000
+PATIENCE = "60 s"
+"""Of a device whose answer comes, on a machine that may be busy: as long as it takes."""
 POINTS: list[dict[str, Any]] = [
     {"quantity": "temperature_setpoint", "unit": "Cel", "type": "int16", "scale": 0.1, "address": 0, "writable": True,
      "minimum": -30, "maximum": 10},
@@ -52,7 +55,7 @@ def request(point: str, value: Any, expires_at: int = NOW + 1) -> WriteRequest:
 
 @asynccontextmanager
 async def opened(port: int, **more: Any) -> AsyncIterator[ModbusDriver]:
-    device = {"id": "room-1", "unit": 1, "timeout": "1 s", "points": POINTS, **more}
+    device = {"id": "room-1", "unit": 1, "timeout": PATIENCE, "points": POINTS, **more}
     table = {"id": "bus", "driver": "modbus", "host": "127.0.0.1", "port": port, "devices": [device]}
     async with SPEC.open(SPEC.parse(table, "links[0]"), lambda: NOW) as driver:
         assert isinstance(driver, ModbusDriver)
@@ -136,6 +139,7 @@ async def test_a_write_that_expired_while_the_line_was_read_is_not_sent() -> Non
         assert caught.value.reason is WriteRefusal.EXPIRED
 
 
+@on_jumping_loop
 async def test_a_write_that_expires_while_the_line_settles_is_not_sent() -> None:
     """The pause of a slow device alone takes longer than the write had left."""
     now = [NOW]
@@ -165,6 +169,7 @@ async def test_a_device_that_refuses_the_write_says_so() -> None:
             await driver.write(request("temperature_setpoint", 1))
 
 
+@on_jumping_loop
 async def test_a_device_that_takes_the_value_and_holds_another_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linli_edge.drivers.modbus.driver._SETTLING", 0.0)
     stubborn = unit()
@@ -182,6 +187,7 @@ async def test_a_device_that_takes_the_value_and_holds_another_is_not_ok(monkeyp
     assert outcome.error == "it holds -20.0 afterwards"
 
 
+@on_jumping_loop
 async def test_a_write_whose_answer_stays_away_is_judged_by_what_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linli_edge.drivers.modbus.driver._SETTLING", 0.0)
     deaf = unit()
@@ -208,6 +214,7 @@ async def test_a_write_whose_answer_stays_away_is_judged_by_what_is_read_back(mo
     assert (outcome.ok, outcome.after, writes) == (True, 1, 1)
 
 
+@on_jumping_loop
 async def test_a_connection_that_breaks_in_a_write_is_not_used_to_write_again() -> None:
     server = ModbusServer({1: unit()})
 

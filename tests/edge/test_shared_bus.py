@@ -25,6 +25,7 @@ from linli_edge.drivers.shared_bus.line import PATIENCE, SharedLine
 from linli_edge.drivers.shared_bus.settings import LinkSettings, line_of, parse
 from linli_edge.transport.memory import MemoryTransport
 from linli_edge.transport.serial_line import Line, SerialTransport
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.line import ModbusStation
 from linli_sim.mbus_meters import record
 from linli_sim.mbus_slave import BusSegment, Slave
@@ -73,6 +74,7 @@ async def poll_all(settings: LinkSettings, transport: MemoryTransport) -> list[d
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+@on_jumping_loop
 async def test_case(case: Path) -> None:
     link = tomllib.loads((case / "config.toml").read_text(encoding="utf-8"))["links"][0]
     wire = case / "wire.hex"
@@ -157,6 +159,7 @@ async def poll(driver: Any, device: str) -> list[Reading]:
 
 
 @pytest.mark.parametrize("noise", [b"", bytes.fromhex("00FF68"), b"\x68" * 40, bytes.fromhex("6803036808017A83")])
+@on_jumping_loop
 async def test_two_speeds_on_one_serial_line(noise: bytes) -> None:
     """Each device answers at its own speed only; at the other's it hears noise, and may answer with noise."""
     mbus, modbus, _ = speakers(noise)
@@ -175,6 +178,7 @@ async def test_two_speeds_on_one_serial_line(noise: bytes) -> None:
         assert mbus.missed == 3
 
 
+@on_jumping_loop
 async def test_a_dead_device_and_a_late_answer_leave_the_other_protocol_alone() -> None:
     mbus, modbus, _ = speakers()
     async with (
@@ -191,6 +195,7 @@ async def test_a_dead_device_and_a_late_answer_leave_the_other_protocol_alone() 
         assert driver.line.dropped > 0
 
 
+@on_jumping_loop
 async def test_a_line_that_does_not_fall_quiet_is_told() -> None:
     transport = MemoryTransport()
     transport.feed(*[b"\x55" * 512] * (PATIENCE // 512 + 1))
@@ -202,6 +207,7 @@ async def test_a_line_that_does_not_fall_quiet_is_told() -> None:
         await SharedLine(ended, 0).turn(object(), None)
 
 
+@on_jumping_loop
 async def test_what_still_goes_out_is_waited_for() -> None:
     """A frame that nobody answers is on the wire for a while after it was handed over."""
     async with SharedPty([]) as pty, SerialTransport(pty.path, Line(300)) as transport:
@@ -244,6 +250,7 @@ class Silent:
         raise LinkTimeout(planned.key)
 
 
+@on_jumping_loop
 async def test_counters_and_writes_go_to_the_device_s_own_protocol() -> None:
     guests = [Guest(Scripted("a"), None), Guest(Scripted("b"), None), Guest(Silent(), None)]
     driver = SharedBusDriver(guests, SharedLine(MemoryTransport(), 0))
@@ -257,6 +264,7 @@ async def test_counters_and_writes_go_to_the_device_s_own_protocol() -> None:
     assert driver.line.switches == 0
 
 
+@on_jumping_loop
 async def test_a_speed_that_no_port_has_is_told() -> None:
     async with SharedPty([]) as pty, SerialTransport(pty.path, Line(2400)) as transport:
         with pytest.raises(LinkError, match=r"/dev/pts/\d+: cannot be set to 2401 baud"):

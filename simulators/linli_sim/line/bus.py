@@ -1,9 +1,11 @@
 """A bus that programs open: as a serial port, or through a converter's TCP port. A thread keeps its time.
 
 The event loop's own timers round up to a millisecond, which is a character at 9,600 baud; a thread that waits in
-``select`` is right to about a tenth of that.
+``select`` is right to about a tenth of that. On a loop whose clock jumps (:mod:`linli_sim.jumping_loop`) there is
+nothing to round: there the bus lives on the loop, and its time is the loop's.
 """
 
+import asyncio
 import contextlib
 import os
 import select
@@ -12,7 +14,7 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +29,9 @@ CONNECTIONS: Final = 8
 """Most TCP connections of the converter."""
 
 _CHUNK: Final = 4096
+
+_GRAIN: Final = 1e-6
+"""Seconds: what is due so soon is due now. Without it a clock that moves only when asked to would never get there."""
 
 
 @dataclass
@@ -87,6 +92,7 @@ class SerialBus:
         *,
         link: Path | None = None,
         tcp: int | None = None,
+        on_loop: bool = False,
     ) -> None:
         """Store what is to be started.
 
@@ -96,6 +102,7 @@ class SerialBus:
             link: Where a symbolic link to the serial port is put, as ``/dev/serial/by-id`` has them; ``None``: no
                 link, :attr:`path` is the pseudo-terminal itself.
             tcp: Also listen on this TCP port, 0 for any, and pass bytes through as a simple converter does.
+            on_loop: Live on the running event loop and by its clock, without a thread.
         """
         self.stations = dict(stations)
         self.wire = Wire(timing if timing is not None else LineTiming())
@@ -113,6 +120,7 @@ class SerialBus:
         }
         self._hearing = _Hearing()
         self._asked: dict[int, tuple[bytes, float]] = {}
+        self._owing: set[int] = set()
         self._last: dict[int, bytes] = {}
         self._numbers = 0
         self._terminal: tuple[int, int] | None = None
@@ -123,21 +131,31 @@ class SerialBus:
         self._wake, self._woken = socket.socketpair()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="serial bus", daemon=True)
+        self._loop = asyncio.get_running_loop() if on_loop else None
+        self._clock = self._loop.time if self._loop is not None else time.monotonic
+        self._timer: asyncio.TimerHandle | None = None
+        self._registered: set[int] = set()
 
     def __enter__(self) -> Self:
         self.plug_in()
         if self._tcp is not None:
             self._listening = socket.create_server(("127.0.0.1", self._tcp))
             self.port = self._listening.getsockname()[1]
-        self._thread.start()
+        if self._loop is None:
+            self._thread.start()
+        else:
+            self._watch(self._loop)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping = True
-        self._wake.send(b"\0")
-        self._thread.join()
+        if self._loop is None:
+            self._wake.send(b"\0")
+            self._thread.join()
+        else:
+            self._watch(self._loop)
         self.unplug()
         with self._lock:
             for head in list(self._heads.values()):
@@ -176,6 +194,7 @@ class SerialBus:
             self._terminal = None
             head = next(head for head in self._heads.values() if head.descriptor == master)
             del self._heads[head.number]
+            self._forget(master)
             os.close(master)
             os.close(slave)
             if self._link is not None:
@@ -190,8 +209,13 @@ class SerialBus:
     def inject(self, data: bytes) -> None:
         """Put bytes on the wire now that no station and no head has said: noise, or another master."""
         with self._lock:
-            self.wire.say(("noise", 0), data, time.monotonic())
+            self.wire.say(("noise", 0), data, self._clock())
         self._wake.send(b"\0")
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether a station that is another program has not answered yet what it was asked."""
+        return bool(self._owing)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -201,16 +225,46 @@ class SerialBus:
                 ready, _, _ = select.select(watched, [], [], left)
             except (OSError, ValueError):
                 continue  # an end was closed meanwhile: look again at what there is
-            now = time.monotonic()
             with self._lock:
-                for descriptor in ready:
-                    self._take(descriptor, now)
-                for arrival in self.wire.arrived(now):
-                    self._deliver(arrival)
-                    if arrival.last:
-                        self._spoken.add(arrival.source[0])
-                        self._news.notify_all()
-                self._end_of_frame(now)
+                self._turn(ready, self._clock())
+
+    def _on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what is to be done now, and see to being called when there is more."""
+        if self._stopping:
+            return
+        with self._lock:
+            ready, _, _ = select.select(self._watched(), [], [], 0)
+            self._turn(ready, self._clock() + _GRAIN)
+        self._watch(loop)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        watched = set() if self._stopping else set(self._watched())
+        for descriptor in self._registered - watched:
+            loop.remove_reader(descriptor)
+        for descriptor in watched - self._registered:
+            loop.add_reader(descriptor, self._on_loop, loop)
+        self._registered = watched
+        if self._timer is not None:
+            self._timer.cancel()
+        left = None if self._stopping else self._left()
+        self._timer = loop.call_later(left, self._on_loop, loop) if left is not None else None
+
+    def _forget(self, descriptor: int) -> None:
+        """Watch a descriptor no longer, which is about to be closed."""
+        if self._loop is not None and descriptor in self._registered:
+            self._registered.remove(descriptor)
+            self._loop.remove_reader(descriptor)
+
+    def _turn(self, ready: Sequence[int], now: float) -> None:
+        """Take what was said, and let what is over be heard."""
+        for descriptor in ready:
+            self._take(descriptor, now)
+        for arrival in self.wire.arrived(now):
+            self._deliver(arrival)
+            if arrival.last:
+                self._spoken.add(arrival.source[0])
+                self._news.notify_all()
+        self._end_of_frame(now)
 
     def _watched(self) -> list[int]:
         watched = [self._woken.fileno(), *self._foreign, *(head.descriptor for head in self._heads.values())]
@@ -221,7 +275,7 @@ class SerialBus:
         times = [at for at in (self.wire.next_at,) if at is not None]
         if self._hearing.data:
             times.append(self._hearing.quiet_since + self.wire.timing.silence)
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return max(0.0, min(times) - self._clock()) if times else None
 
     def _take(self, descriptor: int, now: float) -> None:
         if descriptor == self._woken.fileno():
@@ -252,6 +306,7 @@ class SerialBus:
     def _hang_up(self, head: _Head) -> None:
         del self._heads[head.number]
         if head.connection is not None:
+            self._forget(head.descriptor)
             head.connection.close()
 
     def _asking(self, head: _Head, now: float) -> None:
@@ -304,6 +359,7 @@ class SerialBus:
             if isinstance(station, ForeignStation):
                 if frame[0] == station.address:
                     self._asked[key] = frame, ended
+                    self._owing.add(key)
                 station.hear(frame)
             elif answer := station.hear(frame):
                 self._answer(key, frame, answer, ended + timing.turnaround)
@@ -314,6 +370,7 @@ class SerialBus:
             data = os.read(descriptor, _CHUNK)
         except OSError:
             return
+        self._owing.discard(key)
         frame, ended = self._asked.get(key, (b"\0\0", now))
         self._answer(key, frame, data, max(now, ended + self.wire.timing.turnaround))
 

@@ -1,12 +1,12 @@
 """Each sickness is told by its name, and a healthy line is called healthy: on a line that keeps time."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from linli_edge.commissioning.scan import Line
 from linli_edge.commissioning.scanner import Heard
 from linli_edge.commissioning.target import Target, parse_link
 from linli_edge.transport.settings import SerialSettings
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import Faults, ModbusServer
 from linli_sim.sick_line import SickLine, Sickness
@@ -48,17 +49,17 @@ async def examined(target: Target, ids: tuple[int, ...], rounds: int = 5, listen
 async def on_terminal(
     sickness: Sickness, ids: tuple[int, ...] = (1, 2, 3), asked: tuple[int, ...] = (), **words: int
 ) -> list[str]:
-    async with SickLine(units(*ids), sickness).on_terminal() as path:
+    async with SickLine(units(*ids), sickness, on_loop=True).on_terminal() as path:
         return await examined(Target(path, "modbus", SerialSettings(path, 9600), "rtu"), asked or ids, **words)
 
 
 async def behind_a_converter(sickness: Sickness, ids: tuple[int, ...], asked: tuple[int, ...] = ()) -> list[str]:
-    async with SickLine(units(*ids), sickness).listen() as port:
+    async with SickLine(units(*ids), sickness, on_loop=True).listen() as port:
         return await examined(parse_link(f"rtu+tcp://127.0.0.1:{port}"), asked or ids)
 
 
 async def at_another_speed() -> list[str]:
-    async with SickLine(units(1), Sickness(strict=True), baud=19200).on_terminal() as path:
+    async with SickLine(units(1), Sickness(strict=True), baud=19200, on_loop=True).on_terminal() as path:
         return await examined(Target(path, "modbus", SerialSettings(path, 9600), "rtu"), (1,))
 
 
@@ -90,12 +91,14 @@ LINES: Final[Mapping[str, tuple[Callable[[], Awaitable[list[str]]], list[str]]]]
 }
 
 
-async def test_each_sickness_is_told_by_its_name_and_a_healthy_line_is_healthy() -> None:
-    # Side by side: they all wait on their lines, not on the machine.
-    found = await asyncio.gather(*(examine() for examine, _ in LINES.values()))
-    assert dict(zip(LINES, found, strict=True)) == {name: expected for name, (_, expected) in LINES.items()}
+@pytest.mark.parametrize("name", LINES)
+@on_jumping_loop
+async def test_each_sickness_is_told_by_its_name_and_a_healthy_line_is_healthy(name: str) -> None:
+    examine, expected = LINES[name]
+    assert await examine() == expected
 
 
+@on_jumping_loop
 async def test_a_device_that_refuses_what_is_configured_does_not_look_healthy() -> None:
     far = Unit()
     far.put("holding", 700, [1])
@@ -106,6 +109,7 @@ async def test_a_device_that_refuses_what_is_configured_does_not_look_healthy() 
         assert await examined(replace(target, reads={2: (3, 0, 2)}), (1, 2)) == ["healthy"]
 
 
+@on_jumping_loop
 async def test_noise() -> None:
     found = await on_terminal(Sickness(noise=0.1), listenings=2)
     assert "noise" in found
