@@ -74,6 +74,15 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         finally:
             self._outside -= 1
 
+    @contextlib.contextmanager
+    def going(self) -> Iterator[None]:
+        """Let the clock go on meanwhile, though a thread has not ended: what it waits for happens on this loop."""
+        self._outside -= 1
+        try:
+            yield
+        finally:
+            self._outside += 1
+
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:

@@ -161,8 +161,9 @@ def test_whatever_is_heard_has_a_diagnosis(heard: list[bytes]) -> None:
         assert report(examination.evidence, lang)
 
 
-async def test_the_command_on_a_configured_line(run: Run, tmp_path: Path) -> None:
-    async with SickLine(units(1, 2), Sickness(twins={2})).on_terminal() as path:
+@on_jumping_loop
+async def test_the_command_on_a_configured_line(run_here: Run, tmp_path: Path) -> None:
+    async with SickLine(units(1, 2), Sickness(twins={2}), on_loop=True).on_terminal() as path:
         file = tmp_path / "gw.toml"
         file.write_text(
             f'[gateway]\nid = "g"\ndata = "d"\n[uplink]\nhost = "h"\n[[links]]\nid = "cellar"\ndriver = "modbus"\n'
@@ -173,16 +174,17 @@ async def test_the_command_on_a_configured_line(run: Run, tmp_path: Path) -> Non
                 for unit in (1, 2)
             )
         )
-        ended = await run("doctor", "--config", file, "--rounds", "6", "--lang", "zh")
+        ended = await run_here("doctor", "--config", file, "--rounds", "6", "--lang", "zh")
     assert ended.status == 1, ended.err
     assert "✗ 两台设备同用地址 2" in ended.out
     assert "→ 断开其中一台" in ended.out
     assert "应答时间（毫秒）" in ended.out
 
 
-async def test_the_command_in_json_on_a_healthy_line(run: Run) -> None:
-    async with SickLine(units(1)).on_terminal() as path:
-        ended = await run("doctor", path, "--unit", "1", "--parity", "none", "--rounds", "4", "--json")
+@on_jumping_loop
+async def test_the_command_in_json_on_a_healthy_line(run_here: Run) -> None:
+    async with SickLine(units(1), on_loop=True).on_terminal() as path:
+        ended = await run_here("doctor", path, "--unit", "1", "--parity", "none", "--rounds", "4", "--json")
     assert ended.status == 0, ended.err
     answer = json.loads(ended.out)
     assert (answer["healthy"], answer["asked"], answer["crc_share"]) == (True, 4, "0.0 %")
@@ -190,9 +192,10 @@ async def test_the_command_in_json_on_a_healthy_line(run: Run) -> None:
     assert sum(bar["count"] for bar in answer["histogram_ms"]) == 4
 
 
-async def test_unplugged_in_the_middle(run: Run) -> None:
-    async with SickLine(units(1), Sickness(vanish_after=3)).on_terminal() as path:
-        ended = await run("doctor", path, "--unit", "1", "--parity", "none", "--rounds", "9")
+@on_jumping_loop
+async def test_unplugged_in_the_middle(run_here: Run) -> None:
+    async with SickLine(units(1), Sickness(vanish_after=3), on_loop=True).on_terminal() as path:
+        ended = await run_here("doctor", path, "--unit", "1", "--parity", "none", "--rounds", "9")
     assert ended.status == 1
     assert "was unplugged" in ended.err
     assert "id 1: 3 of " in ended.out

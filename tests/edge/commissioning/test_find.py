@@ -18,6 +18,7 @@ from linli_edge.commissioning.find_sweep import RegisterSweep
 from linli_edge.commissioning.scanner import Heard
 from linli_edge.commissioning.target import parse_link
 from linli_edge.drivers.modbus.registers import DataType, WordOrder
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.modbus_frames import RtuFrames
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import ModbusServer
@@ -233,21 +234,22 @@ def meter() -> Unit:
     return unit
 
 
-async def test_the_command_finds_narrows_and_proposes(run: Run, tmp_path: Path) -> None:
+@on_jumping_loop
+async def test_the_command_finds_narrows_and_proposes(run_here: Run, tmp_path: Path) -> None:
     unit = meter()
-    line = SickLine({7: unit}, Sickness(turnaround=0.001), baud=115200)
+    line = SickLine({7: unit}, Sickness(turnaround=0.001), baud=115200, on_loop=True)
     state = tmp_path / "find.json"
     async with line.listen() as port:
         link = f"rtu+tcp://127.0.0.1:{port}"
         words_ = ("find", link, "--unit", 7, "--addresses", "0-79", "--table", "input", "--state", state)
-        first = await run(*words_, "--display", "voltage=231.4", "--display", "energy=1234.5")
+        first = await run_here(*words_, "--display", "voltage=231.4", "--display", "energy=1234.5")
         unit.put("input", 0x4A, words(struct.pack(">f", 1236.01)))
-        second = await run(*words_, "--display", "energy=1236.0", "--json")
-        wrong = await run(*words_, "--display", "energy=99.5")
+        second = await run_here(*words_, "--display", "energy=1236.0", "--json")
+        wrong = await run_here(*words_, "--display", "energy=99.5")
         # Of another day, perhaps of another meter at the same adapter: nothing is taken from it.
         yesterday = state.stat().st_mtime - 24 * 3600
         os.utime(state, (yesterday, yesterday))
-        other = await run(*words_, "--display", "energy=231.4")
+        other = await run_here(*words_, "--display", "energy=231.4")
     assert first.status == 0, first.err
     assert "energy=1234.5: 3 possible" in first.out, first.out
     assert "# not certain yet, several fit: narrow it first." in first.out
@@ -263,18 +265,20 @@ async def test_the_command_finds_narrows_and_proposes(run: Run, tmp_path: Path) 
     assert proposed == {"quantity": "energy_import", "table": "input", "address": 74, "type": "float32", "unit": "kWh"}
 
 
-async def test_nothing_fits(run: Run) -> None:
+@on_jumping_loop
+async def test_nothing_fits(run_here: Run) -> None:
     async with ModbusServer({7: meter()}).listen() as port:
-        ended = await run(
+        ended = await run_here(
             "find", f"tcp://127.0.0.1:{port}", "--unit", 7, "--display", "98765.4", "--addresses", "0-9", "--lang", "zh"
         )
     assert ended.status == 1
     assert "没有吻合的寄存器" in ended.out
 
 
-async def test_a_unit_that_is_not_there(run: Run) -> None:
-    async with SickLine({}).on_terminal() as path:
-        ended = await run("find", path, "--unit", 9, "--display", "5", "--parity", "none")
+@on_jumping_loop
+async def test_a_unit_that_is_not_there(run_here: Run) -> None:
+    async with SickLine({}, on_loop=True).on_terminal() as path:
+        ended = await run_here("find", path, "--unit", 9, "--display", "5", "--parity", "none")
     assert ended.status == 1
     assert "unit 9: no answer to 3 questions" in ended.err
     assert "linli-edge doctor says what is wrong" in ended.err

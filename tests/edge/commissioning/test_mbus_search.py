@@ -17,6 +17,7 @@ from linli_edge.commissioning.scanner import Found, Heard, Probe, Wanted, load
 from linli_edge.commissioning.target import Target
 from linli_edge.config.gateway import parse_config
 from linli_edge.transport.settings import SerialSettings, TcpSettings
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.mbus_server import MbusServer
 from linli_sim.mbus_slave import BusSegment, Slave
 
@@ -150,11 +151,12 @@ def test_speeds_and_parities() -> None:
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-async def test_the_command(run: Run, lang: str) -> None:
+@on_jumping_loop
+async def test_the_command(run_here: Run, lang: str) -> None:
     meters: Sequence[Slave] = [slave(1, "10000001", 123), slave(0, "20000001", 5), slave(0, "20000002", 6)]
     async with MbusServer(BusSegment(meters)).listen(0) as port:
         words = ("--protocol", "mbus", "--ids", "0-2", "--timeout", "30 ms", "--lang", lang)
-        ended = await run("scan", f"tcp://127.0.0.1:{port}", *words)
+        ended = await run_here("scan", f"tcp://127.0.0.1:{port}", *words)
     assert ended.status == 0, ended.err
     assert 'address = "20000002"' in ended.out
     assert ("several meters at primary address 0" if lang == "en" else "一级地址 0 上不止一台表") in ended.out
