@@ -227,9 +227,7 @@ def test_a_second_process_is_told_why(tmp_path: Path) -> None:
         "try:\n    DuckDBStore(Path(sys.argv[1])).__enter__()\nexcept StoreUnavailable as exc:\n    print(exc)\n"
     )
     with DuckDBStore(path):
-        answer = subprocess.run(
-            [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True, timeout=60
-        )
+        answer = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert "is another linli-platform running on this data folder?" in answer.stdout
 
 

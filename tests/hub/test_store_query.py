@@ -95,7 +95,7 @@ def test_windows_cut_short_at_the_ends_have_a_step_all_the_same(edges: list[int]
     assert windows.origin == origin or not step
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     st.lists(
         st.tuples(

@@ -17,7 +17,6 @@ from linli_platform.backup.restore import stored
 from linli_platform.backup.service import BackupService, State, resting
 from linli_platform.backup.settings import BackupSettings
 from linli_platform.config import Settings, check, load
-from linli_sim.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.hub.backup.conftest import Platform
@@ -55,16 +54,20 @@ def service(platform: Platform, wall: Wall) -> Callable[..., BackupService]:
 
 async def step(service: BackupService, done: Callable[[State], bool]) -> State:
     """Run the service until its state is as wanted."""
-    running = asyncio.create_task(service.run())
+    changed, note = asyncio.Event(), service._note
 
-    async def reached() -> bool:
-        return done(service.state)
+    def noted(**changes: object) -> None:
+        note(**changes)
+        changed.set()
 
-    try:
-        await eventually(reached, "the state is as wanted", 30)
-    finally:
+    service._note = noted  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(service.run(), name="backups")
+        while not done(service.state):
+            changed.clear()
+            await changed.wait()
         running.cancel()
-        await asyncio.wait([running])
+    service._note = note  # type: ignore[method-assign]
     return service.state
 
 

@@ -35,13 +35,14 @@ def s3_endpoint() -> Iterator[str]:
             if "Running on" in line:
                 url = line.rpartition(" ")[2].strip()
                 break
-        drain = threading.Thread(target=server.stderr.read, daemon=True)
+        drain = threading.Thread(target=server.stderr.read)
         drain.start()
         try:
             assert url, "the S3 server did not start"
             yield url
         finally:
             server.terminate()
+            drain.join()  # it reads what is closed next
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ class _Sftp:
         self.root = self.folder / "root"
         self.root.mkdir()
         self._thread.start()
-        assert self._up.wait(30)
+        self._up.wait()
         public = host_key.export_public_key().decode()
         (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {public}")
         return self
@@ -95,17 +96,19 @@ class _Sftp:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(
-            asyncssh.listen(
-                "127.0.0.1",
-                0,
-                server_host_keys=[self._host_key],
-                authorized_client_keys=str(self.folder / "authorized"),
-                sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(self.root).encode()),
+        try:
+            server = self._loop.run_until_complete(
+                asyncssh.listen(
+                    "127.0.0.1",
+                    0,
+                    server_host_keys=[self._host_key],
+                    authorized_client_keys=str(self.folder / "authorized"),
+                    sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(self.root).encode()),
+                )
             )
-        )
-        self.port = server.get_port()
-        self._up.set()
+            self.port = server.get_port()
+        finally:
+            self._up.set()
         self._loop.run_forever()
         server.close()
         self._loop.run_until_complete(server.wait_closed())

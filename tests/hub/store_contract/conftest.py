@@ -78,7 +78,7 @@ class Process:
         """End it; as a power cut does, unless a milder signal is given."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(timeout=60)
+            self.process.wait()
             self.process = None
 
 

@@ -97,7 +97,7 @@ def test_a_reading_comes_back_as_it_was_before_and_after_a_restart(kind: Any, ba
 
 
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_any_text_comes_back(store: DuckDBStore, batch: Batches, text: str) -> None:
     (series,) = meters(store)
     time = max((row.time for row in store.latest()), default=at(0)) + SECOND
@@ -159,7 +159,7 @@ READING = st.one_of(
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(READING, max_size=12), min_size=1, max_size=5), reopen=st.integers(0, 4))
 def test_a_store_holds_what_a_dict_holds(
     tmp_path_factory: pytest.TempPathFactory,
@@ -421,7 +421,7 @@ def test_days_are_as_long_as_they_are(store: DuckDBStore, batch: Batches, zone: 
     assert found.measures[Measure.SUM].tolist() == [24.0, 24.0, float(hours)]
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     readings=st.lists(
         st.tuples(
