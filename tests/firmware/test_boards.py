@@ -93,7 +93,7 @@ def test_a_pin_that_the_board_has_not_ends_no_program(tmp_path: Path, unix_port:
     found = _live(unix_port, tmp_path, "rp2", lives, sensors, actions, absent=absent)
     for life in found["lives"]:
         read = {name: (value, quality) for name, _, value, quality in life["records"][-1]}
-        missing = (None, "bad/device_failure")
+        missing = (None, "bad/configuration")
         assert (read["water_leak"], read["water_leak.c1"]) == ((True, ""), missing)
         assert (read["door_open"], read["water_volume"]) == (missing, missing)
         assert life["status"]["unmade"] == 1

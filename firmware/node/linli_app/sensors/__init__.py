@@ -12,12 +12,13 @@ def make(config, board):
     try:
         return _made(config, board)
     except (ValueError, OSError) as exc:
-        # A pin that this board has not. Ended by it, the program would begin anew every ten seconds, and read nothing.
+        # A pin that this board has not, or a bus that is short. Ended by it, the program would begin anew every ten
+        # seconds, and read nothing.
         from linli_app.sensors.unmade import Unmade  # noqa: PLC0415 - loaded only where it is used
 
         why = config["kind"] + " cannot be made: " + str(exc)
         board.say(why)
-        return Unmade(config, why)
+        return Unmade(config, why, "no_communication" if isinstance(exc, OSError) else "configuration")
 
 
 def _made(config, board):

@@ -123,10 +123,6 @@ class Bme280(_Device):
 
     quantities = ("temperature", "air_pressure", "relative_humidity")
 
-    def __init__(self, config, bus):
-        super().__init__(config, bus)
-        self._calibration = None
-
     def _calibrate(self):
         memory = self._bus.readfrom_mem
         if bytes(memory(self._address, 0xD0, 1)) != b"\x60":
@@ -137,11 +133,12 @@ class Bme280(_Device):
         h2, h3 = struct.unpack("<hB", high[:3])
         signed = struct.unpack("<bbb", high[3:4] + high[5:6] + high[6:7])
         h4, h5, h6 = signed[0] << 4 | high[4] & 0x0F, signed[1] << 4 | high[4] >> 4, signed[2]
-        self._calibration = words[:3], words[3:], (low[25], h2, h3, h4, h5, h6)
+        return words[:3], words[3:], (low[25], h2, h3, h4, h5, h6)
 
     async def _measure(self):
-        if self._calibration is None:
-            self._calibrate()
+        # Each time: it has no checksum, and what was read wrongly once would be wrong for years. So would that of
+        # another part, put in its place while the node goes on.
+        calibration = self._calibrate()
         # Once of each, then asleep again (§5.4.3, §5.4.5): humidity is set before the rest takes effect.
         self._bus.writeto(self._address, b"\xf2\x01")
         self._bus.writeto(self._address, b"\xf4\x25")
@@ -150,13 +147,14 @@ class Bme280(_Device):
         pressure, temperature = data[0] << 12 | data[1] << 4 | data[2] >> 4, data[3] << 12 | data[4] << 4 | data[5] >> 4
         if temperature == 0x80000 or pressure == 0x80000:
             raise SensorError("it has measured nothing", "waiting_for_initial_data")
-        return self._compensated(temperature, pressure, data[6] << 8 | data[7])
+        return self._compensated(calibration, temperature, pressure, data[6] << 8 | data[7])
 
-    def _compensated(self, raw_t, raw_p, raw_h):
+    @staticmethod
+    def _compensated(calibration, raw_t, raw_p, raw_h):
         if not raw_t and not raw_p:
             # A data line that is shorted to ground says yes to all, and nothing but zeros.
             raise SensorError("it says nothing but zeros", "malformed_answer")
-        (t1, t2, t3), (p1, p2, p3, p4, p5, p6, p7, p8, p9), (h1, h2, h3, h4, h5, h6) = self._calibration
+        (t1, t2, t3), (p1, p2, p3, p4, p5, p6, p7, p8, p9), (h1, h2, h3, h4, h5, h6) = calibration
         fine = ((raw_t >> 3) - (t1 << 1)) * t2 >> 11
         fine += (((raw_t >> 4) - t1) * ((raw_t >> 4) - t1) >> 12) * t3 >> 14
         found = [("temperature", "Cel", (_within(fine * 5 + 128 >> 8, -4000, 8500), 2))]
