@@ -26,6 +26,9 @@ class Bus:
         said = STATE["answers"].get(str(address))
         if said is None:
             raise OSError(_NOBODY)
+        if said == "hangs":
+            # What waits for it is ended.
+            raise asyncio.TimeoutError
         if said == "glitch":
             STATE["answers"][str(address)] = 0x6666
         if said in ("short", "glitch"):

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from linli_core.catalogue import LANGUAGES
+from linli_edge.nodes.phrases import explained
 from linli_sim.nodes.vm import Machine
 
 FIRST, SECOND = 0x44, 0x45
@@ -44,12 +46,25 @@ def test_a_sensor_that_answers_again_is_good_again_and_until_then_it_is_missing(
     assert all([records[2][1], records[4][1]] == [GOOD, True] for records, _ in told)
     # Nothing is opened again that is well.
     assert [opened for _, opened in told] == [0, 1, 1, 1, 0, 0]
+    # Whoever is at the cable hears why, in words that are explained to him.
+    gone, garbage = (
+        "sht4x does not answer rightly: nothing answers at address 0x44",
+        "sht4x does not answer rightly: an answer with",
+    )
+    assert [found["said"].count(gone), sum(said.startswith(garbage) for said in found["said"])] == [2, 1]
+    assert all("0x44" in explained(gone, lang) for lang in LANGUAGES)
 
 
 def test_a_reading_that_one_glitch_spoiled_is_not_lost(tmp_path: Path, unix_port: Machine) -> None:
     glitch = {"answers": {**WELL, str(FIRST): "glitch"}}
     found = _live(unix_port, tmp_path, [[900, {}], [900, glitch], [900, {}]])
     assert (_first(found["told"]), [opened for _, opened in found["told"]]) == ([GOOD] * 3, [0, 1, 0])
+
+
+def test_one_that_hangs_is_told_too(tmp_path: Path, unix_port: Machine) -> None:
+    found = _live(unix_port, tmp_path, [[1, {"answers": {**WELL, str(FIRST): "hangs"}}]])
+    assert _first(found["told"]) == ["no_communication"]
+    assert "sht4x does not answer rightly: nothing in time" in found["said"]
 
 
 def test_one_that_fails_for_long_is_opened_ever_more_rarely(tmp_path: Path, unix_port: Machine) -> None:

@@ -51,6 +51,7 @@ class Node:
         grave: Whether it is of those worth the end of a battery.
         failing: A bit for each sensor that failed the last time.
         states: A bit for each sensor whose state was yes the last time.
+        reason: Why a sensor failed last; it is there, and takes heap, only after one did.
         has_other_way: Whether nobody answered its shared key at the last attempt: the next one shows its certificate.
         ended: Set to stop it.
     """
@@ -137,13 +138,10 @@ class Node:
             return [(point(config, config["quantity"]), "", True, "")]
         try:
             found = await within(_READ_S, sensor.read())
-        except asyncio.TimeoutError:
-            reason = "no_communication"
-        except SensorError as exc:
-            reason = exc.reason
-        except OSError:
-            # A short on the bus: the port itself gives up.
-            reason = "no_communication"
+        except (asyncio.TimeoutError, SensorError, OSError) as exc:
+            # OSError: a short on the bus, where the port itself gives up.
+            self.reason = exc
+            reason = getattr(exc, "reason", "no_communication")
         else:
             return [(point(config, quantity), unit, value, "") for quantity, unit, value in found]
         return [(point(config, quantity), "", None, "bad/" + reason) for quantity in sensor.quantities]

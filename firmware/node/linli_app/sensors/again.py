@@ -23,6 +23,7 @@ async def again(node, place, board, read):
     """
     forget("linli_app.sensors.again")
     table, sensor = node.sensors[place]
+    board.say(table["kind"] + " does not answer rightly: " + (str(node.reason) or "nothing in time"))
     # How often it was tried, and the board's count at the next time: it is kept where it is needed.
     tried, due = table.get("tried", (0, 0)) if node.failing >> place & 1 else (0, 0)
     count, found = board.count(), None
