@@ -188,7 +188,7 @@ def _update(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    for line in standing.told(standing.read_standing(args.data), args.data, _language(args)):
+    for line in standing.told(standing.read_standing(args.data), args.data, _language(args), wall_clock()):
         print(line)
     return 0
 

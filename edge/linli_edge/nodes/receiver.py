@@ -21,8 +21,8 @@ from typing import Annotated, Final
 import msgspec
 
 from linli_core.errors import RefusalReason, Refused
-from linli_core.instant import Instant
-from linli_core.model import Point, Reading, parse_point
+from linli_core.instant import MINUTE, SECOND, Instant
+from linli_core.model import Point, Quality, Reading, parse_point
 from linli_core.wire import senml
 
 MOST_POINTS: Final = 128
@@ -30,6 +30,9 @@ MOST_POINTS: Final = 128
 
 MOST_EPOCHS: Final = 4
 """Logs of one node that are remembered: a board whose flash was wiped begins another."""
+
+PATIENCE: Final = 3
+"""Intervals after which a node is silent, and half a minute more."""
 
 NOT_YET: Final = 2**62
 """Later than any moment: whoever heard of something before has not heard of this."""
@@ -55,6 +58,18 @@ class Call(msgspec.Struct, frozen=True):
     heard: bool = False
 
 
+class Trouble(msgspec.Struct, frozen=True):
+    """What is wrong with a node, as it was told last.
+
+    Attributes:
+        at: When.
+        text: What was told.
+    """
+
+    at: Instant
+    text: str
+
+
 class NodeMark(msgspec.Struct):
     """What is known of one node.
 
@@ -66,6 +81,9 @@ class NodeMark(msgspec.Struct):
         reads: Seconds from one reading of its points to the next.
         points: What it reads so often, below its own name.
         low: Whether it saves its battery: it says nothing until that is changed.
+        heard: When it was heard of last, as far as that was noted; 0: never.
+        missing: Why points have no value now, by their names below its own: the reason's label.
+        troubles: What is wrong with it, by its kind: the last word of the event that told it.
     """
 
     board: str = ""
@@ -75,6 +93,14 @@ class NodeMark(msgspec.Struct):
     reads: int = 0
     points: list[str] = []
     low: bool = False
+    heard: Instant = 0
+    missing: dict[str, str] = {}
+    troubles: dict[str, Trouble] = {}
+
+
+def patience(known: NodeMark) -> int:
+    """Return how long nothing may be heard of a node until it is silent."""
+    return PATIENCE * known.interval * SECOND + MINUTE // 2
 
 
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=100 * 86_400)]
@@ -159,7 +185,9 @@ class Receiver:
         self.nodes: dict[str, NodeMark] = {}
         for node, board in boards.items():
             known = nodes.get(node, NodeMark())
-            self.nodes[node] = msgspec.structs.replace(known, board=board or known.board, marks=dict(known.marks))
+            # Troubles are told anew where they go on.
+            changed = {"marks": dict(known.marks), "missing": dict(known.missing), "troubles": {}}
+            self.nodes[node] = msgspec.structs.replace(known, board=board or known.board, **changed)
 
     def mark(self, node: str, epoch: str) -> int:
         """Return the newest number of a node's log that was taken; 0 for a log that nobody knows."""
@@ -187,6 +215,8 @@ class Receiver:
         told = (status.interval, status.reads or status.interval, points, status.low)
         if told == (known.interval, known.reads, known.points, known.low):
             return False
+        # What it reads no longer is not missing.
+        known.missing = {name: why for name, why in known.missing.items() if name in points}
         known.interval, known.reads, known.points, known.low = told
         return True
 
@@ -225,6 +255,12 @@ class Receiver:
         marks[taken.epoch] = max(taken.seq, marks.pop(taken.epoch, 0))
         while len(marks) > MOST_EPOCHS:
             del marks[next(iter(marks))]
+        for reading in taken.readings:
+            name = reading.point.name.removeprefix(f"{node}/")
+            if reading.quality is not Quality.BAD:
+                known.missing.pop(name, None)
+            elif reading.reason is not None and (name in known.missing or len(known.missing) < MOST_POINTS):
+                known.missing[name] = reading.reason.label
         if not taken.call:
             return
         call = self._call(node, taken.epoch, taken.call)

@@ -29,7 +29,7 @@ from linli_core.wire.messages import Ack, LinkState, encode_message
 from linli_edge.link import Report
 from linli_edge.nodes.marks import Kept, MarksFile
 from linli_edge.nodes.offers import Offers, Wanted
-from linli_edge.nodes.receiver import Receiver, Verdict, WrongBoard, label, points_of
+from linli_edge.nodes.receiver import Receiver, Status, Trouble, Verdict, WrongBoard, label, patience, points_of
 from linli_edge.nodes.settings import NodeSettings
 from linli_edge.outbox import Outbox
 from linli_edge.scheduler import DeviceBack, DeviceSilent
@@ -39,8 +39,6 @@ LINK: Final = "nodes"
 
 LOOK_EVERY: Final = 5.0
 """Seconds between two looks at who is silent."""
-PATIENCE: Final = 3
-"""Intervals after which a node is silent, and half a minute more."""
 _FIRST_PATIENCE: Final = 15 * MINUTE
 _RECONNECT: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _PAYLOAD: Final = 64 * 1024
@@ -48,6 +46,9 @@ _TOGETHER: Final = 64
 """Messages that are looked at together, at most."""
 _NOT_HEARD: Final = "it has not been heard of for three of its intervals"
 _LAST_WORD: Final = "its battery is near its end: this was its last word"
+_WORN: Final = (
+    "its flash does not hold all that is written to it any more: give its name to another board before it forgets"
+)
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -232,7 +233,9 @@ class Relay:
                 if more:
                     return
         except Refused as exc:
-            self._refuse(node, exc)
+            # What is wrong is told in the basement, too, where nobody may answer this board again.
+            if self._refuse(node, exc) and node in self._receiver.nodes:
+                await self._remember(node)
             return
         if call and self._receiver.calling(node, epoch, call):
             # Before the answer: a node on a battery that has delivered everything sleeps after that.
@@ -257,23 +260,33 @@ class Relay:
         if self._receiver.planned(node, status):
             await self._remember(node)
         self._expect(node)
-        if status.running < status.number and status.trial is None:
-            self._once(
-                node, "linli.node.rolled-back", f"update {status.number} did not prove itself: {status.running} runs"
-            )
+        self._told_of(node, status)
         if status.low:
             self._once(node, "linli.node.battery-low", _LAST_WORD)
         else:
             # The next pair of cells has its own last word.
             self._told.discard((node, _LAST_WORD))
-        if status.overruns:
-            self._once(node, "linli.node.overrun", "it was awake for longer than it may, which was ended")
-        if status.unmade:
-            told = f"{status.unmade} of its actions cannot be made, and do nothing: has its board their pins?"
-            self._once(node, "linli.node.unmade", told)
         offer = None if self._offers is None else await asyncio.to_thread(self._offers.of, node)
         newer = offer is not None and offer.manifest.number > status.number
         return status.epoch, offer.message() if offer is not None and newer else None, status.call
+
+    def _told_of(self, node: str, status: Status) -> None:
+        """Report what a node says is wrong with it; what is over is none of its troubles any more."""
+        is_back = status.running < status.number and status.trial is None
+        for kind, is_so, told in (
+            ("rolled-back", is_back, f"update {status.number} did not prove itself: {status.running} runs"),
+            ("overrun", status.overruns, "it was awake for longer than it may, which was ended"),
+            (
+                "unmade",
+                status.unmade,
+                f"{status.unmade} of its actions cannot be made, and do nothing: has its board their pins?",
+            ),
+            ("worn", status.worn, _WORN),
+        ):
+            if is_so:
+                self._once(node, f"linli.node.{kind}", told)
+            else:
+                self._receiver.nodes[node].troubles.pop(kind, None)
 
     async def _wanted(self, node: str, payload: bytes) -> bytes | None:
         """Return the piece of a program that a node asks for."""
@@ -353,7 +366,7 @@ class Relay:
     def _expect(self, node: str) -> None:
         """Wait for a node as long as its interval asks for, and for the points that it says it reads."""
         known, heard = self._receiver.nodes[node], self._heard[node]
-        heard.patience = PATIENCE * known.interval * SECOND + MINUTE // 2
+        heard.patience = patience(known)
         heard.points |= {name: parse_point(name) for name in self._names(node)}
 
     def _names(self, node: str) -> list[str]:
@@ -375,22 +388,30 @@ class Relay:
         if heard.silent:
             heard.silent = False
             self._pipe.report(LINK, DeviceBack(node, heard.at))
-        heard.at = now
+        heard.at = self._receiver.nodes[node].heard = now
         return heard
 
-    def _refuse(self, node: str, error: Refused) -> None:
+    def _refuse(self, node: str, error: Refused) -> bool:
+        """Report what is refused; tell whether that is news."""
         self.counters["refused"] += 1
         kind = "linli.node.wrong-board" if isinstance(error, WrongBoard) else "linli.node.refused"
-        self._once(node, kind, str(error))
+        return self._once(node, kind, str(error))
 
-    def _once(self, node: str, kind: str, text: str) -> None:
-        """Tell something once in each start of the gateway, not with each message: a node repeats itself."""
+    def _once(self, node: str, kind: str, text: str) -> bool:
+        """Tell something once in each start of the gateway, not with each message: a node repeats itself.
+
+        Returns:
+            Whether it was told now.
+        """
+        if (known := self._receiver.nodes.get(node)) is not None and text != _LAST_WORD:
+            known.troubles[kind.rpartition(".")[2]] = Trouble(self._clock.now(), text)
         if (node, text) in self._told:
-            return
+            return False
         if len(self._told) < 1_000:
             self._told.add((node, text))
         _LOG.warning("node %s: %s", node, text)
         self._pipe.tell(kind, node, {"error": text})
+        return True
 
     async def _looking(self) -> None:
         while True:
