@@ -47,12 +47,12 @@ def test_a_sensor_that_answers_again_is_good_again_and_until_then_it_is_missing(
     # Nothing is opened again that is well.
     assert [opened for _, opened in told] == [0, 1, 1, 1, 0, 0]
     # Whoever is at the cable hears why, in words that are explained to him.
-    gone, garbage = (
+    silence, garbage = (
         "sht4x does not answer rightly: nothing answers at address 0x44",
         "sht4x does not answer rightly: an answer with",
     )
-    assert [found["said"].count(gone), sum(said.startswith(garbage) for said in found["said"])] == [2, 1]
-    assert all("0x44" in explained(gone, lang) for lang in LANGUAGES)
+    assert [found["said"].count(silence), sum(said.startswith(garbage) for said in found["said"])] == [2, 1]
+    assert all("0x44" in explained(silence, lang) for lang in LANGUAGES)
 
 
 def test_a_reading_that_one_glitch_spoiled_is_not_lost(tmp_path: Path, unix_port: Machine) -> None:
