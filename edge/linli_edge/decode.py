@@ -49,6 +49,7 @@ def add_arguments(subparsers: Any) -> None:
         nargs="*",
         help='a telegram, raw or as hexadecimal text; "-": one hexadecimal telegram a line from standard input',
     )
+    parser.set_defaults(command=run)
     plain = parser.parse_known_args
     parser.parse_known_args = lambda args=None, namespace=None: plain(_options_first(args or ()), namespace)
 

@@ -1,5 +1,6 @@
 """The command ``linli-edge``: what it prints, and its exit status."""
 
+import re
 from pathlib import Path
 from typing import Protocol
 
@@ -235,6 +236,17 @@ class TestRest:
             cli.main(["--version"])
         assert left.value.code == 0
         assert capsys.readouterr().out.startswith("linli-edge ")
+
+    def test_each_command_is_known_by_itself_and_listed_among_all(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            cli.main(["--help"])
+        listed = re.findall(r"^    ([a-z]+)\b", capsys.readouterr().out, re.MULTILINE)
+        assert set(cli._FURTHER) < set(listed)
+        for name in listed:
+            with pytest.raises(SystemExit) as left:
+                cli.main([name, "--help"])
+            assert left.value.code == 0
+            assert capsys.readouterr().out.startswith(f"usage: linli-edge {name} ")
 
     @pytest.mark.parametrize(
         ("value", "text"),

@@ -28,8 +28,9 @@ _FEWEST_COLUMNS: Final = 24
 
 
 def add_arguments(subparsers: Any) -> None:
-    """Add the command's parser to those of ``linli-edge meters``."""
-    parser = subparsers.add_parser(
+    """Add the parser of ``meters``, with this command's, to those of ``linli-edge``."""
+    meters = subparsers.add_parser("meters", help="meters and their telegrams")
+    parser = meters.add_subparsers(required=True, metavar="WHAT").add_parser(
         "explain",
         help="tell one telegram byte by byte",
         description=(
@@ -49,6 +50,13 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--lang", choices=("zh", "en"), help="language (default: the locale's)")
     parser.add_argument("--width", metavar="N", type=int, help="columns (default: the terminal's)")
+    parser.set_defaults(command=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from linli_edge.cli import language  # noqa: PLC0415 - it imports this
+
+    return run(args, language(args.lang))
 
 
 def run(args: argparse.Namespace, language: Language) -> int:
