@@ -2,9 +2,9 @@
 
 A node is acknowledged after its record is durable in the gateway's log and the mark is on the disk, never before. Of
 records that came together the last is answered, for all of them: to note each mark would wear the card, and keep a node
-on a battery awake. The answer to a node's status tells it the time. A node that says nothing for three of its intervals
-is silent: that is reported, and its points become BAD. One whose battery is near its end says so as its last word: it
-is silent from then on, and its points say why.
+on a battery awake. The answer to a node's status tells it the time. A node of which no record comes for three of its
+intervals is silent, also if it says its status all the while: that is reported, and its points become BAD. One whose
+battery is near its end says so as its last word: it is silent from then on, and its points say why.
 
 Whoever hears a node's call says so through :meth:`Relay.heard`. The node is told at once, and again with each answer to
 a status that says that it still calls, so that one which was asleep, off or out of reach hears it too.
@@ -45,6 +45,7 @@ _PAYLOAD: Final = 64 * 1024
 _TOGETHER: Final = 64
 """Messages that are looked at together, at most."""
 _NOT_HEARD: Final = "it has not been heard of for three of its intervals"
+_MUTE: Final = "it says its status, and none of its readings has come for three of its intervals"
 _LAST_WORD: Final = "its battery is near its end: this was its last word"
 _WORN: Final = (
     "its flash does not hold all that is written to it any more: give its name to another board before it forgets"
@@ -92,7 +93,7 @@ class Clocks(Protocol):
 
 @dataclass(slots=True)
 class _Heard:
-    """What a node was last heard to say."""
+    """When readings of a node came last, and which."""
 
     at: Instant
     patience: int = _FIRST_PATIENCE
@@ -252,9 +253,9 @@ class Relay:
         status = self._receiver.status(node, payload)
         if status.state == "lost":
             return "", None, 0
-        self._hear(node)
+        self._receiver.nodes[node].heard = self._clock.now()
         if status.state != "online":
-            if status.low and not status.call:
+            if status.low and not status.call and not self._heard[node].silent:
                 self._silent(node)
             return "", None, 0
         if self._receiver.planned(node, status):
@@ -303,6 +304,7 @@ class Relay:
 
     async def _pack(self, node: str, payload: bytes) -> str:
         taken = self._receiver.pack(node, payload)
+        heard = self._hear(node)
         if taken.verdict is not Verdict.TAKE:
             self.counters[taken.verdict.value if taken.verdict is Verdict.EARLY else "known"] += 1
             return taken.epoch
@@ -318,7 +320,7 @@ class Relay:
         self._kept.through = self._outbox.sender.next_seq - 1
         self._unkept.add(node)
         self.counters["taken"] += 1
-        self._hear(node).points |= points_of(readings)
+        heard.points |= points_of(readings)
         for refused in taken.refused:
             self._refuse(node, refused)
         if taken.missing is not None:
@@ -383,12 +385,13 @@ class Relay:
         return {name: nodes[node].reads * SECOND for node in nodes for name in self._names(node)}
 
     def _hear(self, node: str) -> _Heard:
-        now = self._clock.now()
+        now, known = self._clock.now(), self._receiver.nodes[node]
         heard = self._heard[node]
+        known.troubles.pop("mute", None)
         if heard.silent:
             heard.silent = False
             self._pipe.report(LINK, DeviceBack(node, heard.at))
-        heard.at = self._receiver.nodes[node].heard = now
+        heard.at = known.heard = now
         return heard
 
     def _refuse(self, node: str, error: Refused) -> bool:
@@ -431,8 +434,13 @@ class Relay:
     def _silent(self, node: str) -> None:
         """Report that a node is silent, and why if it said so; its points are BAD from now on."""
         heard, now, reason, why = self._heard[node], self._clock.now(), Reason.NO_COMMUNICATION, _NOT_HEARD
-        if self._receiver.nodes[node].low:
+        known = self._receiver.nodes[node]
+        if known.low:
             reason, why = Reason.SAVING_POWER, _LAST_WORD
+        elif known.heard > heard.at:
+            # Its log takes nothing any more.
+            reason, why = Reason.DEVICE_FAILURE, _MUTE
+            known.troubles["mute"] = Trouble(now, _MUTE)
         heard.silent = True
         self._pipe.report(LINK, DeviceSilent(node, heard.at, why))
         self._pipe.take([missing(point, now, reason) for point in heard.points.values()])

@@ -312,6 +312,29 @@ async def test_a_silent_node_is_reported_once_and_its_points_are_bad(bench: Benc
     assert [type(report) for report in bench.reports] == [DeviceSilent, DeviceBack]
 
 
+async def test_a_node_that_says_its_status_and_nothing_that_it_reads_is_silent_until_it_does(bench: Bench) -> None:
+    """Its flash takes nothing any more: what it read last stood there as if it were so, for ever."""
+    await bench.say("status", status(interval=900))
+    await bench.say("telemetry", pack(1))
+    for _ in range(8):
+        bench.clock.instant += 900 * SECOND
+        await bench.say("status", status(interval=900, worn=9))
+        bench.relay.look()
+    (silent,) = bench.reports
+    assert isinstance(silent, DeviceSilent)
+    assert (silent.since, silent.error) == (
+        START,
+        "it says its status, and none of its readings has come for three of its intervals",
+    )
+    bench.pipeline.flush()
+    assert len(re.findall(b"bad/device_failure", b"\n".join(await bench.messages()))) == 1
+    assert set(bench.relay._receiver.nodes["door-1"].troubles) == {"worn", "mute"}
+    # One that comes twice, or early, is of a node that reads.
+    await bench.say("telemetry", pack(1))
+    assert [type(report) for report in bench.reports] == [DeviceSilent, DeviceBack]
+    assert set(bench.relay._receiver.nodes["door-1"].troubles) == {"worn"}
+
+
 async def test_a_node_that_saves_its_battery_is_silent_with_its_last_word_and_its_points_say_why(bench: Bench) -> None:
     await bench.say("status", status(low=True, interval=14_400, reads=3_600, points=["door_open"]))
     await bench.say("telemetry", pack(1))
@@ -328,6 +351,7 @@ async def test_a_node_that_saves_its_battery_is_silent_with_its_last_word_and_it
     assert len(re.findall(b"bad/saving_power", b"\n".join(await bench.messages()))) == 1
     # New cells; a year later they are at their end too, and that is told again.
     await bench.say("status", status())
+    await bench.say("telemetry", pack(2))
     assert bench.relay.state().silent == ()
     await bench.say("status", status(low=True))
     events = [json.loads(body)["type"] for body in await bench.messages() if body.startswith(b"{")]
