@@ -33,6 +33,7 @@ from linli_edge.nodes.receiver import Receiver, Status, Trouble, Verdict, WrongB
 from linli_edge.nodes.settings import NodeSettings
 from linli_edge.outbox import Outbox
 from linli_edge.scheduler import DeviceBack, DeviceSilent
+from linli_edge.stopping import Stop
 
 LINK: Final = "nodes"
 """What the nodes are called among the gateway's links."""
@@ -169,12 +170,13 @@ class Relay:
         return LinkState(LINK, "nodes", "degraded", state.devices, silent) if silent else state
 
     async def _connecting(self) -> None:
-        failures = 0
+        failures, stop = 0, Stop()
         while True:
             try:
                 async with aiomqtt.Client(self._settings.host, self._settings.port, identifier="linli-edge") as client:
                     failures = 0
                     await client.subscribe([("node/+/status", 1), ("node/+/telemetry", 1), ("node/+/wants", 1)])
+                    stop.heed()
                     if self._error:
                         _LOG.info("the local broker is there: nodes are heard")
                     self._error = ""
@@ -186,6 +188,7 @@ class Relay:
                         topics = [str(each.topic) for each in came]
                         for place, each in enumerate(came):
                             await self._take(client, each, more=goes_on(topics, place))
+                            stop.heed()
             except aiomqtt.MqttError as exc:
                 text = f"the local broker at {self._settings.host}:{self._settings.port}: {exc}"
                 if text != self._error:
@@ -193,6 +196,8 @@ class Relay:
                 self._error = text
             finally:
                 self._client = None
+            # A broker that goes at the moment of a stop has its loss raised in place of the stop.
+            stop.heed()
             await asyncio.sleep(_RECONNECT[min(failures, len(_RECONNECT) - 1)])
             failures += 1
 

@@ -27,6 +27,7 @@ from linli_core.wire.messages import Ack, Status, decode_ack, encode_message
 from linli_core.wire.topics import Channel, parse_topic, topic
 from linli_edge.driver import Clock
 from linli_edge.outbox import Outbox, StoredMessage
+from linli_edge.stopping import Stop
 from linli_edge.uplink.settings import GatewayHealth, StatusSource, UplinkSettings
 from linli_edge.uplink.stamping import stamp
 
@@ -76,17 +77,6 @@ def _hand_over(client: aiomqtt.Client, topic_: str, payload: bytes, *, retain: b
     info = client._client.publish(topic_, payload, qos=1, retain=retain)  # noqa: SLF001
     if info.rc != MQTT_ERR_SUCCESS:
         raise aiomqtt.MqttCodeError(info.rc, "could not publish")
-
-
-def _cancellations() -> int:
-    """Return how often the present task was asked to stop, so that a stop that was swallowed can be noticed.
-
-    ``asyncio.wait_for`` (Python 3.11, inside aiomqtt's calls) swallows it where what it waits for comes at that very
-    moment; an orderly stop would then hang. The number is to be compared, not to be zero: a TaskGroup of Python 3.11
-    whose child failed leaves one behind.
-    """
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
 
 
 class Times(Protocol):
@@ -159,13 +149,23 @@ class Uplink:
         attempt = 0
         while True:
             before = self.stats.connections
+            # A task of its own: a broker that goes at the moment of a stop has its loss raised in place of the stop.
+            connection = asyncio.create_task(self._connection(), name="uplink.connection")
             try:
-                await self._connection()
-            except* (aiomqtt.MqttError, ConfigError, LogError) as group:
-                self._note_loss(group)
+                await asyncio.wait([connection])
+            except asyncio.CancelledError:
+                connection.cancel()
+                await asyncio.wait([connection])
+                if not connection.cancelled() and (error := connection.exception()) is not None:
+                    self._note_loss(error)
+                raise
             finally:
                 self.stats.connected = False
                 self._outbox.sender.disconnected()
+            try:
+                connection.result()
+            except* (aiomqtt.MqttError, ConfigError, LogError) as group:
+                self._note_loss(group)
             attempt = 1 if self.stats.connections > before else attempt + 1
             await self._pause(self._reconnect_delay(attempt))
 
@@ -199,7 +199,7 @@ class Uplink:
 
     async def _connection(self) -> None:
         settings = self._settings
-        told_to_stop = _cancellations()
+        stop = Stop()
         client = aiomqtt.Client(
             settings.host,
             settings.port,
@@ -225,8 +225,7 @@ class Uplink:
             await client.subscribe(self._ack_topic, qos=1)
             if self._on_command is not None:
                 await client.subscribe(topic(self._gateway, Channel.COMMAND, "+"), qos=1)
-            if _cancellations() > told_to_stop:
-                raise asyncio.CancelledError
+            stop.heed()
             self._status_due.set()
             try:
                 async with asyncio.TaskGroup() as group:
@@ -276,6 +275,7 @@ class Uplink:
         self._on_command(address.command, command)
 
     async def _say_replies(self, client: aiomqtt.Client) -> None:
+        stop = Stop()
         while True:
             await self._replies_due.wait()
             self._replies_due.clear()
@@ -284,6 +284,7 @@ class Uplink:
                 await client.publish(name, payload, qos=1, timeout=BROKER_TIMEOUT)
                 # Left in its place until the broker has it: what a lost connection cut off is said again.
                 self._replies.popleft()
+                stop.heed()
 
     def _take_time(self, ack: Ack) -> None:
         """Tell whoever keeps the time what the platform's is; an ack the broker had kept says nothing of it."""

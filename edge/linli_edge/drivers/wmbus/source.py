@@ -11,6 +11,7 @@ from linli_core.errors import LinkClosed, LinkError
 from linli_edge.drivers.wmbus.lines import LONGEST
 from linli_edge.drivers.wmbus.memory import Memory
 from linli_edge.drivers.wmbus.settings import FileSource, LineSource, MqttSource, Source
+from linli_edge.stopping import Stop
 from linli_edge.transport import Transport
 
 Texts = AsyncIterator[str]
@@ -106,9 +107,11 @@ async def _mqtt(source: MqttSource, memory: Memory) -> AsyncIterator[Texts]:
         except aiomqtt.MqttError as exc:
             raise LinkClosed(f"{place}: {exc}") from exc
 
+    stop = Stop()
     try:
         async with client:
             await client.subscribe(source.topic, qos=1)
+            stop.heed()
             yield messages()
     except aiomqtt.MqttError as exc:
         raise LinkError(f"{place}: {exc}") from exc
