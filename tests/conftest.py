@@ -45,16 +45,8 @@ def vectors() -> Path:
 
 @pytest.fixture
 def free_port() -> Callable[[], int]:
-    """Returns loopback TCP ports that were free a moment ago, each once."""
-    handed_out: set[int] = set()
-
-    def find() -> int:
-        while (port := processes.free_port()) in handed_out:
-            pass
-        handed_out.add(port)
-        return port
-
-    return find
+    """Returns loopback TCP ports that nothing uses, each once, on this machine."""
+    return processes.free_port
 
 
 @pytest.fixture

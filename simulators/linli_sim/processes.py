@@ -7,12 +7,14 @@ its own, and says on a line of its output when it is ready.
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import os
 import random
 import re
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from linli_core.errors import LinliError
+from linli_sim.waiting import PATIENCE
 
 _PR_SET_PDEATHSIG: Final = 1
 _TAIL_LINES: Final = 20
@@ -33,8 +36,36 @@ class ProgramFailed(LinliError):
     """A program ended before it was ready, or was not ready in time; the text holds the end of its log."""
 
 
+class _Handed:
+    """The ports that were handed out to this process: a byte of a file each, locked until it ends.
+
+    So two test runs side by side never get the same, not even while a program that had it is about to start again.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+        self._file: int | None = None
+
+    def take(self, port: int) -> bool:
+        """Take a port; tell whether nobody has it."""
+        if self._file is None:
+            path = Path(tempfile.gettempdir()) / f"linli-ports-{os.getuid()}"
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if port in self._taken:
+            return False
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        self._taken.add(port)
+        return True
+
+
+_HANDED: Final = _Handed()
+
+
 def free_ports(count: int) -> list[int]:
-    """Return different loopback TCP ports that are free now; the caller binds them soon (another may be quicker).
+    """Return loopback TCP ports that nothing uses, each handed out once; the caller binds them.
 
     They lie below the range the system itself hands out, so no outgoing connection and no server on port 0 takes one
     while a program that had it is down and about to start again.
@@ -43,7 +74,8 @@ def free_ports(count: int) -> list[int]:
     for port in _DICE.sample(_PORTS, _TRIES):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
-            ports.append(port)
+            if _HANDED.take(port):
+                ports.append(port)
         if len(ports) == count:
             return ports
     raise ProgramFailed(f"{_TRIES} ports of {_PORTS} were tried and too few are free; end what listens there")
@@ -82,7 +114,7 @@ class Program:
     argv: Sequence[str]
     log: Path
     ready: str | None = None
-    limit: float = 30.0
+    limit: float = PATIENCE
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
     _pump: asyncio.Task[None] | None = field(default=None, init=False)
@@ -162,7 +194,7 @@ class Program:
         await self._drain()
         return code
 
-    async def stop(self, limit: float = 15.0) -> int:
+    async def stop(self, limit: float = 60.0) -> int:
         """Ask the program to end (SIGTERM), wait, kill it after ``limit`` seconds; return its exit code."""
         if self._process is None:
             return 0

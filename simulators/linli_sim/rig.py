@@ -21,12 +21,9 @@ from linli_edge.outbox.head import Head
 from linli_edge.uplink import Uplink
 from linli_sim.audit import Audit, audit
 from linli_sim.processes import Program, command, free_port
-from linli_sim.waiting import eventually
+from linli_sim.waiting import PATIENCE, eventually
 
 GATEWAY: Final = "gw-rig"
-
-_ASK_LIMIT: Final = 10.0
-_DRAIN_LIMIT: Final = 60.0
 
 
 @dataclass
@@ -150,7 +147,7 @@ class Rig:
         url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
 
         def ask() -> str:
-            with urllib.request.urlopen(url, timeout=_ASK_LIMIT) as answer:  # noqa: S310 - our own platform
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - our own platform
                 body: bytes = answer.read()
             return body.decode()
 
@@ -161,7 +158,7 @@ class Rig:
         count: int = (await self.get("/counts"))["readings"]
         return count
 
-    async def until_more_stored(self, count: int, limit: float = 30.0) -> int:
+    async def until_more_stored(self, count: int, limit: float = PATIENCE) -> int:
         """Wait until the platform holds this many readings more than it does now; return how many it holds."""
         before = await eventually(self._answering, "the platform answers", limit)
 
@@ -183,7 +180,7 @@ class Rig:
             connection.close()
         return msgspec.msgpack.decode(head, type=Head)
 
-    async def until_logged(self, messages: int, limit: float = 30.0) -> Head:
+    async def until_logged(self, messages: int, limit: float = PATIENCE) -> Head:
         """Wait until the gateway's log has taken so many messages more than now; return its totals."""
         before = self.log_head().messages
 
@@ -205,7 +202,7 @@ class Rig:
             audit, {GATEWAY: self.outbox}, self.data / "store.duckdb", self.data / "registry.sqlite"
         )
 
-    async def drain(self, limit: float = _DRAIN_LIMIT) -> None:
+    async def drain(self, limit: float = PATIENCE) -> None:
         """Carry what the stopped gateway's log still holds to the platform; ``TimeoutError`` if it does not arrive."""
         config = load_config(self.config)
 

@@ -9,6 +9,9 @@ from linli_core.errors import LinliError
 _EVERY: Final = 0.1
 """Seconds from one look to the next."""
 
+PATIENCE: Final = 240.0
+"""Seconds after which what is still waited for will not come: on the busiest machine it takes less."""
+
 AnswerT = TypeVar("AnswerT")
 
 
@@ -16,7 +19,7 @@ class NeverCame(LinliError):
     """What was waited for did not come true in time; the text holds what was seen last."""
 
 
-async def eventually(ask: Callable[[], Awaitable[AnswerT]], what: str, limit: float = 30.0) -> AnswerT:
+async def eventually(ask: Callable[[], Awaitable[AnswerT]], what: str, limit: float = PATIENCE) -> AnswerT:
     """Ask again and again until the answer is true, and return it.
 
     Args:

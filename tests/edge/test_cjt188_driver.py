@@ -14,6 +14,7 @@ from linli_edge.drivers.cjt188 import SPEC
 from linli_edge.drivers.cjt188.driver import Cjt188Driver
 from linli_edge.drivers.cjt188.settings import parse
 from linli_sim.cjt188_meter import Cjt188Meter, make_meters
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.timeless_line import StationTransport
 
 NOW = from_rfc3339("2026-11-25T08:00:00Z")
@@ -50,6 +51,7 @@ def shown(reading: Reading) -> object:
     return format(reading.value, "f") if isinstance(reading.value, Decimal) else reading.value
 
 
+@on_jumping_loop
 async def test_water_hot_water_heat_and_gas_on_one_line() -> None:
     made = meters()
     field = Field(*made)
@@ -68,6 +70,7 @@ async def test_water_hot_water_heat_and_gas_on_one_line() -> None:
     assert list(SPEC.plan(field.settings)) == list(field.driver.plan)
 
 
+@on_jumping_loop
 async def test_the_order_of_identifiers_is_found_out_and_remembered() -> None:
     (made,) = meters(1)
     made.order = Order.LOW_FIRST
@@ -79,6 +82,7 @@ async def test_the_order_of_identifiers_is_found_out_and_remembered() -> None:
     assert field.settings.memory["m0"].order is Order.LOW_FIRST
 
 
+@on_jumping_loop
 async def test_the_clock_stands_beside_the_gateways() -> None:
     field = Field(*meters(1))
     times = {reading.point.local_name: reading.device_time for reading in await field.readings()}
@@ -87,6 +91,7 @@ async def test_the_clock_stands_beside_the_gateways() -> None:
     assert times["water_volume.s1"] is None
 
 
+@on_jumping_loop
 async def test_a_meter_without_unit_bytes_is_read_all_the_same() -> None:
     (made,) = meters(1)
     with_units = await Field(made).poll()
@@ -94,6 +99,7 @@ async def test_a_meter_without_unit_bytes_is_read_all_the_same() -> None:
     assert await Field(made).poll() == with_units
 
 
+@on_jumping_loop
 async def test_another_meters_answer_is_foreign_and_never_booked() -> None:
     (made,) = meters(1)
     made.answers_as = "11019999999999"
@@ -104,6 +110,7 @@ async def test_another_meters_answer_is_foreign_and_never_booked() -> None:
     assert (counted.foreign, counted.answers, counted.timeouts) == (1, 0, 1)
 
 
+@on_jumping_loop
 async def test_a_silent_meter_is_a_timeout() -> None:
     (made,) = meters(1)
     field = Field(made, devices=[device(made, address="11010000000000")])
@@ -111,6 +118,7 @@ async def test_a_silent_meter_is_a_timeout() -> None:
         await field.poll()
 
 
+@on_jumping_loop
 async def test_what_a_meter_has_not_is_bad_and_asked_again_after_an_hour() -> None:
     (made,) = meters(1)
     field = Field(made, devices=[device(made, order="2004", read=["901F", "8102"])])
@@ -124,6 +132,7 @@ async def test_what_a_meter_has_not_is_bad_and_asked_again_after_an_hour() -> No
     assert len(field.transport.written) == 5
 
 
+@on_jumping_loop
 async def test_the_only_meter_may_be_asked_by_the_wildcard_and_a_swap_is_noticed() -> None:
     one, two = meters(2)
     two.meter_type = one.meter_type
@@ -143,6 +152,7 @@ def valved(made: Cjt188Meter, **more: Any) -> dict[str, Any]:
     return device(made, order="2004") | {"profile": "sanchuan-valve-water", "valve": True} | more
 
 
+@on_jumping_loop
 async def test_a_valve_is_closed_and_looked_at_before_and_after() -> None:
     (made,) = meters(1)
     made.valve_open, made.valve_close = 0x55, 0x99
@@ -154,6 +164,7 @@ async def test_a_valve_is_closed_and_looked_at_before_and_after() -> None:
     assert made.commands == [0x99, 0x55]
 
 
+@on_jumping_loop
 async def test_a_valve_that_is_not_declared_or_not_allowed_is_never_touched() -> None:
     (made,) = meters(1)
     made.valve_open, made.valve_close = 0x55, 0x99
@@ -172,6 +183,7 @@ async def test_a_valve_that_is_not_declared_or_not_allowed_is_never_touched() ->
     assert not made.commands
 
 
+@on_jumping_loop
 async def test_a_valve_that_is_too_late_by_the_time_it_was_looked_at_is_not_worked() -> None:
     (made,) = meters(1)
     made.valve_open, made.valve_close = 0x55, 0x99
@@ -189,6 +201,7 @@ async def test_a_valve_that_is_too_late_by_the_time_it_was_looked_at_is_not_work
     assert not made.commands
 
 
+@on_jumping_loop
 async def test_a_meter_that_refuses_the_valve_is_told() -> None:
     (made,) = meters(1)
     field = Field(made, devices=[valved(made)])
@@ -196,6 +209,7 @@ async def test_a_meter_that_refuses_the_valve_is_told() -> None:
         await field.driver.write(order())
 
 
+@on_jumping_loop
 async def test_a_command_without_confirmation_is_not_repeated() -> None:
     (made,) = meters(1)
     made.valve_open, made.valve_close = 0x55, 0x99

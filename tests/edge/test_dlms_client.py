@@ -19,6 +19,7 @@ from linli_edge.drivers.dlms_client import settings
 from linli_edge.drivers.dlms_client.driver import DlmsClientDriver
 from linli_edge.drivers.dlms_client.settings import parse
 from linli_sim.dlms_server import DlmsServer
+from linli_sim.jumping_loop import on_jumping_loop
 
 pytest.importorskip("dlms_cosem", reason="the extra dlms is not installed")
 
@@ -69,6 +70,7 @@ async def outcome(case: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+@on_jumping_loop
 async def test_case(case: Path) -> None:
     error = case / "error.txt"
     if not error.exists():
@@ -90,6 +92,7 @@ def link(**device: object) -> dict[str, Any]:
     return {"timeout": "300 ms", "devices": [{"id": "m", "host": "h", "read_clock": False, **device}]}
 
 
+@on_jumping_loop
 async def test_scalers_are_read_once_and_anew_after_a_swap() -> None:
     server = DlmsServer(holding(OBJECTS))
     async with server.listen() as port:
@@ -118,6 +121,7 @@ SENSELESS = [
 
 @pytest.mark.parametrize("said", SENSELESS, ids=bytes.hex)
 @pytest.mark.parametrize("at", [0, 1])
+@on_jumping_loop
 async def test_answers_that_make_no_sense_are_named_errors(said: bytes, at: int) -> None:
     server = DlmsServer(holding(OBJECTS), sayings=[None] * at + [said])
     with pytest.raises((LinkError, ProtocolError, DeviceError)):
@@ -125,6 +129,7 @@ async def test_answers_that_make_no_sense_are_named_errors(said: bytes, at: int)
 
 
 @pytest.mark.parametrize("said", SENSELESS, ids=bytes.hex)
+@on_jumping_loop
 async def test_a_senseless_value_is_never_a_value(said: bytes) -> None:
     # Association, number and scaler are right.
     server = DlmsServer(holding(OBJECTS), sayings=[None, None, None, said])
@@ -135,11 +140,13 @@ async def test_a_senseless_value_is_never_a_value(said: bytes) -> None:
     assert found[-1] == {"point": "m/energy_import", "value": None, "quality": "bad/refused_by_device"}
 
 
+@on_jumping_loop
 async def test_another_port_that_answers_is_not_taken() -> None:
     with pytest.raises(ProtocolError, match="wPort 7 answered"):
         await poll(link(), DlmsServer(holding(OBJECTS), source=7))
 
 
+@on_jumping_loop
 async def test_nobody_there() -> None:
     driver = DlmsClientDriver(parse(link(host="127.0.0.1", port=1), "links[0]"), lambda: NOW)
     with pytest.raises(LinkError, match="no connection"):

@@ -23,6 +23,7 @@ from linli_edge.drivers.dlt645.driver import Dlt645Driver
 from linli_edge.drivers.dlt645.settings import LinkSettings, parse
 from linli_sim.dlt645_meter import Dlt645Meter
 from linli_sim.dlt645_values import Household, households
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.timeless_line import StationTransport
 
 NOW = from_rfc3339("2026-11-25T08:00:00Z")
@@ -83,6 +84,7 @@ def device(made: Dlt645Meter, **more: Any) -> dict[str, Any]:
 READS = ["00010000", "02010100", "02010200", "02010300", "02030000"]
 
 
+@on_jumping_loop
 async def test_values_that_stand_together_are_asked_for_as_a_block() -> None:
     made = make()
     field = Field(made, devices=[device(made, read=READS)])
@@ -97,6 +99,7 @@ async def test_values_that_stand_together_are_asked_for_as_a_block() -> None:
     assert field.asked[4:] == ["11 00010000", "11 0201FF00", "11 02030000"]
 
 
+@on_jumping_loop
 async def test_a_refused_block_is_read_value_by_value_and_the_refusal_remembered() -> None:
     made = make(refuses={0x0201FF00})
     field = Field(made, devices=[device(made, read=READS)])
@@ -111,6 +114,7 @@ async def test_a_refused_block_is_read_value_by_value_and_the_refusal_remembered
     assert "11 0201FF00" in field.asked
 
 
+@on_jumping_loop
 async def test_a_block_that_only_this_meter_leaves_unanswered_is_given_up() -> None:
     made = make(silent_on={0x0201FF00})
     field = Field(made, devices=[device(made, read=READS)])
@@ -121,6 +125,7 @@ async def test_a_block_that_only_this_meter_leaves_unanswered_is_given_up() -> N
     assert "11 0201FF00" not in field.asked
 
 
+@on_jumping_loop
 async def test_what_a_meter_has_not_is_bad_and_asked_again_after_an_hour() -> None:
     made = make(refuses={0x02030000})
     field = Field(made, devices=[device(made, read=READS)])
@@ -134,6 +139,7 @@ async def test_what_a_meter_has_not_is_bad_and_asked_again_after_an_hour() -> No
     assert field.driver.counters()["m0"].refused == 1
 
 
+@on_jumping_loop
 async def test_a_short_block_leaves_the_rest_missing() -> None:
     made = make()
     home = household()
@@ -144,6 +150,7 @@ async def test_a_short_block_leaves_the_rest_missing() -> None:
     assert str(found["energy_import.t1"])[0].isdigit()
 
 
+@on_jumping_loop
 async def test_both_editions_on_one_line_are_found_out_and_remembered() -> None:
     old, new = make(1, Edition.E1997), make(0)
     field = Field(old, new)
@@ -159,6 +166,7 @@ async def test_both_editions_on_one_line_are_found_out_and_remembered() -> None:
     assert {name[:2] for name in field.asked} == {"01"}
 
 
+@on_jumping_loop
 async def test_a_silent_meter_is_a_timeout_and_another_ones_answer_is_never_booked() -> None:
     liar = make(1, answers_as="000000000099")
     field = Field(liar, devices=[device(liar)])
@@ -174,6 +182,7 @@ async def test_a_silent_meter_is_a_timeout_and_another_ones_answer_is_never_book
     assert gone.driver.counters()["m0"].timeouts == 2
 
 
+@on_jumping_loop
 async def test_an_echo_and_noise_and_another_meters_frame_are_passed_over() -> None:
     made = make()
     field = Field(made, devices=[device(made, read=["00010000"])])
@@ -182,6 +191,7 @@ async def test_an_echo_and_noise_and_another_meters_frame_are_passed_over() -> N
     assert "energy_import" in await field.poll()
 
 
+@on_jumping_loop
 async def test_a_late_answer_is_thrown_away_and_counted() -> None:
     made = make()
     field = Field(made, devices=[device(made, read=["00010000"])])
@@ -196,6 +206,7 @@ async def test_a_late_answer_is_thrown_away_and_counted() -> None:
     assert field.driver.counters()["m0"].late == 1
 
 
+@on_jumping_loop
 async def test_a_wrong_checksum_yields_nothing() -> None:
     made = make()
 
@@ -211,6 +222,7 @@ async def test_a_wrong_checksum_yields_nothing() -> None:
     assert field.driver.counters()["m0"].checksum == 2
 
 
+@on_jumping_loop
 async def test_two_meters_with_one_address_are_no_device() -> None:
     one, two = make(0), make(1)
     two.address = one.address
@@ -220,6 +232,7 @@ async def test_two_meters_with_one_address_are_no_device() -> None:
         await field.poll()
 
 
+@on_jumping_loop
 async def test_an_answer_in_pieces_comes_together() -> None:
     made = make(most=14)
     field = Field(made, devices=[device(made, read=["0001FF00"])])
@@ -230,12 +243,14 @@ async def test_an_answer_in_pieces_comes_together() -> None:
     assert found == await Field(whole, devices=[device(whole, read=["0001FF00"])]).poll()
 
 
+@on_jumping_loop
 async def test_a_fe_filled_line_of_any_length_is_heard() -> None:
     for preamble in (0, 1, 4, 11):
         made = make(preamble=preamble)
         assert "energy_import" in await Field(made, devices=[device(made, read=["00010000"])]).poll()
 
 
+@on_jumping_loop
 async def test_the_only_meter_may_be_asked_by_the_wildcard_and_its_number_is_noticed() -> None:
     made = make()
     field = Field(made, devices=[device(made, address="AAAAAAAAAAAA", read=["00010000"])])
@@ -248,6 +263,7 @@ async def test_the_only_meter_may_be_asked_by_the_wildcard_and_its_number_is_not
     assert field.settings.memory["m0"].number == other.address
 
 
+@on_jumping_loop
 async def test_a_meter_number_other_than_the_one_demanded_is_refused() -> None:
     made = make()
     field = Field(made, devices=[device(made, identity="000000000042", read=["00010000"])])
@@ -259,6 +275,7 @@ async def test_a_meter_number_other_than_the_one_demanded_is_refused() -> None:
         await field.poll()
 
 
+@on_jumping_loop
 async def test_the_meters_clock_stands_beside_the_gateways() -> None:
     made = make()
     field = Field(made, devices=[device(made, read=["00010000", "00010001", "04000101", "04000102"])])
@@ -268,6 +285,7 @@ async def test_the_meters_clock_stands_beside_the_gateways() -> None:
     assert times["energy_import.s1"] is None
 
 
+@on_jumping_loop
 async def test_a_clock_that_is_wrong_is_flagged_and_nothing_is_rejected_for_it() -> None:
     made = make()
     field = Field(made, devices=[device(made, read=["00010000", "04000101", "04000102"])])
@@ -282,6 +300,7 @@ async def test_a_clock_that_is_wrong_is_flagged_and_nothing_is_rejected_for_it()
     }
 
 
+@on_jumping_loop
 async def test_when_a_meter_falls_silent_in_the_middle_what_it_said_counts() -> None:
     made = make(silent_on={0x02030000})
     field = Field(made, devices=[device(made, read=READS)])
@@ -290,6 +309,7 @@ async def test_when_a_meter_falls_silent_in_the_middle_what_it_said_counts() -> 
     assert found["voltage.l3"] != "bad/no_communication"
 
 
+@on_jumping_loop
 async def test_the_plan_says_what_a_poll_yields_and_longer_intervals_are_polls_of_their_own() -> None:
     made = make()
     field = Field(made, devices=[device(made)])
@@ -320,6 +340,7 @@ def order(value: Any = False, point: str = "m0/relay_state") -> WriteRequest:
     return WriteRequest("w1", point, value, NOW + MINUTE, "operator")
 
 
+@on_jumping_loop
 async def test_a_relay_is_opened_and_looked_at_before_and_after(tmp_path: Path) -> None:
     made = make(relay_open=0x1A, relay_close=0x1C, password="123456")
     field = Field(made, devices=relay(made, tmp_path))
@@ -331,6 +352,7 @@ async def test_a_relay_is_opened_and_looked_at_before_and_after(tmp_path: Path) 
     assert made.commands == [0x1A, 0x1C]
 
 
+@on_jumping_loop
 async def test_a_relay_that_is_too_late_by_the_time_it_was_looked_at_is_not_worked(tmp_path: Path) -> None:
     made = make(relay_open=0x1A, relay_close=0x1C, password="123456")
     field = Field(made, devices=relay(made, tmp_path))
@@ -347,6 +369,7 @@ async def test_a_relay_that_is_too_late_by_the_time_it_was_looked_at_is_not_work
     assert not made.commands
 
 
+@on_jumping_loop
 async def test_a_relay_that_is_not_declared_or_not_granted_is_never_touched(tmp_path: Path) -> None:
     made = make(relay_open=0x1A, relay_close=0x1C, password="123456")
     plain = Field(made, devices=[device(made)])
@@ -370,6 +393,7 @@ async def test_a_relay_that_is_not_declared_or_not_granted_is_never_touched(tmp_
     assert not made.commands
 
 
+@on_jumping_loop
 async def test_the_relay_of_another_meter_than_the_one_demanded_is_never_touched(tmp_path: Path) -> None:
     made = make(relay_open=0x1A, relay_close=0x1C, password="123456")
     stranger = Field(made, devices=relay(made, tmp_path, identity="000000000042"))
@@ -394,6 +418,7 @@ async def test_the_relay_of_another_meter_than_the_one_demanded_is_never_touched
     assert not swapped.commands
 
 
+@on_jumping_loop
 async def test_a_number_that_is_none_proves_no_meter(tmp_path: Path) -> None:
     home = household()
     nameless = Dlt645Meter(
@@ -412,6 +437,7 @@ async def test_a_number_that_is_none_proves_no_meter(tmp_path: Path) -> None:
     assert not nameless.commands
 
 
+@on_jumping_loop
 async def test_a_wrong_password_is_the_meters_refusal(tmp_path: Path) -> None:
     made = make(relay_open=0x1A, relay_close=0x1C, password="654321")
     field = Field(made, devices=relay(made, tmp_path))
@@ -420,6 +446,7 @@ async def test_a_wrong_password_is_the_meters_refusal(tmp_path: Path) -> None:
     assert not made.commands
 
 
+@on_jumping_loop
 async def test_a_command_without_confirmation_is_not_repeated(tmp_path: Path) -> None:
     made = make(relay_open=0x1A, relay_close=0x1C, password="123456")
 
@@ -437,6 +464,7 @@ async def test_a_command_without_confirmation_is_not_repeated(tmp_path: Path) ->
     assert made.commands == [0x1A]
 
 
+@on_jumping_loop
 async def test_a_line_of_2400_baud_waits_for_its_own_characters() -> None:
     made = make()
     table = {"transport": "serial", "path": "/dev/null", "devices": [device(made, read=["00010000"])]}

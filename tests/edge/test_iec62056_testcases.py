@@ -14,6 +14,7 @@ from linli_core.model import Reading, quality_label
 from linli_edge.drivers.iec62056.driver import on_line
 from linli_edge.drivers.iec62056.settings import LinkSettings, parse
 from linli_edge.transport.memory import MemoryTransport
+from linli_sim.jumping_loop import on_jumping_loop
 
 FOLDER = Path(linli_edge.drivers.iec62056.__file__).parent / "testcases"
 CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
@@ -55,6 +56,7 @@ async def poll_all(settings: LinkSettings, transport: MemoryTransport) -> list[d
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+@on_jumping_loop
 async def test_case(case: Path) -> None:
     link = tomllib.loads((case / "config.toml").read_text(encoding="utf-8"))["links"][0]
     wire = case / "wire.txt"

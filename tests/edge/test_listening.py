@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,8 @@ def table(**keys: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kind", ["tcp-listen", "udp-listen"])
-async def test_meters_send_to_a_socket(kind: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+async def test_meters_send_to_a_socket(kind: str, free_port: Callable[[], int]) -> None:
+    port = free_port()
     settings = SPEC.parse(table(transport=kind, port=port), "links[0]")
     message = wrapped(seal(energy(42), TITLE, 1, KEYS, AES))
     async with asyncio.timeout(10), open_link(settings, wall_clock) as driver:

@@ -19,6 +19,7 @@ from linli_edge.drivers.dlms.driver import DlmsDriver
 from linli_edge.drivers.dlms.entrance import Entrance
 from linli_edge.drivers.p1.driver import P1Driver
 from linli_edge.transport.memory import MemoryTransport
+from linli_sim.jumping_loop import on_jumping_loop
 
 FOLDERS = {name: Path(module.__file__ or "").parent for name, module in (
     ("p1", linli_edge.drivers.p1), ("dlms", linli_edge.drivers.dlms)
@@ -84,6 +85,7 @@ async def readings_of(case: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parent.parent.name}-{path.name}")
+@on_jumping_loop
 async def test_case(case: Path) -> None:
     error = case / "error.txt"
     if not error.exists():

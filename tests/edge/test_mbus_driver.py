@@ -22,6 +22,7 @@ from linli_edge.drivers.mbus.driver import MbusDriver
 from linli_edge.drivers.mbus.settings import Address, DeviceSettings, LinkSettings
 from linli_edge.transport.memory import MemoryTransport
 from linli_edge.transport.settings import TcpSettings
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.mbus import slave
 from linli_sim.mbus_meters import SimulatedMeter, make_meters, record
 from linli_sim.mbus_server import MbusServer
@@ -77,6 +78,7 @@ def number(readings: Sequence[Reading], name: str) -> Decimal:
     return value
 
 
+@on_jumping_loop
 async def test_every_kind_of_meter_is_read_by_its_primary_address() -> None:
     community = Community(3)
     async with community.driver(1, 2, 3) as driver:
@@ -91,6 +93,7 @@ async def test_every_kind_of_meter_is_read_by_its_primary_address() -> None:
     assert {reading.device_time for reading in water if reading.point.storage is not None} == {None}
 
 
+@on_jumping_loop
 async def test_counters_rise_and_each_poll_is_a_new_readout() -> None:
     community = Community(3)
     async with community.driver(1, 3) as driver:
@@ -103,6 +106,7 @@ async def test_counters_rise_and_each_poll_is_a_new_readout() -> None:
     assert [meter.repeats for meter in community.slaves] == [0, 0, 0]
 
 
+@on_jumping_loop
 async def test_meters_are_selected_by_their_identity() -> None:
     community = Community(4)
     first, second = (meter.identity for meter in (community.meters[1], community.meters[2]))
@@ -116,6 +120,7 @@ async def test_meters_are_selected_by_their_identity() -> None:
     assert [meter.selected for meter in community.slaves] == [False, True, False, False]
 
 
+@on_jumping_loop
 async def test_a_selection_that_several_meters_answer_is_no_meter() -> None:
     community = Community(4)
     async with community.driver(Secondary("1FFFFFFF"), retries=0) as driver:
@@ -124,6 +129,7 @@ async def test_a_selection_that_several_meters_answer_is_no_meter() -> None:
     assert community.server.bus.collisions
 
 
+@on_jumping_loop
 async def test_a_silent_meter_takes_no_other_with_it() -> None:
     community = Community(2)
     community.slaves[0].silent = True
@@ -137,6 +143,7 @@ async def test_a_silent_meter_takes_no_other_with_it() -> None:
         assert await driver.poll(driver.plan[0])
 
 
+@on_jumping_loop
 async def test_the_plan_learns_the_points_from_the_first_telegram() -> None:
     community = Community(1)
     async with community.driver(1) as driver:
@@ -145,6 +152,7 @@ async def test_the_plan_learns_the_points_from_the_first_telegram() -> None:
         assert driver.plan[0].points == tuple(reading.point for reading in readings)
 
 
+@on_jumping_loop
 async def test_a_swapped_meter_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
     community = Community(2)
     async with community.driver(1) as driver:
@@ -160,6 +168,7 @@ async def test_a_swapped_meter_is_noticed(caplog: pytest.LogCaptureFixture) -> N
     ]
 
 
+@on_jumping_loop
 async def test_a_closed_line_is_told_as_such() -> None:
     transport = MemoryTransport()
     driver = MbusDriver(link(1), Bus(transport, TIMEOUT / SECOND), lambda: NOW)
@@ -182,6 +191,7 @@ def scripted(settings: LinkSettings, *answers: Sequence[bytes]) -> tuple[MbusDri
     return MbusDriver(settings, Bus(transport, TIMEOUT / SECOND), lambda: NOW), transport
 
 
+@on_jumping_loop
 async def test_a_late_answer_is_never_taken_for_the_next_meters() -> None:
     # Both "meters" have one identity and no way to be told apart but the moment: the late one must be thrown away.
     driver, transport = scripted(link(1, 2, retries=0), [ACK], [], [ACK], [energy(2, 222)])
@@ -193,6 +203,7 @@ async def test_a_late_answer_is_never_taken_for_the_next_meters() -> None:
     assert driver.bus.skipped == len(energy(2, 111))
 
 
+@on_jumping_loop
 async def test_what_comes_without_being_asked_is_thrown_away() -> None:
     driver, transport = scripted(link(1), [ACK], [energy(1, 1)], [energy(1, 2)])
     await driver.poll(driver.plan[0])
@@ -200,18 +211,21 @@ async def test_what_comes_without_being_asked_is_thrown_away() -> None:
     assert values(await driver.poll(driver.plan[0])) == {"energy_import": Decimal(2)}
 
 
+@on_jumping_loop
 async def test_a_meter_that_acknowledges_instead_of_answering() -> None:
     driver, _ = scripted(link(1, retries=0), [ACK], [ACK])
     with pytest.raises(ProtocolError, match="acknowledges, but sends no data"):
         await driver.poll(driver.plan[0])
 
 
+@on_jumping_loop
 async def test_noise_instead_of_an_answer() -> None:
     driver, _ = scripted(link(1, retries=0), [ACK], [b"\x00\xff"])
     with pytest.raises(ProtocolError, match="2 bytes came, but no frame"):
         await driver.poll(driver.plan[0])
 
 
+@on_jumping_loop
 async def test_a_babbling_device_is_cut_off() -> None:
     driver, transport = scripted(link(1, retries=0), [ACK], [b"\x00" * 250] * 10)
     with pytest.raises(ProtocolError, match="1250 bytes came, but no frame"):
@@ -219,6 +233,7 @@ async def test_a_babbling_device_is_cut_off() -> None:
     assert await transport.read() == b"\x00" * 250
 
 
+@on_jumping_loop
 async def test_after_a_failure_the_meter_is_reset_so_that_the_frame_count_bits_agree() -> None:
     driver, transport = scripted(link(1, retries=0), [ACK], [energy(1, 1)], [], [ACK], [energy(1, 2)])
     await driver.poll(driver.plan[0])
@@ -234,12 +249,14 @@ async def test_after_a_failure_the_meter_is_reset_so_that_the_frame_count_bits_a
     ]
 
 
+@on_jumping_loop
 async def test_a_meter_that_says_more_and_begins_again_has_one_telegram() -> None:
     driver, transport = scripted(link(1), [ACK], [energy(1, 5, more=True)], [energy(1, 5, more=True)])
     assert values(await driver.poll(driver.plan[0])) == {"energy_import": Decimal(5)}
     assert len(transport.written) == 3
 
 
+@on_jumping_loop
 async def test_a_set_number_of_telegrams_is_read_each_from_the_start() -> None:
     pages = [[ACK], [energy(1, 5)], [energy(1, 6)]]
     driver, transport = scripted(link(1, telegrams=2), *pages, *pages)
@@ -252,6 +269,7 @@ async def test_a_set_number_of_telegrams_is_read_each_from_the_start() -> None:
     assert transport.written[:3] == transport.written[3:]
 
 
+@on_jumping_loop
 async def test_points_of_telegrams_that_did_not_come_are_bad() -> None:
     first = energy(1, 5, more=True)
     second = encode_frame(encode_answer(METER, [record(Measurand.POWER, "W", 0, 7)], address=1))
@@ -263,6 +281,7 @@ async def test_points_of_telegrams_that_did_not_come_are_bad() -> None:
     assert (power_reading.quality, power_reading.reason) == (Quality.BAD, Reason.NO_COMMUNICATION)
 
 
+@on_jumping_loop
 async def test_a_meter_without_end_is_cut_after_32_telegrams() -> None:
     pages = [[energy(1, wh, more=True)] for wh in range(40)]
     driver, transport = scripted(link(1), [ACK], *pages)
@@ -270,6 +289,7 @@ async def test_a_meter_without_end_is_cut_after_32_telegrams() -> None:
     assert len(transport.written) == 33
 
 
+@on_jumping_loop
 async def test_a_meters_refusal_is_its_own_error() -> None:
     driver, _ = scripted(link(1), [ACK], [bytes.fromhex("68040468080170088116")])
     with pytest.raises(DeviceError, match="application busy"):
@@ -285,6 +305,7 @@ def test_the_driver_is_found_by_its_name() -> None:
     ]
 
 
+@on_jumping_loop
 async def test_several_conversations_with_the_same_slave_agree_on_the_frame_count() -> None:
     """A meter's own side: the same bit repeats, the other goes on, a reset begins again."""
     pages = [b"one", b"two"]
@@ -301,6 +322,7 @@ async def test_several_conversations_with_the_same_slave_agree_on_the_frame_coun
     assert (meter.readouts, meter.repeats) == (3, 1)
 
 
+@on_jumping_loop
 async def test_what_becomes_of_each_request_is_counted_on_its_meter() -> None:
     damaged = bytearray(energy(1, 5))
     damaged[20] ^= 1
@@ -333,6 +355,7 @@ async def test_what_becomes_of_each_request_is_counted_on_its_meter() -> None:
     assert driver.counters()["meter-1"].median is not None
 
 
+@on_jumping_loop
 async def test_another_meters_answer_is_foreign_and_the_one_asked_silent() -> None:
     driver, _ = scripted(link(1, retries=0), [b"\xe5"], [energy(7, 10)])
     with pytest.raises(ProtocolError, match="the meter at address 7 answered"):

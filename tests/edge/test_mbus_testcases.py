@@ -15,6 +15,7 @@ from linli_edge.drivers.mbus.bus import Bus
 from linli_edge.drivers.mbus.driver import MbusDriver
 from linli_edge.drivers.mbus.settings import LinkSettings, parse
 from linli_edge.transport.memory import MemoryTransport
+from linli_sim.jumping_loop import on_jumping_loop
 
 FOLDER = Path(linli_edge.drivers.mbus.__file__).parent / "testcases"
 CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
@@ -55,6 +56,7 @@ async def poll_all(settings: LinkSettings, transport: MemoryTransport) -> list[d
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+@on_jumping_loop
 async def test_case(case: Path) -> None:
     link = tomllib.loads((case / "config.toml").read_text(encoding="utf-8"))["links"][0]
     wire = case / "wire.hex"

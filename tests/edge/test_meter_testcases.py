@@ -16,6 +16,7 @@ from linli_core.model import Reading, quality_label
 from linli_edge.driver import Driver, DriverSpec
 from linli_edge.drivers import cjt188, dlt645
 from linli_edge.transport.memory import MemoryTransport
+from linli_sim.jumping_loop import on_jumping_loop
 
 DRIVERS = Path(linli_edge.drivers.__file__).parent
 SPECS: dict[str, DriverSpec] = {"dlt645": dlt645.SPEC, "cjt188": cjt188.SPEC}
@@ -69,6 +70,7 @@ def guest_of(case: Path) -> Callable[[Any], Driver]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parent.parent.name}-{path.name}")
+@on_jumping_loop
 async def test_case(case: Path) -> None:
     wire = case / "wire.hex"
     said, answers = script(wire) if wire.exists() else ([], [])

@@ -17,6 +17,7 @@ from linli_edge.drivers.modbus import SPEC, read_through
 from linli_edge.drivers.modbus.driver import ModbusDriver
 from linli_edge.drivers.modbus.image import SPANS, Absence, Image
 from linli_edge.drivers.modbus.read_through import ReadThrough, ReadThroughSettings
+from linli_sim.jumping_loop import on_jumping_loop, running_loop
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import ModbusServer
 
@@ -82,14 +83,16 @@ async def mbpoll(port: int, *words: str) -> tuple[int, str]:
     program = shutil.which("mbpoll")
     if program is None:
         pytest.skip("mbpoll is not installed: apt-get install mbpoll")
-    process = await asyncio.create_subprocess_exec(
-        program, "-m", "tcp", "-p", str(port), "-0", "-1", *words, "127.0.0.1",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await process.communicate()
+    with running_loop().standing():
+        process = await asyncio.create_subprocess_exec(
+            program, "-m", "tcp", "-p", str(port), "-0", "-1", "-o", "10", *words, "127.0.0.1",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await process.communicate()
     return process.returncode or 0, said.decode()
 
 
+@on_jumping_loop
 async def test_a_foreign_client_reads_what_the_gateway_read() -> None:
     async with served() as (driver, reading, port, server):
         await driver.poll(driver.plan[0])
@@ -108,6 +111,7 @@ async def test_a_foreign_client_reads_what_the_gateway_read() -> None:
         assert reading.counts == {"served": 2, "refused": 1}
 
 
+@on_jumping_loop
 async def test_pymodbus_reads_and_may_not_write() -> None:
     async with served() as (driver, _, port, _), client(port) as foreign:
         await driver.poll(driver.plan[0])
@@ -118,6 +122,7 @@ async def test_pymodbus_reads_and_may_not_write() -> None:
         assert (await foreign.read_holding_registers(65530, count=10, device_id=7)).exception_code == 2
 
 
+@on_jumping_loop
 async def test_what_was_never_read_or_is_too_old_is_no_answer_and_never_a_value() -> None:
     async with served(max_age="100 ms") as (driver, reading, port, server), client(port) as foreign:
         assert (await foreign.read_holding_registers(0, count=1, device_id=7)).exception_code == 11
@@ -132,6 +137,7 @@ async def test_what_was_never_read_or_is_too_old_is_no_answer_and_never_a_value(
         assert reading.answer(7, bytes.fromhex("0300c80001"), late) == bytes.fromhex("830b")
 
 
+@on_jumping_loop
 async def test_clients_are_few_and_come_from_where_they_may() -> None:
     async with served(clients=1) as (_, reading, port, _), client(port):
         assert await hung_up_on(port)
@@ -143,6 +149,7 @@ async def test_clients_are_few_and_come_from_where_they_may() -> None:
 
 
 @pytest.mark.parametrize("patience", ["_COMES_BACK", "_GIVES_WAY"])
+@on_jumping_loop
 async def test_a_connection_that_says_nothing_gives_way(monkeypatch: pytest.MonkeyPatch, patience: str) -> None:
     """A controller that lost its power comes back while the server still holds its old connection."""
     for name in ("_COMES_BACK", "_GIVES_WAY"):
@@ -156,6 +163,7 @@ async def test_a_connection_that_says_nothing_gives_way(monkeypatch: pytest.Monk
             assert reading.counts["turned_away"] == 0
 
 
+@on_jumping_loop
 async def test_of_several_the_one_that_was_silent_for_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_through, "_COMES_BACK", 0.0)
     async with served(clients=2) as (driver, _, port, _):
@@ -163,11 +171,13 @@ async def test_of_several_the_one_that_was_silent_for_longest_gives_way(monkeypa
         async with client(port) as first, client(port) as second:
             for each in (first, second, first):
                 assert (await each.read_holding_registers(0, count=1, device_id=7)).registers == [100]
+                await asyncio.sleep(1)  # of the loop's time
             async with client(port) as third:
                 assert (await third.read_holding_registers(0, count=1, device_id=7)).registers == [100]
                 assert (await first.read_holding_registers(0, count=1, device_id=7)).registers == [100]
 
 
+@on_jumping_loop
 async def test_connections_are_watched_over() -> None:
     async with served() as (_, _, port, _):
         seen: list[int] = []
@@ -184,11 +194,13 @@ async def test_connections_are_watched_over() -> None:
         assert socket.TCP_KEEPIDLE in seen
 
 
+@on_jumping_loop
 async def test_who_speaks_something_else_is_hung_up_on() -> None:
     async with served() as (_, _, port, _):
         assert await hung_up_on(port, b"GET / HTTP/1.1\r\n\r\n")
 
 
+@on_jumping_loop
 async def test_a_port_that_is_taken_ends_nothing() -> None:
     async with served() as (_, _, port, _):
         second = ReadThrough(ReadThroughSettings(port=port), frozenset({1}), Image())

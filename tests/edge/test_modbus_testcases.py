@@ -21,6 +21,7 @@ from linli_edge.drivers.modbus import SPEC
 from linli_edge.drivers.modbus.client import FramedPort
 from linli_edge.drivers.modbus.driver import FRAMINGS, ModbusDriver
 from linli_edge.transport.memory import MemoryTransport
+from linli_sim.jumping_loop import on_jumping_loop
 
 NOW = 1_790_000_000_000_000
 FOLDER = Path(str(files("linli_edge.drivers.modbus")))
@@ -75,6 +76,7 @@ async def outcome(case: Path) -> list[dict[str, Any]] | str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@on_jumping_loop
 async def test_case(case: Path) -> None:
     found = await outcome(case)
     if (case / "error.txt").exists():

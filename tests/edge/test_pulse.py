@@ -16,6 +16,7 @@ from linli_edge.drivers.pulse import SPEC
 from linli_edge.drivers.pulse.driver import PulseDriver
 from linli_edge.drivers.pulse.settings import parse
 from linli_edge.transport.memory import MemoryTransport
+from linli_sim.jumping_loop import on_jumping_loop
 
 FOLDER = Path(linli_edge.drivers.pulse.__file__).parent
 CASES = sorted(path for path in (FOLDER / "testcases").iterdir() if path.is_dir())
@@ -42,6 +43,7 @@ def shown(reading: Reading) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+@on_jumping_loop
 async def test_case(case: Path, tmp_path: Path) -> None:
     (link,) = tomllib.loads((case / "config.toml").read_text(encoding="utf-8"))["links"]
     if "state" in link:
@@ -75,12 +77,14 @@ def table(tmp_path: Path, **device: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("size", [1, 4, 100])
+@on_jumping_loop
 async def test_lines_in_any_pieces(tmp_path: Path, size: int) -> None:
     data = b"1=10\r\nnoise\r\n1: 15\n2=3\n" + b"x" * 300 + b"\n1 20\n1=20\n1=2"
     _, readings = await heard(table(tmp_path), *(data[at : at + size] for at in range(0, len(data), size)))
     assert readings[0].value == Decimal("5.10")
 
 
+@on_jumping_loop
 async def test_counts_go_on_after_a_restart_and_begin_anew_with_a_preset(tmp_path: Path) -> None:
     await heard(table(tmp_path), b"1=10\n")
     _, readings = await heard(table(tmp_path), b"1=30\n1=30\n")
@@ -94,6 +98,7 @@ async def test_counts_go_on_after_a_restart_and_begin_anew_with_a_preset(tmp_pat
     assert (readings[0].value, readings[0].quality) == (Decimal("7.52"), Quality.GOOD)
 
 
+@on_jumping_loop
 async def test_pulses_one_by_one(tmp_path: Path) -> None:
     given = table(tmp_path, debounce="30 ms") | {"reports": "pulses"}
     _, readings = await heard(given, b"1\n1\n1\n")
@@ -103,12 +108,14 @@ async def test_pulses_one_by_one(tmp_path: Path) -> None:
     assert readings[0].value == Decimal("5.02")
 
 
+@on_jumping_loop
 async def test_what_cannot_be_is_refused_and_counted(tmp_path: Path) -> None:
     driver, readings = await heard(table(tmp_path, wrap="16 bit"), b"1=70000\n1=10\n1=70000\nhello\n")
     assert readings[0].value == Decimal("5.00")
     assert (driver.counters()["m"].malformed, driver.unknown) == (2, 1)
 
 
+@on_jumping_loop
 async def test_a_line_with_noise_in_its_count_is_none(tmp_path: Path) -> None:
     driver, readings = await heard(table(tmp_path), b"1=12345\n1=12?45\n1=12346\n1=12346\n")
     assert driver.unknown == 1

@@ -21,6 +21,7 @@ from linli_edge.transport.port_name import find_port, plugged_in, what_there_is
 from linli_edge.transport.serial_line import Line, SerialTransport
 from linli_edge.transport.settings import SerialSettings, TcpSettings, read_transport
 from linli_edge.transport.tcp import Habits, TcpTransport
+from linli_sim.jumping_loop import on_jumping_loop
 
 
 @asynccontextmanager
@@ -77,6 +78,7 @@ class TestHangingUp:
         async with server:
             yield server.sockets[0].getsockname()[1]
 
+    @on_jumping_loop
     async def test_the_next_write_connects_again(self) -> None:
         async with self.server() as port, TcpTransport("127.0.0.1", port, habits=Habits(hangs_up=True)) as transport:
             for word in (b"one", b"two", b"three"):
@@ -84,6 +86,7 @@ class TestHangingUp:
                 assert await transport.read() == word
             assert transport.habits.hangs_up
 
+    @on_jumping_loop
     async def test_a_closed_end_that_was_read_is_opened_again_too(self) -> None:
         async with self.server() as port, TcpTransport("127.0.0.1", port) as transport:
             await transport.write(b"one")
@@ -92,6 +95,7 @@ class TestHangingUp:
             await transport.write(b"two")
             assert await transport.read() == b"two"
 
+    @on_jumping_loop
     async def test_one_that_stays_is_not_waited_for_again(self) -> None:
         async with echo_server() as port:
             habits = Habits(hangs_up=True)
@@ -101,6 +105,7 @@ class TestHangingUp:
                     assert await transport.read() == word
             assert not habits.hangs_up
 
+    @on_jumping_loop
     async def test_one_that_closes_without_an_answer_is_closed(self) -> None:
         async with echo_server() as port, TcpTransport("127.0.0.1", port) as transport:
             await transport.write(b"!")

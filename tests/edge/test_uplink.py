@@ -20,6 +20,7 @@ from linli_core.wire.topics import Channel, parse_topic, topic
 from linli_edge.outbox import Message, Outbox, OutboxLimits, StoredMessage
 from linli_edge.outbox.message import URGENT
 from linli_edge.uplink import Uplink, UplinkSettings, kernel_clock_state
+from linli_sim.processes import free_port
 from linli_sim.waiting import eventually
 
 GATEWAY = "gw-test"
@@ -39,9 +40,7 @@ class Broker:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.up = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
 

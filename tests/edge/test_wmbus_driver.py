@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -34,6 +33,7 @@ from linli_edge.drivers.wmbus.memory import Memory
 from linli_edge.drivers.wmbus.settings import LinkSettings
 from linli_edge.drivers.wmbus.source import lines
 from linli_edge.transport.memory import MemoryTransport
+from linli_sim.processes import free_port
 from linli_sim.waiting import eventually
 
 
@@ -433,9 +433,7 @@ def test_a_pattern_matches_any_meter_of_a_maker() -> None:
 
 async def test_messages_of_a_real_broker(tmp_path: Path) -> None:
     program = "import sys; from linli_broker.cli import main; sys.exit(main())"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     broker = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, "serve", "--engine", "embedded"),
         *("--listen", f"127.0.0.1:{port}", "--data", str(tmp_path)),

@@ -78,7 +78,7 @@ class Basement:
                 async def connected() -> bool:
                     return self.relay.state().state != "down"
 
-                await eventually(connected, "the relay at the broker", 20.0)
+                await eventually(connected, "the relay at the broker")
                 yield
                 running.cancel()
 
@@ -99,7 +99,7 @@ class Basement:
             taken = await self.taken()
             return taken if len(taken) >= count else []
 
-        return await eventually(enough, f"{count} records of the node in the gateway's log", 20.0)
+        return await eventually(enough, f"{count} records of the node in the gateway's log")
 
     async def events(self, kind: str) -> list[dict[str, Any]]:
         """Return the data of the events of a kind."""
@@ -113,7 +113,7 @@ class Basement:
             events = await self.events(kind)
             return events[0] if events else {}
 
-        return await eventually(told, kind, 20.0)
+        return await eventually(told, kind)
 
 
 def _config(port: int, **more: Any) -> dict[str, Any]:
@@ -166,7 +166,7 @@ async def test_a_month_without_the_broker_costs_the_oldest_and_they_are_named(
             status = json.loads((tmp_path / "nodes.json").read_bytes())["nodes"]["node-1"]["marks"]
             return bool(sum(status.values()) > nights)
 
-        await eventually(delivered, "what the node has kept is in the gateway's log", 20.0)
+        await eventually(delivered, "what the node has kept is in the gateway's log")
         end = await node.end()
         taken, (gap,), bodies = await basement.taken(), await basement.events("linli.node.gap"), await basement.bodies()
     # Each number once and in order; those that are missing are the oldest of the month, and are named.
@@ -317,9 +317,9 @@ async def test_a_battery_node_takes_a_new_program_in_its_times_awake_and_none_of
         shutil.rmtree(offered)
         shutil.copytree(_built(tmp_path, "desktop", 3), offered)
         await node.tell("nights 1")
-        assert await asyncio.wait_for(node.wait(), 30) == RESTART
+        assert await node.wait() == RESTART
         await node.start()
-        await eventually(proven, "the new program has reached the gateway", 20.0)
+        await eventually(proven, "the new program has reached the gateway")
         await node.end()
         taken = await basement.taken()
     assert slot()["number"] == 3

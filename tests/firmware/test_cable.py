@@ -32,7 +32,7 @@ from linli_sim.nodes.local_broker import local_broker
 from linli_sim.nodes.plugged import PluggedBoard, impatient
 from linli_sim.nodes.vm import NoMachine, unix
 from linli_sim.processes import free_port, free_ports
-from linli_sim.waiting import eventually
+from linli_sim.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.system
 
@@ -365,7 +365,7 @@ def _on_paper(page: Path) -> str:
 def _shown(port: int, sent: bytes | None = None) -> bool:
     """Tell whether a page answers well."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", sent, timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", sent, timeout=PATIENCE) as answer:
             return bool(answer.status == HTTPStatus.OK)
     except OSError:
         return False
@@ -407,7 +407,7 @@ async def test_a_board_becomes_with_a_phone_and_its_label_what_it_becomes_by_the
         assert main(["node", "provision", "door-1", *provisioning, "--file", str(tmp_path / "door-1.linli")]) == 0
         given = (tmp_path / "door-1.linli").read_text()
         sent = urllib.parse.urlencode({"node": "", "ssid": "", "host": "", "bundle": given, "kind": "", "pin": ""})
-        await eventually(lambda: asyncio.to_thread(_shown, page), "the page of the first start", 20.0)
+        await eventually(lambda: asyncio.to_thread(_shown, page), "the page of the first start")
         assert await asyncio.to_thread(_shown, page, sent.encode())
         board.until(b"radio: closed")
         # It has started again, by itself, as a node.

@@ -16,7 +16,7 @@ from linli_edge.timekeeping import wall_clock
 from linli_sim.nodes.node import SimNode
 from linli_sim.nodes.vm import Machine
 from linli_sim.rig import Rig
-from linli_sim.waiting import eventually
+from linli_sim.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.system
 
@@ -56,7 +56,7 @@ class Hall:
             listed = await self.rig.get("/alarms", active="true")
             return next((alarm["id"] for alarm in listed if (alarm["rule"], alarm["state"]) == (RULE, state)), 0)
 
-        return await eventually(found, f"{RULE} {state}", 20.0)
+        return await eventually(found, f"{RULE} {state}")
 
     async def act(self, alarm: int, what: str) -> None:
         """Acknowledge or reset as somebody at the platform."""
@@ -65,7 +65,7 @@ class Hall:
             data=json.dumps({"actor": "li", "comment": "on my way"}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=10).close())
+        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=PATIENCE).close())
 
     async def heard(self) -> list[tuple[str, str, int]]:
         """Return what the stopped gateway has on record of calls that were heard: door, who, which."""
@@ -82,7 +82,7 @@ async def _again_and_no_other(hall: Hall) -> None:
     async with aiomqtt.Client("127.0.0.1", hall.rig.port) as client:
         await client.subscribe("node/help-1/telemetry", qos=1)
         await hall.node.tell("pass 11")
-        message = await asyncio.wait_for(anext(aiter(client.messages)), 20)
+        message = await anext(aiter(client.messages))
         assert isinstance(message.payload, bytes)
         again = json.loads(message.payload)[0]
         assert again["vb"] is True
@@ -131,7 +131,7 @@ async def _heard_while_the_node_is_off(hall: Hall) -> None:
     async def noted() -> bool:
         return hall.rig.gateway.log.read_text().count("has heard its call") == 1
 
-    await eventually(noted, "the gateway has noted that the call was heard", 20.0)
+    await eventually(noted, "the gateway has noted that the call was heard")
     await hall.node.start()
     await hall.node.until("confirmed")
     await hall.alarm("latched_acknowledged")

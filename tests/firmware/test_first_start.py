@@ -18,7 +18,7 @@ import pytest_asyncio
 from linli_edge.nodes import passphrase
 from linli_sim.nodes.vm import FIRMWARE, Machine, environment, unix
 from linli_sim.processes import free_port
-from linli_sim.waiting import eventually
+from linli_sim.waiting import PATIENCE, eventually
 
 PASSPHRASE = passphrase.fresh()
 FILLED = {
@@ -33,7 +33,7 @@ Asked = tuple[int, dict[str, str], str]
 
 
 def _ask(port: int, method: str, path: str = "/", fields: dict[str, str] | bytes = b"", lang: str = "en") -> Asked:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     body = fields if isinstance(fields, bytes) else urllib.parse.urlencode(fields).encode()
     connection.request(method, path, body or None, {"Accept-Language": lang})
     answer = connection.getresponse()
@@ -72,7 +72,7 @@ class Board:
             except OSError:
                 return False
 
-        await eventually(there, "the page of the first start", 20.0)
+        await eventually(there, "the page of the first start")
 
     async def end(self) -> str:
         """Return what it said, once it is over."""

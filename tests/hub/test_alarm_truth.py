@@ -5,7 +5,6 @@ from collections import Counter
 from functools import cache
 
 import numpy as np
-import pytest
 
 from linli_core.instant import DAY, SECOND
 from linli_platform.alarms import load_rules
@@ -41,7 +40,6 @@ def lived() -> Outcome:
     return run(rules, planted(), days=DAYS, buildings=1, dwellings=6, seed=3, rooms=1, step=30 * SECOND)
 
 
-@pytest.mark.timeout(300)
 def test_all_that_was_planted_is_found_in_time() -> None:
     outcome = lived()
     figures = outcome.as_dict()

@@ -18,7 +18,7 @@ from linli_sim.processes import command
 from linli_sim.rig import Rig
 from linli_sim.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.system
 
 HOSTILE = "gw-hostile"
 EPOCH = "e1"

@@ -13,7 +13,7 @@ from linli_sim.compiled import NotBuilt
 from linli_sim.faults.preload import Preload
 from linli_sim.rig import Rig
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 TOLERANCE = 2 * SECOND
 

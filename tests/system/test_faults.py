@@ -11,7 +11,7 @@ import pytest
 from linli_sim.compiled import NotBuilt
 from linli_sim.faults.preload import Preload
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import pytest
 
 from linli_sim.rig import Rig
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 FLOW = 150
 """Readings that must pass between two kills."""

@@ -11,7 +11,7 @@ from linli_core.wire.topics import Channel, topic
 from linli_sim.rig import GATEWAY, Rig
 from linli_sim.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 BACKLOG = 600
 """Messages that pile up: more than the sender's window, so that it takes several rounds to drain."""
@@ -75,7 +75,7 @@ async def test_a_gateway_that_polls_on_without_a_broker_catches_up_by_itself(rig
     async def caught_up() -> bool:
         return await rig.stored() >= away.readings
 
-    await eventually(caught_up, "everything logged during the outage in the store", 60)
+    await eventually(caught_up, "everything logged during the outage in the store")
     audit = await rig.settle()
     assert audit.polled >= away.readings
     assert (audit.lost, audit.doubled, audit.unknown) == (0, 0, 0), audit.examples
@@ -87,7 +87,7 @@ async def test_after_an_outage_everything_arrives_live_first_and_the_backlog_in_
     await rig.broker.kill()
     await rig.platform.stop()
     next_before = rig.log_head().next_seq
-    await rig.until_logged(BACKLOG, limit=60)
+    await rig.until_logged(BACKLOG)
 
     # Without its memory the broker brings no ack of before: nothing may move until the platform has spoken.
     rig.forget_broker()
@@ -95,8 +95,8 @@ async def test_after_an_outage_everything_arrives_live_first_and_the_backlog_in_
     observer = Observer(rig.port)
     async with asyncio.TaskGroup() as group:
         group.create_task(observer.listen(), name="observer")
-        await asyncio.wait_for(observer.listening.wait(), 10)
-        await asyncio.wait_for(observer.back.wait(), 60)
+        await observer.listening.wait()
+        await observer.back.wait()
         await rig.until_logged(LIVE)
         assert observer.seqs == []
         await rig.start_platform()

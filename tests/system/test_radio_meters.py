@@ -8,7 +8,7 @@ from linli_sim.rig import GATEWAY, Rig
 from linli_sim.waiting import eventually
 from linli_sim.wmbus_meters import Protection, make_radio_meters
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 METERS = 9
 WRONG = 2
@@ -43,7 +43,7 @@ async def test_what_meters_send_is_stored_and_nothing_else(rig: Rig) -> None:
         latest: dict[str, Any] = await rig.get("/latest", gateway=GATEWAY, limit=10_000)
         return latest if latest.keys() >= expected else None
 
-    latest = await eventually(complete, f"{len(expected)} registers in the store", 60)
+    latest = await eventually(complete, f"{len(expected)} registers in the store")
     assert latest is not None
     starts = {number: meter.volume.start for number, meter in enumerate(make_radio_meters(METERS, 7, 0))}
     for number, start in starts.items():
@@ -62,7 +62,7 @@ async def test_what_meters_send_is_stored_and_nothing_else(rig: Rig) -> None:
         ready = units["absent"]["timeouts"] and units[f"meter-{WRONG}"]["malformed"] and "absent" in link["silent"]
         return units if ready else None
 
-    units = await eventually(counted, "the silent meter and the wrong key in the status", 60)
+    units = await eventually(counted, "the silent meter and the wrong key in the status")
     assert units is not None
     assert units["meter-1"]["answers"] > 0
     assert units[f"meter-{WRONG}"]["answers"] == 0

@@ -15,7 +15,7 @@ from linli_sim.vectors.mbus_expectations import ExpectedReading, expected_readin
 from linli_sim.vectors.mbus_recordings import load
 from linli_sim.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.vectors, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.vectors]
 
 
 def links(port: int, meters: list[ReplayedMeter]) -> str:
@@ -59,7 +59,7 @@ async def test_what_is_stored_is_what_was_recorded(rig: Rig, vectors: Path) -> N
         mapped = {name: row for name, row in latest.items() if f"/{UNMAPPED}" not in name}
         return mapped if mapped.keys() >= expected.keys() else None
 
-    latest = await eventually(complete, f"{len(expected)} points in the store", 60)
+    latest = await eventually(complete, f"{len(expected)} points in the store")
     assert latest is not None
     assert len(meters) > 30
     assert latest.keys() == expected.keys()

@@ -12,7 +12,7 @@ from linli_sim.processes import command
 from linli_sim.rig import GATEWAY, Rig
 from linli_sim.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.system
 
 
 async def test_swap_and_boundary_reach_the_platform(rig: Rig) -> None:
@@ -48,6 +48,6 @@ async def test_swap_and_boundary_reach_the_platform(rig: Rig) -> None:
         found: list[dict[str, Any]] = await rig.get("/billing", gateway=GATEWAY, device="meter-1", **{"from": "-5min"})
         return [line for line in found if (line["point"], line["boundary"]) == ("meter-1/energy_import.l3", boundary)]
 
-    (line,) = await eventually(billed, "a boundary at the platform", 90)
+    (line,) = await eventually(billed, "a boundary at the platform")
     assert (line["mark"], line["value"] > 0) == ("exact", True)
     assert 0 <= line["late_s"] <= 5

@@ -11,7 +11,7 @@ from linli_sim.processes import command
 from linli_sim.rig import Rig
 from linli_sim.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.system
 
 FLOW = 100
 
@@ -60,7 +60,7 @@ async def test_after_a_restore_of_an_older_backup_the_gateways_bring_the_rest(tm
         async def caught_up() -> bool:
             return await rig.stored() >= held
 
-        await eventually(caught_up, "what was stored after the backup is there again", 30)
+        await eventually(caught_up, "what was stored after the backup is there again")
         audit = await rig.settle()
         assert (audit.lost, audit.doubled, audit.unknown) == (0, 0, 0), audit.examples
         assert audit.loss_ledger == []

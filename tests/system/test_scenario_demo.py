@@ -25,7 +25,6 @@ NOW = 1_795_000_000 * SECOND
 RULES = load_rules(packs=pack_names())
 
 
-@pytest.mark.timeout(120)
 def test_a_person_trapped_is_an_alarm_on_the_platform(tmp_path: Path) -> None:
     asked = [command("linli-sim"), "demo", "--scenario", "trapped", "--for", "12", "--json", "--data", str(tmp_path)]
     environment = {**os.environ, "LINLI_VECTORS": str(tmp_path / "none")}

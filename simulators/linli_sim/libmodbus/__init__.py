@@ -12,14 +12,12 @@ from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from linli_core.errors import LinliError
 from linli_sim.compiled import NotBuilt, compiled
 from linli_sim.modbus_registers import Unit
-
-_LIMIT: Final = 10.0
-"""Seconds for the slave to start, and to take a command."""
+from linli_sim.waiting import PATIENCE
 
 
 def slave_program(cache: Path | None = None) -> Path:
@@ -121,5 +119,5 @@ class LibmodbusSlave:
     async def _line(self) -> str:
         assert self._process is not None
         assert self._process.stdout is not None
-        async with asyncio.timeout(_LIMIT):
+        async with asyncio.timeout(PATIENCE):
             return (await self._process.stdout.readline()).decode().strip()

@@ -23,6 +23,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Self
 
 from linli_sim.nodes.vm import CheckFailed, part, unix
+from linli_sim.waiting import PATIENCE
 
 _DESKTOP: Final = part("desktop")
 _RAW: Final = b"raw REPL; CTRL-B to exit\r\n"
@@ -30,7 +31,6 @@ _FRIENDLY: Final = b">>> "
 _CTRL_A: Final = b"\x01"
 _CTRL_C: Final = b"\x03"
 _LOCAL_FLAGS: Final = 3
-_LIMIT_S: Final = 30.0
 _KEPT_S: Final = 1.0
 _UNREAD_S: Final = 0.2
 _BLANK: Final = b"ESP-ROM:esp32c3-api1-20210207\r\ninvalid header: 0xffffffff\r\n"
@@ -267,7 +267,7 @@ class PluggedBoard:
     def until(self, words: bytes, *, after: int = 0) -> None:
         """Return once it has said something more often than so; raise :class:`CheckFailed` if it does not."""
         with self._news:
-            if not self._news.wait_for(lambda: self.said.count(words) > after, _LIMIT_S):
+            if not self._news.wait_for(lambda: self.said.count(words) > after, PATIENCE):
                 raise CheckFailed(f"the board did not say {words!r}: {bytes(self.said[-400:])!r}")
 
     def files(self) -> dict[str, Any]:

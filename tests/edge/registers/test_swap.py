@@ -159,7 +159,7 @@ async def test_the_command_hands_it_over_and_a_gateway_that_starts_later_records
             await keeping.look()
             await asyncio.sleep(0)
 
-    await asyncio.wait_for(recorded(), 30)
+    await recorded()
     rest = (await process.stdout.read()).decode()
     assert await process.wait() == 0
     assert "正向有功电能 (energy_import): 5000000 Wh" in rest
