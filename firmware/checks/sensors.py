@@ -14,7 +14,10 @@ _unhex = binascii.unhexlify
 
 
 class Bus:
-    """Plays a list of ``[what was written, what is answered]``; ``null`` is a bus on which nobody answers."""
+    """Plays a list of ``[what was written, what is answered]``.
+
+    ``null`` is a bus on which nobody answers, ``low`` one whose clock is held low.
+    """
 
     def __init__(self, script):
         self._script = list(script)
@@ -27,8 +30,8 @@ class Bus:
         expected, answer = self._script.pop(0)
         if expected != written:
             self.wrong.append("wrote " + written + ", expected " + expected)
-        if answer is None:
-            raise OSError(116)
+        if answer is None or answer == "low":
+            raise OSError(19 if answer is None else 116)
         return _unhex(answer)
 
     def writeto(self, address, data):

@@ -73,7 +73,9 @@ def test_one_that_fails_for_long_is_opened_ever_more_rarely(tmp_path: Path, unix
     steps = [[900, short], *([seconds, {}] for pause in pauses for seconds in (pause - 1, 1))]
     # Well for once, and it is tried at once again.
     steps += [[1, {"answers": WELL}], [1, short], [29, {}], [1, {}]]
-    told = _live(unix_port, tmp_path, steps)["told"]
+    found = _live(unix_port, tmp_path, steps)
+    told = found["told"]
+    assert "sht4x does not answer rightly: the I2C bus is held low" in found["said"]
     assert [place for place, said in enumerate(_first(told)) if said == GOOD] == [len(told) - 4]
     assert [opened for _, opened in told] == [1, *[0, 1] * len(pauses), 0, 1, 0, 1]
 

@@ -147,6 +147,43 @@ async def test_mistakes_are_told_and_no_secret_is(board: Board) -> None:
     assert not (board.folder / "keys").exists()
 
 
+async def test_mistakes_are_told_in_chinese_and_what_was_written_stays_as_it_is(board: Board) -> None:
+    bundle = json.dumps({
+        "power": "solar", "interval": 0, "gateway": {"tls": "one of to"}, "actions": {}, "sensor": 1,
+        "sensors": [{"kind": "rope"}, {"pin": 4}, {"kind": "leak_rope", "pin": 3}],
+    })  # fmt: skip
+    fields = {"node": "a to b", "host": "10.0.0.1", "ssid": "x" * 33, "bundle": bundle}
+    status, _, text = await board.ask("POST", "/", fields, "zh")
+    assert status == 422
+    told = html.unescape(text).split("没有保存。请改正：\n")[1].split("</div>")[0].splitlines()
+    for line in (
+        'node: 写的是 "a to b"；应写 小写字母、数字和连字符，最多 63 个',
+        'power: 写的是 "solar"；应写 其中之一：battery, mains',
+        "interval: 写的是 0；应写 整数，范围 1–86400",
+        'gateway.tls: 写的是 "one of to"；应写 true 或 false',
+        "actions: 写的是 {}；应写 列表，项数 0–16",
+        "sensors[2].power: 缺少，请补上",
+    ):
+        assert line in told
+    for begins in (
+        "sensor: 没有这一项；可用的有 actions, ",
+        'sensors[0].kind: 写的是 "rope"；应写 其中之一：ads1115, ',
+        "sensors[1].kind: 没有写；应写 其中之一：ads1115, ",
+        'wifi[0].ssid: 写的是 "xxx',
+    ):
+        assert any(line.startswith(begins) for line in told), begins
+    assert any(line.endswith("应写 文本，字符数 1–32") for line in told)
+    relay = {"power": "battery", "actions": [{"kind": "relay", "pin": 8, "when": "door_open"}]}
+    _, _, text = await board.ask("POST", "/", {**FILLED, "bundle": json.dumps(relay)}, "zh")
+    line = 'actions[0].kind: 写的是 "relay"（用电池）；应写 "power": "mains"（节点休眠时继电器会释放）'
+    assert line in html.unescape(text)
+    for sent, told_of in (
+        ({**FILLED, "bundle": "{"}, "the provisioning: 无法读取；请重新生成：linli-edge node provision"),
+        (b"%", "发送的内容无法读取"),
+    ):
+        assert told_of in (await board.ask("POST", "/", sent, "zh"))[2]
+
+
 async def test_a_pin_that_this_board_has_not_is_told_before_anything_is_written(board: Board) -> None:
     status, _, text = await board.ask("POST", "/", {**FILLED, "pin": "30"})
     assert status == 422

@@ -94,6 +94,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[list[Any]], Any]] = {
         [["temperature", "Cel", [2500, 2]], ["relative_humidity", "%RH", [5000, 2]]],
     ),
     "sht3x damaged": ("sht3x", I2C, [["w44:2400", ""], ["r44:6", "666600800000"]], "malformed_answer"),
+    "sht3x whose clock is shorted to ground": ("sht3x", I2C, [["w44:2400", "low"]], "no_communication"),
     "sht3x nobody": ("sht3x", {**I2C, "address": 0x45}, [["w45:2400", None]], "no_communication"),
     "sht4x": (
         "sht4x", I2C, [["w44:fd", ""], ["r44:6", _words(0x6666, 0xFFFF)]],

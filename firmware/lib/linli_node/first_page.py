@@ -47,6 +47,34 @@ _TEXTS = {
         "secret": "此处不显示原文，请重新填写",
     },
 }
+_CHINESE = (
+    ("cannot be read; write it again with: ", "无法读取；请重新生成："),
+    ("no JSON; write it again with: ", "不是 JSON；请重新生成："),
+    ("no JSON object; write it again with: ", "不是 JSON 对象；请重新生成："),
+    ("unknown key; known here: ", "没有这一项；可用的有 "),
+    ("unknown; known here: ", "没有这一项；可用的有 "),
+    ("missing; add it", "缺少，请补上"),
+    ("found nothing", "没有写"),
+    ("found ", "写的是 "),
+    ("; write ", "；应写 "),
+    ("lower case, digits and hyphens, 63 at most", "小写字母、数字和连字符，最多 63 个"),
+    ("true or false", "true 或 false"),
+    ("an object", "一个对象"),
+    ("one of ", "其中之一："),
+    ("a list of ", "列表，项数 "),
+    ("a text of ", "文本，字符数 "),
+    ("a whole number from ", "整数，范围 "),
+    ("a number from ", "数，范围 "),
+    (" objects", ""),
+    (" characters", ""),
+    (" to ", "–"),
+    (": it draws 15 mA all the time", "（它一直耗电 15 mA）"),
+    (": a relay lets go while the node sleeps", "（节点休眠时继电器会释放）"),
+    ("what was sent cannot be read", "发送的内容无法读取"),
+    ("more than ", "发送的内容超过 "),
+    (" bytes were sent", " 字节"),
+)
+"""What a mistake is told with, word by word: what checks a configuration speaks English, to save a board's flash."""
 _STYLE = (
     "body{font:17px/1.5 sans-serif;margin:0 auto;max-width:30em;padding:1em}"
     "label{display:block;margin:.8em 0 .2em}"
@@ -60,6 +88,19 @@ _SCRIPT = "f.onchange=function(){var r=new FileReader();r.onload=function(){b.va
 def language(header):
     """Return ``zh`` where a browser asks for it first, else ``en``."""
     return "zh" if header.strip().lower().startswith("zh") else "en"
+
+
+def _translated(line):
+    """Return a mistake in Chinese; what somebody wrote stays as it is."""
+    place, colon, rest = line.partition(": ")
+    if not colon:
+        place, rest = "", line
+    kept, end = "", rest.rfind("; write ")
+    if rest.startswith("found ") and not rest.startswith("found nothing") and end > 0:
+        kept, rest = rest[6:end].replace(" on a battery", "（用电池）"), "found \x00" + rest[end:]
+    for english, chinese in _CHINESE:
+        rest = rest.replace(english, chinese)
+    return place + colon + rest.replace("\x00", kept)
 
 
 def _escaped(text):
@@ -80,13 +121,10 @@ def page(lang, problems=(), kept=None, *, is_there=False):
     yield '<meta name="viewport" content="width=device-width"><title>' + texts["title"] + "</title>"
     yield "<style>" + _STYLE + "</style><h1>" + texts["title"] + "</h1>"
     if problems:
-        yield (
-            '<div class="wrong" role="alert">'
-            + texts["there" if is_there else "wrong"]
-            + "\n"
-            + _escaped("\n".join(problems))
-            + "</div>"
-        )
+        yield '<div class="wrong" role="alert">' + texts["there" if is_there else "wrong"]
+        for line in problems:
+            yield "\n" + _escaped(_translated(line) if lang == "zh" else line)
+        yield "</div>"
     yield '<form method="post" action="/">'
     for name, kind in (("node", "text"), ("ssid", "text"), ("password", "password"), ("host", "text")):
         shown = "" if kind == "password" else _escaped(kept.get(name, ""))

@@ -47,6 +47,9 @@ SAID = [
     ("update 5 is no newer than 5, which runs", "5"),
     ("the update is for rp2; this is esp32c3", "esp32c3"),
     ("nothing answers at address 0x44", "0x44"),
+    ("the module refuses (code 2)", "2"),
+    ("it says 173169, which it cannot measure", ""),
+    ("pzem004t does not answer rightly: nothing in time", ""),
     ("the broker closed the connection: is this node's key known there?", "--keys"),
     ("the battery cannot be measured: ESP_ERR_TIMEOUT", "GPIO4"),
     ("leak_rope cannot be made: invalid pin", "leak_rope"),
@@ -58,6 +61,7 @@ SAID = [
 @pytest.mark.parametrize(("said", "named"), SAID)
 def test_an_explanation_names_what_it_is_about(said: str, named: str) -> None:
     for lang in LANGUAGES:
+        assert explained(said, lang)
         assert named in explained(said, lang)
     assert explained("something else", "zh") == ""
 

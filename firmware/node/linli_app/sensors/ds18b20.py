@@ -55,7 +55,10 @@ class Ds18b20:
         self._begun_at = None
         self._select(_READ)
         data = bytes(self._bus.read(9))
-        # A short to ground reads as nine zeros, whose checksum is right: the configuration byte is never zero.
+        # A short to ground reads as nine zeros, whose checksum is right.
+        if not any(data):
+            raise SensorError("it says nothing but zeros", "malformed_answer")
+        # The configuration byte is never zero.
         if crc_reflected(data, 0x8C, 0) or not data[4]:
             raise SensorError("the probe's answer has a wrong checksum", "malformed_answer")
         raw = data[0] | data[1] << 8

@@ -7,6 +7,8 @@ from linli_node.crc import crc8
 from linli_node.errors import SensorError
 
 _FULL = 65535
+_TIMED_OUT = (110, 116)
+"""What a port says where somebody holds the clock low: Linux and the RP2040, an ESP32."""
 
 
 class _Device:
@@ -19,12 +21,16 @@ class _Device:
         """Measure and return; what the bus does not do is told as a sensor that does not answer."""
         try:
             return await self._measure()
-        except OSError:
+        except OSError as exc:
+            if exc.args and exc.args[0] in _TIMED_OUT:
+                raise SensorError("the I2C bus is held low", "no_communication") from None
             raise SensorError("nothing answers at address " + hex(self._address), "no_communication") from None
 
     def _words(self, count):
         """Return 16-bit words, each followed by Sensirion's checksum (polynomial 0x31, start 0xFF)."""
         data = bytes(self._bus.readfrom(self._address, 3 * count))
+        if not any(data):
+            raise SensorError("it says nothing but zeros", "malformed_answer")
         words = []
         for place in range(0, 3 * count, 3):
             if crc8(data[place : place + 2], 0x31, 0xFF) != data[place + 2]:
