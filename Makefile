@@ -9,7 +9,7 @@ HOURS ?= 8
 STEADY ?= 60
 MINUTES ?= 10
 EVERY ?= 1
-WORKERS ?= 2
+WORKERS ?= 3
 CUTS ?= 500
 
 # Some images ask Python to keep nothing compiled: every process of the tests would compile Linli anew, for 2 s each.
@@ -42,7 +42,7 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 demo: setup
 	$(BIN)/linli-sim demo
 
-# Half of the suite waits (for lines at 2400 baud, brokers, restarts): two processes take 8 minutes, one takes 15.
+# Half of the suite waits (for lines at 2400 baud, brokers, restarts), so three processes keep two processors busy.
 test: setup
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
