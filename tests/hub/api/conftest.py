@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -91,12 +93,29 @@ class Site:
         await self.alarms.settled()
 
 
+@functools.cache
+def _as_new() -> dict[str, bytes]:
+    """What a platform's files hold when it is started for the first time: made once, as it takes as long as a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        registry, store = Path(folder, "registry.sqlite"), Path(folder, "store.duckdb")
+        with Registry(registry), DuckDBStore(store):
+            pass
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def _begin(folder: Path) -> None:
+    for name, content in _as_new().items():
+        if not (path := folder / name).exists():
+            path.write_bytes(content)
+
+
 @asynccontextmanager
 async def open_site(
     folder: Path, clock: Callable[[], Instant], *, token: str | None = None, rules: list[Rule] | None = None
 ) -> AsyncIterator[Site]:
     """Open a platform's parts on a folder, with the alarm service running."""
     chosen = load_rules() if rules is None else rules
+    _begin(folder)
     with Registry(folder / "registry.sqlite") as registry, DuckDBStore(folder / "store.duckdb") as store:
         async with AlarmService(registry, store, chosen, clock) as alarms:
             live = LiveFeed(shown, clock, join=0.01)

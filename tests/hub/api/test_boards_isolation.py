@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
@@ -95,9 +96,15 @@ async def _asking(folder: Path, *names: str) -> AsyncIterator[httpx.AsyncClient]
             yield client
 
 
+@cache
+def _dashboard(name: str) -> dict[str, Any]:
+    (found,) = (each.dashboard for each in made(board for board in BOARDS if board.name == name) if each.lang == "en")
+    return found
+
+
 def _queries(board: Board, chosen: Variables) -> Iterator[str]:
     """Yield all that Grafana asks for a board, its choices and marks too."""
-    (dashboard,) = (each.dashboard for each in made([board]) if each.lang == "en")
+    dashboard = _dashboard(board.name)
     shown, variables = Shown.until(Clock().now // 1_000_000, "24h"), presets(dashboard) | chosen
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
