@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from linli_core.errors import RefusalReason, Refused
 from linli_core.log.receiver import Receiver
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.hub.conftest import GatewayStandIn, Hub, Site
 
+    from linli_platform.ingest.batch import Pending
     from linli_platform.store import Appended, Batch
 
 ENERGY = {"n": "meter-1/energy_import", "u": "Wh"}
@@ -74,6 +76,35 @@ async def test_a_store_that_is_away_condemns_no_message(site: Site, gateway: Gat
         await gateway.send(1, {**ENERGY, "v": 1.0, "t": 1})
         await gateway.acked(1)
         assert hub.store.quarantine() == []
+        assert hub.store.count() == 1
+
+
+async def test_a_registry_that_fails_while_a_batch_is_taken_apart_condemns_nothing(
+    site: Site, gateway: GatewayStandIn
+) -> None:
+    failures = [OperationalError("INSERT", {}, Exception("database is locked"))]
+    is_apart = threading.Event()
+    async with site.run() as hub:
+        hub.store.poison = POISON
+        take_apart, write = hub.ingest._commit_apart, hub.ingest._write
+
+        async def taken_apart(pending: Pending, marks: dict[str, bytes]) -> bool:
+            is_apart.set()
+            return await take_apart(pending, marks)
+
+        def written(pending: Pending, batch: Batch, marks: dict[str, bytes]) -> Appended:
+            if failures and is_apart.is_set() and pending.messages:
+                raise failures.pop()
+            return write(pending, batch, marks)
+
+        hub.ingest._commit_apart = taken_apart  # type: ignore[method-assign]
+        hub.ingest._write = written  # type: ignore[method-assign]
+        await gateway.announce()
+        await gateway.send(1, {**ENERGY, "v": POISON, "t": 1})
+        await gateway.send(2, {**ENERGY, "v": 2.0, "t": 2})
+        await gateway.acked(2)
+        assert not failures
+        assert [item.seq for item in hub.store.quarantine()] == [1]
         assert hub.store.count() == 1
 
 

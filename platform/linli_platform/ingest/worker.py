@@ -427,7 +427,7 @@ class Ingest:
                 appended = await asyncio.to_thread(self._write, part, batch, marks)
             except Fenced:
                 raise
-            except StoreError as exc:
+            except (StoreError, SQLAlchemyError) as exc:
                 message = part.messages[0]
                 if not await self._is_the_batchs_fault(exc):
                     done = await self._commit_stubbornly(part, marks)

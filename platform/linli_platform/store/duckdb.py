@@ -54,7 +54,7 @@ from linli_platform.store.records import Records
 from linli_platform.store.removal import Retention
 from linli_platform.store.schema import connect, installation_of, note_zone, share_of, zone_of
 from linli_platform.store.snapshot import Snapshot
-from linli_platform.store.transaction import transaction
+from linli_platform.store.transaction import told, transaction
 
 _BAD: Final = quality_code(Quality.BAD)
 _FOLD_AFTER: Final = 4096
@@ -277,13 +277,14 @@ class DuckDBStore(Records):
             with transaction(connection, self.path, self.mark_broken):
                 zone = zone_of(connection) or self.zone
                 gone = removal.remove(statements.plainly(connection), chosen, start, end, zone)
-            newest = [head for head in statements.read_heads(connection) if head[0] in set(chosen)]
+                newest = [head for head in statements.read_heads(connection) if head[0] in set(chosen)]
+                device_times = device_time.of_newest(connection, {head[0]: head[1] for head in newest})
             with self._state:
                 for number in chosen:
                     self._heads.forget(number)
                 for head in newest:
                     self._heads.recover(*head)
-                self._recover_device_times({head[0]: head[1] for head in newest})
+                self._heads.device_times.update(device_times)
         return gone
 
     def _tidy(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -298,8 +299,8 @@ class DuckDBStore(Records):
     def _fold(self) -> None:
         """Bring the journal of marks into the table of marks."""
         connection = self._connected()
-        marks = statements.read_marks(connection)
         with transaction(connection, self.path, self.mark_broken):
+            marks = statements.read_marks(connection)
             connection.execute("DELETE FROM mark")
             connection.execute("DELETE FROM mark_journal")
             statements.insert_marks(connection, marks)
@@ -372,7 +373,11 @@ class DuckDBStore(Records):
     def size_bytes(self) -> int:
         """Return the bytes on disk, write-ahead log included."""
         files = (self.path, self.path.with_name(self.path.name + ".wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        size = 0
+        for file in files:
+            with suppress(FileNotFoundError):  # the log goes when it has been brought in
+                size += file.stat().st_size
+        return size
 
     def bytes_in_use(self) -> int:
         """Return the bytes of the file that hold something; the others are filled before it grows."""
@@ -401,7 +406,7 @@ class DuckDBStore(Records):
             GaveWay: The writer had to change what was being moved; what is not moved yet is moved the next time.
             StoreError: The disk is full or fails; what is not moved yet is moved the next time, and nothing is lost.
         """
-        with self._one_thread(), self._aside.keeping_log(self._cursor()):
+        with told(self.path, "upkeep"), self._one_thread(), self._aside.keeping_log(self._cursor()):
             done = self._compactor.compact(now, self._days(), most)
         if done.days:
             with self._write, suppress(duckdb.Error):  # a file that is of no more use says so to the next commit
@@ -418,7 +423,7 @@ class DuckDBStore(Records):
         Raises:
             StoreError: The disk is full or fails, or the writer came first; the rest goes the next time.
         """
-        with self._one_thread(), self._aside.keeping_log(self._cursor()):
+        with told(self.path, "upkeep"), self._one_thread(), self._aside.keeping_log(self._cursor()):
             return self._compactor.retain(now, self._days(), rules)
 
     def _days(self) -> tzinfo:
@@ -452,7 +457,8 @@ class DuckDBStore(Records):
         with self._state:
             self._calm += change
             if self._connection is not None:
-                self._connection.cursor().execute(f"SET threads = {1 if self._calm else self._threads}")
+                with suppress(duckdb.Error):  # a file that is of no more use says so to whoever works with it
+                    self._connection.cursor().execute(f"SET threads = {1 if self._calm else self._threads}")
 
     @contextmanager
     def snapshot(self, pin: Callable[[], None] = lambda: None) -> Iterator[Snapshot]:
@@ -503,7 +509,20 @@ class DuckDBStore(Records):
         return self._connection
 
     def _open(self) -> None:
+        """Open the file, or leave it closed: then the next write opens it."""
         connection = connect(self.path, self._memory_limit, self._threads)
+        try:
+            self._take_in(connection)
+        except BaseException as exc:
+            with self._state:
+                self._connection, self._broken = connection, True
+                self._close()
+            if isinstance(exc, duckdb.Error):
+                raise StoreUnavailable(f"{self.path}: it cannot be read: {exc}") from exc
+            raise
+
+    def _take_in(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Learn from a file that was opened what is kept of it in memory, and use it from then on."""
         self._share = share_of(connection)
         heads = Heads()
         known = [

@@ -346,17 +346,11 @@ class ServedStore(DuckDBStore, ABC):
 
     # The connection
 
-    def _open(self) -> None:
-        super()._open()
-        try:
-            self._claim(self._connected())
-            self._prepare()
-            newest = list(self._newest([info for info in self._by_id if info is not None]))
-        except BaseException:
-            with self._state:
-                self._connected().close()
-                self._connection = None
-            raise
+    def _take_in(self, connection: duckdb.DuckDBPyConnection) -> None:
+        super()._take_in(connection)
+        self._claim(connection)
+        self._prepare()
+        newest = list(self._newest([info for info in self._by_id if info is not None]))
         with self._state:
             self._recover(newest)
 

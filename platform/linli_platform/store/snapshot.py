@@ -17,6 +17,7 @@ from linli_core.instant import DAY, Instant
 from linli_platform.store import StoreError, of_gateways, packed, removal, rollup
 from linli_platform.store.schema import VERSION, connect
 from linli_platform.store.statements import read_marks
+from linli_platform.store.transaction import told
 
 READINGS: Final = "reading"
 DEVICE_TIMES: Final = "device_time"
@@ -33,6 +34,7 @@ _COLUMNS: Final = {READINGS: "series, time, value, text, quality", DEVICE_TIMES:
 _TIMES: Final = {READINGS: packed.TIMES, DEVICE_TIMES: {"device_time": "time", "stamp": packed.TIMES["stamp"]}}
 """What is written by days, where its times stand, and as what: of devices' own times with those that have none."""
 
+_DOING: Final = "the snapshot cannot be read or written"
 _PARQUET: Final = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
 
 
@@ -69,7 +71,8 @@ class Snapshot:
         first, last = self._span(READINGS)
         (series,) = self._one("SELECT count(*) FROM series")
         (events,) = self._one("SELECT count(*) FROM event")
-        gateways = len(of_gateways(read_marks(self._cursor)))
+        with told(self._path, _DOING):
+            gateways = len(of_gateways(read_marks(self._cursor)))
         (device_times,) = self._one(packed.COUNT_DEVICE_TIMES)
         return Counts(readings, series, events, gateways, device_times, first, last)
 
@@ -133,9 +136,9 @@ class Snapshot:
         """Return ranges of series whose rows of a day are written together."""
         if rows <= PIECE:
             return [(0, 2**31 - 1)]
-        counts = self._execute(
+        counts = self._rows(
             f"SELECT series, count(*) FROM {source} WHERE {of_day} GROUP BY series ORDER BY series"  # noqa: S608
-        ).fetchall()
+        )
         pieces: list[tuple[int, int]] = []
         first, held = counts[0][0], 0
         for series, count in counts:
@@ -146,22 +149,16 @@ class Snapshot:
         return [*pieces, (first, counts[-1][0])]
 
     def _copy(self, query: str, path: Path) -> Path:
-        self._execute(f"COPY ({query}) TO '{_quoted(path)}' {_PARQUET}")
+        self._rows(f"COPY ({query}) TO '{_quoted(path)}' {_PARQUET}")
         return path
 
-    def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        return self._execute(query).fetchall()
-
     def _one(self, query: str) -> tuple[int, ...]:
-        row = self._execute(query).fetchone()
-        assert row is not None
-        return tuple(row)
+        (row,) = self._rows(query)
+        return row
 
-    def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
-        try:
-            return self._cursor.execute(query)
-        except duckdb.Error as exc:
-            raise StoreError(f"{self._path}: the snapshot cannot be read or written: {exc}") from exc
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        with told(self._path, _DOING):
+            return self._cursor.execute(query).fetchall()
 
 
 def _source(table: str, start: Instant, end: Instant) -> str:

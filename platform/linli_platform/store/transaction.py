@@ -1,4 +1,4 @@
-"""A transaction of the writer, and who is to blame where it fails: the batch, or the memory."""
+"""A transaction of the writer, and who is to blame where it fails: the batch, or the memory, the disk, others."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,6 +12,19 @@ from linli_platform.store import StoreError, StoreUnavailable
 
 _NO_MEMORY: Final = re.compile(r"(?:failed to|could not) (?:allocate|offload|pin|resize)|\(\S+ \S+/\S+ \S+ used\)")
 """What DuckDB says where memory ends in a commit, or what it may put aside; an error of the transaction to it."""
+
+_NOT_OURS: Final = re.compile(
+    r"TransactionContext Error: (?:Conflict on |Failed to commit: (?:Could not|Cannot) [a-z0-9 ]+ file \")"
+)
+"""What it says where another transaction changes the same rows, and where the disk is full or fails in a commit."""
+
+_BLAMELESS: Final = (
+    duckdb.OutOfMemoryException,
+    duckdb.IOException,
+    duckdb.InterruptException,
+    duckdb.ConnectionException,
+)
+"""Errors that no batch makes, whatever it holds. Something small may be written all the same: a probe shows nothing."""
 
 _LEFT_OVER: Final = "Catalog write-write conflict"
 """What it says where memory ended in a rollback too: a table of columns that it lent us is neither there nor gone."""
@@ -29,11 +42,16 @@ def transaction(
         broken: Called where the file must be opened again before the next write.
 
     Raises:
-        StoreUnavailable: There is no memory for it now; the same may be tried again.
-        StoreError: Anything else that DuckDB says: what was written is to blame, or the file.
+        StoreUnavailable: There is no memory or no disk for it now, or the file is of no more use: what was written is
+            not to blame, and may be tried again.
+        StoreError: Anything else that DuckDB says: what was written may be to blame.
     """
     try:
         connection.begin()
+    except duckdb.Error as exc:
+        broken()  # by what came before: nothing of this was written yet
+        raise StoreUnavailable(f"{path}: nothing of the batch was kept, try again: {exc}") from exc
+    try:
         yield connection
         connection.commit()
     except duckdb.Error as exc:
@@ -44,10 +62,27 @@ def transaction(
         if _LEFT_OVER in str(exc):
             broken()
             raise StoreUnavailable(f"{path}: nothing of the batch was kept, try again: {exc}") from exc
-        if isinstance(exc, duckdb.OutOfMemoryException) or _NO_MEMORY.search(str(exc)):
-            # A query holds it. No batch is to blame for that, and none may be taken apart.
+        if isinstance(exc, _BLAMELESS) or _NO_MEMORY.search(str(exc)) or _NOT_OURS.match(str(exc)):
+            # A query holds the memory, others fill the disk: no batch may be taken apart for that.
             raise StoreUnavailable(f"{path}: nothing of the batch was kept, try again: {exc}") from exc
         raise StoreError(f"{path}: nothing of the batch was kept: {exc}") from exc
     except BaseException:
-        connection.rollback()
+        try:
+            connection.rollback()
+        except duckdb.Error:
+            broken()
         raise
+
+
+@contextmanager
+def told(path: Path, doing: str) -> Iterator[None]:
+    """Say as an error of the store what DuckDB says while the block runs.
+
+    Args:
+        path: The file.
+        doing: What is being done.
+    """
+    try:
+        yield
+    except duckdb.Error as exc:
+        raise StoreError(f"{path}: {doing}: {exc}") from exc

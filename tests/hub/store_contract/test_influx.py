@@ -51,6 +51,9 @@ def test_a_server_that_is_away_keeps_nothing_and_loses_nothing(
             store.probe()
         assert store.marks() == {"gw": b"1"}
         assert [row.time for row in store.latest()] == [NOW]
+        store.mark_broken()  # and now of all times the file beside must be opened again
+        with pytest.raises(StoreUnavailable, match="is the server running"):
+            store.append(batch([(series, NOW + 1, 2.0, None, GOOD)]), {"gw": b"2"})
         influx_alone.start()
         assert store.append(batch([(series, NOW + 1, 2.0, None, GOOD)]), {"gw": b"2"}).new.tolist() == [0]
         # The server was killed, not stopped: what it had said it had, it has.
