@@ -229,12 +229,13 @@ class Compactor:
                 yield
         except duckdb.Error as exc:
             raise StoreError(f"{self._path}: upkeep: nothing of it was kept: {exc}") from exc
-        log = self._path.with_name(self._path.name + ".wal")
         try:
-            if log.stat().st_size >= _LOG_BYTES:
-                self._aside.bring_in(self._cursor(), self._cursor())
+            length = self._path.with_name(self._path.name + ".wal").stat().st_size
         except FileNotFoundError:
-            pass
+            return
+        try:
+            if length >= _LOG_BYTES:
+                self._aside.bring_in(self._cursor(), self._cursor())
         except duckdb.Error as exc:
             raise StoreError(f"{self._path}: upkeep: the log could not be brought in: {exc}") from exc
 
