@@ -370,9 +370,15 @@ from linli_platform.ingest.line_mapping import Rules
 from linli_platform.store.duckdb import DuckDBStore
 importing.READINGS, line_source.BLOCK = 5_000, 100_000
 path, now = Path(sys.argv[1]), int(sys.argv[3])
+
+def told(done):
+    print(done.new, flush=True)
+    if done.new >= 40_000:
+        sys.stdin.readline()  # whoever kills it has not come to it yet
+
 with DuckDBStore(Path(sys.argv[2])) as store:
     source = line_source.LineSource(path, store, Precision.NANOSECOND, Rules(""), now)
-    done = importing.run(path, source, store, lambda: now, lambda done: print(done.new, flush=True))
+    done = importing.run(path, source, store, lambda: now, told)
     print("done", done.known, done.conflicts, done.refused, flush=True)
 """
 
@@ -383,14 +389,14 @@ def test_an_import_killed_at_any_instant_ends_with_every_reading_once(tmp_path: 
     lines(path, count)
     command = [sys.executable, "-c", IN_SMALL_STEPS, str(path), str(data), str(NOW)]
     for commits in (1, 4):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         for _ in range(commits):
             assert int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "done 0 0 0"
     with DuckDBStore(data) as store:
         assert store.count() == store.count_distinct() == count
