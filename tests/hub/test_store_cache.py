@@ -65,6 +65,28 @@ def test_nothing_is_let_go_while_others_are_at_work(store: DuckDBStore) -> None:
         assert blocks(store) >= held
 
 
+def test_no_query_begins_while_memory_is_taken_back(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a moment there is hardly any: it would be told to ask for less, and has asked for little."""
+    may_begin: list[bool] = []
+    give_back = store._cache.give_back
+
+    def watched(connection: duckdb.DuckDBPyConnection) -> None:
+        may_begin.append(not store._state.locked())
+        give_back(connection)
+
+    monkeypatch.setattr(store._cache, "give_back", watched)
+    bring(store, 0)
+    store.checkpoint()
+    bring(store, 1, rows=1)
+    assert may_begin == [False]
+    with store._state:
+        taken = store._cursors.take(store._connected())
+        assert store._cursors  # from here on nothing is taken back
+    with store._cursors.asking(store._connected(), taken, store._share):
+        pass
+    assert not store._cursors
+
+
 def test_memory_that_cannot_be_had_back_stays(store: DuckDBStore) -> None:
     before = limit(store)
     bring(store, 0)

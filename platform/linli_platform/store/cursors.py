@@ -46,12 +46,17 @@ class Cursors:
             cursor.close()
 
     def take(self, connection: duckdb.DuckDBPyConnection) -> tuple[duckdb.DuckDBPyConnection, bool]:
-        """Return a cursor of a connection, and whether it is a new one; the caller holds the store's state."""
+        """Return a cursor of a connection, and whether it is a new one; the caller holds the store's state.
+
+        From now on it counts as one in use.
+        """
         cursor = None
         if self._idle:
             of, cursor = self._idle.pop()
             cursor = cursor if of is connection else None
-        return (connection.cursor(), True) if cursor is None else (cursor, False)
+        taken = (connection.cursor(), True) if cursor is None else (cursor, False)
+        self._used.add(taken[0])
+        return taken
 
     @contextmanager
     def asking(
@@ -72,7 +77,6 @@ class Cursors:
         cursor, is_new = taken
         is_sound = False
         try:
-            self._used.add(cursor)
             if is_new:
                 cursor.execute(f"SET operator_memory_limit = '{share}'")
             yield cursor

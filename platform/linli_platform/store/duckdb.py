@@ -292,9 +292,11 @@ class DuckDBStore(Records):
         if self._journal_rows >= _FOLD_AFTER or self._journal_bytes >= _FOLD_BYTES:
             with suppress(StoreError):
                 self._fold()
-        if self._cache.was_written() and not self._cursors and not self._calm:
-            with suppress(duckdb.Error):  # a file that is of no more use says so to the next commit
-                self._cache.give_back(connection)
+        if self._cache.was_written():
+            # No query begins meanwhile: it would be refused for memory that is lacking for this moment only.
+            with self._state, suppress(duckdb.Error):  # a file that is of no more use says so to the next commit
+                if not self._cursors and not self._calm:
+                    self._cache.give_back(connection)
 
     def _fold(self) -> None:
         """Bring the journal of marks into the table of marks."""
