@@ -8,9 +8,8 @@ from linli_node.errors import ConfigError
 
 
 def _pack(case):
-    records = [(n, u, tuple(v) if isinstance(v, list) else v, t, q) for n, u, v, t, q in case["records"]]
-    place = tuple(case["place"]) if case["place"] else None
-    return senml.pack(case["node"], records, place).decode()
+    held = json.dumps([1, case["at"], case["records"]])
+    return senml.logged(case["node"], held, lambda _era, count: (count, False), case["place"]).decode()
 
 
 def _unpack(text):
@@ -85,7 +84,7 @@ def _clock(case):
         elif name == "set":
             time.set(argument)
         elif name == "now":
-            found.append(time.now())
+            found.append(time.time_of(*time.stamp())[0])
         elif name == "stamp":
             found.append(list(time.stamp()))
         else:

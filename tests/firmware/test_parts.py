@@ -139,3 +139,40 @@ def test_what_was_stamped_before_a_power_cut_nobody_anchored_is_doubtful_and_nev
     assert _work(machine, "clock", steps) == [
         [None, True], [T - 3000, True], [T - 2000, False], [2, 4000], [3, 10], [T - 2000, False],
     ]  # fmt: skip
+
+
+def test_work_with_a_limit_ends_by_it_whatever_it_does_then(unix_port: Machine) -> None:
+    found = unix_port.check("tasks", None)
+    assert isinstance(found, dict)
+    assert found["came"] == [1, 2, "broken", "too long", "too long", "too long", "ended"]
+    # A node on a battery that waited for ever for what it was told to end would be awake for ever.
+    assert found["did"] == ["cleaned", "deaf", "cleaned"]
+    assert found["close"] == []
+
+
+def _kept(seq: int, since: int, count: int, text: str = "x") -> list[Any]:
+    return [seq, since, json.dumps([1, count, [["serial_number", "", text, ""], ["temperature", "Cel", [215, 1], ""]]])]
+
+
+KEPT = [_kept(4, 4, 40), _kept(5, 5, 50), _kept(7, 6, 70)]
+AHEAD: list[tuple[dict[str, Any], int, list[int]]] = [
+    ({}, 3, [4, 5, 7]),
+    # The gateway has more than was thought, or less.
+    ({"floor": 5}, 3, [7]),
+    ({"floor": 6}, 3, [7]),
+    ({"floor": 7}, 3, []),
+    ({"floor": 2}, 3, []),
+    # What is in doubt says so, and is written anew for it; what follows goes after it.
+    ({"doubtful": [50]}, 3, [4]),
+    ({"records": [_kept(4, 4, -1)]}, 1, []),
+    # No more than fits.
+    ({"most": 2}, 2, [4, 5]),
+    ({"records": [KEPT[0], _kept(5, 5, 50, "x" * 1900), KEPT[2]]}, 1, [4]),
+]
+
+
+def test_what_is_made_ready_before_its_time_is_known_goes_out_as_it_would_have(unix_port: Machine) -> None:
+    cases = [{"records": KEPT, "floor": 3, "doubtful": [], "most": 8, **case} for case, _, _ in AHEAD]
+    assert unix_port.check("ahead", cases) == [
+        {"ready": ready, "numbers": numbers, "same": True} for _, ready, numbers in AHEAD
+    ]

@@ -1,17 +1,22 @@
 """A chip's time awake: what it loads, when its radio begins, what it writes; and the bundle that it loads from."""
 
+import asyncio
+import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 
+from linli_core.wire.messages import Ack, encode_message
 from linli_edge.nodes.build import compiler
 from linli_edge.nodes.keys import KeyFolder
 from linli_edge.nodes.shared import ON_BOARD
 from linli_sim.nodes.chip import Awake, Chip, Pace, flash_image
 from linli_sim.nodes.vm import Machine
-from linli_sim.processes import free_port
+from linli_sim.processes import Program, command, free_port
 
 AT_ONCE = Pace(
     boot_ms=0, join_ms=0, dhcp_ms=0, tls_ms=0, air_ms=0, module_ms=0, look_ms=0, read_ms=0, kb_ms=0, write_ms=0,
@@ -124,6 +129,37 @@ async def test_news_goes_with_the_certificate_at_once_where_the_shared_key_leads
         chip.levels["4"], chip.reason = level, reason
         await chip.wake()
         assert sum("no connection" in line for line in chip.said) == attempts, number
+
+
+@pytest.mark.usefixtures("unix_port")
+async def test_what_was_kept_goes_out_in_one_piece_and_the_new_reading_after_it(tmp_path: Path, image: Path) -> None:
+    chip = _chip(tmp_path, image, [CONTACT])
+    chip.config["deliver_every"] = 3
+    chip.program_it()
+    port, taken = chip.config["gateway"]["port"], list[int]()
+    argv = [command("linli-broker"), "serve", "--listen", f"127.0.0.1:{port}", "--data", str(tmp_path / "broker")]
+    broker = Program("broker", argv, tmp_path / "broker.log", ready=r"ready on ")
+
+    async def answer(client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            assert isinstance(message.payload, bytes)
+            said = json.loads(message.payload)
+            first = said[0] if isinstance(said, list) else said
+            if first is not said:
+                taken.append(first["seq"])
+            if first is not said or said["state"] == "online":
+                ack = Ack(epoch=first["epoch"], seq=max(taken, default=0), sent_at=time.time_ns() // 1000)
+                await client.publish("node/leak-1/ack", encode_message(ack))
+
+    async with broker, aiomqtt.Client("127.0.0.1", port) as client, asyncio.TaskGroup() as group:
+        for topic in ("status", "telemetry"):
+            await client.subscribe(f"node/leak-1/{topic}")
+        answering = group.create_task(answer(client), name="answer")
+        did = [_did(await chip.wake()) for _ in range(4)]
+        answering.cancel()
+    sent = [sum(what.startswith("sends") for what in each) for each in did]
+    # Its greeting, what it kept, what it read, its last word.
+    assert (sent, taken) == ([3, 0, 0, 4], [1, 2, 3, 4])
 
 
 NAMES = {

@@ -148,8 +148,10 @@ def _compile_loader(program: str, board: str, lib: Path, target: Path) -> None:
 
 def _compile(program: str, board: str, source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    # What a traceback calls it is kept in a board's memory: as a word that is there anyhow it takes none.
+    name = source.parent.name if source.name == "__init__.py" else source.stem
     ran = subprocess.run(  # noqa: S603 - the compiler of the package
-        [program, "-O3", f"-march={BOARDS[board]}", "-s", source.name, "-o", str(target), str(source)],
+        [program, "-O3", f"-march={BOARDS[board]}", "-s", name, "-o", str(target), str(source)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if ran.returncode:

@@ -24,8 +24,8 @@ import time
 from micropython import const
 
 from linli_desktop.nor import Nor, PowerCut
+from linli_node import forget
 from linli_node.flash import BlockFlash
-from linli_node.forget import forget
 
 _LOOK_MS = const(10)
 _CERTIFIED = const(b"\x18")
@@ -190,10 +190,14 @@ class Board:
         """Return a reader and a writer to the gateway's broker."""
         gateway = self._gateway
         if not gateway["tls"]:
-            return await asyncio.open_connection(gateway["host"], gateway["port"])
-        self.prepare()
-        found, port, self.shared = self._context
-        return await asyncio.open_connection(gateway["host"], port, ssl=found, server_hostname="linli-gateway")
+            streams = await asyncio.open_connection(gateway["host"], gateway["port"])
+        else:
+            self.prepare()
+            found, port, self.shared = self._context
+            streams = await asyncio.open_connection(gateway["host"], port, ssl=found, server_hostname="linli-gateway")
+        # Now most of the heap is in use.
+        self.feed()
+        return streams
 
     def unheard(self):
         """Nobody has answered at the last attempt; tell whether the next one goes another way."""

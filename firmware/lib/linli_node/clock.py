@@ -66,15 +66,6 @@ class Clock:
         era[3], era[4] = count, now
         self._keep()
 
-    @property
-    def known(self):
-        """Whether the gateway has told the time since the count began."""
-        return self._eras[-1][1] >= 0
-
-    def now(self):
-        """Return the time; ``None`` while nobody has told it."""
-        return self.time_of(*self.stamp())[0] if self.known else None
-
     def time_of(self, era, count):
         """Return a record's time and whether it is doubtful; ``None`` while nothing can be said."""
         following = None

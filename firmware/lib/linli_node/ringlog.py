@@ -18,8 +18,8 @@ from array import array
 
 from micropython import const
 
+from linli_node import forget
 from linli_node.errors import FlashError
-from linli_node.forget import forget
 from linli_node.records import HEAD, Scan, frame
 
 _MAGIC = const(b"LNL1")

@@ -9,11 +9,7 @@ _SAVED = const(3)
 
 
 class Saved:
-    """Bytes kept in two blocks by turns: one is erased only once the other holds something whole.
-
-    Attributes:
-        writes: How often something was written since the start, for the flash's life.
-    """
+    """Bytes kept in two blocks by turns: one is erased only once the other holds something whole."""
 
     def __init__(self, flash, first=0):
         self._flash = flash
@@ -22,7 +18,6 @@ class Saved:
         self._offset = flash.size
         self._number = 0
         self._held = None
-        self.writes = 0
 
     def load(self):
         """Return the bytes that were saved last; ``None`` before the first time."""
@@ -63,6 +58,5 @@ class Saved:
                 continue
             self._offset += len(record)
             self._held, self._number = bytes(content), self._number + 1
-            self.writes += 1
             return
         raise FlashError("neither block keeps what is saved")

@@ -3,8 +3,9 @@
 Boards have floats of 32 bits, in which a time of today is wrong by a minute. So times are whole milliseconds, and a
 value that a sensor gives as digits is a pair ``(whole, places)``: ``(2143, 2)`` is 21.43. Both go out as digits.
 
-A record is a tuple ``(name, unit, value, milliseconds, quality)``. ``value`` is a number, a pair, a text, a truth, or
-``None`` where it is missing; ``quality`` is empty where it is good.
+A record is a sequence ``(name, unit, value, quality)``. ``value`` is a number, a pair, a text, a truth, or ``None``
+where it is missing; ``quality`` is empty where it is good. Those of one pack are of one moment, which is its base time:
+so all else of it can be worked out before that is known.
 """
 
 import json
@@ -22,7 +23,7 @@ def digits(whole, places):
 
 
 def _number(value):
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return digits(*value)
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN
         return None
@@ -39,59 +40,79 @@ def _value(value):
     return None if number is None else '"v":' + number
 
 
+def ahead(node, payload, place, good=""):
+    """Return a record of a node's log as it goes out, but for its time: era, count, and what goes around the time.
+
+    Args:
+        node: The node's id; names are relative to it.
+        payload: As it stands in the log: JSON of the era, the count in it, the records, and of a call its number.
+        place: ``(epoch, seq, since, board)``: its number in the node's log, the number after the one before, and which
+            board it is.
+        good: The quality of what has none of its own.
+    """
+    era, count, records, *call = json.loads(payload)
+    parts = []
+    for name, unit, value, quality in records:
+        fields = '"n":' + json.dumps(name)
+        if unit:
+            fields += ',"u":' + json.dumps(unit)
+        held = None if value is None else _value(value)
+        quality = quality or good  # noqa: PLW2901 - what is sent, not what was kept
+        if held is not None:
+            fields += "," + held
+        elif not quality.startswith("bad"):
+            quality = "bad" if value is None else "bad/not_a_number"  # noqa: PLW2901 - as above
+        if quality:
+            fields += ',"q":' + json.dumps(quality)
+        parts.append(fields)
+    epoch, seq, since, board = place
+    head = '[{"epoch":' + json.dumps(epoch) + ',"seq":' + str(seq) + ',"since":' + str(since)
+    if call:
+        # Number of the first record of the call that these are of.
+        head += ',"call":' + str(call[0])
+    head += ',"board":' + json.dumps(board) + ',"bver":26,"bn":' + json.dumps(node + "/") + ',"bt":'
+    return era, count, (head, "," + "},{".join(parts) + "}]")
+
+
+def timed(around, at):
+    """Return as bytes what :func:`ahead` returned, with its time in milliseconds."""
+    return (around[0] + digits(at, 3) + around[1]).encode()
+
+
+def made(ready, floor, time_of):
+    """Return what was made ready as it goes out: its numbers in the log, and its packs.
+
+    What the gateway has is left out. Where it lacks more than that, or a time is in doubt now, so is all that follows:
+    that goes as it stands in the log.
+
+    Args:
+        ready: Of each the number, the number after the one before, and what :func:`ahead` returned.
+        floor: What the gateway has, or was sent.
+        time_of: As for :func:`logged`.
+    """
+    numbers, packs = [], []
+    for seq, since, era, count, around in ready:
+        at, doubtful = time_of(era, count)
+        if since <= floor + 1 <= seq and not doubtful:
+            numbers.append(seq)
+            packs.append(timed(around, at))
+            floor = seq
+    return numbers, packs
+
+
 def logged(node, payload, time_of, place):
     """Return a record of a node's log as it goes out; ``None`` while nobody knows when it was.
 
     Args:
-        node: The node's id.
-        payload: As it stands in the log: JSON of the era, the count in it, the records, and of a call its number.
+        node: As for :func:`ahead`, as are the two that follow.
+        payload: The record.
         time_of: Returns when a count of an era was, and whether that is in doubt.
-        place: As :func:`pack` takes it.
+        place: Where it stands.
     """
-    era, count, records, *call = json.loads(payload)
+    era, count, around = ahead(node, payload, place)
     at, doubtful = time_of(era, count)
     if at is None:
         return None
-    found = []
-    for name, unit, value, quality in records:
-        if doubtful and not quality:
-            quality = "uncertain/clock_doubt"  # noqa: PLW2901 - what is sent, not what was kept
-        found.append((name, unit, tuple(value) if isinstance(value, list) else value, at, quality))
-    return pack(node, found, place, call[0] if call else 0)
-
-
-def pack(node, records, place=None, call=0):
-    """Return a pack as bytes.
-
-    Args:
-        node: The node's id; names are relative to it.
-        records: At least one.
-        place: ``(epoch, seq, since, board)``: its number in the node's log, the number after the one before, and which
-            board it is.
-        call: Number of the first record of the call that these are of; 0: of none.
-    """
-    base = min(record[3] for record in records) // 1000
-    parts = []
-    for name, unit, value, at, quality in records:
-        fields = ['"n":' + json.dumps(name)]
-        if unit:
-            fields.append('"u":' + json.dumps(unit))
-        held = None if value is None else _value(value)
-        if held is not None:
-            fields.append(held)
-        elif not quality.startswith("bad"):
-            quality = "bad" if value is None else "bad/not_a_number"  # noqa: PLW2901 - what is sent, not what was given
-        offset = at - base * 1000
-        if offset:
-            fields.append('"t":' + digits(offset, 3))
-        if quality:
-            fields.append('"q":' + json.dumps(quality))
-        parts.append(",".join(fields))
-    head = '"bver":26,"bn":' + json.dumps(node + "/") + ',"bt":' + str(base) + ","
-    if place is not None:
-        epoch, seq, since, board = place
-        numbers = ',"seq":' + str(seq) + ',"since":' + str(since)
-        if call:
-            numbers += ',"call":' + str(call)
-        head = '"epoch":' + json.dumps(epoch) + numbers + ',"board":' + json.dumps(board) + "," + head
-    return ("[{" + head + "},{".join(parts) + "}]").encode()
+    if doubtful:
+        around = ahead(node, payload, place, "uncertain/clock_doubt")[2]
+    return timed(around, at)

@@ -5,8 +5,8 @@ import hashlib
 import json
 import os
 
+from linli_node import forget
 from linli_node.errors import NodeError
-from linli_node.forget import forget
 
 
 class UpdateError(NodeError):

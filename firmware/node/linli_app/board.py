@@ -14,8 +14,8 @@ import time
 import machine
 from micropython import const
 
+from linli_node import forget
 from linli_node.errors import ConfigError, LinkError
-from linli_node.forget import forget
 
 try:
     import network

@@ -7,9 +7,8 @@ phone, or was put onto the board by another program.
 
 from linli_app import point
 from linli_app.sensors.fields import ACTIONS, FIELDS, MEASURED
-from linli_node import config
+from linli_node import config, forget
 from linli_node.errors import ConfigError
-from linli_node.forget import forget
 
 _LINES = ("tx", "rx")
 _PINS = ("pin", "power", "sda", "scl", "tx", "rx")

@@ -7,10 +7,12 @@ from micropython import const
 
 from linli_app import VERSION, point
 from linli_app.mqtt import packet, publish, string
-from linli_node.forget import forget
+from linli_node import forget
 
 _CLEAN = const(0x02)
 _WILL_QOS1 = const(0x0C)
+_AHEAD = const(2048)
+"""Bytes of records that are made ready: they must fit the heap twice."""
 
 
 def connect(client, keepalive, will=None):
@@ -42,6 +44,42 @@ def opening(client, topics, keepalive=60, *, will=None, first=None):
     """
     said = connect(client, keepalive, will) + subscribe(1, topics)
     return said if first is None else said + publish(first[0], first[1], 2)
+
+
+def begins(node, uid, log, keepalive, said):
+    """Return what a node's connection begins with, for :func:`opening`'s broker; ``said`` is its status."""
+    topics = [_topic(node, channel) for channel in ("ack", "confirm", "update")]
+    status = _topic(node, "status")
+    # The board's own name beside the node's: two boards of one name do not throw each other out, and are noticed.
+    return opening(node + "-" + uid, topics, keepalive, will=(status, _over("lost", uid, log)), first=(status, said))
+
+
+def ends(node, uid, log):
+    """Return what it ends with before a sleep: at QoS 0, nobody waits for an answer any more."""
+    return publish(_topic(node, "status"), _over("asleep", uid, log))
+
+
+def _topic(node, channel):
+    return "node/" + node + "/" + channel
+
+
+def _over(state, uid, log):
+    """Return the status of a node that is not there any more."""
+    return json.dumps({"state": state, "board": uid, "epoch": log.epoch}).encode()
+
+
+def ahead(node, uid, log, most):
+    """Return the first of what waits in a log, made ready for :func:`linli_node.senml.made`."""
+    from linli_node import senml  # noqa: PLC0415 - on mains it comes later
+
+    ready, size = [], 0
+    for seq, since, held in log.pending():
+        era, count, around = senml.ahead(node, held, (log.epoch, seq, since, uid))
+        size += len(around[0]) + len(around[1])
+        if len(ready) >= most or size > _AHEAD:
+            break
+        ready.append((seq, since, era, count, around))
+    return ready
 
 
 def programs(root, *, proven):

@@ -170,11 +170,15 @@ class Client:
         elif event[0] == "suback" and event[2] > 2:
             raise LinkError("the broker lets this node subscribe to nothing: is its name the key's?")
 
-    async def publish(self, topic, payload):
-        """Hand a message over at QoS 1; that it arrived is what the gateway's own answer tells, not the broker's."""
-        self._number = self._number % 65535 + 1
-        sending = self._sent(publish(topic, payload, self._number))
-        del payload
+    async def publish(self, topic, *payloads):
+        """Hand messages over at QoS 1; that they arrived is what the gateway's own answer tells, not the broker's."""
+        packets = []
+        for payload in payloads:
+            self._number = self._number % 65535 + 1
+            packets.append(publish(topic, payload, self._number))
+        # In one piece: each by itself would be sealed, sent and woken up for by itself.
+        sending = self._sent(packets[0] if len(packets) == 1 else b"".join(packets))
+        del payloads, payload, packets
         await sending
 
     async def ping(self):

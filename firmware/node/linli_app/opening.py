@@ -1,7 +1,7 @@
 """What a start of the program takes up: counts that were kept, sensors, actions. Loaded for it, and let go after it."""
 
 from linli_app import point
-from linli_node.forget import forget
+from linli_node import forget
 
 
 def take_up(config, board, kept):

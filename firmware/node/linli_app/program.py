@@ -12,9 +12,9 @@ from micropython import const
 
 from linli_app import point
 from linli_app.tasks import ended, within
+from linli_node import forget
 from linli_node.clock import Clock
 from linli_node.errors import LinkError, NodeError, SensorError
-from linli_node.forget import forget
 from linli_node.ringlog import RingLog
 from linli_node.saved import Saved
 

@@ -3,7 +3,7 @@
 import binascii
 import json
 
-from linli_node.forget import forget
+from linli_node import forget
 
 _WRITTEN = "/node.json"
 _CHECKED = "/node.checked"
@@ -62,8 +62,21 @@ def check(folder, kind=""):
     return None
 
 
+class _Words:
+    """Makes texts words of the program: each has one place in memory, wherever it stands."""
+
+
 def load(folder):
-    """Return the configuration that was checked."""
+    """Return the configuration that was checked.
+
+    Its keys are words of the program, or will be when its sensors are loaded: so they take no memory of their own.
+    """
     with open(folder + _CHECKED, "rb") as file:
         file.seek(16)
-        return json.loads(file.read())
+        content = file.read()
+    found = json.loads(content)
+    for table in [found, found["gateway"]] + found["sensors"] + found["actions"]:
+        for key in table:
+            setattr(_Words, key, None)
+    del found
+    return json.loads(content)

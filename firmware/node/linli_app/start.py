@@ -4,8 +4,8 @@ import asyncio
 import sys
 
 from linli_app.settings import check, known, load
+from linli_node import forget
 from linli_node.errors import ConfigError
-from linli_node.forget import forget
 
 _LISTEN_MS = 3000
 _SLOW = ("ds18b20",)

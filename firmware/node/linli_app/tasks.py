@@ -1,9 +1,13 @@
 """Tasks with an end: what ``asyncio.wait_for`` does, without the kilobyte that its module takes of a heap."""
 
 import asyncio
-import time
+
+from micropython import const
 
 from linli_node.errors import LinkError
+
+_INSISTS_MS = const(1000)
+"""What is to end is told so again and again."""
 
 
 async def ended(task):
@@ -35,17 +39,33 @@ def outcome(box):
     return box[0]
 
 
+async def _ended_after(seconds, task, box):
+    await asyncio.sleep(seconds)
+    while not task.done():
+        box[:] = None, asyncio.TimeoutError()
+        task.cancel()
+        # What it waits for may have taken that for its own end, or what it ends with may hang.
+        await asyncio.sleep_ms(_INSISTS_MS)
+
+
 async def within(seconds, work):
     """Do some work and return what it returns; ``asyncio.TimeoutError`` where that takes longer."""
-    box, started, pause = [], time.ticks_ms(), 0
+    box, limit = [], None
     task = begun(work, box)
     try:
-        while not task.done():
-            if time.ticks_diff(time.ticks_ms(), started) > seconds * 1000:
-                raise asyncio.TimeoutError
-            await asyncio.sleep_ms(pause)
-            pause = min(pause + 1, 5)
+        # Most of it is done at once, and needs no limit.
+        await asyncio.sleep_ms(0)
+        if not task.done():
+            limit = asyncio.create_task(_ended_after(seconds, task, box))
+            # Looked at every few milliseconds it would be found to be done that much later.
+            await task
+    except asyncio.CancelledError:
+        # By its limit, or by whoever ends all of this.
+        if not box:
+            raise
     finally:
+        if limit is not None:
+            limit.cancel()
         if not task.done():
             await ended(task)
     return outcome(box)

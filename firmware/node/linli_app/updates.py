@@ -11,7 +11,7 @@ import struct
 
 from micropython import const
 
-from linli_node.forget import forget
+from linli_node import forget
 from linli_node.taking import Taking, UpdateError
 
 _PIECE = const(1)

@@ -9,10 +9,9 @@ import json
 
 from micropython import const
 
-from linli_app.mqtt import publish
 from linli_app.tasks import begun, ended, outcome
+from linli_node import forget
 from linli_node.errors import LinkError
-from linli_node.forget import forget
 
 _WINDOW = const(8)
 """Records under way at once: what they hold must fit the heap twice."""
@@ -42,6 +41,9 @@ class Uplink:
         self._clock = clock
         self._status = status
         self._take_other = take
+        self._is_on_battery = config["power"] == "battery"
+        self._ready = None
+        self._last = b""
         self._send_from(0)
         self._heard = False
         self._time_due = False
@@ -66,21 +68,16 @@ class Uplink:
 
         It is alone in a list, from which it is gone once it is sent: nobody holds it as long as the session lasts.
         """
-        from linli_app.greeting import opening  # noqa: PLC0415 - let go when it was said
+        from linli_app import greeting  # noqa: PLC0415 - let go when it was said
 
         self._board.prepare()
-        topics = [self._topic(channel) for channel in ("ack", "confirm", "update")]
-        status = self._topic("status")
-        # The board's own name beside the node's: two boards of one name do not throw each other out, and are noticed.
-        name = self._node + "-" + self._board.uid
-        will, first = (status, self._over("lost")), (status, self._status())
-        said = [opening(name, topics, _KEEPALIVE_S, will=will, first=first)]
+        known = self._node, self._board.uid, self._log
+        said = [greeting.begins(*known, _KEEPALIVE_S, self._status())]
+        if self._is_on_battery:
+            # Nobody waits for it now; after the gateway's answer the radio would be on for it.
+            self._ready, self._last = greeting.ahead(*known, _WINDOW), greeting.ends(*known)
         forget("linli_app.greeting")
         return said
-
-    def _over(self, state):
-        """Return the status of a node that is not there any more: ``asleep``, ``lost``."""
-        return json.dumps({"state": state, "board": self._board.uid, "epoch": self._log.epoch}).encode()
 
     async def session(self, said, *, until_empty):
         """Connect, deliver, and go on delivering; return once ``until_empty()`` says so and nothing is left.
@@ -88,10 +85,16 @@ class Uplink:
         Raises:
             LinkError: The connection, or the gateway behind it, is gone.
         """
+        from linli_app.knocking import greeted  # noqa: PLC0415 - let go once the connection stands
+
         self._heard, self._outgoing = False, []
         self._time_due = True
         self._send_from(self._log.acked)
-        client = await self._greeted(said)
+        try:
+            client = await greeted(self._board.streams, self._take, said)
+        finally:
+            del greeted
+            forget("linli_app.knocking")
         broken, last = [], b""
         reading = begun(client.run(), broken)
         try:
@@ -99,14 +102,9 @@ class Uplink:
         finally:
             await ended(reading)
             await client.close(last)
-
-    async def _greeted(self, said):
-        from linli_app.knocking import greeted  # noqa: PLC0415 - let go once the connection stands
-
-        try:
-            return await greeted(self._board.streams, self._take, said)
-        finally:
-            forget("linli_app.knocking")
+            if not self._is_on_battery:
+                # Its place is that of what opens the next one.
+                forget("linli_node.senml")
 
     async def _deliver(self, client, reading, broken, until_empty):  # noqa: C901 - one loop, told from top to bottom
         board, log = self._board, self._log
@@ -116,8 +114,10 @@ class Uplink:
                 outcome(broken)  # raises what ended it
             if said_at is None or board.count() - said_at >= _STATUS_S * 1000:
                 self._time_due, said_at = True, board.count()
-                await client.publish(self._topic("status"), self._status())
+                said = self._status()
                 forget("linli_app.greeting")
+                await client.publish(self._topic("status"), said)
+                del said
             while self._outgoing:
                 channel, payload = self._outgoing.pop(0)
                 await client.publish(self._topic(channel), payload)
@@ -125,8 +125,7 @@ class Uplink:
                 if log.acked + log.backlog > self._sent:
                     await self._send(client)
                 if until_empty() and not log.backlog and not self._outgoing:
-                    # At QoS 0, and DISCONNECT with it: nobody waits for an answer any more.
-                    return publish(self._topic("status"), self._over("asleep"))
+                    return self._last
             acked, waits = log.acked, not self._heard or log.backlog
             if not waits:
                 moved_at = board.count()
@@ -162,6 +161,14 @@ class Uplink:
     async def _send(self, client):
         from linli_node import senml  # noqa: PLC0415 - not before there is a connection: both would be too much
 
+        if self._ready:
+            floor = max(self._log.acked, self._sent)
+            numbers, packs = senml.made(self._ready, floor, self._clock.time_of)
+            self._ready = None
+            for seq in numbers:
+                self._note_sent(seq)
+            if packs:
+                await client.publish(self._topic("telemetry"), *packs)
         # Counted, not reckoned from the numbers: what a full log has overwritten leaves a gap of any size in them.
         for seq, since, held in self._log.pending(self._sent):
             if len(self._under_way) >= _WINDOW:
@@ -170,11 +177,14 @@ class Uplink:
             pack = senml.logged(self._node, held, self._clock.time_of, place)
             if pack is None:
                 return
-            self._sent = seq
-            self._under_way.append(seq)
+            self._note_sent(seq)
             sending = client.publish(self._topic("telemetry"), pack)
             del held, pack
             await sending
+
+    def _note_sent(self, seq):
+        self._sent = seq
+        self._under_way.append(seq)
 
     def _take(self, topic, payload):
         channel = topic[topic.rfind("/") + 1 :]

@@ -39,6 +39,7 @@ BENCHES: Final[Mapping[str, str]] = {
     "node.battery_years": "linli_sim.bench.node",
     "node.heap_peak_kb": "linli_sim.bench.node",
     "node.mpy_kb": "linli_sim.bench.node",
+    "node.wake_one_s": "linli_sim.bench.node",
     "node.wake_s": "linli_sim.bench.node",
     "outbox.append_us": "linli_sim.bench.outbox",
     "outbox.open_1m_s": "linli_sim.bench.outbox",

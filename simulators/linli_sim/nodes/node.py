@@ -51,19 +51,19 @@ class SimNode:
         """Switch it on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "node.json").write_text(json.dumps(self.config), encoding="utf-8")
-        machine, program = unix(), part("desktop") / "node.py"
+        machine, program, beside = unix(), [str(part("desktop") / "node.py")], None
         if self.compiled is not None:
-            program = self.compiled / "node.py"
-            path = ":".join([".frozen", str(self.compiled)])
-            environ = {**os.environ, "MICROPYPATH": path}
+            # A module's path is kept in memory: so it is as short as on a board, ``files`` for ``/run``.
+            beside, program = self.compiled.parent, ["-m", "node"]
+            environ = {**os.environ, "MICROPYPATH": f".frozen:{self.compiled.name}"}
         else:
             environ = environment(_PARTS)
         self._said.clear()
         self._process = await asyncio.create_subprocess_exec(
             *machine.argv, "-X", f"heapsize={self.heap}",
-            str(program), str(self.folder), self.uid,
+            *program, str(self.folder.absolute()), self.uid,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            env={**environ, **self.environ}, start_new_session=True,
+            cwd=beside, env={**environ, **self.environ}, start_new_session=True,
         )  # fmt: skip
         self._pump = asyncio.create_task(self._listen(self._process), name=f"node[{self.folder.name}]")
         await self.until("ready")
