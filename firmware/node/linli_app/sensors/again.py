@@ -4,7 +4,7 @@ Loaded only while one fails, on mains: out of deep sleep every sensor is opened 
 """
 
 from linli_app.sensors import make
-from linli_node.forget import forget
+from linli_node import forget
 
 _AGAIN_S = (30, 60, 120, 300, 600)
 """From one attempt to the next. The first is made at once: a reading that one glitch spoiled is not lost."""
