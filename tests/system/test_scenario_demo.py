@@ -1,8 +1,6 @@
 """A scenario goes the whole way: its devices' past and present through a gateway, the broker and the platform."""
 
 import json
-import os
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -16,26 +14,28 @@ from linli_platform.alarms import load_rules
 from linli_platform.alarms.bundled import pack_names
 from linli_sim.cli import main
 from linli_sim.modbus_server import ModbusServer
-from linli_sim.processes import command
 from linli_sim.scenarios.devices import devices_of
 from linli_sim.scenarios.listed import SCENARIOS
 from linli_sim.scenarios.stage import messages, set_scene
+
+from .watched import Ask, watch
 
 NOW = 1_795_000_000 * SECOND
 RULES = load_rules(packs=pack_names())
 
 
-def test_a_person_trapped_is_an_alarm_on_the_platform(tmp_path: Path) -> None:
-    asked = [command("linli-sim"), "demo", "--scenario", "trapped", "--for", "12", "--json", "--data", str(tmp_path)]
-    environment = {**os.environ, "LINLI_VECTORS": str(tmp_path / "none")}
-    ended = subprocess.run(asked, capture_output=True, text=True, check=False, env=environment)
-    assert ended.returncode == 0, ended.stderr
-    books = json.loads(ended.stdout)
+async def test_a_person_trapped_is_an_alarm_on_the_platform(tmp_path: Path) -> None:
+    async def raised(ask: Ask) -> bool:
+        return any(alarm["rule"] == "safety.elevator-person-trapped" for alarm in await ask("/alarms"))
+
+    ended = await watch(tmp_path, raised, "--scenario", "trapped")
+    assert ended.status == 0, ended.err
+    books = json.loads(ended.out)
     assert books["scenario"]["name"] == "trapped"
     told = {it["rule"]: it["raised"] for it in books["scenario"]["rules"]}
     assert told["safety.elevator-person-trapped"]
     assert (books["readings"]["lost"], books["readings"]["doubled"], books["gateways"]) == (0, 0, 3)
-    assert SCENARIOS["trapped"].title("zh") in ended.stderr
+    assert SCENARIOS["trapped"].title("zh") in ended.err
 
 
 def test_the_list_has_every_scenario_with_both_its_titles(capsys: pytest.CaptureFixture[str]) -> None:
