@@ -82,11 +82,13 @@ async def _again_and_no_other(hall: Hall) -> None:
     async with aiomqtt.Client("127.0.0.1", hall.rig.port) as client:
         await client.subscribe("node/help-1/telemetry", qos=1)
         await hall.node.tell("pass 11")
-        message = await anext(aiter(client.messages))
-        assert isinstance(message.payload, bytes)
-        again = json.loads(message.payload)[0]
-        assert again["vb"] is True
-        assert again["seq"] > again["call"]
+        async for message in client.messages:
+            assert isinstance(message.payload, bytes)
+            again = json.loads(message.payload)[0]
+            assert again["vb"] is True
+            # The call itself comes once more where its answer took longer than the node waits for one.
+            if again["seq"] > again["call"]:
+                break
         for call in ({"call": again["call"] - 1}, {"call": again["seq"]}, {"epoch": "ffffffff"}, {"call": "1"}):
             told = {"epoch": again["epoch"], "call": again["call"], **call}
             await client.publish("node/help-1/confirm", json.dumps(told), qos=1)

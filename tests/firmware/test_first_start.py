@@ -50,7 +50,7 @@ class Board:
         self.port = free_port()
         self.said = b""
 
-    async def start(self, seconds: int = 60) -> None:
+    async def start(self, seconds: int = 600) -> None:
         """Switch it on."""
         self.process = await asyncio.create_subprocess_exec(
             *unix().argv, "-X", "heapsize=128k",

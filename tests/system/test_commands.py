@@ -83,7 +83,7 @@ async def test_a_setpoint_and_a_relay_are_written_read_back_and_on_record(tmp_pa
         run = [command("linli-edge"), "run", str(config)]
         async with Program("gateway", run, tmp_path / "gateway.log", r"uplink to .* stands"):
             ask = [command("linli-platform"), "command", "gw-1"]
-            end = ["--mqtt", f"127.0.0.1:{broker}", "--by", "li", "--wait", "20"]
+            end = ["--mqtt", f"127.0.0.1:{broker}", "--by", "li", "--wait", "200"]
             status, output = await told(*ask, "cold-1/temperature_setpoint", "-18.5", *end)
             assert (status, output) == (
                 0,

@@ -20,11 +20,12 @@ async def test_swap_and_boundary_reach_the_platform(rig: Rig) -> None:
     rig.configure(
         f'[[links]]\nid = "line"\ndriver = "modbus"\nhost = "127.0.0.1"\nport = {port}\n'
         '[[links.devices]]\nid = "meter-1"\nunit = 1\nprofile = "eastron-sdm630"\ninterval = "500 ms"',
-        packs='[gateway.billing]\nevery = "1 min"\nexact = "5 s"\nlate = "30 s"',
+        packs='[gateway.billing]\nevery = "1 min"\nexact = "20 s"\nlate = "30 s"',
     )
-    began = wall_clock()
     await rig.gateway.start()
     await rig.until_more_stored(100)
+    # The first that passes while it is read: the one before may have passed while the gateway started.
+    boundary = to_rfc3339((wall_clock() // MINUTE + 1) * MINUTE)
     argv = [command("linli-edge"), "swap", str(rig.config), "meter-1", "--new-start", "energy_import=12.5kWh"]
     done = await asyncio.to_thread(
         subprocess.run, [*argv, "--new-serial", "222", "--by", "Wang", "--lang", "en"], capture_output=True, text=True
@@ -41,13 +42,10 @@ async def test_swap_and_boundary_reach_the_platform(rig: Rig) -> None:
     assert event["data"]["start"] == {"energy_import": 12_500.0}
     assert event["data"]["last_read"]["energy_import"] > 0
 
-    # The one before is told too, as late, where the first reading came soon enough after it.
-    boundary = to_rfc3339((began // MINUTE + 1) * MINUTE)
-
     async def billed() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await rig.get("/billing", gateway=GATEWAY, device="meter-1", **{"from": "-5min"})
         return [line for line in found if (line["point"], line["boundary"]) == ("meter-1/energy_import.l3", boundary)]
 
     (line,) = await eventually(billed, "a boundary at the platform")
     assert (line["mark"], line["value"] > 0) == ("exact", True)
-    assert 0 <= line["late_s"] <= 5
+    assert 0 <= line["late_s"] <= 20
