@@ -49,7 +49,7 @@ def port(free_port: Callable[[], int]) -> Iterator[int]:
 async def test_what_the_foreign_meter_holds_is_what_is_read(port: int) -> None:
     read = [f"{identifier:08X}" for identifier in HELD]
     devices = [{"id": "m", "address": METER, "read": read}]
-    settings = SPEC.parse({"host": "127.0.0.1", "port": port, "timeout": "2 s", "devices": devices}, "links[0]")
+    settings = SPEC.parse({"host": "127.0.0.1", "port": port, "timeout": "60 s", "devices": devices}, "links[0]")
     async with SPEC.open(settings, lambda: NOW) as driver:
         found = {
             reading.point.local_name: reading.value for planned in driver.plan for reading in await driver.poll(planned)

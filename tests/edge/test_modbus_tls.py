@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from linli_core.errors import LinkError
 from linli_edge.drivers.modbus import SPEC
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import ModbusServer
 
@@ -84,12 +85,14 @@ async def read(settings: dict[str, Any]) -> Any:
         return reading.value
 
 
+@on_jumping_loop
 async def test_a_device_is_read_where_each_knows_the_other(certificates: Path) -> None:
     async with ModbusServer({1: unit()}).listen(tls=server_side(certificates)) as port:
         assert await read(table(port, certificates)) == 230
         assert await read(table(port, certificates, server_name="plc")) == 230
 
 
+@on_jumping_loop
 async def test_a_device_of_another_plant_or_of_another_name_is_not_spoken_to(certificates: Path) -> None:
     async with ModbusServer({1: unit()}).listen(tls=server_side(certificates)) as port:
         with pytest.raises(LinkError, match="no TLS connection"):
@@ -98,6 +101,7 @@ async def test_a_device_of_another_plant_or_of_another_name_is_not_spoken_to(cer
             await read(table(port, certificates, server_name="pump"))
 
 
+@on_jumping_loop
 async def test_a_device_that_asks_for_a_certificate_gets_none_from_a_stranger(certificates: Path) -> None:
     settings = {"certificate": str(certificates / "stranger.pem"), "key": str(certificates / "stranger.key")}
     async with ModbusServer({1: unit()}).listen(tls=server_side(certificates)) as port:
@@ -105,6 +109,7 @@ async def test_a_device_that_asks_for_a_certificate_gets_none_from_a_stranger(ce
             await read(table(port, certificates, **settings))
 
 
+@on_jumping_loop
 async def test_a_file_that_is_not_there_is_named(certificates: Path) -> None:
     with pytest.raises(LinkError, match=r"tls 127\.0\.0\.1:802: no TLS with .*nowhere\.pem"):
         await read({**table(802, certificates), "ca": str(certificates / "nowhere.pem")})

@@ -6,6 +6,7 @@ from linli_core.instant import SECOND
 from linli_edge.drivers.modbus import SPEC
 from linli_sim.coldroom import SimulatedColdRoom, set_door
 from linli_sim.coldroom_model import ColdRoom
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.modbus_server import ModbusServer
 
 NOW = 1_790_000_000 * SECOND
@@ -61,6 +62,7 @@ def test_energy_is_the_integral_of_power() -> None:
     assert room.energy - start == pytest.approx(used)
 
 
+@on_jumping_loop
 async def test_every_register_of_the_profile_and_the_door_on_the_wire() -> None:
     now = NOW
     room = SimulatedColdRoom(1, now)

@@ -8,6 +8,7 @@ from linli_core.instant import HOUR, SECOND
 from linli_core.model import Phase
 from linli_edge.drivers.modbus import SPEC, device_profile
 from linli_sim import modbus
+from linli_sim.jumping_loop import on_jumping_loop
 from linli_sim.loadcurve import HOURLY, Household, share_of_day
 from linli_sim.modbus_registers import Unit
 from linli_sim.modbus_server import ModbusServer
@@ -66,6 +67,7 @@ def test_the_same_seed_gives_the_same_day_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize("profile", ["eastron-sdm630", "eastron-sdm120", "schneider-iem3155", "acrel-dtsd1352"])
+@on_jumping_loop
 async def test_what_the_gateway_reads_is_what_the_meter_measures(profile: str) -> None:
     now = NOW
     units, update = modbus.meters(profile, 2, 5, lambda: now)

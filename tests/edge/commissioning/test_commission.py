@@ -351,7 +351,7 @@ async def gateway(folder: Path) -> AsyncIterator[Path]:
         file.write_text(
             f'[gateway]\nid = "gw-1"\ndata = "data"\n[uplink]\nhost = "h"\n'
             f'[[links]]\nid = "cellar"\ndriver = "modbus"\nhost = "127.0.0.1"\n'
-            f'port = {port}\n[[links.devices]]\nid = "m-1"\nunit = 1\n'
+            f'port = {port}\n[[links.devices]]\nid = "m-1"\nunit = 1\ntimeout = "60 s"\n'
             '[[links.devices.points]]\nquantity = "voltage"\naddress = 0\ntype = "uint16"\nscale = 0.1\nunit = "V"\n'
             '[[links.devices.points]]\nquantity = "energy_import"\naddress = 1\ntype = "uint32"\norder = "CDAB"\n'
             'unit = "kWh"\n'
