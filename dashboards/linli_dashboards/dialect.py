@@ -30,6 +30,11 @@ class Dialect(Protocol):
         """Whom the questions go to."""
         ...
 
+    @property
+    def exchanged(self) -> str:
+        """Key of the text that says what becomes of a meter that is exchanged; empty where it is counted rightly."""
+        ...
+
     def answers(self, question: Question) -> bool:
         """Tell whether the one who is asked can know."""
         ...
@@ -67,6 +72,11 @@ class InfluxQL:
     def source(self) -> DataSourceRef:
         """The data source of the platform, or of the database."""
         return DataSourceRef(type_val="influxdb", uid=f"{PREFIX}{self.suffix}")
+
+    @property
+    def exchanged(self) -> str:
+        """Key of the text that says what becomes of a meter that is exchanged: the platform alone is told of it."""
+        return "" if self.scope is Scope.PLATFORM else "board.exchanged.influxdb"
 
     def answers(self, question: Question) -> bool:
         """Tell whether the one who is asked can know."""

@@ -18,6 +18,9 @@ from linli_dashboards.ask import MAIN, Aggregate, Ask, Lived, Question, Record, 
 VALUE: Final = "value"
 """The field of every quantity."""
 
+COUNTED: Final = "counted"
+"""The platform's field of every counter whose changes are what was used, though a meter was exchanged or set back."""
+
 PLACES: Final = {"area": "community", "building": "building", "dwelling": "dwelling", "device": "device"}
 """The tag that each variable chooses from."""
 
@@ -30,7 +33,7 @@ KEPT: Final = frozenset({"device", "gateway", "point"})
 ANY: Final = ".*"
 """What a variable stands for while all is chosen: an area that is none matches it too."""
 
-_COUNTED: Final = "counted"
+_HELD: Final = "held"
 _LIVED: Final = {
     Lived.DWELLINGS: "\"dwelling\" != ''",
     Lived.ELSEWHERE: f'"dwelling" = \'\' AND "device_kind" !~ /^{MAIN}/',
@@ -161,9 +164,11 @@ def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     by = named(ask.by, lang, scope)
     each = (*by, *(tag for tag in ("gateway", "point") if tag not in by))
     if ask.aggregate is Aggregate.CONSUMED:
-        value = f'non_negative_difference(last("{VALUE}"))'
+        register = COUNTED if scope is Scope.PLATFORM else VALUE
+        value = f'non_negative_difference(last("{register}"))'
     elif ask.aggregate is Aggregate.RATE:
-        # By the time from one window that holds a reading to the next: a day is no hour in which so much ran.
+        # By the time from one window that holds a reading to the next: a day is no hour in which so much ran. An hour
+        # in which a meter was exchanged is none: of a part of it nobody knows, and it would hide what always runs.
         value = f'non_negative_derivative(last("{VALUE}"), {_WINDOWS[inner or Window.HOUR]})'
     else:
         value = f'{ask.aggregate.value}("{VALUE}")'
@@ -174,9 +179,9 @@ def _across(ask: Ask, lang: Language, scope: Scope) -> str:
     window = None if ask.window in _ONE else ask.window
     if ask.percent and scope is Scope.DATABASE:
         # InfluxDB answers with nothing at all where the first group has too few values for a percentile.
-        both = f'{brought} AS "{VALUE}", count("{VALUE}") AS "{_COUNTED}"'
+        both = f'{brought} AS "{VALUE}", count("{VALUE}") AS "{_HELD}"'
         found = _select(both, f"({points})", [_range(ask)], _groups(window, by), "none")
-        enough = [_range(ask), f'"{_COUNTED}" >= {ask.enough}']
+        enough = [_range(ask), f'"{_HELD}" >= {ask.enough}']
         return _select(f'"{VALUE}"{_times(ask)} AS "{ask.name}"', f"({found})", enough, _groups(None, by), "none")
     together = f'{brought}{_times(ask)} AS "{ask.name}"'
     return _select(together, f"({points})", [_range(ask)], _groups(window, by), "null")

@@ -135,6 +135,10 @@ def _unusable(ask: Ask) -> Ask:
     )
 
 
+def _is_consumed(question: Question) -> bool:
+    return isinstance(question, Ask) and question.aggregate is Aggregate.CONSUMED
+
+
 def names_of(question: Question) -> list[str]:
     """Return the columns of an answer in which values are."""
     return [question.name] if isinstance(question, Ask) else [column.key for column in question.columns]
@@ -172,6 +176,8 @@ class Maker:
         hint = said(f"{panel.key}_hint", self.lang)
         if not self.single and any(panel.draws_devices(ask) for ask in panel.asks):
             hint += "\n\n" + said("board.most", self.lang, most=CURVES)
+        if self.dialect.exchanged and any(map(_is_consumed, panel.asks)):
+            hint += "\n\n" + said(self.dialect.exchanged, self.lang)
         made.title(said(panel.key, self.lang)).description(hint)
         made.grid_pos(GridPos(h=panel.height, w=panel.width, x=left, y=top)).id(number)
         made.datasource(self.source)

@@ -126,6 +126,11 @@ class PromQL:
         """The data source of the database."""
         return DataSourceRef(type_val="prometheus", uid=f"{PREFIX}{self.suffix}")
 
+    @property
+    def exchanged(self) -> str:
+        """Key of the text that says what becomes of a meter that is exchanged: nobody tells a database of it."""
+        return "board.exchanged.victoriametrics"
+
     def answers(self, question: Question) -> bool:
         """Tell whether the one who is asked can know."""
         return without_places(question)

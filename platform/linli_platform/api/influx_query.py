@@ -87,7 +87,7 @@ class _Door:
         """Return the answer, and the lengths of the rollups it was put together from."""
         statements = parse(query.text, read_parameters(query.parameters))
         known = self._known_to(query.caller)
-        source = StoreSource(self._context.store, known.catalogue)
+        source = StoreSource(self._context.store, known.catalogue, known.registers)
         context = self._context
         results = execute(statements, Joined(source, told(known)), context.clock() * 1000, query.database, context.zone)
         body = to_csv(results, query.unit).encode() if as_csv else to_json(results, query.unit)

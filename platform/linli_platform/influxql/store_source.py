@@ -3,7 +3,9 @@
 A reading is a row of its quantity's measurement. Fields: ``value`` if its number is usable, ``raw`` if a BAD reading
 has a number all the same, ``text``, and ``quality``, which every reading has. Where nothing was read there is no row;
 where nothing usable was read there is a row without ``value``. ``unusable`` is the quality of BAD readings and of no
-other: alone it is asked of the store so that no other reading is brought.
+other: alone it is asked of the store so that no other reading is brought. ``counted``, of counters, is what the value
+would be had no meter been exchanged, set back or in doubt (:mod:`linli_platform.influxql.counted`): its changes are
+what was used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +13,13 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from linli_core.model import Kind as Nature
 from linli_core.model import Quality, quality_code
+from linli_core.vocabulary import vocabulary
 from linli_platform.influxql.catalogue import Catalogue
+from linli_platform.influxql.counted import COUNTED, Registers, course, trusted
 from linli_platform.influxql.piece import Piece
 from linli_platform.influxql.source import Newest, Series
 from linli_platform.influxql.syntax import Kind
@@ -34,6 +40,7 @@ FIELDS: Final = {
     UNUSABLE: Kind.INTEGER,
     VALUE: Kind.FLOAT,
 }
+_OF_COUNTERS: Final = FIELDS | {COUNTED: Kind.FLOAT}
 
 MOST_READINGS: Final = 4_000_000
 """Readings that one statement may bring here: what the store takes together itself does not count."""
@@ -47,23 +54,28 @@ class StoreSource:
     Args:
         store: The store.
         catalogue: What the asker may see.
+        registers: What is known of registers beside their readings; left out, it is looked up.
 
     Attributes:
         rollups: Lengths (µs) of the rollups that answers were put together from so far.
     """
 
-    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, registers: Registers | None = None) -> None:
         self.rollups: set[int] = set()
         self._store = store
         self._catalogue = catalogue
+        self._registers = registers or Registers(store)
 
     def measurements(self) -> list[str]:
         """Return the quantities of which there are points."""
         return list(self._catalogue.series)
 
     def fields(self, measurement: str) -> Mapping[str, Kind]:
-        """Return the fields that every quantity has."""
-        return FIELDS if measurement in self._catalogue.series else {}
+        """Return the fields that every quantity has, and those of counters."""
+        if measurement not in self._catalogue.series:
+            return {}
+        quantity = vocabulary().get(measurement)
+        return _OF_COUNTERS if quantity is not None and quantity.kind is Nature.COUNTER else FIELDS
 
     def tags(self, measurement: str) -> frozenset[str]:
         """Return the tags that points of a quantity have."""
@@ -89,6 +101,8 @@ class StoreSource:
         last = np.r_[first[1:], len(scan)]
         tags = {one.id: one.tags for one in series}
         columns = _columns(scan, fields)
+        if COUNTED in (self.fields(measurement) if fields is None else fields):
+            columns[COUNTED] = self._counted(scan, first, last)
         times = scan.time * MICROSECOND
         return [
             Piece(
@@ -123,18 +137,40 @@ class StoreSource:
         self, measurement: str, field: str, groups: Mapping[int, int], edges: Times, wanted: frozenset[Measure]
     ) -> Steps | None:
         """Return what numbers come to by groups and windows."""
-        if field != VALUE or measurement not in self._catalogue.series:
+        if field not in self.fields(measurement) or field not in {COUNTED, VALUE}:
+            return None
+        # Of each register by itself, and at the end of windows, it is known without a look at all of its readings.
+        if field == COUNTED and (wanted != {Measure.LAST} or len(set(groups.values())) < len(groups)):
             return None
         whole = np.clip(-(-edges // MICROSECOND), *microseconds(Range()))
         kept = np.r_[np.diff(whole) > 0, True]
         if kept.sum() < 2:
             nothing = np.empty(0, np.int32)
             return Steps(nothing, nothing, {measure: np.empty(0, np.float64) for measure in wanted})
-        found = self._store.steps(groups, Windows(whole[kept]), wanted)
+        windows = Windows(whole[kept])
+        if field == COUNTED:
+            found = self._registers.steps(groups, windows, MOST_READINGS)
+        else:
+            found = self._store.steps(groups, windows, wanted)
         if found.rollup:
             self.rollups.add(found.rollup)
         numbers = np.flatnonzero(kept).astype(np.int32)
         return Steps(found.group, numbers[found.window], found.measures)
+
+    def _counted(self, scan: Scan, first: NDArray[np.intp], last: NDArray[np.intp]) -> Vector:
+        """Return what registers have counted at each of their readings.
+
+        Args:
+            scan: Readings of registers.
+            first: Where those of each begin.
+            last: Where they end.
+        """
+        told, data = trusted(scan), np.zeros(len(scan))
+        for left, right in zip(first.tolist(), last.tolist(), strict=True):
+            rows = left + np.flatnonzero(told[left:right])
+            exchanges = self._registers.of(int(scan.series[left])).exchanges
+            data[rows] = course(scan.time[rows], scan.value[rows], exchanges)
+        return Vector(Kind.FLOAT, data, told)
 
 
 def _columns(scan: Scan, fields: AbstractSet[str] | None) -> dict[str, Vector]:

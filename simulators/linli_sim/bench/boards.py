@@ -106,7 +106,7 @@ def _median(store: DuckDBStore, knowing: Knowing, queries: list[str]) -> float:
         began = time.process_time()
         for text in queries:
             known = knowing.of("manager", END + number * HOUR, _all_seen, everything=True)
-            source = Joined(StoreSource(store, known.catalogue), told(known))
+            source = Joined(StoreSource(store, known.catalogue, known.registers), told(known))
             results = list(execute(parse(text), source, END * 1000, DATABASE, _ZONE))
             if failed := next((each.error for each in results if each.error), ""):
                 raise CannotRun(f"{text} is not answered: {failed}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from linli_core.instant import SECOND, Instant
 from linli_core.log.account import Balance
 from linli_platform.influxql.catalogue import Catalogue, Places
+from linli_platform.influxql.counted import COUNTED, Registers
 from linli_platform.influxql.members import Shelf
 from linli_platform.registry import Loss, Registry
 from linli_platform.store import SeriesInfo, Store
@@ -59,6 +60,14 @@ class Known:
     zone: tzinfo = UTC
     made: dict[str, Any] = field(default_factory=dict)
     lasting: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def registers(self) -> Registers:
+        """What is known of registers beside their readings."""
+        found: Registers | None = self.made.get(COUNTED)
+        if found is None:
+            found = self.made[COUNTED] = Registers(self.store)
+        return found
 
     @property
     def gateways(self) -> frozenset[str] | None:
