@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from linli_core.instant import DAY, HOUR, MINUTE, SECOND
 from linli_core.model import Quality, Reason, quality_code
-from linli_platform.influxql.counted import Registers
 from linli_platform.store import (
     Aggregate,
     Batch,
@@ -318,26 +317,6 @@ def test_a_swapped_device_is_a_series_of_its_own_and_the_old_one_stays(store: Du
     assert found.window.tolist() == [0, 1]
     use = found.measures[Measure.LAST] - found.measures[Measure.FIRST]
     assert use.tolist() == [4.0, 4.0]
-
-
-def test_what_a_meter_counted_goes_on_over_its_exchange(store: DuckDBStore, batch: Batches) -> None:
-    """By what was told of it: 0.3 that the old one still counted, 0.2 that the new one had when it was first read."""
-    series, other = meters(store, "meter-1/energy_import", "meter-2/energy_import")
-    rows = [(series, at(minute * 60), (700.0 if minute < 50 else -49.8) + minute, None, GOOD) for minute in range(100)]
-    rows[20] = (series, at(1200), 720_000.0, None, quality_code(Quality.UNCERTAIN, Reason.UNIT_JUMP))
-    plain = [(other, at(minute * 60), 700.0 + minute, None, GOOD) for minute in range(50)]
-    store.append(batch([*rows, *plain]), {})
-    data = '{"swapped_at": "2025-11-24T16:49:30Z", "final": {"energy_import": 749.3}, "start": {"energy_import": 0}}'
-    event = EventRow("gw-a", "1", at(90_000), "linli.device.swapped", "meter-1", data, at(90_000))
-    glitch = EventRow("gw-a", "2", at(1260), "linli.register.glitch", "meter-1", '{"point": "energy_import"}', at(1260))
-    store.append(batch([]), {}, events=[event, glitch])
-    for minutes in (1, 7, 25, 100):
-        windows = Windows(np.array([at(minute * 60) for minute in range(0, 100 + minutes, minutes)], np.int64))
-        found = Registers(store).steps({series: 3, other: 5}, windows, 1_000)
-        own, last = found.group == 3, found.measures[Measure.LAST]
-        assert last[own][-1] == pytest.approx(749.5 + 49)
-        assert last[found.group == 5][-1] == 749.0
-        assert (np.diff(last[own]) >= 0).all()
 
 
 # Asking
