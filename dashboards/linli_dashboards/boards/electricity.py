@@ -4,7 +4,7 @@ from typing import Final
 
 from linli_dashboards.ask import Aggregate, Ask, Lived, Shape, Window
 from linli_dashboards.board import Board
-from linli_dashboards.boards.parts import compared, consumed
+from linli_dashboards.boards.parts import compared, consumed, meters_read
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
@@ -49,7 +49,8 @@ ELECTRICITY: Final = Board(
     "electricity",
     (
         compared("board.electricity.dwellings", "energy_import", "kWh", Lived.DWELLINGS),
-        compared("board.electricity.elsewhere", "energy_import", "kWh", Lived.ELSEWHERE),
+        compared("board.electricity.elsewhere", "energy_import", "kWh", Lived.ELSEWHERE, width=5),
+        meters_read("board.electricity.read", "energy_import"),
         Panel(
             "board.electricity.power_now",
             Look.FIGURE,
@@ -63,7 +64,7 @@ ELECTRICITY: Final = Board(
                     lived=Lived.DWELLINGS,
                 ),
             ),
-            width=6,
+            width=5,
             height=5,
         ),
         Panel(
@@ -78,7 +79,7 @@ ELECTRICITY: Final = Board(
                     may_be_empty="board.empty.no_such_device",
                 ),
             ),
-            width=6,
+            width=4,
             height=5,
         ),
         Panel(

@@ -4,7 +4,7 @@ from typing import Final
 
 from linli_dashboards.ask import Aggregate, Ask, Lived, Window
 from linli_dashboards.board import Board
-from linli_dashboards.boards.parts import PLAIN, by_device, compared, consumed, states, trend
+from linli_dashboards.boards.parts import PLAIN, by_device, compared, consumed, meters_read, states, trend
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
@@ -15,12 +15,13 @@ GAS_HEAT: Final = Board(
     "gas-heat",
     (
         Row("board.gas-heat.gas"),
-        compared("board.gas-heat.gas_dwellings", "gas_volume", "m3", Lived.DWELLINGS, width=8),
+        compared("board.gas-heat.gas_dwellings", "gas_volume", "m3", Lived.DWELLINGS, width=6),
+        meters_read("board.gas-heat.gas_read", "gas_volume"),
         Panel(
             "board.gas-heat.gas_by_building",
             Look.BARS,
             (consumed("gas_volume", "m3", "building", lived=Lived.DWELLINGS),),
-            width=16,
+            width=14,
             height=8,
             stacked=True,
             drill=(Drill(Goal.BUILDING, "gas-heat"),),
@@ -28,7 +29,8 @@ GAS_HEAT: Final = Board(
         trend("board.gas-heat.leaking", by_device("combustible_gas", Aggregate.MAXIMUM), limits=_GAS),
         states("board.gas-heat.valves", "gas_valve_state", PLAIN),
         Row("board.gas-heat.heat"),
-        compared("board.gas-heat.heat_dwellings", "heat_energy", "kWh", Lived.DWELLINGS, width=8),
+        compared("board.gas-heat.heat_dwellings", "heat_energy", "kWh", Lived.DWELLINGS, width=6),
+        meters_read("board.gas-heat.heat_read", "heat_energy"),
         Panel(
             "board.gas-heat.heat_by_device",
             Look.RANKING,
@@ -42,7 +44,7 @@ GAS_HEAT: Final = Board(
                     lived=Lived.PARTS,
                 ),
             ),
-            width=16,
+            width=14,
             height=8,
             drill=(Drill(Goal.DEVICE, "device"),),
         ),

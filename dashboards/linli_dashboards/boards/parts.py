@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from linli_dashboards.ask import Aggregate, Ask, Column, Lived, Record, Shape, Whom, Window
+from linli_dashboards.ask import MAIN, Aggregate, Ask, Column, Lived, Record, Shape, Whom, Window
+from linli_dashboards.influxql import place
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.palette import PRIORITIES, STATES, Shade
 from linli_dashboards.panel import Look, Panel
@@ -54,6 +55,32 @@ def compared(key: str, quantity: str, shown: str, lived: Lived = Lived.ANYWHERE,
         for earlier, label, empty in (("", "board.label.now", ""), ("7d", "board.label.week_ago", "board.empty.young"))
     )
     return Panel(key, Look.FIGURE, asks, width=width, height=5)
+
+
+def meters_read(key: str, quantity: str, width: int = 4) -> Panel:
+    """Return how many meters the sums of the time shown hold, beside how many there are now."""
+    conditions = (f'"point" =~ /\\/{quantity}$/', f'"device_kind" !~ /^{MAIN}/')
+    where = " AND ".join(["$timeFilter", *place(Whom.PLACE), *conditions])
+    read = Record(
+        quantity,
+        (Column('count("readings")', "count", "board.column.value", alias="meters"),),
+        ('"readings" >= 2',),
+        window=Window.WHOLE,
+        inner=f'SELECT count("value") AS "readings" FROM "{quantity}" WHERE {where} GROUP BY "gateway", "point"',  # noqa: S608 - our own names
+        shape=Shape.SERIES,
+        label="board.label.read_twice",
+        may_be_empty="board.empty.none_read",
+    )
+    known = Record(
+        "point_state",
+        (Column('count("age")', "count", "board.column.value", alias="meters"),),
+        (f"\"quantity\" = '{quantity}'", *conditions),
+        window=Window.WHOLE,
+        now=True,
+        shape=Shape.SERIES,
+        label="board.label.meters",
+    )
+    return Panel(key, Look.FIGURE, (read, known), width=width, height=5)
 
 
 def trend(key: str, *asks: Ask, width: int = 12, limits: tuple[tuple[float, Shade], ...] = ()) -> Panel:

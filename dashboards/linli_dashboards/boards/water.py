@@ -4,7 +4,7 @@ from typing import Final
 
 from linli_dashboards.ask import Aggregate, Ask, Lived, Shape, Window
 from linli_dashboards.board import Board
-from linli_dashboards.boards.parts import PLAIN, TO_DEVICE, by_device, compared, consumed, states, trend
+from linli_dashboards.boards.parts import PLAIN, TO_DEVICE, by_device, compared, consumed, meters_read, states, trend
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.palette import Shade
 from linli_dashboards.panel import Look, Panel, Row
@@ -60,13 +60,14 @@ def _of_days(name: str, percent: int, *, lived: Lived = Lived.PARTS) -> Ask:
 WATER: Final = Board(
     "water",
     (
-        compared("board.water.dwellings", "water_volume", "m3", Lived.DWELLINGS, width=8),
-        compared("board.water.elsewhere", "water_volume", "m3", Lived.ELSEWHERE, width=8),
+        compared("board.water.dwellings", "water_volume", "m3", Lived.DWELLINGS, width=7),
+        compared("board.water.elsewhere", "water_volume", "m3", Lived.ELSEWHERE, width=7),
+        meters_read("board.water.read", "water_volume", width=5),
         Panel(
             "board.water.leaks",
             Look.FIGURE,
             (Ask("water_leak", Aggregate.MAXIMUM, window=Window.WHOLE, plain=False),),
-            width=8,
+            width=5,
             height=5,
             words=(("0", "board.word.none", Shade.GOOD), ("1", "board.word.leak", Shade.DANGER)),
         ),

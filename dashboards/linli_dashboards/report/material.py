@@ -2,16 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
+from math import inf
 from typing import Any, Final
 
 import msgspec
 
 from linli_core.catalogue import Language
 from linli_core.errors import ConfigError
-from linli_core.model import DOUBTED
 from linli_core.vocabulary import vocabulary
 from linli_dashboards.asking import Platform, Value
 from linli_dashboards.report.month import Month
@@ -43,8 +43,6 @@ _LOSSES: Final = 10_000
 _TOLD: Final = 10_000
 _LATER: Final = timedelta(days=60)
 """An exchange may be told of so much later."""
-_AT_ONCE: Final = 60
-"""The reading by which a gateway sees that a meter is another was made so many seconds before it says so."""
 _BEFORE: Final = timedelta(days=60)
 """Alarms of food that stand longer than this when a month begins are not about food any more."""
 
@@ -445,9 +443,9 @@ def _registers(
             start += length
     reckoned = {key: register.reckoned() for key, register in found.items()}
     swaps = _swaps(platform, month, gateways)
-    # Few: their readings are looked at one by one. Hours say nothing of doubt, nor of the minute of an exchange.
+    # Few: the platform follows them reading by reading. Hours say nothing of doubt, nor of the minute of an exchange.
     for device in sorted((swaps.keys() & devices.keys()) | {key[:2] for key, it in reckoned.items() if it.broken}):
-        reckoned.update(_one_by_one(platform, quantity, midnights, device, swaps.get(device, [])))
+        reckoned.update(_followed(platform, quantity, midnights, device, swaps.get(device, [])))
     return _totals(reckoned)
 
 
@@ -463,29 +461,29 @@ def _swaps(platform: Platform, month: Month, gateways: Sequence[str]) -> dict[tu
     return found
 
 
-def _one_by_one(
+def _followed(
     platform: Platform, quantity: str, midnights: Midnights, device: tuple[str, str], swaps: Sequence[int]
 ) -> Iterator[tuple[PointKey, Reckoned]]:
-    """Yield what the registers of a device counted, reading by reading; those in doubt are none."""
+    """Yield what the registers of a device counted, over exchanges and without readings in doubt, by the platform."""
     month = midnights.month
     start, end = (
         at.strftime("%Y-%m-%dT%H:%M:%SZ") for at in (month.start - timedelta(hours=1), month.end + timedelta(hours=1))
     )
     statement = (
-        f"SELECT value, quality FROM \"{quantity}\" WHERE time >= '{start}' AND time < '{end}' "  # noqa: S608
+        f"SELECT counted, value FROM \"{quantity}\" WHERE time >= '{start}' AND time < '{end}' "  # noqa: S608
         f"AND gateway = '{device[0]}' AND device = '{device[1]}' GROUP BY device, point"
     )
+    was_exchanged = any(midnights.start <= moment < midnights.end for moment in swaps)
     for series in platform.ask(statement):
-        register, waiting = Register(midnights), sorted(swaps)
-        for at, value, quality in series.values:
-            if not isinstance(value, float | int) or quality in DOUBTED:
-                continue
-            second = int(at or 0) // 1_000
-            while waiting and second >= waiting[0] - _AT_ONCE:
-                register.exchanged(waiting.pop(0))
-            # An hour may come in parts.
-            register.hour(second - (second - midnights.start) % 3_600, value, value)
-        yield (*device, series.tags["point"]), register.reckoned()
+        register, before, is_broken = Register(midnights), -inf, was_exchanged
+        for at, counted, value in series.values:
+            # What is in doubt is not counted.
+            if isinstance(counted, float | int) and isinstance(value, float | int):
+                second = int(at or 0) // 1_000
+                # An hour may come in parts.
+                register.hour(second - (second - midnights.start) % 3_600, counted, counted)
+                before, is_broken = value, is_broken or value < before
+        yield (*device, series.tags["point"]), replace(register.reckoned(), broken=is_broken)
 
 
 def _totals(found: dict[PointKey, Reckoned]) -> dict[PointKey, Reckoned]:

@@ -1,6 +1,5 @@
 """What a register counted in a month, by what stood on it around each midnight."""
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +18,8 @@ class Reckoned:
         total: In its unit; ``None`` where it was not read twice.
         days: Of each day.
         partial: Not from the month's first moment to its last.
-        broken: It was exchanged, or went back (swap, reset, rollover): what was counted meanwhile is not in it.
+        broken: It was exchanged, or went back (swap, reset, rollover): of what was used meanwhile is in it what the
+            platform knows.
     """
 
     total: float | None
@@ -52,7 +52,7 @@ class Register:
     There are millions of hours in a month of a large community: none is kept.
     """
 
-    __slots__ = ("_broken", "_exchanged", "_mark", "_midnights", "_stood", "_total")
+    __slots__ = ("_broken", "_mark", "_midnights", "_stood", "_total")
 
     def __init__(self, midnights: Midnights) -> None:
         self._midnights = midnights
@@ -60,15 +60,6 @@ class Register:
         self._mark: float | None = None
         self._total: float | None = None
         self._broken = False
-        self._exchanged: set[int] = set()
-
-    def exchanged(self, moment: int) -> None:
-        """Take note that another meter counts from a moment on: what it stands at is no consumption."""
-        midnights = self._midnights
-        self._mark = None
-        if midnights.start <= moment < midnights.end:
-            self._broken = True
-            self._exchanged.add(bisect_right(list(midnights.place), moment) - 1)
 
     def hour(self, start: int, first: float, last: float) -> None:
         """Take up an hour: when it begins, and its first and last reading."""
@@ -96,7 +87,7 @@ class Register:
         days = {
             day: stood[end] - stood[begin]
             for day, (begin, end) in zip(month, pairwise(range(len(month.days) + 1)), strict=True)
-            if begin in stood and end in stood and stood[end] >= stood[begin] and begin not in self._exchanged
+            if begin in stood and end in stood and stood[end] >= stood[begin]
         }
         partial = not (0 in stood and len(month.days) in stood)
         return Reckoned(self._total, days, partial, self._broken)

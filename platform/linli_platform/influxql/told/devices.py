@@ -64,11 +64,13 @@ def _silence(known: Known, key: _Key, newest: Instant | None, points: int, *, is
 
 def _points(known: Known) -> Iterator[tuple[Mapping[str, str], int]]:
     words = vocabulary()
+    retired = {(each.gateway, each.id) for each in known.places.devices() if each.state is State.RETIRED}
     for name, members in known.catalogue.series.items():
         quantity = words.get(name)
         titles = {f"quantity_{lang}": quantity.titles[lang] if quantity else name for lang in LANGUAGES}
         for one in members:
-            yield {**one.tags, "quantity": name, **titles}, one.id
+            if (one.tags["gateway"], one.tags["device"]) not in retired:
+                yield {**one.tags, "quantity": name, **titles}, one.id
 
 
 def _newest(known: Known, points: Sequence[int]) -> list[Values | None]:
