@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -116,7 +117,7 @@ class GatewayStandIn:
 @asynccontextmanager
 async def gateway_stand_in(broker: BrokerProcess, gateway: str) -> AsyncIterator[GatewayStandIn]:
     """Connect a gateway stand-in whose acks arrive in its queue."""
-    async with aiomqtt.Client("127.0.0.1", broker.port, identifier=f"test-{gateway}") as client:
+    async with aiomqtt.Client("127.0.0.1", broker.port, identifier=f"test-{gateway}", timeout=math.inf) as client:
         await client.subscribe(topic(gateway, Channel.ACK), qos=1)
         stand_in = GatewayStandIn(gateway, client)
 

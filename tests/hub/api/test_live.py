@@ -15,6 +15,9 @@ from linli_platform.web.show import shown
 if TYPE_CHECKING:
     from tests.hub.api.conftest import Clock
 
+DOOMSDAY = 1e6
+"""Until then no heartbeat comes in the place of what is waited for."""
+
 ROOM = SeriesInfo(7, "gw", "room", "room/air_temperature", "air_temperature")
 
 
@@ -37,7 +40,7 @@ async def test_readings_are_joined_and_only_the_newest_is_sent(clock: Clock) -> 
     assert client is not None
     feed.on_committed(committed(1.0, 2.0, 3.0))
     feed.on_committed(committed(9.0))
-    ((event, data),) = events(await client.next(5.0))
+    ((event, data),) = events(await client.next(DOOMSDAY))
     assert event == "readings"
     (reading,) = data["readings"]
     assert (reading["series"], reading["point"]) == (7, "gw/room/air_temperature")
@@ -49,7 +52,7 @@ async def test_a_missing_value_is_null_and_a_dash(clock: Clock) -> None:
     client = feed.join("zh")
     assert client is not None
     feed.on_committed(committed(None))
-    (reading,) = events(await client.next(5.0))[0][1]["readings"]
+    (reading,) = events(await client.next(DOOMSDAY))[0][1]["readings"]
     assert (reading["value"], reading["shown"], reading["quality"]) == (None, "–", "bad/no_communication")
 
 
@@ -63,7 +66,7 @@ async def test_of_many_points_each_is_told_in_its_turn(clock: Clock) -> None:
     feed.on_committed(Committed(infos[-1:], [1], [2.0], [None], [0], 1))
     told: list[tuple[int, float]] = []
     while len(told) < count:
-        for _, data in events(await client.next(5.0)):
+        for _, data in events(await client.next(DOOMSDAY)):
             assert len(data["readings"]) <= MOST
             told += [(reading["series"], reading["value"]) for reading in data["readings"]]
     assert told == [(info.id, 1.0) for info in infos[:-1]] + [(count, 2.0)]
@@ -77,7 +80,7 @@ async def test_what_came_late_is_history(clock: Clock) -> None:
     feed.on_committed(Committed([ROOM] * 2, times[:2], [1.0, 2.0], [None] * 2, [0] * 2, 2 * LATE))
     assert feed._newest == {}
     feed.on_committed(Committed([ROOM] * 4, times, [1.0, 2.0, 3.0, 4.0], [None] * 4, [0] * 4, 2 * LATE))
-    ((_, data),) = events(await client.next(5.0))
+    ((_, data),) = events(await client.next(DOOMSDAY))
     assert [reading["value"] for reading in data["readings"]] == [4.0]
 
 
@@ -95,7 +98,7 @@ async def test_a_slow_client_loses_the_oldest_and_is_told_to_fetch_afresh(clock:
     for number in range(5):
         feed.on_gateway(f"gw-{number}")
     assert (feed.dropped, client.dropped) == (3, 3)
-    heard = events(await client.next(5.0))
+    heard = events(await client.next(DOOMSDAY))
     assert [name for name, _ in heard] == ["resync", "gateway", "gateway"]
     assert heard[0][1]["time"].endswith("Z")
 

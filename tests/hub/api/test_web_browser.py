@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright, expect
+from tests.hub.api.conftest import Clock
 
 from linli_core.instant import SECOND
 from linli_platform.api import create_app
@@ -28,6 +29,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
 ]
 SIZES = {"small phone": (360, 740), "phone": (390, 844), "desktop": (1280, 900)}
+expect.set_options(timeout=600_000)
 PATHS = ("/", "/gateways/gw-electric", "/devices/gw-electric/meter-1", "/alarms", "/alarms/1")
 
 
@@ -48,6 +50,7 @@ class Served:
             locale="zh-CN" if lang == "zh" else "en-GB",
             java_script_enabled=javascript,
         )
+        context.set_default_timeout(0)
         page = await context.new_page()
         page.on("console", lambda message: self.complaints.append(message.text) if message.type != "log" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -70,7 +73,9 @@ class Server(uvicorn.Server):
 @pytest.fixture
 async def served(tmp_path: Path, open_community: object) -> AsyncIterator[Served]:
     assert callable(open_community)
-    async with open_community(tmp_path, wall_clock) as site:
+    # It stands still from here on: however long a browser takes, no gateway falls silent meanwhile.
+    clock = Clock(wall_clock())
+    async with open_community(tmp_path, clock) as site:
         server = Server(uvicorn.Config(create_app(site.context), port=0, log_level="warning", lifespan="off"))
         task = asyncio.create_task(server.serve(), name="server")
         await server.is_up.wait()
@@ -87,7 +92,7 @@ async def served(tmp_path: Path, open_community: object) -> AsyncIterator[Served
 
 
 def temperature(site: Site, value: float, ago: int = 0) -> None:
-    now = wall_clock() - ago * SECOND
+    now = site.clock() - ago * SECOND
     site.commit("gw-kitchen", [("cold-room-1/air_temperature", now, value), ("cold-room-1/door_open", now, 1.0)])
 
 
@@ -117,7 +122,7 @@ async def test_a_reading_that_fails_is_marked_in_place(served: Served) -> None:
     async with served.page(lang="zh") as page:
         await page.goto(served.url)
         await expect(page.locator("#link")).to_have_text("实时")
-        served.site.commit("gw-electric", [("meter-1/voltage.l1", wall_clock(), None)])
+        served.site.commit("gw-electric", [("meter-1/voltage.l1", served.site.clock(), None)])
         row = page.locator(".points li", has_text="L1").filter(has=page.locator(".mark.bad:visible"))
         await expect(row.locator(".value")).to_have_text("–")
         await expect(row.locator(".mark")).to_have_text("坏值：设备无应答")
@@ -129,7 +134,7 @@ async def test_a_new_device_appears_by_itself(served: Served) -> None:
     async with served.page() as page:
         await page.goto(served.url)
         await expect(page.locator("#link")).to_have_text("Live")
-        served.site.commit("gw-electric", [("meter-9/active_power", wall_clock(), 77.0)])
+        served.site.commit("gw-electric", [("meter-9/active_power", served.site.clock(), 77.0)])
         await expect(page.locator(".device", has_text="meter-9").locator(".value")).to_have_text("77.0")
     assert served.complaints == []
 
@@ -139,7 +144,7 @@ async def test_no_page_scrolls_sideways_or_complains(served: Served) -> None:
     temperature(served.site, 11.0)
     node = "emergency-button-beside-the-lift-of-building-12"
     told = (("heap_free", 61_000.0), ("battery_low", 1.0), ("signal_strength", -61.0), ("battery_voltage", 2.9))
-    served.site.commit("gw-electric", [(f"{node}/{name}", wall_clock(), value) for name, value in told])
+    served.site.commit("gw-electric", [(f"{node}/{name}", served.site.clock(), value) for name, value in told])
     await served.site.settle()
     for size, (width, _) in SIZES.items():
         for lang in ("zh", "en"):

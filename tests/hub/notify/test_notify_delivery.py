@@ -7,6 +7,7 @@ import email
 import email.policy
 import io
 import logging
+import math
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -166,8 +167,8 @@ def test_no_answer_is_doubtful(receiver: Receiver, urls: Urls) -> None:
 
 @pytest.mark.system
 async def test_the_broker_takes_a_message(broker: BrokerProcess, urls: Urls) -> None:
-    sender = made(urls(mqtt=f"mqtt://127.0.0.1:{broker.port}/notices/duty"))
-    async with aiomqtt.Client("127.0.0.1", broker.port, identifier="reader") as reader:
+    sender = made(urls(mqtt=f"mqtt://127.0.0.1:{broker.port}/notices/duty?rto=600"))
+    async with aiomqtt.Client("127.0.0.1", broker.port, identifier="reader", timeout=math.inf) as reader:
         await reader.subscribe("notices/#", qos=1)
         assert await asyncio.to_thread(sender.send, "mqtt", "title", "body") == Outcome()
         message = await anext(aiter(reader.messages))

@@ -45,16 +45,15 @@ async function replace(part) {
   if (busy(root)) return refresh(part, 3 * SECOND); // somebody is writing a note there
   const turn = (asked.get(part) ?? 0) + 1;
   asked.set(part, turn);
-  let response;
-  try {
-    response = await fetch(`/fragments/${part}?lang=${lang}`, { headers: { accept: "text/html" } });
-  } catch {
-    return refresh(part, 5 * SECOND);
-  }
-  if (response.redirected) return location.reload();
-  if (!response.ok) return refresh(part, 5 * SECOND);
   const fresh = document.createElement("template");
-  fresh.innerHTML = await response.text();
+  try {
+    const response = await fetch(`/fragments/${part}?lang=${lang}`, { headers: { accept: "text/html" } });
+    if (response.redirected) return location.reload();
+    if (!response.ok) return refresh(part, 5 * SECOND);
+    fresh.innerHTML = await response.text();
+  } catch {
+    return refresh(part, 5 * SECOND); // nobody there, or gone in the middle of the answer
+  }
   if (asked.get(part) !== turn) return;
   if (busy(root)) return refresh(part, 3 * SECOND);
   for (const closed of root.querySelectorAll("details.group:not([open])")) {
