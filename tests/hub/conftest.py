@@ -89,16 +89,20 @@ class GatewayStandIn:
 
     async def announce(self, next_seq: int = 1, **more: Any) -> Ack:
         """Publish a status and return the ack made for it."""
-        self.statuses += 1
-        boot = more.pop("boot_id", "boot-1")
-        state = more.pop("state", "online")
-        status = Status(self.id, state, epoch=self.epoch, next_seq=next_seq, boot_id=boot, number=self.statuses, **more)
-        await self.publish(Channel.STATUS, encode_message(status), retain=True)
+        status = await self.say(next_seq, **more)
         while True:
             ack = await self.acks.get()
             # One that answers an earlier status may still be on its way.
-            if (ack.boot_id, ack.epoch) == (boot, self.epoch) and (ack.number or 0) >= status.number:
+            if (ack.boot_id, ack.epoch) == (status.boot_id, self.epoch) and (ack.number or 0) >= status.number:
                 return ack
+
+    async def say(self, next_seq: int = 1, **more: Any) -> Status:
+        """Publish a status and return it."""
+        self.statuses += 1
+        known: dict[str, Any] = {"state": "online", "boot_id": "boot-1", "number": self.statuses}
+        status = Status(self.id, epoch=self.epoch, next_seq=next_seq, **known | more)
+        await self.publish(Channel.STATUS, encode_message(status), retain=True)
+        return status
 
     async def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> None:
         await self.client.publish(topic(self.id, channel), payload, qos=1, retain=retain)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -365,6 +366,50 @@ async def test_the_gateways_losses_are_booked_once_and_taken_back_when_they_come
     async with site.run() as hub:
         assert [(loss.first, loss.last) for loss in hub.registry.losses()] == [(4, 4), (2, 2)]
         assert hub.store.count() == 4
+
+
+async def test_what_a_gateway_gave_up_is_not_acknowledged_before_the_ledger_has_it(
+    site: "Site", gateway: "GatewayStandIn"
+) -> None:
+    """A gateway forgets what an ack covers: a crash before the commit would leave it in nobody's books."""
+    begun: SimpleQueue[None] = SimpleQueue()
+    turns: SimpleQueue[None] = SimpleQueue()
+    async with site.run() as hub:
+        record = hub.registry.record
+
+        def in_turn(*what: Any) -> None:
+            begun.put(None)
+            turns.get()
+            record(*what)
+
+        async def told_anew() -> int:
+            """Let the connection stand anew, at which every gateway is told what there is of it."""
+            hub.ingest._on_connected()
+            while (ack := await gateway.acks.get()).number != gateway.statuses:
+                pass
+            return ack.seq
+
+        async def waits() -> bool:
+            return bool(hub.ingest._intake.pending.statuses)
+
+        await gateway.announce(next_seq=6)
+        await gateway.send(1)
+        await gateway.acked(1)
+        hub.registry.record = in_turn  # type: ignore[assignment, method-assign]
+        try:
+            await gateway.say(6, evicted=(Evicted(2, 3, "space"),))
+            await asyncio.to_thread(begun.get)
+            assert await told_anew() == 1, "the first is not written"
+            await gateway.say(6, evicted=(Evicted(2, 4, "space"),))
+            await eventually(waits, "the second status is taken in")
+            turns.put(None)
+            await asyncio.to_thread(begun.get)
+            assert await told_anew() == 3, "the first is written, and the second is not"
+        finally:
+            turns.put(None)
+            turns.put(None)
+        await gateway.acked(4)
+        assert sorted((loss.first, loss.last) for loss in hub.registry.losses()) == [(2, 3), (4, 4)]
 
 
 async def test_a_broker_that_is_gone_and_back_gets_the_acks_again(

@@ -12,7 +12,8 @@ How the platform drives it, for each gateway::
                          late = receiver.committed(epoch, seqs), amend the ledger, publish receiver.ack()
                          (where the commit failed: receiver.rolled_back(epoch, seqs))
     on status:           entries = receiver.status(status, now): write them to the ledger, then receiver.snapshot(),
-                         then publish receiver.ack() — **after every status**, also when nothing changed: a gateway
+                         then publish receiver.ack(), and until then, whenever one is due, receiver.ack(entries):
+                         it covers none of them — **after every status**, also when nothing changed: a gateway
                          that has just started has a new epoch, and sends nothing until that epoch is acknowledged.
 
 Nothing here allocates by a number a client chose: marks are ranges, epochs and ranges are bounded.
@@ -248,8 +249,12 @@ class Receiver:
             entries += self._book(evicted, status.epoch, now)
         return entries
 
-    def ack(self) -> Ack:
+    def ack(self, unbooked: Iterable[tuple[str, int, int]] = ()) -> Ack:
         """Return what is committed, or accounted for in the ledger, of the current log.
+
+        Args:
+            unbooked: ``(epoch, first, last)`` of new lines that the ledger does not hold yet. A gateway forgets what
+                is acknowledged: should it never be written, nobody would know of it.
 
         At most ``ack_ranges`` ranges are listed: the oldest, and always the newest. Leaving out the ones between is
         safe: an ack that says less than the truth only makes the gateway send again what is then dropped here. The
@@ -258,7 +263,13 @@ class Receiver:
         marks = self._epochs.get(self._current)
         if marks is None:
             return Ack(self._current, 0, (), self._boot_id)
-        accounted = marks.received.union(marks.lost)
+        lost = marks.lost
+        for epoch, first, last in unbooked:
+            lost = marks.lost.copy() if lost is marks.lost else lost
+            for _, owner, low, high in self._segments(epoch, first, last):
+                if owner is marks:
+                    lost.remove(low, high)
+        accounted = marks.received.union(lost)
         seq = accounted.run_end(1)
         ranges = accounted.within(seq + 1, MAX_SEQ)
         if len(ranges) > self._limits.ack_ranges:

@@ -130,6 +130,10 @@ def part_of(batch: Batch, first: int, end: int) -> Rows:
     return rows
 
 
+Unbooked = dict[str, list[tuple[str, int, int]]]
+"""By gateway, which messages it will not send: epoch, first, last."""
+
+
 @dataclass(slots=True)
 class Pending:
     """Messages taken in and not committed yet.
@@ -143,6 +147,7 @@ class Pending:
         held: Gateways and devices heard of for the first time.
         statuses: Newest status of each gateway, and when it came.
         losses: New lines of the ledger.
+        unbooked: What of those lines gateways gave up.
         messages: The messages that brought readings and events, in order.
         booked: What each telemetry message adds to its gateway's book.
         waiters: Of messages whose senders wait for an answer: told whether they were stored, or set aside.
@@ -157,6 +162,7 @@ class Pending:
     held: dict[str, set[str]] = field(default_factory=dict)
     statuses: dict[str, tuple[Status, Instant]] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
+    unbooked: Unbooked = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     messages: list[Taken] = field(default_factory=list)
@@ -199,6 +205,7 @@ class Pending:
             held=self.held,
             statuses=self.statuses,
             losses=self.losses,
+            unbooked=self.unbooked,
             quarantined=self.quarantined,
             waiters=dict(self.waiters),
         )

@@ -14,7 +14,7 @@ from linli_core.wire.messages import decode_status
 from linli_core.wire.topics import Address, Channel, parse_topic
 from linli_platform.clock import Clock
 from linli_platform.ingest.admission import Admission, Sender
-from linli_platform.ingest.batch import Booked, Pending, Taken
+from linli_platform.ingest.batch import Booked, Pending, Taken, Unbooked
 from linli_platform.ingest.decode import DecodedEvent, MessageDecoder, Pack
 from linli_platform.ingest.mqtt import Publish
 from linli_platform.ingest.refusals import NOBODY, Refusals
@@ -49,6 +49,7 @@ class Intake:
         self._limits = limits
         self._decoder = MessageDecoder(limits)
         self._clock = clock
+        self._under_way: Unbooked = {}
         self._addresses: dict[bytes, Address] = {}
         self._received = dict.fromkeys(Channel, 0)
         self._doubled = metrics.duplicates.labels(stage="message")
@@ -61,7 +62,20 @@ class Intake:
         taken = self.pending
         taken.held = self._admission.take_held()
         self.pending = Pending(self._clock())
+        self._under_way = taken.unbooked
         return taken
+
+    def unbooked(self, gateway: str) -> list[tuple[str, int, int]]:
+        """Return what a gateway gave up and the ledger does not hold yet: the commit under way books it, or the next.
+
+        Until then it may not be acknowledged: the gateway would forget it.
+        """
+        return [*self._under_way.get(gateway, ()), *self.pending.unbooked.get(gateway, ())]
+
+    def booked(self, pending: Pending) -> None:
+        """Note that a commit is done."""
+        if pending.unbooked:
+            self._under_way = {}
 
     def publish_counts(self) -> None:
         """Bring the messages counted into the metrics: too dear for each single one."""
@@ -223,6 +237,7 @@ class Intake:
         if max(len(status.epoch), len(status.boot_id)) > _NAME_LENGTH:
             raise Refused(RefusalReason.MALFORMED, f"status: epoch or boot_id longer than {_NAME_LENGTH}")
         for entry in sender.receiver.status(status, now):
+            self.pending.unbooked.setdefault(sender.id, []).append((entry.epoch, entry.first, entry.last))
             self.pending.losses.append(
                 Loss(
                     gateway=sender.id,

@@ -260,7 +260,7 @@ class Ingest:
             if receiver.epoch in {"", LOG}:
                 continue  # it has said nothing of its log yet, or its log is kept here
             ack = msgspec.structs.replace(
-                receiver.ack(),
+                receiver.ack(self._intake.unbooked(gateway)),
                 window=self._pressure.window(gateway, now),
                 number=receiver.number,
                 sent_at=self._clock(),
@@ -488,6 +488,7 @@ class Ingest:
                     late.setdefault(gateway, []).extend(found)
         for booked in pending.booked:
             self._admission.sender(booked.gateway).book.enter(booked)
+        self._intake.booked(pending)
         pending.answer()
         self._pressure.heard(pending.touched, asyncio.get_running_loop().time())
         self._owe(pending.touched)
