@@ -63,7 +63,7 @@ class BrokerProcess:
         """End it, and its children."""
         if self.process is not None:
             self.process.terminate()
-            self.process.communicate(timeout=60)
+            self.process.communicate()
             self.process = None
 
 

@@ -31,7 +31,7 @@ def test_two_workers_make_one_alarm_of_each_identity(tmp_path: Path, *, together
 
         def work() -> None:
             records = AlarmRecords(registry.sessions, rules)
-            start.wait(60)
+            start.wait(300)
             for turn in range(TURNS):
                 raises = [
                     change(subject, Event.RAISE, State.NORMAL, State.UNACKNOWLEDGED, turn) for subject in subjects

@@ -32,11 +32,17 @@ def alone(tmp_path: Path, deaf_port: int) -> Site:
     return Site(tmp_path, deaf_port)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a busy disk as long as it takes: a real writer comes again after ten seconds, a test does not."""
+    monkeypatch.setattr("linli_platform.ingest.worker._ANSWER_S", 300)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async def ask() -> bool:
         return condition()
 
-    await eventually(ask, "what the test waits for")
+    await eventually(ask, "what the test waits for", limit=300)
 
 
 async def write(hub: Hub, *lines: str, name: str = "telegraf", rules: Rules | None = None) -> Written:
@@ -121,7 +127,7 @@ async def test_a_store_that_is_away_shuts_the_door_and_nothing_taken_is_lost(
         with pytest.raises(DoorClosed, match="the store takes nothing at present"):
             await write(hub, energy(2))
         hub.store.failures = 0
-        monkeypatch.undo()
+        monkeypatch.setattr("linli_platform.ingest.worker._ANSWER_S", 300)
         await until(lambda: bool(not hub.ingest.failing and hub.store.count() == 1))
         assert (await write(hub, energy(1), energy(2))).readings == 2
         assert hub.store.count() == hub.store.count_distinct() == 2

@@ -225,7 +225,7 @@ async def test_a_status_the_broker_kept_or_said_is_no_sighting(site: "Site", gat
     async with site.run() as hub:
         await gateway.announce()
         # The ack of a status may come before the registry has its row.
-        await eventually(lambda: asyncio.to_thread(hub.registry.gateways), "the gateway in the registry")
+        await eventually(lambda: asyncio.to_thread(hub.registry.gateways), "the gateway in the registry", limit=300)
         await hub.ingest._write_counts()
         (row,) = hub.registry.gateways()
         assert (row.last_seen, row.status_at) == (NOW, NOW)
@@ -401,7 +401,7 @@ async def test_what_a_gateway_gave_up_is_not_acknowledged_before_the_ledger_has_
             await asyncio.to_thread(begun.get)
             assert await told_anew() == 1, "the first is not written"
             await gateway.say(6, evicted=(Evicted(2, 4, "space"),))
-            await eventually(waits, "the second status is taken in")
+            await eventually(waits, "the second status is taken in", limit=300)
             turns.put(None)
             await asyncio.to_thread(begun.get)
             assert await told_anew() == 3, "the first is written, and the second is not"

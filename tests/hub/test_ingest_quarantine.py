@@ -154,7 +154,7 @@ async def test_marks_of_a_batch_taken_apart_know_nothing_of_what_the_ledger_does
         async def failing() -> bool:
             return bool(hub.ingest.failing)
 
-        await eventually(failing, "the store refuses the batch")
+        await eventually(failing, "the store refuses the batch", limit=300)
         gone = Evicted(4, 5, "space")
         async with asyncio.TaskGroup() as group:
             told = group.create_task(gateway.announce(6, evicted=(gone,)))
@@ -162,7 +162,7 @@ async def test_marks_of_a_batch_taken_apart_know_nothing_of_what_the_ledger_does
             async def waits() -> bool:
                 return not hub.ingest._intake.is_empty
 
-            await eventually(waits, "the status is taken in")
+            await eventually(waits, "the status is taken in", limit=300)
             heard.set()
         assert told.result().seq <= 5
         await gateway.acked(5)
@@ -181,7 +181,7 @@ async def test_a_batch_without_messages_is_not_taken_apart_for_ever(
         async def written() -> bool:
             return bool(hub.store.marks())
 
-        await eventually(written, "the status is committed")
+        await eventually(written, "the status is committed", limit=300)
     assert "one by one" not in caplog.text
 
 
@@ -193,7 +193,7 @@ async def quarantined(hub: Hub, gateway: GatewayStandIn, *records: dict[str, obj
     async def kept() -> bool:
         return bool(hub.store.quarantine())
 
-    await eventually(kept, "the message is in the quarantine")
+    await eventually(kept, "the message is in the quarantine", limit=300)
 
 
 async def test_what_is_still_refused_stays_and_its_sound_records_change_nothing(

@@ -86,7 +86,7 @@ def test_of_many_that_take_a_free_lease_one_gets_it(leases: Leases) -> None:
     gate = threading.Barrier(8)
 
     def grab(name: str, number: int, seen: Lease | None) -> bool:
-        gate.wait(60)
+        gate.wait(300)
         try:
             leases.take(name, f"w{number}", seen=seen)
         except LeaseLost:
@@ -156,7 +156,7 @@ async def test_two_workers_that_both_believe_they_own_the_shards_double_nothing(
             if len(batch) and not frozen:
                 frozen.append(fence)
                 begun.set()
-                assert woken.wait(120)
+                assert woken.wait(300)
             return super().append(batch, marks, fence=fence, **rest)
 
     def worker(store: DuckDBStore, name: str, told: list[Committed]) -> Ingest:
@@ -180,7 +180,7 @@ async def test_two_workers_that_both_believe_they_own_the_shards_double_nothing(
         running = asyncio.create_task(first.run())
         await gateway.announce()
         await gateway.send(1, {"n": "meter-1/energy_import", "u": "Wh", "v": 1.5})
-        assert await asyncio.to_thread(begun.wait, 60)
+        assert await asyncio.to_thread(begun.wait, 300)
         second = worker(store, "second", told_second)
         await second.open()  # the first gives no sign of life
         going_on = asyncio.create_task(second.run())

@@ -229,7 +229,7 @@ async def test_a_write_that_is_under_way_when_its_writer_is_cancelled_is_not_mad
     def slow_write(records: AlarmRecords, changes: Sequence[AlarmChange], *rest: Any) -> list[AlarmRow]:
         calls.append(len(changes))
         begun.set()
-        assert released.wait(60)
+        assert released.wait(300)
         return write(records, changes, *rest)
 
     heard: list[AlarmRow] = []
@@ -240,7 +240,7 @@ async def test_a_write_that_is_under_way_when_its_writer_is_cancelled_is_not_mad
         clock.forward(4 * SECOND)
         site.commit("gw", [(ROOM, clock(), 9.5)])
         writer = next(task for task in asyncio.all_tasks() if task.get_name() == "alarms")
-        assert await asyncio.to_thread(begun.wait, 60)
+        assert await asyncio.to_thread(begun.wait, 300)
         writer.cancel()
         second = asyncio.create_task(site.alarms.settled())
         released.set()
@@ -402,7 +402,7 @@ async def test_what_is_told_while_the_alarms_of_a_retired_device_are_settled_is_
 
     def slowly(*args: Any) -> list[AlarmRow]:
         loop.call_soon_threadsafe(warm_again)
-        assert said.wait(10)
+        assert said.wait(300)
         return close(*args)
 
     def warm_again() -> None:
