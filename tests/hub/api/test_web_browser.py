@@ -83,6 +83,7 @@ async def served(tmp_path: Path, open_community: object) -> AsyncIterator[Served
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
                 executable_path=CHROMIUM,
+                timeout=0,
                 args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"],
             )
             yield Served(site, f"http://127.0.0.1:{port}", browser, [])
