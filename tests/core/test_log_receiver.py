@@ -92,6 +92,23 @@ def test_an_eviction_is_booked_once_and_only_where_nothing_arrived() -> None:
     assert one.ack() == Ack("a", 4)
 
 
+def test_what_the_ledger_does_not_hold_yet_is_not_acknowledged() -> None:
+    one = receiver(next_seq=10)
+    store(one, 1, 3)
+    entries = one.status(status(next_seq=10, evicted=(Evicted(2, 5, "space"),)), NOW)
+    lines = [(entry.epoch, entry.first, entry.last) for entry in entries]
+    assert lines == [("a", 2, 2), ("a", 4, 5)]
+    assert one.ack(lines) == Ack("a", 1, ((3, 3),))
+    assert one.ack(lines[1:]) == Ack("a", 3)
+    assert one.ack() == Ack("a", 5)
+    # A log that carries it on bears the lines under the name they have.
+    one.status(status("b", 10, carried=(Carried("a", 9),)), NOW)
+    assert one.ack(lines) == Ack("b", 1, ((3, 3),))
+    # What comes all the same is stored, whatever the ledger says.
+    store(one, 4, epoch="b")
+    assert one.ack(lines) == Ack("b", 1, ((3, 4),))
+
+
 def test_an_eviction_of_a_whole_range_keeps_the_count_of_readings() -> None:
     one = receiver(next_seq=10)
     (entry,) = one.status(status(next_seq=10, evicted=(Evicted(2, 4, "space", readings=30),)), NOW)
