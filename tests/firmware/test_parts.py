@@ -148,6 +148,8 @@ def test_work_with_a_limit_ends_by_it_whatever_it_does_then(unix_port: Machine) 
     # A node on a battery that waited for ever for what it was told to end would be awake for ever.
     assert found["did"] == ["cleaned", "deaf", "cleaned"]
     assert found["close"] == []
+    # Whoever was told to stop at the moment at which something came does not go on.
+    assert found["stopped"] == [True, True]
 
 
 def _kept(seq: int, since: int, count: int, text: str = "x") -> list[Any]:

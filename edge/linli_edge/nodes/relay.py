@@ -94,11 +94,12 @@ class Clocks(Protocol):
 
 @dataclass(slots=True)
 class _Heard:
-    """When readings of a node came last, and which."""
+    """When readings of a node came last, and which; and whether what it says is its last word."""
 
     at: Instant
     patience: int = _FIRST_PATIENCE
     silent: bool = False
+    is_last: bool = False
     points: dict[str, Point] = field(default_factory=dict)
 
 
@@ -258,11 +259,18 @@ class Relay:
         status = self._receiver.status(node, payload)
         if status.state == "lost":
             return "", None, 0
+        heard = self._heard[node]
         self._receiver.nodes[node].heard = self._clock.now()
+        if self._clock.undecided:
+            # More than that it cannot say: it waits for this gateway.
+            self._hear(node)
+        is_last = status.low and not status.call
         if status.state != "online":
-            if status.low and not status.call and not self._heard[node].silent:
+            # What a node says of its sleep is no more than that.
+            if (is_last or heard.is_last) and not heard.silent:
                 self._silent(node)
             return "", None, 0
+        heard.is_last = is_last
         if self._receiver.planned(node, status):
             await self._remember(node)
         self._expect(node)
@@ -411,10 +419,14 @@ class Relay:
         Returns:
             Whether it was told now.
         """
-        if (known := self._receiver.nodes.get(node)) is not None and text != _LAST_WORD:
+        known = self._receiver.nodes.get(node)
+        if known is not None and text != _LAST_WORD:
             known.troubles[kind.rpartition(".")[2]] = Trouble(self._clock.now(), text)
         if (node, text) in self._told:
             return False
+        if known is not None:
+            # To the disk with its next answer: one whose flash is at its end has no readings left to bring it there.
+            self._unkept.add(node)
         if len(self._told) < 1_000:
             self._told.add((node, text))
         _LOG.warning("node %s: %s", node, text)
@@ -442,10 +454,13 @@ class Relay:
         known = self._receiver.nodes[node]
         if known.low:
             reason, why = Reason.SAVING_POWER, _LAST_WORD
-        elif known.heard > heard.at:
-            # Its log takes nothing any more.
+        elif 0 <= now - known.heard < known.heard - heard.at:
+            # It goes on saying its status: its log takes nothing any more. One that is gone said its own soon after its
+            # last reading, as each does that sleeps.
             reason, why = Reason.DEVICE_FAILURE, _MUTE
             known.troubles["mute"] = Trouble(now, _MUTE)
+            # No reading will bring that to the disk: the answer to its next status does.
+            self._unkept.add(node)
         heard.silent = True
         self._pipe.report(LINK, DeviceSilent(node, heard.at, why))
         self._pipe.take([missing(point, now, reason) for point in heard.points.values()])

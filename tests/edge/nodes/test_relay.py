@@ -335,6 +335,52 @@ async def test_a_node_that_says_its_status_and_nothing_that_it_reads_is_silent_u
     assert set(bench.relay._receiver.nodes["door-1"].troubles) == {"worn"}
 
 
+async def test_a_node_that_does_not_wake_again_is_none_whose_flash_is_at_its_end(bench: Bench) -> None:
+    """A node on a battery says that it sleeps after its last reading, and its status once more when its cells end."""
+    await bench.say("status", status(interval=900))
+    await bench.say("telemetry", pack(1))
+    bench.clock.instant += SECOND
+    await bench.say("status", status("asleep"))
+    bench.clock.instant += 900 * SECOND
+    await bench.say("status", status(interval=900))
+    bench.clock.instant += 1_900 * SECOND
+    bench.relay.look()
+    (silent,) = bench.reports
+    assert isinstance(silent, DeviceSilent)
+    assert silent.error == "it has not been heard of for three of its intervals"
+    bench.pipeline.flush()
+    assert b"bad/no_communication" in b"\n".join(await bench.messages())
+    assert bench.relay._receiver.nodes["door-1"].troubles == {}
+
+
+async def test_nodes_that_the_gateway_lets_wait_for_the_time_are_not_silent(bench: Bench) -> None:
+    bench.clock.undecided = bench.clock.provisional = True
+    for _ in range(8):
+        await bench.say("status", status(interval=900))
+        bench.clock.instant += 900 * SECOND
+        bench.relay.look()
+    assert (bench.reports, bench.relay.state().silent) == ([], ())
+
+
+async def test_the_last_word_of_a_node_is_over_when_it_sleeps(bench: Bench) -> None:
+    """What it says of its sleep is its state and its board, and no more."""
+    await bench.say("status", status(low=True, points=["door_open"]))
+    await bench.say("telemetry", pack(1))
+    await bench.say("status", status("asleep"))
+    assert bench.relay.state().silent == ("door-1",)
+    bench.pipeline.flush()
+    assert b"bad/saving_power" in b"\n".join(await bench.messages())
+    # New cells.
+    await bench.say("status", status())
+    await bench.say("telemetry", pack(2))
+    await bench.say("status", status("asleep"))
+    assert bench.relay.state().silent == ()
+    # One that calls with the last of them is waited for.
+    await bench.say("status", status(low=True, call=3))
+    await bench.say("status", status("asleep"))
+    assert bench.relay.state().silent == ()
+
+
 async def test_a_node_that_saves_its_battery_is_silent_with_its_last_word_and_its_points_say_why(bench: Bench) -> None:
     await bench.say("status", status(low=True, interval=14_400, reads=3_600, points=["door_open"]))
     await bench.say("telemetry", pack(1))

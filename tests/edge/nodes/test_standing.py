@@ -121,6 +121,21 @@ async def test_what_a_node_says_is_wrong_with_it_until_it_is_not(
         assert _row(tmp_path, capsys)[-1] == "heard of"
 
 
+async def test_that_none_of_its_readings_comes_which_no_reading_can_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async for bench in Bench(tmp_path).opened():
+        await bench.say("status", status())
+        await bench.say("telemetry", pack(1))
+        for _ in range(5):
+            bench.clock.instant += 900 * SECOND
+            await bench.say("status", status(worn=9))
+            bench.relay.look()
+        *_, worn, mute = _list(tmp_path, capsys)
+        assert ": its flash wears out: take another board" in worn
+        assert ": it is there, and none of its readings come: its flash takes nothing any more" in mute
+
+
 async def test_that_another_board_has_its_name_also_where_the_own_is_gone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
