@@ -10,9 +10,9 @@ stood at the end of each window, and looks at readings only of meters, and in wi
 that show less than they showed before. What stands at the end of any other window is what was counted until then.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final, TypeAlias
 
 import msgspec
@@ -42,7 +42,7 @@ _AT_ONCE: Final = 60 * SECOND
 _APART: Final = DAY
 """Whoever exchanged a meter may be wrong by so much about when that was."""
 _MOST: Final = 50_000
-"""Events that are looked at, the newest first."""
+"""Events that are looked at, of exchanges and of all else, the newest first."""
 _EVER: Final = 2**62
 _BAD: Final = quality_code(Quality.BAD)
 _DOUBTED: Final = np.array(sorted(DOUBTED), np.uint8)
@@ -170,7 +170,7 @@ class _Marks:
 
     Attributes:
         group, window: Of each.
-        time: When; of what stood at the end of a window its beginning will do, for nothing else of it is there.
+        time: When; of what stood at the end of a window its end will do, for nothing else of it is there.
         value: What it showed.
     """
 
@@ -208,16 +208,18 @@ class Registers:
 
     Args:
         store: Open.
+        gateways: Whose registers are asked for; ``None`` for all. What others tell may not use up what is looked at.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, gateways: Collection[str] | None = None) -> None:
         self._store = store
+        self._gateways = gateways
         self._made: dict[int, History] | None = None
 
     def of(self, series: int) -> History:
         """Return what was told of a register."""
         if self._made is None:
-            self._made = _histories(self._store)
+            self._made = _histories(self._store, self._gateways)
         return self._made.get(series, _NOTHING)
 
     def steps(self, groups: Mapping[int, int], windows: Windows, most: int) -> Steps:
@@ -233,7 +235,7 @@ class Registers:
         """
         whole = self._store.steps(groups, windows, frozenset({Measure.LAST}))
         told = {group: self.of(series).within(windows) for series, group in groups.items() if self.of(series)}
-        marks = _Marks(whole.group, whole.window, windows.edges[whole.window], whole.measures[Measure.LAST])
+        marks = _Marks(whole.group, whole.window, windows.edges[whole.window + 1] - 1, whole.measures[Measure.LAST])
         looked = _doubtful(marks, windows, told)
         exchanged = [group for group, history in told.items() if history.exchanges]
         touched = np.isin(marks.group, [*exchanged, *np.unique(marks.group[looked]).tolist()])
@@ -241,7 +243,8 @@ class Registers:
             return whole
         read = self._read(marks.take(looked), groups, windows, most)
         followed = _followed(_Marks.of([marks.take(touched & ~looked), *read]), told)
-        found = marks.take(~touched).beside(_Marks.of(list(followed)))
+        # Of what is touched nothing may be left that can be trusted.
+        found = marks.take(~touched).beside(_Marks.of([marks.take(slice(0)), *followed]))
         return Steps(found.group, found.window, {Measure.LAST: found.value}, whole.rollup)
 
     def _read(self, wanted: _Marks, groups: Mapping[int, int], windows: Windows, most: int) -> Iterator[_Marks]:
@@ -264,11 +267,12 @@ class Registers:
             yield marks.take(np.isin(_keys(marks, windows), keys))
 
 
-def _histories(store: Store) -> dict[int, History]:
+def _histories(store: Store, gateways: Collection[str] | None) -> dict[int, History]:
     """Return what was told of each register of which anything was, by its series."""
-    events = store.events(-_EVER, _EVER, types=[TOLD, SWAPPED], limit=_MOST)
+    # Of a register that is doubted again and again much is told: no exchange is forgotten for that.
+    sorts = [store.events(-_EVER, _EVER, gateways=gateways, types=[sort], limit=_MOST) for sort in (SWAPPED, TOLD)]
     members: dict[tuple[str, str], list[tuple[EventRow, _Data]]] = {}
-    for event in reversed(events):
+    for event in sorted(chain.from_iterable(map(reversed, sorts)), key=lambda event: event.time):
         members.setdefault((event.gateway, event.subject), []).append((event, _data(event)))
     doubted = {row.series.id for row in store.latest() if row.quality in DOUBTED}
     found: dict[int, History] = {}
@@ -293,6 +297,10 @@ def _history(name: str, events: Sequence[tuple[EventRow, _Data]]) -> History:
             end = swapped_at(event.time, event.body)
             begin = end - (_AT_ONCE if data.noticed_by == _BY_GATEWAY else 0)
             exchanges.append(Exchange(begin, data.final.get(name), data.start.get(name)))
+            if None in {exchanges[-1].final, exchanges[-1].start}:
+                # Which reading is the new one's first is all that is known, and that is not to be the last of a
+                # window: all until then would be lost. What it showed before it said who it is may be doubted.
+                begin, end = begin - _APART, end + _APART
         elif data.point == name:
             begin, end = _instant(data.after_at, event.time), event.time
         else:

@@ -101,7 +101,7 @@ class StoreSource:
         last = np.r_[first[1:], len(scan)]
         tags = {one.id: one.tags for one in series}
         columns = _columns(scan, fields)
-        if COUNTED in (self.fields(measurement) if fields is None else fields):
+        if COUNTED in self.fields(measurement) and (fields is None or COUNTED in fields):
             columns[COUNTED] = self._counted(scan, first, last)
         times = scan.time * MICROSECOND
         return [

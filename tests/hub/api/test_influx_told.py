@@ -136,6 +136,25 @@ async def test_a_pattern_of_all_measurements_brings_no_value_of_what_is_told(tol
     assert len(found) == len({row["point"] for row in found})
 
 
+@pytest.mark.parametrize(
+    ("kind", "gateway"), [("linli.device.swapped", "gw-kitchen"), ("linli.register.glitch", "gw-electric")]
+)
+async def test_no_flood_of_events_takes_an_exchange_out_of_what_was_used(
+    told: Site, monkeypatch: pytest.MonkeyPatch, kind: str, gateway: str
+) -> None:
+    """Neither another community's, nor one of what else is told of one's own registers."""
+    monkeypatch.setattr("linli_platform.influxql.counted._MOST", 3)
+    now = told.clock()
+    told.commit("gw-electric", [("meter-1/water_volume", now - HOUR * (3 - step), 7000.0 * step) for step in range(3)])
+    data = json.dumps({"final": {"water_volume": 0}, "start": {"water_volume": 7000}})
+    swap = EventRow("gw-electric", "swap", now - 3 * HOUR + 1, "linli.device.swapped", "meter-1", data, now)
+    flood = [EventRow(gateway, f"later-{number}", now, kind, "cold-room-1", "{}", now) for number in range(5)]
+    told.store.append(NOTHING, {}, events=[swap, *flood])
+    ours = Reads(gateways=("gw-electric",))
+    (row,) = await asked(told, 'SELECT spread("counted") FROM "water_volume"', ours)
+    assert row["spread"] == 7000.0, "the step to what a used meter showed is no use"
+
+
 async def test_areas_can_be_chosen_by_what_people_call_them(told: Site) -> None:
     found = await asked(told, 'SHOW TAG VALUES FROM "area" WITH KEY = "label_zh" WHERE area_kind = \'building\'')
     assert [row["value"] for row in found] == ["b2 [b2]", "一号楼 [b1]"]

@@ -36,6 +36,7 @@ NOTHING: Final = Batch(
 JUMP: Final = quality_code(Quality.UNCERTAIN, Reason.UNIT_JUMP)
 DIP: Final = quality_code(Quality.UNCERTAIN, Reason.ZERO_DIP)
 RESET: Final = quality_code(Quality.UNCERTAIN, Reason.REGISTER_RESET)
+RISE: Final = quality_code(Quality.UNCERTAIN, Reason.IMPLAUSIBLE_RISE)
 LATE: Final = quality_code(Quality.UNCERTAIN, Reason.STALE)
 STEP: Final = 20 * MINUTE
 DAYS: Final = 3
@@ -95,11 +96,19 @@ def _meters() -> _Meters:
         made.add(device, _exchanged(noon, 1.0))
         ends = {"final": {"energy_import": final}, "start": {"energy_import": 1.0}}
         made.tell(device, "device.swapped", END, swapped_at=to_rfc3339(noon + by), **ends)
+    # Or did not remember, the next day, on which day it was; and it was a used one.
+    made.add("day-late", _exchanged(noon, 7000.0))
+    ends = {"final": {"energy_import": final}, "start": {"energy_import": 7000.0}}
+    made.tell("day-late", "device.swapped", END, swapped_at=to_rfc3339(noon + 14 * HOUR), **ends)
     # The gateway saw another number; what was used meanwhile nobody knows, and it is no step to 7000 either.
     made.add("noticed", _exchanged(noon, 7000.0), unknown=PACE)
     first = next(at for at in TIMES if at >= noon)
     last_read = {"energy_import": 100 + _used(first - STEP)}
     made.tell("noticed", "device.swapped", first + 40 * SECOND, noticed_by="identity", final=last_read)
+    # The same, but its first readings were doubted before the gateway saw that it is another: it tells of that alone.
+    odd = [(at, value, RISE if first <= at < first + 2 * STEP else GOOD) for at, value, _ in _exchanged(noon, 7000.0)]
+    made.add("seen-late", odd, unknown=3 * PACE)
+    made.tell("seen-late", "device.swapped", first + 30 * MINUTE, noticed_by="identity", final=last_read)
     # Both told of it.
     made.add("twice", _exchanged(noon, 7000.0))
     ends = {"final": {"energy_import": final}, "start": {"energy_import": 7000.0}}
@@ -194,6 +203,16 @@ def test_what_the_store_takes_together_is_what_reading_by_reading_comes_to(store
         assert dict(ours["values"]) == {at: pytest.approx(value) for at, value in theirs["values"]}, ours["tags"]
 
 
+@pytest.mark.parametrize("length", ["20m", "1d"])
+def test_meters_of_which_nothing_can_be_trusted_have_used_nothing(tmp_path: Path, length: str) -> None:
+    with DuckDBStore(tmp_path / "store.duckdb") as opened:
+        put(opened, "gw-1", "m1/energy_import", [(at, 100 + _used(at), JUMP) for at in TIMES])
+        assert _asked(_source(opened), _consumed(length)) == []
+        put(opened, "gw-1", "m2/energy_import", [(at, *_plain(at)) for at in TIMES])
+        (series,) = _asked(_source(opened), _consumed(length))
+        assert series["tags"]["device"] == "m2"
+
+
 def test_only_what_something_was_told_of_is_looked_at(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A month of a thousand meters, ten of which were exchanged, is not read for those."""
     looked: list[int] = []
@@ -226,6 +245,9 @@ def test_counters_alone_have_it(store: DuckDBStore, tmp_path: Path) -> None:
         put(other, "gw-1", "m1/temperature", [(T0, 4.0, GOOD)])
         assert "counted" not in str(_asked(_source(other), "SHOW FIELD KEYS"))
         assert _asked(_source(other), "SELECT last(counted) FROM temperature") == []
+        put(other, "gw-1", "m1/energy_import", [(T0, 7.0, GOOD)])
+        both = _asked(_source(other), "SELECT last(counted) FROM /^(temperature|energy_import)$/")
+        assert [series["name"] for series in both] == ["energy_import"]
 
 
 def test_what_is_told_in_another_form_makes_no_figure_of_its_own(tmp_path: Path) -> None:

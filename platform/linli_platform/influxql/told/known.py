@@ -66,7 +66,7 @@ class Known:
         """What is known of registers beside their readings."""
         found: Registers | None = self.made.get(COUNTED)
         if found is None:
-            found = self.made[COUNTED] = Registers(self.store)
+            found = self.made[COUNTED] = Registers(self.store, self.gateways)
         return found
 
     @property
