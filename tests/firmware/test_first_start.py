@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from linli_edge.nodes import passphrase
+from linli_edge.nodes.configuration import firmware
 from linli_sim.nodes.vm import FIRMWARE, Machine, environment, unix
 from linli_sim.processes import free_port
 from linli_sim.waiting import PATIENCE, eventually
@@ -262,6 +263,27 @@ async def test_a_configuration_that_cannot_be_used_is_told_on_the_page_and_mende
     assert "its configuration cannot be used: sensors[0].pin: pin 9 does not wake this board" in said
     found = json.loads((tmp_path / "node.json").read_bytes())
     assert found == {**config, "sensors": [{"kind": "leak_switch", "pin": 3}]}
+
+
+@pytest.mark.parametrize(
+    ("held", "kept"),
+    [
+        ([{"ssid": "facility", "password": "old"}], [{"ssid": "facility", "password": "new secret"}]),
+        # Of several it is not known which one it is of.
+        ([{"ssid": "facility", "password": "old"}, {"ssid": "hall", "password": "old"}], None),
+        ([], None),
+    ],
+)
+def test_a_password_alone_is_that_of_the_wifi_that_the_board_knows(held: list[Any], kept: list[Any] | None) -> None:
+    """It was thrown away, and the page said that it was saved."""
+    page, refused = firmware("linli_node.first_page"), firmware("linli_node.errors").ConfigError
+    there = json.dumps({"node": "door-1", "wifi": held})
+    fields = {"node": "", "ssid": "", "password": "new secret"}
+    if kept is None:
+        with pytest.raises(refused, match=r"^wifi\[0\]\.ssid: missing; add it$"):
+            page.read(fields, lambda _: None, "en", there)
+    else:
+        assert page.read(fields, lambda _: None, "en", there) == ({"node": "door-1", "wifi": kept}, {})
 
 
 async def test_garbage_is_answered_and_the_page_goes_on(board: Board) -> None:

@@ -189,12 +189,17 @@ def _filled(config, fields):
     """Put what was filled in over a configuration."""
     if fields.get("node"):
         config["node"] = fields["node"]
+    held = config.get("wifi")
+    known = [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
     if fields.get("ssid"):
-        held = config.get("wifi")
-        known = [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
         kept = [each.get("password", "") for each in known if each.get("ssid") == fields["ssid"]]
         password = fields.get("password") or (kept[0] if kept else "")
         config["wifi"] = [{"ssid": fields["ssid"], "password": password}]
+    elif fields.get("password") and len(known) == 1:
+        known[0]["password"] = fields["password"]
+    elif fields.get("password"):
+        # Of which one is not said: that is asked for.
+        config["wifi"] = []
     if fields.get("host"):
         gateway = config.get("gateway")
         config["gateway"] = gateway if isinstance(gateway, dict) else {}
