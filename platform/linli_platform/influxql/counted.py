@@ -248,12 +248,10 @@ class Registers:
         return Steps(found.group, found.window, {Measure.LAST: found.value}, whole.rollup)
 
     def _read(self, wanted: _Marks, groups: Mapping[int, int], windows: Windows, most: int) -> Iterator[_Marks]:
-        """Yield the readings of some windows that can be trusted, those of a day's windows at a time."""
+        """Yield the readings of some windows that can be trusted, those of one stretch at a time."""
         series_of = {group: series for series, group in groups.items()}
         keys = _keys(wanted, windows)
-        days = wanted.time // DAY
-        for day in np.unique(days).tolist():
-            part = wanted.take(days == day)
+        for part in _stretches(wanted):
             ids = np.array(sorted(series_of[group] for group in np.unique(part.group).tolist()), np.int64)
             begin, end = int(windows.edges[part.window.min()]), int(windows.edges[part.window.max() + 1])
             scan = self._store.scan(ids.tolist(), begin, end, texts=False, limit=most)
@@ -263,8 +261,24 @@ class Registers:
             time = scan.time[kept]
             window = np.searchsorted(windows.edges, time, "right").astype(np.int32) - 1
             marks = _Marks(of[np.searchsorted(ids, scan.series[kept])], window, time, scan.value[kept])
-            # Between two windows of a day there are others, of which what stood at their end is known already.
+            # Between two windows of a stretch there are others, of which what stood at their end is known already.
             yield marks.take(np.isin(_keys(marks, windows), keys))
+
+
+def _stretches(wanted: _Marks) -> Iterator[_Marks]:
+    """Yield marks by days; those of days that follow each other together if they are of the same registers."""
+    days = wanted.time // DAY
+    together: list[int] = []
+    members: list[int] = []
+    for day in np.unique(days).tolist():
+        of_day = np.unique(wanted.group[days == day]).tolist()
+        if together and (day > together[-1] + 1 or of_day != members):
+            yield wanted.take(np.isin(days, together))
+            together = []
+        together.append(day)
+        members = of_day
+    if together:
+        yield wanted.take(np.isin(days, together))
 
 
 def _histories(store: Store, gateways: Collection[str] | None) -> dict[int, History]:

@@ -213,6 +213,21 @@ def test_meters_of_which_nothing_can_be_trusted_have_used_nothing(tmp_path: Path
         assert series["tags"]["device"] == "m2"
 
 
+def test_a_register_that_is_in_doubt_is_looked_at_once(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not day by day: of one such meter among a thousand a board of a month would take seconds."""
+    looked: list[list[int]] = []
+    scan = store.scan
+
+    def counting(series: list[int], *asked: Any, **more: Any) -> Any:
+        looked.append(series)
+        return scan(series, *asked, **more)
+
+    monkeypatch.setattr(store, "scan", counting)
+    _asked(_source(store), _consumed("1h").replace("time >=", '"device" =~ /^(plain|lasting)$/ AND time >=', 1))
+    lasting = store.series("gw-1", "lasting/energy_import").id
+    assert looked == [[lasting]]
+
+
 def test_only_what_something_was_told_of_is_looked_at(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A month of a thousand meters, ten of which were exchanged, is not read for those."""
     looked: list[int] = []
