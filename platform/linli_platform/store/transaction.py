@@ -54,24 +54,19 @@ def transaction(
     try:
         yield connection
         connection.commit()
-    except duckdb.Error as exc:
+    except BaseException as exc:
         try:
             connection.rollback()
         except duckdb.Error:
             broken()
-        if _LEFT_OVER in str(exc):
+        if not isinstance(exc, duckdb.Error):
+            raise
+        if is_left_over := _LEFT_OVER in str(exc):
             broken()
-            raise StoreUnavailable(f"{path}: nothing of the batch was kept, try again: {exc}") from exc
-        if isinstance(exc, _BLAMELESS) or _NO_MEMORY.search(str(exc)) or _NOT_OURS.match(str(exc)):
+        if is_left_over or isinstance(exc, _BLAMELESS) or _NO_MEMORY.search(str(exc)) or _NOT_OURS.match(str(exc)):
             # A query holds the memory, others fill the disk: no batch may be taken apart for that.
             raise StoreUnavailable(f"{path}: nothing of the batch was kept, try again: {exc}") from exc
         raise StoreError(f"{path}: nothing of the batch was kept: {exc}") from exc
-    except BaseException:
-        try:
-            connection.rollback()
-        except duckdb.Error:
-            broken()
-        raise
 
 
 @contextmanager
