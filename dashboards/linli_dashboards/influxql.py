@@ -33,14 +33,16 @@ KEPT: Final = frozenset({"device", "gateway", "point"})
 ANY: Final = ".*"
 """What a variable stands for while all is chosen: an area that is none matches it too."""
 
-_HELD: Final = "held"
-_LIVED: Final = {
+LIVED: Final = {
     Lived.DWELLINGS: "\"dwelling\" != ''",
     Lived.ELSEWHERE: f'"dwelling" = \'\' AND "device_kind" !~ /^{MAIN}/',
     Lived.BUILDINGS: "\"building\" != ''",
     Lived.MAINS: f'"device_kind" =~ /^{MAIN}/',
     Lived.PARTS: f'"device_kind" !~ /^{MAIN}/',
 }
+"""The condition of each kind of use."""
+
+_HELD: Final = "held"
 _BAD: Final = quality_code(Quality.BAD)
 _EXTREMES: Final = frozenset({Aggregate.MINIMUM, Aggregate.MAXIMUM})
 """What answers with the instant of what it picked, where no windows are asked for: every reading would be looked at."""
@@ -212,7 +214,7 @@ def _conditions(ask: Ask, scope: Scope) -> list[str]:
     if ask.aggregate is Aggregate.UNUSABLE and scope is Scope.DATABASE:
         found.append(f'"quality" >= {_BAD}')
     if ask.lived is not Lived.ANYWHERE and scope is Scope.PLATFORM:
-        found.append(_LIVED[ask.lived])
+        found.append(LIVED[ask.lived])
     return found
 
 

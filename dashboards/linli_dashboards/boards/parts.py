@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from linli_dashboards.ask import MAIN, Aggregate, Ask, Column, Lived, Record, Shape, Whom, Window
-from linli_dashboards.influxql import place
+from linli_dashboards.ask import Aggregate, Ask, Column, Lived, Record, Shape, Whom, Window
+from linli_dashboards.influxql import LIVED, place
 from linli_dashboards.links import Drill, Goal
 from linli_dashboards.palette import PRIORITIES, STATES, Shade
 from linli_dashboards.panel import Look, Panel
@@ -59,7 +59,7 @@ def compared(key: str, quantity: str, shown: str, lived: Lived = Lived.ANYWHERE,
 
 def meters_read(key: str, quantity: str, width: int = 4) -> Panel:
     """Return how many meters the sums of the time shown hold, beside how many there are now."""
-    conditions = (f'"point" =~ /\\/{quantity}$/', f'"device_kind" !~ /^{MAIN}/')
+    conditions = (f'"point" =~ /\\/{quantity}$/', LIVED[Lived.PARTS])
     where = " AND ".join(["$timeFilter", *place(Whom.PLACE), *conditions])
     read = Record(
         quantity,
