@@ -360,19 +360,26 @@ def test_a_list_without_keys_is_told(place: Path, prepared: Path, capsys: pytest
     assert "linli-edge node keys makes one" in capsys.readouterr().err
 
 
+def _built_for(board: str, prepared: Path, place: Path) -> Path:
+    """Return the folder of a program that says that it is for a kind of board."""
+    built = place / board
+    shutil.copytree(prepared / "built", built)
+    manifest = json.loads((built / "manifest").read_bytes())
+    (built / "manifest").write_text(json.dumps({**manifest, "board": board}))
+    return built
+
+
 def test_pins_that_do_not_wake_the_boards_that_are_to_be_made_are_told_before_anybody_plugs_in(
     place: Path, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(prepared / "built", place / "c3")
-    manifest = json.loads((place / "c3" / "manifest").read_bytes())
-    (place / "c3" / "manifest").write_text(json.dumps({**manifest, "board": "esp32c3"}))
+    built = _built_for("esp32c3", prepared, place)
     listed = '[common]\npower = "battery"\ngateway = { host = "10.0.0.2" }\n'
     for number, sensor in enumerate(
         ('kind = "reed", pin = 3', 'kind = "leak_switch", pin = 9', 'kind = "button", pin = 5')
     ):
         listed += f'[[nodes]]\nid = "n-{number}"\nsensors = [{{ {sensor} }}]\n'
     Path("nodes.toml").write_text(listed)
-    words = ["node", "bench", "nodes.toml", "--build", str(place / "c3"), "--boards", "1", "--lang", "en"]
+    words = ["node", "bench", "nodes.toml", "--build", str(built), "--boards", "1", "--lang", "en"]
     assert main(words) == FAILED
     told = capsys.readouterr().err
     assert "nodes.toml: this configuration is not for an ESP32-C3 on a battery" in told
@@ -387,13 +394,11 @@ def test_pins_that_do_not_wake_the_boards_that_are_to_be_made_are_told_before_an
 def test_pins_that_the_boards_have_not_are_told_before_anybody_plugs_in(
     place: Path, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(prepared / "built", place / "pico")
-    manifest = json.loads((place / "pico" / "manifest").read_bytes())
-    (place / "pico" / "manifest").write_text(json.dumps({**manifest, "board": "rp2"}))
+    built = _built_for("rp2", prepared, place)
     listed = '[common]\ngateway = { host = "10.0.0.2" }\n'
     listed += '[[nodes]]\nid = "n-0"\nsensors = [{ kind = "leak_rope", pin = 4, power = 25 }]\n'
     Path("nodes.toml").write_text(listed)
-    words = ["node", "bench", "nodes.toml", "--build", str(place / "pico"), "--boards", "1", "--lang", "en"]
+    words = ["node", "bench", "nodes.toml", "--build", str(built), "--boards", "1", "--lang", "en"]
     assert main(words) == FAILED
     told = capsys.readouterr().err
     assert "n-0: sensors[0].pin (leak_rope): pin 4 of the Raspberry Pi Pico W measures no voltage" in told
